@@ -1,0 +1,1 @@
+"""What kernel C means. Pure: no I/O, no protocol types, no threads."""

@@ -1,0 +1,121 @@
+"""Positions in text, and the only place where they are converted.
+
+Five ways to say where something is meet in a language server:
+
+- byte offset      what tree-sitter, the index and every feature use; an int into ``bytes``
+- line             0-based; lines end at ``\\n``, ``\\r\\n`` or ``\\r`` and nowhere else (the protocol's
+                   rule: a form feed or U+2028 does not end a line)
+- byte column      offset from the start of the line
+- code points      the protocol's ``utf-32`` characters
+- UTF-16 units     the protocol's default characters
+
+A kernel file is bytes. Bytes that are not UTF-8 (old Latin-1 comments) are decoded with
+``surrogateescape``: each becomes one character for every encoding, which is how editors show
+them, and encoding the text again gives the file's own bytes back.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from typing import Literal
+
+Encoding = Literal["utf-8", "utf-16", "utf-32"]
+
+_NEWLINE = re.compile(rb"\r\n|\n|\r")
+IDENTIFIER = re.compile(rb"[A-Za-z_]\w*")
+
+
+def decode(data: bytes) -> str:
+    """Decode file bytes to text; never raises and loses nothing (see ``encode``)."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def encode(text: str) -> bytes:
+    """The inverse of ``decode``; lone surrogates that no file held become ``?``."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace")
+
+
+class LineIndex:
+    """Line starts of one immutable ``bytes``, and the conversions between kinds of position.
+
+    Nothing here raises for a position that does not exist: lines and characters past the end
+    are clamped, as the protocol asks.
+    """
+
+    __slots__ = ("data", "starts")
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        if b"\r" in data:
+            self.starts = [0, *(m.end() for m in _NEWLINE.finditer(data))]
+        else:
+            starts = [0]
+            append, find = starts.append, data.find
+            at = find(b"\n")
+            while at >= 0:
+                append(at + 1)
+                at = find(b"\n", at + 1)
+            self.starts = starts
+
+    def line_of(self, offset: int) -> int:
+        """The 0-based line that holds a byte offset."""
+        return bisect_right(self.starts, max(offset, 0)) - 1
+
+    def line_bytes(self, line: int) -> bytes:
+        """A line without its terminator; empty past the end."""
+        if not 0 <= line < len(self.starts):
+            return b""
+        end = self.starts[line + 1] if line + 1 < len(self.starts) else len(self.data)
+        return self.data[self.starts[line] : end].rstrip(b"\r\n")
+
+    def to_position(self, offset: int, encoding: Encoding = "utf-8") -> tuple[int, int]:
+        """Byte offset -> (line, character), both 0-based, in the units of ``encoding``."""
+        offset = min(max(offset, 0), len(self.data))
+        line = self.line_of(offset)
+        head = self.data[self.starts[line] : offset]
+        if encoding == "utf-8" or head.isascii():
+            return line, len(head)
+        text = decode(head)
+        if encoding == "utf-32":
+            return line, len(text)
+        return line, sum(2 if ord(c) > 0xFFFF else 1 for c in text)
+
+    def to_offset(self, line: int, character: int, encoding: Encoding = "utf-8") -> int:
+        """(line, character) -> byte offset, clamped to the line and to the file."""
+        if line < 0:
+            return 0
+        if line >= len(self.starts):
+            return len(self.data)
+        start, content = self.starts[line], self.line_bytes(line)
+        character = max(character, 0)
+        if encoding == "utf-8" or content.isascii():
+            return start + min(character, len(content))
+        text = decode(content)
+        if encoding == "utf-32":
+            return start + len(encode(text[:character]))
+        units = 0
+        for count, char in enumerate(text):
+            width = 2 if ord(char) > 0xFFFF else 1
+            if units + width > character:
+                return start + len(encode(text[:count]))
+            units += width
+        return start + len(content)
+
+
+def identifier_at(data: bytes, offset: int) -> tuple[int, int] | None:
+    """The (start, end) of the C identifier that touches ``offset``, or None."""
+    def is_word(at: int) -> bool:
+        return 0 <= at < len(data) and (data[at : at + 1].isalnum() or data[at] == 0x5F)
+
+    start = end = min(max(offset, 0), len(data))
+    while is_word(start - 1):
+        start -= 1
+    while is_word(end):
+        end += 1
+    if start == end or data[start : start + 1].isdigit():
+        return None
+    return start, end

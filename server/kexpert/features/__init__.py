@@ -1,0 +1,1 @@
+"""One feature a file: (view, source, offset) -> plain dataclass. No I/O, no protocol types."""
