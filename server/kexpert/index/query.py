@@ -1,75 +1,291 @@
-"""One view of the tree: open buffers over the disk index. Features see nothing else.
-
-STUB OF THE INTERFACE while the index is being written; signatures are fixed.
-"""
+"""One view of the tree: open buffers over the disk index. Features see nothing else."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
 
 from kexpert.core.source import Source
 from kexpert.core.symbols import Assignment, Kind, Span, Symbol
+from kexpert.index.occurrences import occurrences
+from kexpert.index.reader import Reader, Row
+from kexpert.index.tree import inside
+
+#: Rows looked at for one prefix before ranking: enough for every name of three letters' beginning.
+_PREFIX_ROWS = 4000
 
 
 class View:
-    """What features may ask. All paths are relative to ``root``. Immutable as features see it:
-    the open buffers it overlays are fixed when it is made; thread-safe for reading.
+    """What features may ask. All paths are relative to ``root``. Thread-safe for reading.
 
-    A name that an open (unsaved) buffer defines is found there, and rows of the disk index for that
-    file are hidden. Rows whose file changed on disk since indexing are re-read before they are used.
+    The open buffers that a view overlays are fixed when it is made. A name that an open (unsaved)
+    buffer defines is found there, and rows of the disk index for that file are hidden. Rows whose
+    file changed on disk since indexing are replaced by what the file says now.
     """
 
     root: str  # absolute
     complete: bool  # False while the first indexing runs: counts and "all" lists are partial
 
+    def __init__(
+        self,
+        reader: Reader,
+        overlay: Mapping[str, Source] | None = None,
+        on_stale: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._reader = reader
+        self._overlay = dict(overlay or {})
+        self._on_stale = on_stale
+        self._current: dict[str, bool] = {}
+        self._now: dict[str, list[Symbol]] = {}
+        self.root = str(reader.root)
+        self.complete = reader.complete
+
+    # -- text -----------------------------------------------------------------------------------
+
     def source(self, path: str) -> Source | None:
         """The text of a file in the tree: the open buffer, else the disk; None if unreadable."""
-        raise NotImplementedError
-
-    def lookup(self, name: str, kinds: Collection[Kind] = (), limit: int = 200) -> list[Symbol]:
-        """Every symbol of exactly this name (case matters), all variants."""
-        raise NotImplementedError
-
-    def lookup_prefix(self, prefix: str, limit: int = 200, near: str = "") -> list[Symbol]:
-        """Symbols (one per name and kind) whose name starts with ``prefix``; those whose path is close to ``near``
-        first. Members and enumerators included: filter by kind."""
-        raise NotImplementedError
-
-    def lookup_fuzzy(self, pattern: str, limit: int = 200, near: str = "") -> list[Symbol]:
-        """Symbols by prefix, then by subwords (``kzal``, ``page_alloc`` -> __alloc_pages), initials, subsequence."""
-        raise NotImplementedError
-
-    def symbols_in(self, path: str) -> list[Symbol]:
-        """Every symbol of one file in order of position."""
-        raise NotImplementedError
+        found = self._overlay.get(path)
+        if found is not None:
+            return found
+        if inside(Path(self.root), f"{self.root}/{path}") is None:
+            return None
+        return self._reader.source(path)
 
     def text(self, symbol: Symbol) -> bytes:
         """The bytes of ``symbol.start:symbol.end``; empty when they cannot be read."""
-        raise NotImplementedError
-
-    def references(self, name: str, cancelled: Callable[[], bool] = lambda: False) -> Iterator[Span]:
-        """Every occurrence in code (not in comments or strings) over the tree, file by file."""
-        raise NotImplementedError
-
-    def files_mentioning(self, name: str) -> list[str]:
-        """Files (C, headers, assembly, Makefiles, Kconfig) in which the identifier occurs."""
-        raise NotImplementedError
-
-    def callers(self, name: str, limit: int = 1000) -> list[Symbol]:
-        """Functions that call ``name``."""
-        raise NotImplementedError
-
-    def caller_count(self, name: str) -> int:
-        raise NotImplementedError
-
-    def assignments_of(self, function: str) -> list[Assignment]:
-        """Ops tables in which a function stands."""
-        raise NotImplementedError
-
-    def implementations(self, struct: str, member: str, limit: int = 2000) -> list[Assignment]:
-        """Functions assigned to a member of a struct; ``struct`` "" for any."""
-        raise NotImplementedError
+        source = self.source(symbol.path)
+        return source.data[symbol.start : symbol.end] if source else b""
 
     def list_dir(self, path: str) -> Mapping[str, bool]:
         """Names in a directory of the tree -> whether each is a directory; empty if it is none."""
-        raise NotImplementedError
+        if inside(Path(self.root), f"{self.root}/{path}") is None:
+            return {}
+        try:
+            with os.scandir(f"{self.root}/{path}") as entries:
+                return {entry.name: entry.is_dir() for entry in entries}
+        except (OSError, ValueError):
+            return {}
+
+    # -- symbols --------------------------------------------------------------------------------
+
+    def lookup(self, name: str, kinds: Collection[Kind] = (), limit: int = 200) -> list[Symbol]:
+        """Every symbol of exactly this name (case matters), all variants."""
+        found = self._open_symbols(lambda symbol: symbol.name == name, name, kinds)
+        return found + self._live(
+            self._reader.named(name, kinds, limit), lambda s: s.name == name and (not kinds or s.kind in kinds)
+        )
+
+    def symbols_in(self, path: str) -> list[Symbol]:
+        """Every symbol of one file in order of position."""
+        if path in self._overlay:
+            return self._overlay[path].facts.symbols
+        rows = self._reader.in_file(path)
+        if rows and self._is_current(rows[0]):
+            return [row.symbol for row in rows]
+        return self._symbols_now(path)
+
+    def lookup_prefix(self, prefix: str, limit: int = 200, near: str = "") -> list[Symbol]:
+        """Symbols (one per name and kind) whose name starts with ``prefix``; those whose path is
+        close to ``near`` and those most called first. All kinds, members included."""
+        if not prefix:
+            return []
+        popular = self._reader.popularity(prefix, limit)
+        own = [symbol for symbol in self.symbols_in(near) if symbol.name.startswith(prefix)] if near else []
+        found = own + self._open_symbols(lambda symbol: symbol.name.startswith(prefix), prefix, ())
+        rows = self._reader.starting_with(prefix, _PREFIX_ROWS)
+        if len(rows) >= _PREFIX_ROWS:
+            for name in popular:
+                rows += self._reader.named(name, (), 8)
+        found += [row.symbol for row in rows if row.symbol.path not in self._overlay]
+        return _ranked(found, popular, near)[:limit]
+
+    def lookup_fuzzy(self, pattern: str, limit: int = 200, near: str = "") -> list[Symbol]:
+        """Symbols named exactly so, then by prefix, by parts of the name (``page_alloc`` finds
+        __alloc_pages), by initials and by letters in their order (``kzal``, ``klz``)."""
+        words = [word for word in pattern.replace("_", " ").split() if word]
+        joined = "_".join(pattern.split())
+        if not words:
+            return []
+        groups = [self.lookup(joined, limit=limit)]
+        groups += [self.lookup_prefix(prefix, limit, near) for prefix in dict.fromkeys([joined, joined.upper()])]
+        if sum(map(len, groups)) < limit:
+            rows = self._reader.with_subwords(words, 1000)
+            found = [row.symbol for row in rows if row.symbol.path not in self._overlay]
+            found += self._open_symbols(lambda s: all(word.lower() in s.name.lower() for word in words), words[0], ())
+            groups.append(_ranked(found, self._reader.popularity_of({s.name for s in found}), near))
+        if sum(map(len, groups)) < limit and len(joined) >= 3 and len(words) == 1 and joined.isidentifier():
+            names = self._reader.matching("*".join(joined) + "*", joined[0], limit)
+            found = [row.symbol for name in names[: limit // 2] for row in self._reader.named(name, (), 4)]
+            groups.append(_ranked(found, self._reader.popularity_of(names), near))
+        seen: dict[tuple[str, Kind], Symbol] = {}
+        for symbol in (symbol for group in groups for symbol in group):
+            seen.setdefault((symbol.name, symbol.kind), symbol)
+        return list(seen.values())[:limit]
+
+    # -- uses -----------------------------------------------------------------------------------
+
+    def files_mentioning(self, name: str) -> list[str]:
+        """Files (C, headers, assembly, Makefiles, Kconfig) in which the identifier occurs."""
+        if not name.isidentifier():
+            return []
+        needle = name.encode()
+        opened = {path for path, source in self._overlay.items() if needle in source.data}
+        return sorted(opened | {path for path in self._reader.files_with(name) if path not in self._overlay})
+
+    def references(self, name: str, cancelled: Callable[[], bool] = lambda: False) -> Iterator[Span]:
+        """Every occurrence in code (not in comments or strings) over the tree, file by file."""
+        needle, size = name.encode(), len(name.encode())
+        for path in self.files_mentioning(name):
+            if cancelled():
+                return
+            source = self._overlay.get(path)
+            data = source.data if source else self._reader.bytes_of(path)
+            if data:
+                for at in occurrences(data, needle):
+                    yield Span(path, at, at + size)
+
+    def callers(self, name: str, limit: int = 1000) -> list[Symbol]:
+        """Functions that call ``name``."""
+        found = self._live(self._reader.callers(name, limit), lambda _: False)
+        for source in self._overlay.values():
+            if name.encode() in source.data:
+                symbols = source.facts.symbols
+                found += [symbols[caller] for caller, callee in source.facts.calls if callee == name]
+        return found[:limit]
+
+    def caller_count(self, name: str) -> int:
+        """How many functions call ``name``, by the disk index (meaningful once ``complete``)."""
+        return self._reader.caller_count(name)
+
+    # -- tables of functions --------------------------------------------------------------------
+
+    def assignments_of(self, function: str) -> list[Assignment]:
+        """Ops tables in which a function stands."""
+        return self._assignments("function", function, 2000)
+
+    def implementations(self, struct: str, member: str, limit: int = 2000) -> list[Assignment]:
+        """Functions assigned to a member of a struct; ``struct`` "" for any."""
+        found = self._assignments("member", member, 50_000)
+        if struct:
+            owners: dict[str, bool] = {}
+            found = [a for a in found if owners.setdefault(a.struct, self._is_of(a.struct, struct))]
+        return found[:limit]
+
+    def _assignments(self, column: str, value: str, limit: int) -> list[Assignment]:
+        found = [
+            assignment
+            for source in self._overlay.values()
+            if value.encode() in source.data
+            for assignment in source.facts.assignments
+            if getattr(assignment, column) == value
+        ]
+        for assignment, size, mtime in self._reader.assignments(column, value, limit):
+            if assignment.path in self._overlay:
+                continue
+            if not self._path_is_current(assignment.path, size, mtime):
+                continue
+            found.append(assignment)
+        return found
+
+    def _is_of(self, written: str, struct: str) -> bool:
+        """Whether an initialiser of ``written`` ("outer.member" for a nested one) fills ``struct``."""
+        if "." not in written:
+            return written == struct
+        outer, *members = written.split(".")
+        for member in members:
+            owner = outer
+            outer = ""
+            for symbol in self.lookup(member, (Kind.MEMBER,), limit=5000):
+                if symbol.scope == owner:
+                    words = self.text(symbol).split()
+                    tags = [word for word in words if word not in (b"struct", b"union", b"const", b"*", b"volatile")]
+                    outer = tags[0].strip(b"*").decode("utf-8", "replace") if tags else ""
+                    break
+        return outer == struct
+
+    # -- stitching ------------------------------------------------------------------------------
+
+    def _open_symbols(self, wanted: Callable[[Symbol], bool], text: str, kinds: Collection[Kind]) -> list[Symbol]:
+        """Symbols of the open buffers; only those that hold ``text`` are extracted."""
+        needle = text.encode()
+        return [
+            symbol
+            for source in self._overlay.values()
+            if needle in source.data
+            for symbol in source.facts.symbols
+            if wanted(symbol) and (not kinds or symbol.kind in kinds)
+        ]
+
+    def _live(self, rows: list[Row], wanted: Callable[[Symbol], bool]) -> list[Symbol]:
+        """Rows that are neither hidden by an open buffer nor stale; a stale file's current symbols
+        that are ``wanted`` stand in for its rows."""
+        found: list[Symbol] = []
+        replaced: set[str] = set()
+        for row in rows:
+            path = row.symbol.path
+            if path in self._overlay:
+                continue
+            if self._is_current(row):
+                found.append(row.symbol)
+            elif path not in replaced:
+                replaced.add(path)
+                found += [symbol for symbol in self._symbols_now(path) if wanted(symbol)]
+        return found
+
+    def _is_current(self, row: Row) -> bool:
+        return self._path_is_current(row.symbol.path, row.size, row.mtime_ns)
+
+    def _path_is_current(self, path: str, size: int, mtime_ns: int) -> bool:
+        known = self._current.get(path)
+        if known is None:
+            known = self._current[path] = self._reader.is_current(path, size, mtime_ns)
+            if not known:
+                self._on_stale(path)
+        return known
+
+    def _symbols_now(self, path: str) -> list[Symbol]:
+        if path not in self._now:
+            self._now[path] = self._reader.symbols_now(path)
+        return self._now[path]
+
+
+def _ranked(symbols: list[Symbol], callers: Mapping[str, int], near: str) -> list[Symbol]:
+    """One symbol for each name and kind, the nearest to ``near``; then the most called, the
+    shortest."""
+    folder = near.rpartition("/")[0]
+    subsystem = "/".join(near.split("/")[:2])
+    nearness: dict[str, int] = {}
+
+    def distance(path: str) -> int:
+        known = nearness.get(path)
+        if known is None:
+            if path == near:
+                known = 0
+            elif folder and path.startswith(folder + "/"):
+                known = 1
+            elif path.startswith("include/linux/"):
+                known = 2
+            elif path.startswith("include/"):
+                known = 3
+            elif subsystem and path.startswith(subsystem):
+                known = 4
+            else:
+                known = 6 if path.startswith(("tools/", "samples/", "scripts/", "Documentation/")) else 5
+            nearness[path] = known
+        return known
+
+    best: dict[tuple[str, Kind], tuple[int, Symbol]] = {}
+    for symbol in symbols:
+        key = (symbol.name, symbol.kind)
+        away = distance(symbol.path)
+        if key not in best or away < best[key][0]:
+            best[key] = (away, symbol)
+
+    def order(item: tuple[int, Symbol]) -> tuple[int, int, int, str]:
+        away, symbol = item
+        called = callers.get(symbol.name, 0)
+        reach = 0 if away <= 1 else 1 if called >= 1000 else 2 if called >= 100 or away <= 3 else 3
+        return reach, -called.bit_length(), len(symbol.name), symbol.name
+
+    return [symbol for _, symbol in sorted(best.values(), key=order)]

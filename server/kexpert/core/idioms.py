@@ -1,0 +1,123 @@
+"""Macros that define things: what ``DEFINE_MUTEX(lock)`` or ``SYSCALL_DEFINE3(open, …)`` defines.
+
+The table maps a macro's name to what it makes: the kind, which argument names it (0-based) and
+how the new name is formed from that argument. Macros not in the table fall back on the kernel's
+naming habits (``DEFINE_…``, ``DECLARE_…``, ``…_ATTR_RO``).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from kexpert.core.symbols import Flag, Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Idiom:
+    """``names``: templates for what is defined, ``{}`` standing for the argument."""
+
+    kind: Kind
+    argument: int = 0
+    names: tuple[str, ...] = ("{}",)
+    flags: Flag = Flag.IDIOM
+
+
+def _variables(*macros: str) -> dict[str, Idiom]:
+    return dict.fromkeys(macros, Idiom(Kind.VARIABLE))
+
+
+_TABLE: dict[str, Idiom] = {
+    **_variables(
+        "LIST_HEAD", "HLIST_HEAD", "LLIST_HEAD", "ATOMIC_NOTIFIER_HEAD", "BLOCKING_NOTIFIER_HEAD",
+        "RAW_NOTIFIER_HEAD", "SRCU_NOTIFIER_HEAD", "SIMPLE_DEV_PM_OPS", "UNIVERSAL_DEV_PM_OPS",
+        "DEFINE_SIMPLE_DEV_PM_OPS", "DEFINE_RUNTIME_DEV_PM_OPS", "DEFINE_NOIRQ_DEV_PM_OPS",
+        "RADIX_TREE", "EXPORT_SIMPLE_DEV_PM_OPS", "EXPORT_GPL_SIMPLE_DEV_PM_OPS",
+        "EXPORT_RUNTIME_DEV_PM_OPS", "EXPORT_GPL_RUNTIME_DEV_PM_OPS",
+    ),
+    "DEFINE_SHOW_ATTRIBUTE": Idiom(Kind.VARIABLE, 0, ("{}_fops", "{}_open")),
+    "DEFINE_SHOW_STORE_ATTRIBUTE": Idiom(Kind.VARIABLE, 0, ("{}_fops", "{}_open")),
+    "DEFINE_SEQ_ATTRIBUTE": Idiom(Kind.VARIABLE, 0, ("{}_fops", "{}_open")),
+    "DEFINE_PROC_SHOW_ATTRIBUTE": Idiom(Kind.VARIABLE, 0, ("{}_proc_ops", "{}_open")),
+    "TRACE_EVENT": Idiom(Kind.TRACEPOINT, 0, ("trace_{}",)),
+    "TRACE_EVENT_FN": Idiom(Kind.TRACEPOINT, 0, ("trace_{}",)),
+    "TRACE_EVENT_FN_COND": Idiom(Kind.TRACEPOINT, 0, ("trace_{}",)),
+    "TRACE_EVENT_CONDITION": Idiom(Kind.TRACEPOINT, 0, ("trace_{}",)),
+    "TRACE_EVENT_SYSCALL": Idiom(Kind.TRACEPOINT, 0, ("trace_{}",)),
+    "DECLARE_EVENT_CLASS": Idiom(Kind.TRACEPOINT, 0, ("{}",)),
+    "DECLARE_TRACE": Idiom(Kind.TRACEPOINT, 0, ("trace_{}",)),
+    "DECLARE_TRACE_CONDITION": Idiom(Kind.TRACEPOINT, 0, ("trace_{}",)),
+    "DEFINE_EVENT": Idiom(Kind.TRACEPOINT, 1, ("trace_{}",)),
+    "DEFINE_EVENT_PRINT": Idiom(Kind.TRACEPOINT, 1, ("trace_{}",)),
+    "DEFINE_EVENT_FN": Idiom(Kind.TRACEPOINT, 1, ("trace_{}",)),
+    "DEFINE_EVENT_CONDITION": Idiom(Kind.TRACEPOINT, 1, ("trace_{}",)),
+    "module_param": Idiom(Kind.MODULE_PARAM),
+    "module_param_named": Idiom(Kind.MODULE_PARAM),
+    "module_param_unsafe": Idiom(Kind.MODULE_PARAM),
+    "module_param_named_unsafe": Idiom(Kind.MODULE_PARAM),
+    "module_param_array": Idiom(Kind.MODULE_PARAM),
+    "module_param_array_named": Idiom(Kind.MODULE_PARAM),
+    "module_param_string": Idiom(Kind.MODULE_PARAM),
+    "module_param_cb": Idiom(Kind.MODULE_PARAM),
+    "module_param_call": Idiom(Kind.MODULE_PARAM),
+    "module_param_hw": Idiom(Kind.MODULE_PARAM),
+    "module_param_hw_array": Idiom(Kind.MODULE_PARAM),
+    "core_param": Idiom(Kind.MODULE_PARAM),
+    "core_param_cb": Idiom(Kind.MODULE_PARAM),
+}
+
+#: Naming habits, tried in order on macros that the table does not hold.
+_HABITS: tuple[tuple[re.Pattern[str], Idiom], ...] = (
+    (re.compile(r"EXPORT_(?:PER_CPU_)?SYMBOL\w*|EXPORT_STATIC_CALL\w*|EXPORT_TRACEPOINT_SYMBOL\w*"),
+     Idiom(Kind.EXPORT)),
+    (re.compile(r"SYSCALL_DEFINE\d|SYSCALL32_DEFINE\d|SYSCALL_DEFINE_MAYBE\d|KSYSCALL_DEFINE\d"),
+     Idiom(Kind.SYSCALL, 0, ("sys_{}",))),
+    (re.compile(r"COMPAT_SYSCALL\w*_DEFINE\d"), Idiom(Kind.SYSCALL, 0, ("compat_sys_{}",))),
+    (re.compile(r"\w*initcall(?:_sync)?|module_init|module_exit|__exitcall|(?:module|builtin)_\w*driver\w*"),
+     Idiom(Kind.INITCALL)),
+    (re.compile(r"(?:DEFINE|DECLARE)_(?:\w+_)?PER_CPU\w*"),
+     Idiom(Kind.VARIABLE, 1, flags=Flag.IDIOM | Flag.PER_CPU)),
+    (re.compile(r"SENSOR_DEVICE_ATTR(?:_2)?(?:_RO|_RW|_WO)?"), Idiom(Kind.VARIABLE, 0, ("sensor_dev_attr_{}",))),
+    (re.compile(r"IIO_DEVICE_ATTR\w*"), Idiom(Kind.VARIABLE, 0, ("iio_dev_attr_{}",))),
+    (re.compile(r"IIO_CONST_ATTR\w*"), Idiom(Kind.VARIABLE, 0, ("iio_const_attr_{}",))),
+    (re.compile(r"DEVICE_\w*ATTR\w*"), Idiom(Kind.VARIABLE, 0, ("dev_attr_{}",))),
+    (re.compile(r"(?:BIN|BINARY)_ATTR\w*"), Idiom(Kind.VARIABLE, 0, ("bin_attr_{}",))),
+    (re.compile(r"BUS_ATTR\w*"), Idiom(Kind.VARIABLE, 0, ("bus_attr_{}",))),
+    (re.compile(r"CLASS_ATTR\w*"), Idiom(Kind.VARIABLE, 0, ("class_attr_{}",))),
+    (re.compile(r"DRIVER_ATTR\w*"), Idiom(Kind.VARIABLE, 0, ("driver_attr_{}",))),
+    (re.compile(r"BPF_CALL_\d"), Idiom(Kind.FUNCTION)),
+    (re.compile(r"(?:DEFINE|DECLARE)_TRACE\w*|(?:DEFINE|DECLARE)_HOOK"), Idiom(Kind.TRACEPOINT, 0, ("trace_{}",))),
+    (re.compile(r"DECLARE_\w+"), Idiom(Kind.VARIABLE)),
+    (re.compile(r"DEFINE_\w+"), Idiom(Kind.VARIABLE)),
+    (re.compile(r"\w+_ATTR(?:_RO|_RW|_WO)?"), Idiom(Kind.VARIABLE)),
+)  # fmt: skip
+
+
+@lru_cache(maxsize=8192)
+def idiom_of(macro: str) -> Idiom | None:
+    """What a top-level call of ``macro`` defines; None when it is not known to define anything."""
+    known = _TABLE.get(macro)
+    if known:
+        return known
+    for pattern, idiom in _HABITS:
+        if pattern.fullmatch(macro):
+            return idiom
+    return None
+
+
+#: Assembly: SYM_FUNC_START(memcpy), SYM_CODE_START_LOCAL(x), ENTRY(x), and .globl labels are left alone.
+ASM_LABEL = re.compile(rb"^[ \t]*(?:SYM_(?:FUNC|CODE|DATA|TYPED_FUNC)_START\w*|SYM_FUNC_ALIAS\w*|SYM_DATA|ENTRY|"
+                       rb"WEAK|_GLOBAL|_GLOBAL_TOC|LEAF|NESTED)\s*\(\s*(\w+)", re.M)  # fmt: skip
+
+#: What a body that may put its caller to sleep calls itself (see Documentation/core-api/…/might_sleep).
+SLEEPERS = frozenset({b"might_sleep", b"might_sleep_if", b"might_fault", b"might_alloc", b"__might_sleep",
+                      b"__might_fault", b"cond_resched", b"schedule", b"schedule_timeout", b"msleep"})  # fmt: skip
+
+#: Words before ``(`` that are no call.
+NOT_CALLS = frozenset(
+    {b"if", b"for", b"while", b"switch", b"return", b"sizeof", b"defined", b"typeof", b"__typeof__", b"case",
+     b"__attribute__", b"_Alignof", b"__alignof__", b"alignof", b"else", b"do", b"goto", b"asm", b"__asm__",
+     b"void", b"int", b"char", b"long", b"unsigned", b"bool", b"struct", b"__volatile__", b"volatile", b"const",
+     b"static", b"offsetof", b"_Static_assert", b"__aligned", b"__section", b"__typeof", b"_Generic"}
+)  # fmt: skip

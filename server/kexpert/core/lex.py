@@ -1,0 +1,51 @@
+"""Comments and strings of C blanked at the same length, so that a regex over the rest finds code only."""
+
+from __future__ import annotations
+
+import re
+
+# Possessive repeats keep the matching linear. An unterminated string ends at its line: the
+# apostrophe in ``#error don't`` must not swallow the file. ``\`` joins a string's or a ``//``
+# comment's line with the next.
+_TOKEN = re.compile(
+    rb"""/(?:/[^\n\\]*+(?:\\\r?+[^\r][^\n\\]*+)*+|\*)"""
+    rb"""|"[^"\\\n]*+(?:\\\r?+[^\r][^"\\\n]*+)*+"?"""
+    rb"""|'[^'\\\n]*+(?:\\\r?+[^\r][^'\\\n]*+)*+'?""",
+)
+_BLANKS = bytes(c if c in b"\n\r" else 0x20 for c in range(256))
+_NOT_A_JOIN = re.compile(rb"[^\n\r\\]|\\(?!\r?\n)")
+
+
+def blank_comments(data: bytes, strings: bool = True) -> bytes:
+    """``data`` with comments and, if asked, what stands between quotes replaced by spaces.
+
+    The length, every newline and every ``\\``-newline stay, so offsets, lines and the extent of
+    macros do; the quotes of a string stay too. An unterminated comment runs to the end.
+    """
+    pieces: list[bytes] = []
+    append, search, find = pieces.append, _TOKEN.search, data.find
+    done = at = 0
+    while match := search(data, at):
+        start, at = match.span()
+        if data[start] == 0x2F:
+            if data[start + 1] == 0x2A:
+                close = find(b"*/", at)
+                at = close + 2 if close >= 0 else len(data)
+            append(data[done:start])
+            append(_blank(data[start:at]))
+            done = at
+        elif strings and at - start > 1:
+            close = at - 1 if data[at - 1] == data[start] else at
+            append(data[done : start + 1])
+            append(_blank(data[start + 1 : close]))
+            done = close
+    if not done:
+        return data
+    append(data[done:])
+    return b"".join(pieces)
+
+
+def _blank(text: bytes) -> bytes:
+    if b"\\\n" in text or b"\\\r" in text:
+        return _NOT_A_JOIN.sub(b" ", text)
+    return text.translate(_BLANKS)

@@ -1,0 +1,262 @@
+"""Reading a tree's store from any thread, while another process may be writing it."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from kexpert.core.source import Source
+from kexpert.core.symbols import Assignment, Flag, Kind, Symbol
+from kexpert.index.build import facts_of
+from kexpert.index.store import FILE_SHIFT, Store
+from kexpert.index.tree import look, read
+
+_SYMBOL = "s.name, s.kind, s.flags, s.line, s.at, s.start, s.end, s.scope, f.path, f.size, f.mtime_ns"
+_FROM = f"FROM symbols s JOIN files f ON f.id = s.id >> {FILE_SHIFT}"
+_CACHED_BYTES = 48 << 20
+_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+
+
+class Row(NamedTuple):
+    """A symbol as stored, with its file's identity when it was indexed."""
+
+    symbol: Symbol
+    size: int
+    mtime_ns: int
+
+
+class Reader:
+    """The disk side of a view: rows of the store, and files of the tree through a small cache."""
+
+    def __init__(self, root: Path, database: Path, on_damage: Callable[[], None] = lambda: None) -> None:
+        self._on_damage = on_damage
+        self.root = root
+        self.database = database
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._open: list[Store] = []
+        self._generation = 0
+        self._inode = 0
+        self._sources: OrderedDict[str, tuple[int, int, Source]] = OrderedDict()
+        self._cached = 0
+
+    # -- connections ----------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Notice that the database was replaced by a new one; called before each view is made."""
+        try:
+            inode = os.stat(self.database).st_ino
+        except OSError:
+            inode = 0
+        if inode != self._inode:
+            with self._lock:
+                self._inode = inode
+                self._generation += 1
+
+    def close(self) -> None:
+        with self._lock:
+            self._generation += 1
+            for store in self._open:
+                store.close()
+            self._open.clear()
+
+    def _rows(self, sql: str, parameters: Iterable[Any] = ()) -> list[Any]:
+        """Rows of a query; none where there is no store to ask (yet, or any more)."""
+        try:
+            return self._connection().execute(sql, tuple(parameters)).fetchall()
+        except sqlite3.OperationalError:
+            return []
+        except sqlite3.DatabaseError:
+            self._on_damage()
+            return []
+
+    def _connection(self) -> sqlite3.Connection:
+        held = getattr(self._local, "store", None)
+        if held is None or held[0] != self._generation:
+            store = Store(self.database, readonly=True)
+            store.db.execute("PRAGMA cache_size = -12000")
+            with self._lock:
+                self._open.append(store)
+                if held is not None and held[1] in self._open:
+                    self._open.remove(held[1])
+            if held is not None:
+                held[1].close()
+            self._local.store = held = (self._generation, store)
+        return held[1].db
+
+    @property
+    def complete(self) -> bool:
+        rows = self._rows("SELECT value FROM meta WHERE key = 'complete'")
+        return bool(rows) and rows[0][0] == "1"
+
+    # -- symbols --------------------------------------------------------------------------------
+
+    def named(self, name: str, kinds: Collection[Kind], limit: int) -> list[Row]:
+        return self._symbols(f"{_FROM} WHERE s.name = ? {_of_kind(kinds)} LIMIT ?", (name, limit))
+
+    def starting_with(self, prefix: str, limit: int) -> list[Row]:
+        return self._symbols(f"{_FROM} WHERE s.name >= ? AND s.name < ? LIMIT ?", (prefix, _after(prefix), limit))
+
+    def in_file(self, path: str) -> list[Row]:
+        return self._symbols(
+            f"FROM files f JOIN symbols s ON s.id >= f.id << {FILE_SHIFT} AND s.id < (f.id + 1) << {FILE_SHIFT}"
+            " WHERE f.path = ? ORDER BY s.id",
+            (path,),
+        )
+
+    def with_subwords(self, words: Iterable[str], limit: int) -> list[Row]:
+        """Symbols in whose name every word is the beginning of a part, shortest names first."""
+        parts = [part for word in words for part in _PART.findall(word)]
+        if not parts:
+            return []
+        match = " AND ".join(f'"{part}"*' for part in parts)
+        return self._symbols(
+            f"FROM (SELECT rowid FROM subwords WHERE subwords MATCH ? LIMIT 20000) w"
+            f" JOIN symbols s ON s.id = w.rowid JOIN files f ON f.id = s.id >> {FILE_SHIFT}"
+            " ORDER BY length(s.name) LIMIT ?",
+            (match, limit),
+        )
+
+    def matching(self, pattern: str, first: str, limit: int) -> list[str]:
+        """Names that begin with the letter ``first`` and hold the letters of a GLOB in their order."""
+        popular = self._rows(
+            "SELECT name FROM popular WHERE name GLOB ? ORDER BY callers DESC LIMIT ?", (pattern, limit)
+        )
+        if len(popular) >= limit // 4:
+            return [row[0] for row in popular]
+        rows = self._rows(
+            "SELECT DISTINCT name FROM (SELECT name FROM symbols WHERE name >= ? AND name < ? LIMIT 400000)"
+            " WHERE name GLOB ? LIMIT ?",
+            (first, _after(first), pattern, limit),
+        )
+        return list(dict.fromkeys([row[0] for row in popular] + [row[0] for row in rows]))
+
+    def _symbols(self, tail: str, parameters: Iterable[Any]) -> list[Row]:
+        return [
+            Row(Symbol(name, Kind(kind), path, line, at, start, end, scope or "", Flag(flags)), size, mtime)
+            for name, kind, flags, line, at, start, end, scope, path, size, mtime in self._rows(
+                f"SELECT {_SYMBOL} {tail}", parameters
+            )
+        ]
+
+    # -- calls, tables, words -------------------------------------------------------------------
+
+    def callers(self, name: str, limit: int) -> list[Row]:
+        return self._symbols(
+            f"FROM (SELECT DISTINCT caller FROM calls WHERE callee = ? LIMIT ?) c JOIN symbols s ON s.id = c.caller"
+            f" JOIN files f ON f.id = s.id >> {FILE_SHIFT}",
+            (name, limit),
+        )
+
+    def caller_count(self, name: str) -> int:
+        rows = self._rows(
+            f"SELECT count(*) FROM calls WHERE callee = ? AND caller >> {FILE_SHIFT} NOT IN (SELECT id FROM dead)",
+            (name,),
+        )
+        return rows[0][0] if rows else 0
+
+    def popularity(self, prefix: str, limit: int) -> dict[str, int]:
+        """The most called names of a prefix and their number of callers."""
+        return dict(
+            self._rows(
+                "SELECT name, callers FROM popular WHERE name >= ? AND name < ? ORDER BY callers DESC LIMIT ?",
+                (prefix, _after(prefix), limit),
+            )
+        )
+
+    def popularity_of(self, names: Collection[str]) -> dict[str, int]:
+        found: dict[str, int] = {}
+        wanted = list(names)
+        for start in range(0, len(wanted), 500):
+            part = wanted[start : start + 500]
+            marks = ",".join("?" * len(part))
+            found.update(self._rows(f"SELECT name, callers FROM popular WHERE name IN ({marks})", part))
+        return found
+
+    def assignments(self, column: str, value: str, limit: int) -> list[tuple[Assignment, int, int]]:
+        assert column in ("function", "member")
+        return [
+            (Assignment(struct, member, function, table, path, at, line), size, mtime)
+            for struct, member, function, table, at, line, path, size, mtime in self._rows(
+                "SELECT a.struct, a.member, a.function, a.tbl, a.at, a.line, f.path, f.size, f.mtime_ns"
+                f" FROM assignments a JOIN files f ON f.id = a.id >> {FILE_SHIFT} WHERE a.{column} = ? LIMIT ?",
+                (value, limit),
+            )
+        ]
+
+    def files_with(self, word: str) -> list[str]:
+        """Files that hold a word in any case, or define it."""
+        mentioned = self._rows(
+            "SELECT f.path FROM words JOIN files f ON f.id = words.rowid WHERE words MATCH ?", (f'"{word}"',)
+        )
+        defined = self._rows(
+            f"SELECT DISTINCT f.path FROM symbols s JOIN files f ON f.id = s.id >> {FILE_SHIFT} WHERE s.name = ?",
+            (word,),
+        )
+        return sorted({row[0] for row in mentioned} | {row[0] for row in defined})
+
+    # -- files ----------------------------------------------------------------------------------
+
+    def source(self, path: str) -> Source | None:
+        """A file of the tree as it is on disk now; the last few stay parsed."""
+        file = _identity(self.root, path)
+        if file is None:
+            return None
+        size, mtime = file
+        with self._lock:
+            held = self._sources.get(path)
+            if held is not None and held[0] == size and held[1] == mtime:
+                self._sources.move_to_end(path)
+                return held[2]
+        data = read(self.root, path)
+        if data is None:
+            return None
+        source = Source(path, data)
+        with self._lock:
+            old = self._sources.pop(path, None)
+            self._cached += len(data) - (len(old[2].data) if old else 0)
+            self._sources[path] = (size, mtime, source)
+            while self._cached > _CACHED_BYTES and len(self._sources) > 1:
+                _, dropped = self._sources.popitem(last=False)
+                self._cached -= len(dropped[2].data)
+        return source
+
+    def bytes_of(self, path: str) -> bytes | None:
+        """A file's bytes, past the cache: for queries that read thousands of files once."""
+        with self._lock:
+            held = self._sources.get(path)
+        return held[2].data if held and _identity(self.root, path) == held[:2] else read(self.root, path)
+
+    def is_current(self, path: str, size: int, mtime_ns: int) -> bool:
+        return _identity(self.root, path) == (size, mtime_ns)
+
+    def symbols_now(self, path: str) -> list[Symbol]:
+        """The symbols of a file as it is on disk now, whatever the store says."""
+        file = look(self.root, path)
+        source = self.source(path) if file else None
+        if file is None or source is None:
+            return []
+        return source.facts.symbols if path.endswith((".c", ".h", ".S")) else facts_of(file, source.data).symbols
+
+
+def _identity(root: Path, path: str) -> tuple[int, int] | None:
+    try:
+        stat = os.stat(f"{root}/{path}")
+    except (OSError, ValueError):
+        return None
+    return stat.st_size, stat.st_mtime_ns
+
+
+def _of_kind(kinds: Collection[Kind]) -> str:
+    return f"AND s.kind IN ({','.join(str(int(kind)) for kind in kinds)})" if kinds else ""
+
+
+def _after(prefix: str) -> str:
+    """The first text that sorts after everything that begins with ``prefix``."""
+    return prefix[:-1] + chr(ord(prefix[-1]) + 1) if prefix else "\U0010ffff"

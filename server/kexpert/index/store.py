@@ -1,0 +1,290 @@
+"""The symbol store: one SQLite database a tree, written by one process, read by any number.
+
+Ids say which file a row is from (``id >> FILE_SHIFT``), so a file's rows are one range of the
+table and need no column. A file that changed gets a new id; what tables without such a range hold
+of the old one (words, callers) is passed over by id until the store is compacted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+from collections.abc import Iterable, Sequence
+from enum import Enum
+from pathlib import Path
+
+from kexpert.core.symbols import FileFacts, Kind
+from kexpert.index.tree import FileKind, TreeFile
+
+#: Bump when what is stored changes: older stores are rebuilt.
+#: 1: first layout.
+INDEX_VERSION = 1
+
+FILE_SHIFT = 20
+"""A symbol's id is its file's id shifted by this, plus its place in the file."""
+_MAX_ROWS = 1 << FILE_SHIFT
+
+#: Which files hold a word. Case is folded, so readers look again at the text.
+WORDS_TABLE = """CREATE VIRTUAL TABLE {name} USING fts5(word, content='', detail=none,
+    tokenize="unicode61 remove_diacritics 0 tokenchars '_'")"""
+
+_SCHEMA = (
+    WORDS_TABLE.format(name="words")
+    + """;
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+CREATE TABLE files (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, size INTEGER, mtime_ns INTEGER, kind INTEGER);
+CREATE TABLE dead (id INTEGER PRIMARY KEY);
+CREATE TABLE symbols (id INTEGER PRIMARY KEY, name TEXT, kind INTEGER, flags INTEGER, line INTEGER,
+                      at INTEGER, start INTEGER, end INTEGER, scope TEXT);
+CREATE INDEX symbols_by_name ON symbols (name);
+CREATE TABLE assignments (id INTEGER PRIMARY KEY, struct TEXT, member TEXT, function TEXT, tbl TEXT, at INTEGER,
+                          line INTEGER);
+CREATE INDEX assignments_by_function ON assignments (function);
+CREATE INDEX assignments_by_member ON assignments (member);
+CREATE TABLE calls (callee TEXT, caller INTEGER);
+-- the parts of names: kmem_cache_alloc is kmem, cache, alloc
+CREATE VIRTUAL TABLE subwords USING fts5(name, content='', detail=none, prefix='2 3',
+                                         tokenize="unicode61 remove_diacritics 0");
+"""
+)
+
+#: Made when the first indexing is done: sorting once costs a third of keeping them in order.
+_LATE_SCHEMA = """
+CREATE INDEX IF NOT EXISTS calls_by_callee ON calls (callee, caller);
+CREATE TABLE IF NOT EXISTS popular (name TEXT PRIMARY KEY, callers INTEGER) WITHOUT ROWID;
+INSERT OR REPLACE INTO popular SELECT callee, count(*) FROM calls GROUP BY callee HAVING count(*) >= 8;
+"""
+
+#: Names worth finding by a part of them.
+_BY_SUBWORD = frozenset(
+    {Kind.FUNCTION, Kind.STRUCT, Kind.UNION, Kind.ENUM, Kind.TYPEDEF, Kind.MACRO, Kind.VARIABLE, Kind.SYSCALL,
+     Kind.TRACEPOINT, Kind.CONFIG, Kind.ASM_LABEL}
+)  # fmt: skip
+_SUBWORD_KINDS = ",".join(str(int(kind)) for kind in sorted(_BY_SUBWORD))
+
+
+def _is_register_table(symbols: int, macros: int) -> bool:
+    """A header with some hundred macros and nothing else: nobody looks for a register by a part of
+    its name, and there are millions."""
+    return macros == symbols > 400
+
+
+class IndexState(Enum):
+    """What stands on disk for a tree."""
+
+    MISSING = "there is none yet"
+    CORRUPT = "the database is damaged"
+    VERSION_MISMATCH = "it was made by another version of kexpert"
+    FOREIGN = "it belongs to another tree"
+    PARTIAL = "the first indexing has not finished"
+    READY = "ready"
+
+
+def cache_directory(root: Path) -> Path:
+    """Where a tree's index lives: ``$XDG_CACHE_HOME/kexpert/<tree id>``; never in the tree."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    real = os.path.realpath(root)
+    digest = hashlib.sha256(os.fsencode(real)).hexdigest()[:12]
+    return Path(base) / "kexpert" / f"{Path(real).name}-{digest}"
+
+
+class Store:
+    """One connection to a tree's database. Not shared between threads."""
+
+    def __init__(self, path: Path, *, readonly: bool = False) -> None:
+        self.path = path
+        self.readonly = readonly
+        if readonly:
+            self.db = sqlite3.connect(f"file:{_quote(path)}?mode=ro", uri=True, isolation_level=None, timeout=30,
+                                      check_same_thread=False)  # fmt: skip
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.db = sqlite3.connect(path, isolation_level=None, timeout=120, check_same_thread=False)
+        try:
+            self.db.execute("PRAGMA mmap_size = 268435456")
+            if not readonly:
+                self.db.execute("PRAGMA journal_mode = WAL")
+                self.db.execute("PRAGMA synchronous = OFF")  # a torn store is detected and rebuilt
+                self.db.execute("PRAGMA wal_autocheckpoint = 8000")
+                self.db.execute("PRAGMA journal_size_limit = 67108864")
+                self.db.execute("PRAGMA secure_delete = OFF")
+        except sqlite3.Error:
+            self.db.close()
+            raise
+
+    def close(self) -> None:
+        self.db.close()
+
+    # -- state ----------------------------------------------------------------------------------
+
+    def create(self, root: Path) -> None:
+        """Lay an empty store."""
+        self.db.execute("BEGIN IMMEDIATE")
+        for statement in _SCHEMA.split(";\n"):
+            if statement.strip():
+                self.db.execute(statement)
+        self.set_meta("root", os.path.realpath(root))
+        self.set_meta("version", str(INDEX_VERSION))
+        self.set_meta("complete", "0")
+        self.db.execute("COMMIT")
+
+    def meta(self, key: str) -> str | None:
+        row = self.db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return row[0] if row else None
+
+    def set_meta(self, key: str, value: str) -> None:
+        self.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    @property
+    def complete(self) -> bool:
+        """Whether the first indexing of the tree has come to its end."""
+        return self.meta("complete") == "1"
+
+    def finish(self) -> None:
+        """Make what only a whole index can have: the order of callers and the popular names."""
+        self.db.execute("PRAGMA cache_size = -200000")
+        self.db.execute("BEGIN IMMEDIATE")
+        for statement in _LATE_SCHEMA.split(";\n"):
+            if statement.strip():
+                self.db.execute(statement)
+        self.set_meta("complete", "1")
+        self.db.execute("COMMIT")
+        self.db.execute("PRAGMA cache_size = -16000")
+        self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    # -- files ----------------------------------------------------------------------------------
+
+    def files(self, under: str = "") -> dict[str, tuple[int, int, int]]:
+        """path -> (id, size, mtime_ns) of every file in the store, or of those below ``under`` ("net/")."""
+        rows = self.db.execute(
+            "SELECT path, id, size, mtime_ns FROM files WHERE path >= ? AND path < ?", (under, under + "\U0010ffff")
+        )
+        return {row[0]: row[1:] for row in rows}
+
+    def file(self, path: str) -> tuple[int, int, int] | None:
+        """(id, size, mtime_ns) of one file."""
+        row = self.db.execute("SELECT id, size, mtime_ns FROM files WHERE path = ?", (path,)).fetchone()
+        return tuple(row) if row else None
+
+    def next_id(self) -> int:
+        """The first file id that was never used (a dead one is not used again)."""
+        row = self.db.execute(
+            "SELECT max(coalesce((SELECT max(id) FROM files), 0), coalesce((SELECT max(id) FROM dead), 0)) + 1"
+        ).fetchone()
+        return int(row[0])
+
+    def write(self, batch: Sequence[tuple[int, TreeFile, FileFacts]], gone: Iterable[str] = ()) -> None:
+        """Replace some files' rows and drop others', all or nothing."""
+        db = self.db
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            for path in gone:
+                self._drop(path)
+            for file_id, file, facts in batch:
+                self._drop(file.path)
+                self._insert(file_id, file, facts)
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+
+    def _drop(self, path: str) -> None:
+        row = self.db.execute("SELECT id FROM files WHERE path = ?", (path,)).fetchone()
+        if row is None:
+            return
+        first, last = row[0] << FILE_SHIFT, (row[0] + 1) << FILE_SHIFT
+        if self._has_subwords(first, last):
+            self.db.execute(
+                "INSERT INTO subwords (subwords, rowid, name) SELECT 'delete', id, name FROM symbols"
+                f" WHERE id >= ? AND id < ? AND kind IN ({_SUBWORD_KINDS})",
+                (first, last),
+            )
+        self.db.execute("DELETE FROM symbols WHERE id >= ? AND id < ?", (first, last))
+        self.db.execute("DELETE FROM assignments WHERE id >= ? AND id < ?", (first, last))
+        self.db.execute("DELETE FROM files WHERE id = ?", row)
+        self.db.execute("INSERT INTO dead VALUES (?)", row)
+
+    def _has_subwords(self, first: int, last: int) -> bool:
+        count, macros = self.db.execute(
+            "SELECT count(*), total(kind = ?) FROM symbols WHERE id >= ? AND id < ?", (int(Kind.MACRO), first, last)
+        ).fetchone()
+        return not _is_register_table(count, int(macros))
+
+    def _insert(self, file_id: int, file: TreeFile, facts: FileFacts) -> None:
+        db = self.db
+        base = file_id << FILE_SHIFT
+        symbols = facts.symbols[:_MAX_ROWS]
+        db.execute(
+            "INSERT INTO files VALUES (?, ?, ?, ?, ?)", (file_id, file.path, file.size, file.mtime_ns, int(file.kind))
+        )
+        db.executemany(
+            "INSERT INTO symbols VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (base + i, s.name, int(s.kind), int(s.flags), s.line, s.name_start, s.start, s.end, s.scope or None)
+                for i, s in enumerate(symbols)
+            ],
+        )
+        if facts.assignments:
+            db.executemany(
+                "INSERT INTO assignments VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (base + i, a.struct, a.member, a.function, a.table, a.start, a.line)
+                    for i, a in enumerate(facts.assignments[:_MAX_ROWS])
+                ],
+            )
+        if facts.calls:
+            db.executemany(
+                "INSERT INTO calls VALUES (?, ?)",
+                [(callee, base + caller) for caller, callee in facts.calls if caller < _MAX_ROWS],
+            )
+        # A word is found in the files of its symbols as well: what a file defines need not stand here.
+        words = facts.identifiers
+        if file.kind in (FileKind.C, FileKind.HEADER):
+            words = words.difference(s.name.encode() for s in symbols)
+        if words:
+            db.execute("INSERT INTO words (rowid, word) VALUES (?, ?)", (file_id, b" ".join(words).decode("latin-1")))
+        if not _is_register_table(len(symbols), sum(s.kind is Kind.MACRO for s in symbols)):
+            db.executemany(
+                "INSERT INTO subwords (rowid, name) VALUES (?, ?)",
+                [(base + i, s.name) for i, s in enumerate(symbols) if s.kind in _BY_SUBWORD],
+            )
+
+    # -- compaction -----------------------------------------------------------------------------
+
+    def dead_share(self) -> float:
+        """Share of files in ``words`` and ``calls`` that are superseded."""
+        dead, live = self.db.execute("SELECT (SELECT count(*) FROM dead), (SELECT count(*) FROM files)").fetchone()
+        return float(dead) / max(dead + live, 1)
+
+
+def _quote(path: Path) -> str:
+    from urllib.parse import quote
+
+    return quote(str(path.absolute()))
+
+
+def state_of(path: Path, root: Path) -> IndexState:
+    """Look at the database at ``path`` as the index of ``root``, without changing it."""
+    if not path.exists():
+        return IndexState.MISSING
+    try:
+        store = Store(path, readonly=True)
+    except sqlite3.Error:
+        return IndexState.CORRUPT
+    try:
+        version = store.meta("version")
+        if version != str(INDEX_VERSION):
+            return IndexState.VERSION_MISMATCH
+        if store.meta("root") != os.path.realpath(root):
+            return IndexState.FOREIGN
+        store.db.execute("SELECT 1 FROM symbols LIMIT 1").fetchone()
+        store.db.execute("SELECT 1 FROM files LIMIT 1").fetchone()
+        return IndexState.READY if store.complete else IndexState.PARTIAL
+    except sqlite3.Error as error:
+        # a database that another process is creating this moment has no tables yet
+        empty = "no such table" in str(error) and path.stat().st_size <= 4096
+        return IndexState.MISSING if empty else IndexState.CORRUPT
+    finally:
+        store.close()

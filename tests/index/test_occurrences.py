@@ -1,0 +1,20 @@
+"""Occurrences found by looking around a hit are those found by blanking the whole file."""
+
+from __future__ import annotations
+
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kexpert.core.lex import blank_comments
+from kexpert.index.occurrences import occurrences
+
+_PIECES = [b"foo", b"foo(", b" foo ", b"_foo", b"foo2", b"/* foo */", b"/*", b"*/", b"// foo\n", b'"foo"', b'"', b"'\"'",
+           b"\\\n", b"\n", b";", b"x/y*z", b"#error don't foo\n", b"/"]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(_PIECES), max_size=30).map(b"".join))
+def test_as_if_the_file_were_blanked(data: bytes) -> None:
+    expected = [m.start() for m in re.finditer(rb"(?<![A-Za-z0-9_])foo(?![A-Za-z0-9_])", blank_comments(data))]
+    assert list(occurrences(data, b"foo")) == expected

@@ -1,0 +1,312 @@
+"""The index as a server lives with it: kept fresh, shared, killed, damaged."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from kexpert.core.source import Source
+from kexpert.core.symbols import Kind
+from kexpert.index import service as service_module
+from kexpert.index.service import IndexService, IndexUnavailable, build, open_view
+from kexpert.index.store import IndexState, cache_directory, state_of
+
+Maker = Callable[[Mapping[str, bytes]], Path]
+
+TREE = {
+    "kernel/fork.c": b"#include <linux/sched.h>\nint copy_thing(int a)\n{\n\treturn helper(a);\n}\n",
+    "kernel/exit.c": b"static void helper(int a)\n{\n}\nvoid do_exit(void)\n{\n\tcopy_thing(1); /* copy_thing */\n}\n",
+    "include/linux/sched.h": b"int copy_thing(int a);\nstruct task {\n\tint pid;\n};\n",
+}
+
+
+@pytest.fixture
+def start(make_tree: Maker) -> Iterator[Callable[..., IndexService]]:
+    running: list[IndexService] = []
+
+    def begin(root: Path, **options: object) -> IndexService:
+        service = IndexService(root, **options)  # type: ignore[arg-type]
+        running.append(service)
+        service.start()
+        assert service.wait_idle(30)
+        return service
+
+    yield begin
+    for service in running:
+        service.close()
+
+
+def within(seconds: float, what: Callable[[], object]) -> bool:
+    """Whether something comes true in time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if what():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def names(service: IndexService, name: str) -> list[tuple[str, Kind]]:
+    return sorted((symbol.path, symbol.kind) for symbol in service.view().lookup(name))
+
+
+def test_a_name_is_found_where_it_is_defined_and_declared(make_tree: Maker, start: Callable[..., IndexService]) -> None:
+    service = start(make_tree(TREE))
+    assert names(service, "copy_thing") == [("include/linux/sched.h", Kind.PROTOTYPE), ("kernel/fork.c", Kind.FUNCTION)]
+    assert names(service, "CONFIG_SMP") == [("Kconfig", Kind.CONFIG)]
+
+
+def test_references_leave_comments_out(make_tree: Maker, start: Callable[..., IndexService]) -> None:
+    root = make_tree(TREE)
+    found = list(start(root).view().references("copy_thing"))
+    assert [(span.path, (root / span.path).read_bytes()[span.start : span.end]) for span in found] == [
+        ("include/linux/sched.h", b"copy_thing"),
+        ("kernel/exit.c", b"copy_thing"),
+        ("kernel/fork.c", b"copy_thing"),
+    ]
+
+
+def test_a_makefile_that_names_a_config_mentions_it(make_tree: Maker, start: Callable[..., IndexService]) -> None:
+    assert "Makefile" in start(make_tree(TREE)).view().files_mentioning("CONFIG_SMP")
+
+
+def test_callers_and_their_count(make_tree: Maker, start: Callable[..., IndexService]) -> None:
+    view = start(make_tree(TREE)).view()
+    assert view.complete
+    assert [symbol.name for symbol in view.callers("copy_thing")] == ["do_exit"]
+    assert view.caller_count("copy_thing") == 1
+
+
+def test_a_saved_edit_is_seen_by_other_files(make_tree: Maker, start: Callable[..., IndexService]) -> None:
+    root = make_tree(TREE)
+    service = start(root, watch=False)
+    (root / "kernel/exit.c").write_bytes(b"int brand_new(void)\n{\n\treturn 1;\n}\n")
+    service.files_changed(["kernel/exit.c"])
+    assert within(5, lambda: names(service, "brand_new") == [("kernel/exit.c", Kind.FUNCTION)])
+    assert names(service, "do_exit") == []
+
+
+def test_a_stale_row_never_answers(make_tree: Maker, start: Callable[..., IndexService]) -> None:
+    root = make_tree(TREE)
+    service = start(root, watch=False)
+    (root / "kernel/exit.c").write_bytes(b"\n\n\nvoid do_exit(void)\n{\n}\n")
+    (symbol,) = service.view().lookup("do_exit")
+    assert symbol.line == 3
+    assert service.view().text(symbol).startswith(b"void do_exit")
+
+
+@pytest.mark.parametrize("change", ["write", "new folder", "delete", "rename"])
+def test_the_watcher_notices(make_tree: Maker, start: Callable[..., IndexService], change: str) -> None:
+    root = make_tree(TREE)
+    service = start(root)
+    assert service._watcher is not None
+    assert within(5, lambda: service._watcher._observer is not None and service._watcher._observer.is_alive())
+    if change == "write":
+        (root / "kernel/fork.c").write_bytes(b"int appeared;\n")
+    elif change == "new folder":
+        (root / "drivers/new").mkdir(parents=True)
+        (root / "drivers/new/x.c").write_bytes(b"int appeared;\n")
+    elif change == "rename":
+        (root / "kernel/fork.c").rename(root / "kernel/moved.c")
+    else:
+        (root / "kernel/fork.c").unlink()
+    if change in ("write", "new folder"):
+        assert within(10, lambda: names(service, "appeared"))
+    elif change == "rename":
+        assert within(10, lambda: ("kernel/moved.c", Kind.FUNCTION) in names(service, "copy_thing"))
+    else:
+        assert within(10, lambda: names(service, "copy_thing") == [("include/linux/sched.h", Kind.PROTOTYPE)])
+
+
+def test_polling_where_inotify_is_short(
+    make_tree: Maker, start: Callable[..., IndexService], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kexpert.index.watch.watch_limit", lambda: 2)
+    monkeypatch.setattr("kexpert.index.watch._POLL_SECONDS", 0.1)
+    said: list[str] = []
+    root = make_tree(TREE)
+    service = start(root, on_message=said.append)
+    assert within(5, lambda: any("max_user_watches" in line for line in said))
+    (root / "kernel/late.c").write_bytes(b"int latecomer;\n")
+    assert within(20, lambda: names(service, "latecomer"))
+
+
+def test_an_open_buffer_hides_its_file(make_tree: Maker, start: Callable[..., IndexService]) -> None:
+    service = start(make_tree(TREE))
+    overlay = {"kernel/fork.c": Source("kernel/fork.c", b"int typed_just_now(void)\n{\n\tdo_exit();\n}\n")}
+    view = service.view(overlay)
+    assert [symbol.path for symbol in view.lookup("typed_just_now")] == ["kernel/fork.c"]
+    assert [symbol.kind for symbol in view.lookup("copy_thing")] == [Kind.PROTOTYPE]
+    assert "typed_just_now" in [symbol.name for symbol in view.lookup_prefix("typed_")]
+    assert [symbol.name for symbol in view.callers("do_exit")] == ["typed_just_now"]
+    assert "kernel/fork.c" in {span.path for span in view.references("do_exit")}
+
+
+def test_a_second_server_follows_and_takes_over(make_tree: Maker, start: Callable[..., IndexService],
+                                                monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    monkeypatch.setattr(service_module, "_PATIENCE_SECONDS", 0.1)
+    root = make_tree(TREE)
+    first = start(root, watch=False)
+    second = start(root, watch=False)
+    assert (first.writer, second.writer) == (True, False)
+    (root / "kernel/exit.c").write_bytes(b"int from_the_first;\n")
+    first.files_changed(["kernel/exit.c"])
+    assert within(5, lambda: names(second, "from_the_first"))
+    first.close()
+    assert within(5, lambda: second.writer)
+    (root / "kernel/exit.c").write_bytes(b"int from_the_second;\n")
+    second.files_changed(["kernel/exit.c"])
+    assert within(5, lambda: names(second, "from_the_second"))
+
+
+@pytest.mark.parametrize("damage", ["garbage", "truncated", "old version", "other tree", "zero pages"])
+def test_a_bad_index_is_said_and_rebuilt(make_tree: Maker, start: Callable[..., IndexService], damage: str) -> None:
+    root = make_tree(TREE)
+    build(root)
+    database = cache_directory(root) / "index.db"
+    if damage == "garbage":
+        database.write_bytes(b"not a database at all" * 1000)
+    elif damage == "truncated":
+        os.truncate(database, database.stat().st_size // 2)
+    elif damage == "zero pages":
+        with database.open("r+b") as file:
+            file.seek(4096)
+            file.write(b"\0" * (database.stat().st_size - 4096))
+    else:
+        with sqlite3.connect(database) as db:
+            key, value = ("version", "0") if damage == "old version" else ("root", "/somewhere/else")
+            db.execute("UPDATE meta SET value = ? WHERE key = ?", (value, key))
+        db.close()
+    assert state_of(database, root) is not IndexState.READY
+    said: list[str] = []
+    service = start(root, on_message=said.append)
+    assert names(service, "do_exit") == [("kernel/exit.c", Kind.FUNCTION)]
+    assert any("building it anew" in line for line in said)
+    assert state_of(database, root) is IndexState.READY
+
+
+def test_damage_found_while_serving_is_mended(make_tree: Maker, start: Callable[..., IndexService]) -> None:
+    root = make_tree({**TREE, **{f"mm/f{i}.c": b"int filler_%d;\n" % i * 50 for i in range(50)}})
+    build(root)
+    database = cache_directory(root) / "index.db"
+    size = database.stat().st_size
+    said: list[str] = []
+    service = start(root, watch=False, on_message=said.append)
+    with database.open("r+b") as file:
+        file.seek(8192)
+        file.write(b"\xff" * (size - 8192))
+    service._reader.close()  # drop pages that are held in memory
+    service.view().lookup("do_exit")
+    assert within(10, lambda: any("damaged" in line for line in said))
+    assert within(10, lambda: names(service, "do_exit") == [("kernel/exit.c", Kind.FUNCTION)])
+
+
+def test_killed_while_indexing_goes_on_where_it_was(make_tree: Maker) -> None:
+    many = {f"drivers/d{i}/x{j}.c": b"int v_%d_%d;\n" % (i, j) + b"/* some text */\n" * 8000
+            for i in range(20) for j in range(8)}  # fmt: skip
+    root = make_tree(many)
+    database = cache_directory(root) / "index.db"
+    run = [sys.executable, "-c", f"from pathlib import Path; from kexpert.index.service import build;"
+                                 f"build(Path({str(root)!r}), jobs=2)"]  # fmt: skip
+
+    def stored() -> int:
+        try:
+            with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as db:
+                return int(db.execute("SELECT count(*) FROM files").fetchone()[0])
+        except sqlite3.Error:
+            return 0
+
+    process = subprocess.Popen(run, start_new_session=True)
+    assert within(60, lambda: stored() > 20)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert within(10, lambda: _writable(database))
+    kept = stored()
+    assert state_of(database, root) in (IndexState.PARTIAL, IndexState.READY)
+    report = build(root)
+    assert report.files == len(many) + 2
+    assert report.changed == report.files - kept
+    assert state_of(database, root) is IndexState.READY
+    assert len(open_view(root).lookup("v_19_7")) == 1
+
+
+def _writable(database: Path) -> bool:
+    """Whether the killed process' workers are gone too."""
+    try:
+        with sqlite3.connect(database, timeout=0.1) as db:
+            db.execute("BEGIN IMMEDIATE")
+            db.rollback()
+    except sqlite3.Error:
+        return False
+    return True
+
+
+def test_one_build_at_a_time(make_tree: Maker, start: Callable[..., IndexService]) -> None:
+    root = make_tree(TREE)
+    start(root, watch=False)
+    with pytest.raises(IndexUnavailable, match=str(os.getpid())):
+        build(root)
+
+
+def test_no_index_is_one_clear_line(make_tree: Maker) -> None:
+    root = make_tree(TREE)
+    with pytest.raises(IndexUnavailable, match="kexpert index --tree"):
+        open_view(root)
+
+
+def test_odd_files_do_no_harm(make_tree: Maker, start: Callable[..., IndexService]) -> None:
+    root = make_tree({**TREE, "kernel/binary.c": bytes(range(256)) * 500, "kernel/empty.c": b""})
+    (root / "kernel/loop").symlink_to(root)
+    (root / "kernel/dangling.c").symlink_to(root / "nowhere")
+    os.mkfifo(root / "kernel/pipe.c")
+    secret = root / "kernel/secret.c"
+    secret.write_bytes(b"int x;\n")
+    secret.chmod(0)
+    huge = root / "kernel/huge.c"
+    with huge.open("wb") as file:
+        file.truncate(50 << 20)
+    said: list[str] = []
+    service = start(root, on_message=said.append)
+    assert names(service, "do_exit") == [("kernel/exit.c", Kind.FUNCTION)]
+    assert any("huge.c" in line and "MB" in line for line in said)
+
+
+def test_a_file_that_vanishes_while_read(make_tree: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = make_tree(TREE)
+    monkeypatch.setattr(
+        "kexpert.index.build.read", lambda top, path: None if "fork" in path else (Path(top) / path).read_bytes()
+    )
+    report = build(root)
+    assert any("fork.c" in note for note in report.notes)
+    assert open_view(root).lookup("do_exit")
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing(make_tree: Maker, start: Callable[..., IndexService]) -> None:
+    root = make_tree(TREE)
+    said: list[str] = []
+    service = start(root, watch=False, on_message=said.append)
+    from kexpert.index.store import Store
+
+    whole = Store.write
+
+    def full(self: Store, *args: object) -> None:
+        self.db.execute("PRAGMA max_page_count = 1")  # SQLite's own "database or disk is full"
+        whole(self, *args)  # type: ignore[arg-type]
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(Store, "write", full)
+    (root / "kernel/exit.c").write_bytes(b"int after_full;\n" + b"".join(b"int v%d;\n" % i for i in range(20000)))
+    service.files_changed(["kernel/exit.c"])
+    assert within(10, lambda: any("full" in line and "XDG_CACHE_HOME" in line for line in said))
+    assert names(service, "copy_thing")[1] == ("kernel/fork.c", Kind.FUNCTION)
+    patch.undo()
+    service.files_changed(["kernel/exit.c"])
+    assert within(10, lambda: names(service, "after_full"))
