@@ -2,20 +2,142 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import tree_sitter_c
-from tree_sitter import Language, Parser, Tree
+from tree_sitter import Language, Node, Parser, Tree
+
+from kexpert.core.editing import Editor
+from kexpert.core.masking import mask
+from kexpert.core.repair import FIXES, cost, errors, windows, without_errors
 
 LANGUAGE = Language(tree_sitter_c.language())
+
+_ROUNDS = 4
+_EFFORT = 1_500_000  # bytes that repair of one file may parse again
+_REPAIR_LIMIT = 1_000_000  # bytes; larger files are tables and generated code
+_CHUNK = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
+    """A text, what was parsed in its place (same length, same lines), and the tree.
+
+    Offsets and points of the tree are true for ``data``; read names and text from ``data``.
+    """
+
     data: bytes
     masked: bytes
     tree: Tree
+    #: Whether ``masked`` holds more than ``mask`` does by itself.
+    repaired: bool = False
+
+    @property
+    def has_error(self) -> bool:
+        return self.tree.root_node.has_error
 
 
 def parse(data: bytes, previous: Parsed | None = None) -> Parsed:
-    return Parsed(data, data, Parser(LANGUAGE).parse(data))
+    """Parse kernel C; with the parse of a similar text at hand, only what changed is read again."""
+    masked = mask(data)
+    if previous is not None and not previous.repaired and not previous.has_error:
+        tree = _reparse(masked, previous)
+        # Where there are errors a tree depends on how it was reached: only a clean one is taken.
+        if not tree.root_node.has_error:
+            return Parsed(data, masked, tree)
+    tree = Parser(LANGUAGE).parse(masked)
+    if tree.root_node.has_error and len(data) <= _REPAIR_LIMIT:
+        masked, tree = _repair(masked, tree, _ROUNDS)
+        return Parsed(data, masked, tree, repaired=True)
+    return Parsed(data, masked, tree)
+
+
+def parse_quick(data: bytes) -> Parsed:
+    """One parse of the masked text and one round of repair at most: for indexing."""
+    masked = mask(data)
+    tree = Parser(LANGUAGE).parse(masked)
+    if tree.root_node.has_error and len(data) <= _REPAIR_LIMIT:
+        masked, tree = _repair(masked, tree, 1)
+        return Parsed(data, masked, tree, repaired=True)
+    return Parsed(data, masked, tree)
+
+
+def _repair(masked: bytes, tree: Tree, rounds: int) -> tuple[bytes, Tree]:
+    """Apply what makes the errors fewer, until there are none or nothing helps."""
+    found = errors(tree.root_node)
+    attempts = max(_EFFORT // (len(masked) + 1), 6)
+    attempts = min(attempts, 40)
+    for _ in range(rounds):
+        best = cost(found)
+        for candidate in _candidates(masked, found):
+            if candidate == masked:
+                continue
+            attempts -= 1
+            if attempts < 0:
+                return masked, tree
+            attempt = _reparse(candidate, Parsed(masked, masked, tree))
+            left = errors(attempt.root_node) if attempt.root_node.has_error else []
+            if cost(left) < cost(found):
+                masked, tree, found = candidate, attempt, left
+                break
+        if not found or cost(found) == best:
+            break
+    return masked, tree
+
+
+def _candidates(masked: bytes, found: list[Node]) -> Iterator[bytes]:
+    places = windows(masked, found)
+    for fix in FIXES:
+        edit = Editor(masked)
+        for place in places:
+            fix(edit, *place)
+        yield bytes(edit.out)
+    for fix in FIXES if len(places) > 1 else ():
+        for place in places[:8]:
+            edit = Editor(masked)
+            fix(edit, *place)
+            yield bytes(edit.out)
+    yield without_errors(masked, found)
+
+
+def _reparse(masked: bytes, previous: Parsed) -> Tree:
+    """Parse with the old tree, told of one edit: what lies between the common ends of the two texts."""
+    old = previous.masked
+    start = _common_prefix(old, masked)
+    shared = _common_suffix(old, masked, min(len(old), len(masked)) - start)
+    tree = previous.tree.copy()
+    old_end, new_end = len(old) - shared, len(masked) - shared
+    tree.edit(start, old_end, new_end, _point(old, start), _point(old, old_end), _point(masked, new_end))
+    return Parser(LANGUAGE).parse(masked, tree)
+
+
+def _point(text: bytes, offset: int) -> tuple[int, int]:
+    return text.count(b"\n", 0, offset), offset - (text.rfind(b"\n", 0, offset) + 1)
+
+
+def _common_prefix(a: bytes, b: bytes) -> int:
+    low, high = 0, min(len(a), len(b))
+    return _longest(low, high, lambda s, e: a[s:e] == b[s:e])
+
+
+def _common_suffix(a: bytes, b: bytes, most: int) -> int:
+    return _longest(0, most, lambda s, e: a[len(a) - e : len(a) - s] == b[len(b) - e : len(b) - s])
+
+
+def _longest(low: int, high: int, same: Callable[[int, int], bool]) -> int:
+    """The largest n <= high such that ``same`` holds from 0 to n: chunks first, then halves."""
+    while low < high:
+        step = min(_CHUNK, high - low)
+        if same(low, low + step):
+            low += step
+            continue
+        while step > 1:
+            half = step // 2
+            if same(low, low + half):
+                low += half
+                step -= half
+            else:
+                step = half
+        return low
+    return low
