@@ -14,8 +14,10 @@ from typing import NamedTuple
 
 from tree_sitter import Parser, Point, Range, Tree
 
+from kexpert.core.idioms import idiom_of
 from kexpert.core.lex import blank_comments
-from kexpert.core.parse import LANGUAGE, mask
+from kexpert.core.masking import mask
+from kexpert.core.parse import LANGUAGE, parse_quick
 
 _BLANKS = bytes(c if c in b"\n\r" else 0x20 for c in range(256))
 
@@ -35,6 +37,8 @@ _PARENS = re.compile(rb"[()]")
 _DESIGNATOR = re.compile(rb"\{[ \t\n]*\.\w+\s*=|\n\s+\.\w+\s*=\s*&?\w")
 _AFTER_CALL = re.compile(rb"[ \t]*;?")
 _BRACE = re.compile(rb"\s*\{")
+_BRACES = re.compile(rb"[{}]")
+_SLANTED_BRACE = re.compile(rb"\n {1,3}\}[ \t]*\r?\n")
 _GAP = re.compile(rb"\s{32,}")
 
 
@@ -92,7 +96,8 @@ def parse_sparse(text: bytes) -> Tree:
         ranges.append(Range(point, _advance(masked, point, start, stop), start, stop))
         start, point = resume, _advance(masked, point, start, resume)
     ranges.append(Range(point, _advance(masked, point, start, len(masked)), start, len(masked)))
-    return Parser(LANGUAGE, included_ranges=ranges).parse(masked)
+    tree = Parser(LANGUAGE, included_ranges=ranges).parse(masked)
+    return parse_quick(text).tree if tree.root_node.has_error else tree
 
 
 def _advance(text: bytes, point: Point, start: int, end: int) -> Point:
@@ -152,11 +157,23 @@ def _without_bodies(text: bytes) -> tuple[bytes, dict[int, int]]:
         if not _follows_parameters(text, at):
             at = text.find(b"\n{", opening)
             continue
+        if early := _SLANTED_BRACE.search(text, opening, closing):
+            closing = _balance(text, opening, early.start(), closing)
         bodies[opening] = closing + 2
         if not _DESIGNATOR.search(text, opening, closing):
             spans.append((opening + 1, closing))
         at = text.find(b"\n{", closing)
     return _blank(text, spans), bodies
+
+
+def _balance(text: bytes, opening: int, first: int, last: int) -> int:
+    """The newline before the ``}`` that closes ``opening``, where one nearly in column 0 may be it."""
+    depth = 0
+    for match in _BRACES.finditer(text, opening, last + 2):
+        depth += 1 if match[0] == b"{" else -1
+        if not depth:
+            return match.start() - 1 if match.start() > first else last
+    return last
 
 
 def _follows_parameters(text: bytes, at: int) -> bool:
@@ -175,16 +192,17 @@ def _without_calls(text: bytes, bodies: dict[int, int]) -> tuple[bytes, list[Mac
     while match := (_CALL_HERE.match(text) if not at else None) or _CALL_BELOW.search(text, at):
         start, arguments = match.start() + (match[0][0] == 0x0A), match.end()
         end = _closing(text, arguments)
-        if end < 0:
+        # behind a word it is a name: ``static int`` on one line, ``FOO_open(void)`` on the next
+        if end < 0 or text[max(0, start - 4000) : start].rstrip()[-1:] not in (b"", b";", b"}", b")"):
             at = arguments
             continue
         brace = _BRACE.match(text, end)
         body = None
         if brace:
             opening = brace.end() - 1
-            if opening in bodies:
+            if opening in bodies and idiom_of(match[1].decode()):
                 body = (opening, bodies[opening])
-            else:  # ``FOO(x) { … }`` with braces of another style: the parser must see it whole
+            else:  # an old-style function, or braces of another style: for the parser
                 at = arguments
                 continue
         call = MacroCall(match[1], start, arguments, end, body)
