@@ -1,0 +1,199 @@
+"""``make bench``: measure on a tree, beside ctags and clangd; the table goes into docs/benchmarks.md, JSON to stdout.
+
+No figure here decides a test. Run it on a machine that does nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks import clangd, functions, indexing, jumps, latency
+from benchmarks.rpc import Client
+from kexpert import __version__
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
+BEGIN, END = "<!-- table -->", "<!-- /table -->"
+PARTS = ("index", "latency", "functions", "parsing", "jumps", "clangd")
+SHOWN_MISSES = 20
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tree", type=Path, required=True)
+    parser.add_argument("--only", choices=PARTS, action="append", help="some parts; the page is then left as it is")
+    parser.add_argument("--cache", type=Path, help="keep the index there between runs (default: a fresh one)")
+    args = parser.parse_args()
+    root, parts = args.tree.resolve(), args.only or PARTS
+    with tempfile.TemporaryDirectory(prefix="kexpert-bench-") as work:
+        report = measure(root, parts, args.cache or Path(work, "cache"), Path(work))
+    print(json.dumps(report, indent=1))
+    if parts is PARTS:
+        write_page(report)
+    return 0
+
+
+def measure(root: Path, parts: tuple[str, ...], cache: Path, work: Path) -> dict[str, Any]:
+    report: dict[str, Any] = {
+        "kexpert": __version__, "tree": root.name, "date": time.strftime("%Y-%m-%d"), "cores": os.cpu_count(),
+        "cpu": cpu_name(), "python": platform.python_version(),
+    }  # fmt: skip
+    if "index" in parts:
+        say("reading the tree once, so that all find it in memory")
+        indexing.read_once(root)
+        say("ctags -R")
+        report["ctags"] = indexing.ctags_index(root, work / "tags")
+    if set(parts) & {"index", "latency", "jumps", "clangd"}:
+        say("kexpert index, from nothing and again" if "index" in parts else "kexpert index")
+        report["index"] = indexing.kexpert_index(root, cache)
+    if "index" in parts:
+        report["index again"] = indexing.kexpert_index(root, cache)
+    if "latency" in parts:
+        say("latencies")
+        report["latency"] = latency.latencies(root, cache)
+    if "functions" in parts:
+        say("functions against ctags")
+        report["functions"] = functions.against_ctags(root)
+    if "parsing" in parts:
+        say("clean parses")
+        report["parsing"] = functions.clean_parses(root)
+    if "jumps" in parts:
+        say("definition jumps")
+        drawn = jumps.draw(root)
+        with Client(latency.SERVE, root, indexing.environment(cache)) as client:
+            client.initialize()
+            report["jumps"] = jumps.judge(client, drawn)
+    if "clangd" in parts:
+        say("clangd on a subset")
+        report["clangd"] = clangd.beside_clangd(root, cache, make_folder(work / "build"))
+    return report
+
+
+def make_folder(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
+def write_page(report: dict[str, Any]) -> None:
+    page = PAGE.read_text("utf-8")
+    head, _, rest = page.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    table = "\n".join(markdown(report))
+    PAGE.write_text(f"{head}{BEGIN}\n{table}\n{END}{tail}", "utf-8")
+
+
+def markdown(report: dict[str, Any]) -> Iterator[str]:
+    yield f"kexpert {report['kexpert']}, {report['date']}, {report['tree']}, Python {report['python']},"
+    yield f"{report['cores']} cores of {report['cpu']}. Files in the page cache.\n"
+    yield from index_table(report)
+    yield from latency_table(report["latency"])
+    yield from found_table(report)
+    if report["clangd"]:
+        yield from clangd_table(report["clangd"])
+
+
+def index_table(report: dict[str, Any]) -> Iterator[str]:
+    yield "### The whole tree\n"
+    yield "| | wall s | CPU s | peak MB, all processes | disk MB |"
+    yield "|---|---:|---:|---:|---:|"
+    rows = {
+        "kexpert index, from nothing": report["index"],
+        "kexpert index, nothing changed": report["index again"],
+        "ctags -R (definitions only, one process)": report["ctags"],
+    }
+    for name, row in rows.items():
+        if row:
+            memory, disk = row["peak_rss_mb"], row["disk_mb"]
+            yield f"| {name} | {row['wall_s']:.1f} | {row['cpu_s']:.1f} | {memory:,.0f} | {disk:,.0f} |"
+    index, ctags = report["index"], report["ctags"]
+    if ctags:
+        wall, cpu = index["wall_s"] / ctags["wall_s"], index["cpu_s"] / ctags["cpu_s"]
+        yield f"| kexpert / ctags | {wall:.1f} | {cpu:.1f} | {index['peak_rss_mb'] / ctags['peak_rss_mb']:.1f} | |"
+    yield f"\n{index['files']:,} files, {index['symbols']:,} symbols.\n"
+
+
+def latency_table(report: dict[str, dict[str, float]]) -> Iterator[str]:
+    start = report["start"]
+    yield "### Waiting, over stdio, index warm\n"
+    yield "| request | requests | with an answer | p50 ms | p95 ms | max ms |"
+    yield "|---|---:|---:|---:|---:|---:|"
+    for name, row in report.items():
+        if name != "start":
+            times = f"{row['p50']:.1f} | {row['p95']:.1f} | {row['max']:.1f}"
+            yield f"| {name} | {row['requests']} | {row['answered']} | {times} |"
+    yield f"\n`initialize` answered {start['initialize_ms']:.0f} ms after the process was started, the first hover "
+    yield f"{start['first_hover_ms']:.0f} ms after. Memory of the server at the end: {start['rss_mb_after']:,.0f} MB.\n"
+
+
+def found_table(report: dict[str, Any]) -> Iterator[str]:
+    found, parsing = report["functions"], report["parsing"]
+    yield "### Right, against ctags\n"
+    yield "| | of | right | share |"
+    yield "|---|---:|---:|---:|"
+    named = found["functions of ctags"] - found["made by macros (ctags has no name for them)"]
+    what = f"functions that ctags names, {found['files']:,} files"
+    yield f"| {what} | {named:,} | {found['found']:,} | {found['recall']:.2%} |"
+    clean = f"{parsing['clean']:,} | {parsing['share']:.2%}"
+    yield f"| files that parse without an ERROR node | {parsing['files']:,} | {clean} |"
+    for kind, row in report["jumps"].items():
+        yield f"| definition right first time: {kind} | {row['uses']:,} | {row['right']:,} | {row['share']:.2%} |"
+    yield f"\nFalse functions (loops, keywords, macro names): {len(found['false'])}. "
+    yield f"Functions that only kexpert has: {len(found['only ours']):,}.\n"
+    wrong = [line for row in report["jumps"].values() for line in row["wrong"]]
+    yield from details("functions missed", found["missed"])
+    yield from details("jumps that the oracle calls wrong", wrong)
+
+
+def details(title: str, lines: list[str]) -> Iterator[str]:
+    if lines:
+        shown = lines[:SHOWN_MISSES]
+        yield f"<details><summary>{len(lines)} {title}, {len(shown)} of them shown</summary>\n\n```"
+        yield from shown
+        yield "```\n</details>\n"
+
+
+def clangd_table(report: dict[str, Any]) -> Iterator[str]:
+    prepared = report["kernel build for clangd, s"]
+    had = "no generated headers, because the kernel's build lacks a tool here: its answers suffer"
+    if prepared:
+        had = f"headers generated by `make x86_64_defconfig prepare` ({prepared:.0f} s, not counted)"
+    yield f"### Beside clangd, {report['files']} C files that x86 builds\n"
+    yield f"clangd had a compilation database for these files and {had}; no background index, so it sees a file and"
+    yield "what it includes. kexpert had its index of the tree. The same positions, one after another.\n"
+    kinds = [f"jumps right: {kind}" for kind in report["kexpert"]["jumps"]]
+    columns = ["start to first hover, ms", "open to hover, p50 ms", "max ms", "memory MB", *kinds]
+    yield "| | " + " | ".join(columns) + " |"
+    yield "|---|" + "---:|" * len(columns)
+    for name in ("kexpert", "clangd"):
+        row = report[name]
+        times = (
+            row["start to first hover, ms"],
+            row["open to hover, p50 ms"],
+            row["open to hover, max ms"],
+            row["rss_mb"],
+        )
+        right = [f"{kind['right']} of {kind['uses']}" for kind in row["jumps"].values()]
+        yield f"| {name} | " + " | ".join([*(f"{value:,.0f}" for value in times), *right]) + " |"
+
+
+def cpu_name() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def say(message: str) -> None:
+    print(f"bench: {message}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

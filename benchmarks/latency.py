@@ -1,0 +1,97 @@
+"""How long an editor waits: the real server over stdio, a warm index, positions drawn at random."""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.indexing import environment
+from benchmarks.processes import session_rss_mb
+from benchmarks.rpc import Client, ServerError
+from benchmarks.sample import SEED, Use, files, uses
+
+FILES = 150
+USES_PER_FILE = 4
+REFERENCES = 60
+SERVE = (sys.executable, "-m", "kexpert", "serve")
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """One request: milliseconds until its answer, and whether the answer said anything."""
+
+    ms: float
+    answered: bool
+
+
+def latencies(root: Path, cache: Path) -> dict[str, dict[str, float]]:
+    """Milliseconds by request, and what the process was after all of them."""
+    drawn = list(uses(root, files(root, FILES, ".c"), USES_PER_FILE))
+    random.Random(SEED).shuffle(drawn)
+    started = time.perf_counter()
+    with Client(SERVE, root, environment(cache)) as client:
+        client.initialize()
+        initialized = milliseconds(started)
+        client.open(drawn[0].path)
+        client.at("hover", drawn[0].path, drawn[0].line, drawn[0].column)
+        first_hover = milliseconds(started)
+        client.close(drawn[0].path)
+        waits: dict[str, list[Wait]] = defaultdict(list)
+        for use in drawn:
+            client.open(use.path)
+            for name, wait in short_requests(client, use).items():
+                waits[name].append(wait)
+            client.close(use.path)
+        waits["references"] = [references(client, use) for use in drawn[:REFERENCES]]
+        rss = session_rss_mb(client.pid)
+    return {
+        "start": {"initialize_ms": initialized, "first_hover_ms": first_hover, "rss_mb_after": rss},
+        **{name: spread(values) for name, values in waits.items()},
+    }
+
+
+def short_requests(client: Client, use: Use) -> dict[str, Wait]:
+    half = (len(use.name) + 1) // 2
+    query = {"query": use.name[: max(3, half)]}
+    return {
+        "hover": timed(lambda: client.at("hover", use.path, use.line, use.column)),
+        "definition": timed(lambda: client.at("definition", use.path, use.line, use.column)),
+        "completion": timed(lambda: client.at("completion", use.path, use.line, use.column + half)),
+        "workspace symbol": timed(lambda: client.request("workspace/symbol", query)),
+    }
+
+
+def references(client: Client, use: Use) -> Wait:
+    client.open(use.path)
+    context = {"includeDeclaration": True}
+    wait = timed(lambda: client.at("references", use.path, use.line, use.column, context=context))
+    client.close(use.path)
+    return wait
+
+
+def timed(call: Callable[[], Any]) -> Wait:
+    """An error counts as an endless wait."""
+    started = time.perf_counter()
+    try:
+        answer = call()
+    except ServerError:
+        return Wait(float("inf"), False)
+    said = answer.get("items", answer) if isinstance(answer, dict) else answer
+    return Wait(milliseconds(started), bool(said))
+
+
+def milliseconds(started: float) -> float:
+    return (time.perf_counter() - started) * 1000
+
+
+def spread(waits: list[Wait]) -> dict[str, float]:
+    ordered = sorted(wait.ms for wait in waits)
+    p50, p95 = (ordered[min(len(ordered) - 1, int(share * len(ordered)))] for share in (0.5, 0.95))
+    answered = sum(wait.answered for wait in waits)
+    return {"requests": len(waits), "answered": answered, "p50": p50, "p95": p95, "max": ordered[-1]}

@@ -1,0 +1,126 @@
+"""``make demo``: index a tree, start the real server, and print what an editor would show."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from rich.console import Console, Group, RenderableType
+from rich.markdown import Markdown
+from rich.panel import Panel
+from rich.syntax import Syntax
+from rich.text import Text
+
+from benchmarks.rpc import Client, ServerError
+
+HOVER = "drivers/base/class.c", "kmalloc"
+DEFINITION = "drivers/char/misc.c", "mutex_lock"
+COMPLETION = "fs/read_write.c", "file->f_"
+REFERENCES = ("drivers/base/class.c", "kfree"), ("drivers/char/misc.c", "mutex_lock"), ("fs/read_write.c", "vfs_read")
+SHOWN_COMPLETIONS = 14
+
+console = Console(width=None if sys.stdout.isatty() else 110)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tree", type=Path, required=True)
+    root = parser.parse_args().tree.resolve()
+    kexpert = [sys.executable, "-m", "kexpert"]
+    if code := subprocess.run([*kexpert, "index", "--tree", str(root)], check=False).returncode:
+        return code
+    started = time.perf_counter()
+    try:
+        with Client([*kexpert, "serve"], root) as client:
+            client.initialize()
+            say(f"kexpert serve, on {root}: initialized in {milliseconds(started)}")
+            for show in (hover, definition, completion, references):
+                show(client)
+    except (ServerError, OSError) as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def hover(client: Client) -> None:
+    path, line, column = place(client, *HOVER)
+    answer, took = timed(lambda: client.at("hover", path, line, column))
+    card = Markdown(answer["contents"]["value"]) if answer else Text("nothing")
+    panel(f"hover on {HOVER[1]} at {path}:{line + 1}", took, card)
+
+
+def definition(client: Client) -> None:
+    path, line, column = place(client, *DEFINITION)
+    answer, took = timed(lambda: client.at("definition", path, line, column))
+    places = answer if isinstance(answer, list) else [answer] if answer else []
+    body: RenderableType = Text("nothing")
+    if places:
+        target, at = Path(unquote(urlsplit(places[0]["uri"]).path)), places[0]["range"]["start"]["line"]
+        text = target.read_bytes().decode("utf-8", "replace").split("\n")
+        excerpt = "\n".join(text[max(0, at - 2) : at + 8])
+        where = Text(
+            f"{target.relative_to(client.root)}:{at + 1}" + f", and {len(places) - 1} more" * (len(places) > 1)
+        )
+        body = Group(where, Syntax(excerpt, "c", theme="ansi_dark", line_numbers=True, start_line=max(1, at - 1)))
+    panel(f"definition of {DEFINITION[1]} at {path}:{line + 1}", took, body)
+
+
+def completion(client: Client) -> None:
+    path, line, column = place(client, *COMPLETION, behind=True)
+    answer, took = timed(lambda: client.at("completion", path, line, column))
+    items = answer["items"] if isinstance(answer, dict) else answer or []
+    rows = [f"{item['label']:<24} {item.get('detail') or ''}".rstrip() for item in items[:SHOWN_COMPLETIONS]]
+    if len(items) > len(rows):
+        rows.append(f"... {len(items) - len(rows)} more")
+    panel(f"completion behind {COMPLETION[1]} at {path}:{line + 1}", took, Text("\n".join(rows) or "nothing"))
+
+
+def references(client: Client) -> None:
+    rows = []
+    for path, text in REFERENCES:
+        where = place(client, path, text)
+        answer, took = timed(partial(client.at, "references", *where, context={"includeDeclaration": True}))
+        files = len({one["uri"] for one in answer or []})
+        rows.append(f"{text:<12} {len(answer or []):>8,} references in {files:>6,} files   {took}")
+    panel("references over the whole tree", "", Text("\n".join(rows)))
+
+
+def place(client: Client, path: str, text: str, *, behind: bool = False) -> tuple[str, int, int]:
+    """Open a file and find ``text`` in it: where it starts, or behind it."""
+    data = (client.root / path).read_bytes()
+    found = re.search(rb"\b%b%b" % (re.escape(text.encode()), b"" if behind else rb"\("), data)
+    if found is None:
+        raise ServerError(f"{path}: no {text!r} in this tree to show anything on")
+    client.open(path, data)
+    at = found.start() + (len(text) if behind else 0)
+    return path, data.count(b"\n", 0, at), at - (data.rfind(b"\n", 0, at) + 1)
+
+
+def timed(call: Callable[[], Any]) -> tuple[Any, str]:
+    started = time.perf_counter()
+    answer = call()
+    return answer, milliseconds(started)
+
+
+def milliseconds(started: float) -> str:
+    return f"{(time.perf_counter() - started) * 1000:.1f} ms"
+
+
+def panel(title: str, took: str, body: RenderableType) -> None:
+    console.print(Panel(body, title=f"{title}  {took}".rstrip(), title_align="left"))
+
+
+def say(message: str) -> None:
+    console.print(message, style="bold", highlight=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,178 @@
+"""Print the path of a Linux kernel tree, fetching one if this machine has none.
+
+In order: ``$TREE``; a tree unpacked earlier under ``$XDG_CACHE_HOME/kexpert/trees``; an archive that the
+distribution installed as ``/usr/src/linux-source-*.tar.xz``; the same from apt, as root; a shallow clone of mainline.
+The path goes to stdout, everything else to stderr. Standard library only: it runs before anything is installed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+
+#: The tree that the figures of this project were measured on; any other will do.
+PREFERRED = "linux-source-6.1"
+MAINLINE = (
+    "https://git.kernel.org/pub/scm/linux/kernel/git/torvalds/linux.git",
+    "https://github.com/torvalds/linux.git",
+)
+NEEDED_BYTES = 1_600_000_000
+
+
+class NoTree(Exception):
+    """Why no tree can be had, in one line."""
+
+
+def main() -> int:
+    try:
+        print(get_tree())
+    except NoTree as error:
+        print(f"get_tree: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def get_tree() -> Path:
+    named = os.environ.get("TREE")
+    if named:
+        root = Path(named).expanduser().resolve()
+        if not is_tree(root):
+            raise NoTree(f"TREE={named}: not a kernel tree (no MAINTAINERS, Kbuild and include/linux there)")
+        return root
+    trees = cache_dir()
+    try:
+        trees.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(trees)
+        return unpacked(trees) or from_archive(trees) or from_apt(trees) or from_git(trees)
+    except (OSError, tarfile.TarError) as error:
+        raise NoTree(f"{trees}: {error}; set TREE=DIR to a kernel tree of your own") from error
+
+
+def cache_dir() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "kexpert" / "trees"
+
+
+def is_tree(path: Path) -> bool:
+    return (path / "MAINTAINERS").is_file() and (path / "Kbuild").is_file() and (path / "include/linux").is_dir()
+
+
+def unpacked(trees: Path) -> Path | None:
+    found = sorted((p for p in trees.iterdir() if not p.name.startswith(".") and is_tree(p)), key=by_preference)
+    return found[0] if found else None
+
+
+def from_archive(trees: Path) -> Path | None:
+    archives = sorted(Path("/usr/src").glob("linux-source-*.tar.xz"), key=by_preference)
+    return unpack(archives[0], trees) if archives else None
+
+
+def from_apt(trees: Path) -> Path | None:
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        return None
+    for command in (["install", PREFERRED], ["update"], ["install", PREFERRED], ["install", "linux-source"]):
+        say(f"apt-get {' '.join(command)}")
+        quiet = ["apt-get", "-qq", "-y", "--no-install-recommends", *command]
+        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+        done = subprocess.run(quiet, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        if done.returncode == 0 and command[0] == "install":
+            return from_archive(trees)
+    return None
+
+
+def from_git(trees: Path) -> Path:
+    if shutil.which("git") is None:
+        raise NoTree("no kernel tree here, no linux-source archive in /usr/src, no git: set TREE=DIR")
+    need_room(trees)
+    part = part_of(trees, "linux-mainline")
+    for url in MAINLINE:
+        say(f"cloning {url} (one commit, about 300 MB)")
+        progress = ["--progress"] if sys.stderr.isatty() else ["--quiet"]
+        command = ["git", "clone", "--depth", "1", *progress, url, str(part)]
+        environment = os.environ | {"GIT_TERMINAL_PROMPT": "0"}
+        done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False)
+        if done.returncode == 0:
+            return settle(part, trees / "linux-mainline")
+        shutil.rmtree(part, ignore_errors=True)
+    raise NoTree("no kernel tree here and none could be fetched: install linux-source-6.1 or set TREE=DIR")
+
+
+def unpack(archive: Path, trees: Path) -> Path:
+    """Unpack beside the final name, then rename: a tree that is there is whole."""
+    if not hasattr(tarfile, "data_filter"):
+        raise NoTree(f"{archive}: this Python unpacks no archive safely; use 3.11.4 or newer, or set TREE=DIR")
+    need_room(trees)
+    name = archive.name.removesuffix(".tar.xz")
+    part = part_of(trees, name)
+    try:
+        with archive.open("rb") as raw, tarfile.open(fileobj=raw, mode="r|xz") as tar:
+            size, shown = archive.stat().st_size, 0.0
+            for member in tar:
+                tar.extract(member, part, filter="data")
+                if time.monotonic() - shown > 2:
+                    shown = time.monotonic()
+                    say(f"unpacking {archive.name}: {100 * raw.tell() // size} %")
+        tops = [p for p in part.iterdir() if is_tree(p)]
+        if not tops:
+            raise NoTree(f"{archive}: holds no kernel tree; set TREE=DIR")
+        return settle(tops[0], trees / name)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def settle(part: Path, final: Path) -> Path:
+    try:
+        part.rename(final)
+    except OSError:
+        if not is_tree(final):  # else another process was faster
+            raise
+    return final
+
+
+def part_of(trees: Path, name: str) -> Path:
+    return trees / f".{name}.{os.getpid()}.part"
+
+
+def remove_leftovers(trees: Path) -> None:
+    """What a killed run left behind."""
+    for part in trees.glob(".*.part"):
+        pid = part.name.split(".")[-2]
+        if pid.isdecimal() and not is_running(pid):
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def is_running(pid: str) -> bool:
+    try:
+        return bool(Path("/proc", pid, "cmdline").read_bytes())  # a zombie has none
+    except OSError:
+        return False
+
+
+def need_room(trees: Path) -> None:
+    free = shutil.disk_usage(trees).free
+    if free < NEEDED_BYTES:
+        raise NoTree(
+            f"{trees}: {free // 10**6} MB free, a tree needs {NEEDED_BYTES // 10**6}; set TREE or XDG_CACHE_HOME"
+        )
+
+
+def by_preference(path: Path) -> tuple[bool, list[int]]:
+    """The preferred tree first, then the newest."""
+    name = path.name.removesuffix(".tar.xz")
+    return name != PREFERRED, [-int(n) for n in re.findall(r"\d+", name)]
+
+
+def say(message: str) -> None:
+    print(f"get_tree: {message}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

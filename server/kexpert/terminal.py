@@ -1,0 +1,81 @@
+"""Long work as a terminal shows it: a bar with rate and time left, or a line now and then in a log."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+#: Between two lines of a log.
+_LINE_SECONDS = 5.0
+
+
+class Step(Protocol):
+    """What ``kexpert.index`` reports of long work; ``done`` and ``total`` count files."""
+
+    @property
+    def title(self) -> str: ...
+    @property
+    def done(self) -> int: ...
+    @property
+    def total(self) -> int: ...
+    @property
+    def message(self) -> str: ...
+    @property
+    def finished(self) -> bool: ...
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[Step], None]]:
+    """Give a callback that shows steps on standard error."""
+    if sys.stderr.isatty():
+        with _bar() as show:
+            yield show
+    else:
+        yield _Lines()
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[Step], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Rate(TextColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.finished_speed or task.speed or 0:,.0f} files/s")
+
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(""),
+        TimeRemainingColumn(compact=True), TextColumn("{task.fields[message]}"),
+    )  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("Looking for changes", total=None, message="")
+
+        def show(step: Step) -> None:
+            total = step.total or None
+            progress.update(task, description=step.title, completed=step.done, total=total, message=step.message)
+
+        yield show
+
+
+class _Lines:
+    """One line every few seconds, and one for each new message."""
+
+    def __init__(self) -> None:
+        self._began = self._last = time.monotonic()
+        self._message = ""
+
+    def __call__(self, step: Step) -> None:
+        now = time.monotonic()
+        quiet = now - self._last < _LINE_SECONDS
+        if step.finished or (quiet and (step.message == self._message or now - self._began < _LINE_SECONDS)):
+            return
+        self._last, self._message = now, step.message
+        rate = step.done / max(now - self._began, 1e-9)
+        left = f", {(step.total - step.done) / rate:.0f} s left" if step.done else ""
+        message = f", {step.message}" if step.message else ""
+        line = f"{step.title}: {step.done:,} of {step.total:,} files, {rate:,.0f} files/s{left}{message}"
+        print(line, file=sys.stderr, flush=True)

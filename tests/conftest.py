@@ -1,0 +1,29 @@
+"""Fixtures for every area: where caches go, and the real kernel tree."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def kernel_tree() -> Path:
+    """A whole kernel tree, read only; fetched where that is possible, else the test is skipped with the reason."""
+    command = [sys.executable, str(ROOT / "scripts" / "get_tree.py")]
+    got = subprocess.run(command, capture_output=True, text=True, check=False)
+    if got.returncode:
+        pytest.skip(got.stderr.strip().splitlines()[-1])
+    return Path(got.stdout.strip())
+
+
+@pytest.fixture
+def cache_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty ``$XDG_CACHE_HOME`` for one test."""
+    home = tmp_path / "cache"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home))
+    return home

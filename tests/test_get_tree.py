@@ -1,0 +1,104 @@
+"""scripts/get_tree.py: a tree that it prints is whole, and what it cannot do it says in one line."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import tarfile
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "get_tree.py"
+TREE_FILES = ("MAINTAINERS", "Kbuild", "include/linux/kernel.h")
+
+
+@pytest.fixture(scope="module")
+def get_tree() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("get_tree", SCRIPT)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.NEEDED_BYTES = 0
+    return module
+
+
+def make_tree(root: Path) -> Path:
+    for name in TREE_FILES:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    return root
+
+
+def make_archive(path: Path, *names: str) -> Path:
+    with tarfile.open(path, "w:xz") as tar:
+        for name in names:
+            data = b"x" * 100
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return path
+
+
+def test_a_named_tree_wins(get_tree: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TREE", str(make_tree(tmp_path / "mine")))
+    assert get_tree.get_tree() == tmp_path / "mine"
+
+
+def test_a_named_tree_that_is_none_is_said(
+    get_tree: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TREE", str(tmp_path))
+    assert get_tree.main() == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert str(tmp_path) in err
+    assert err.count("\n") == 1
+
+
+def test_an_unpacked_tree_is_reused_and_the_preferred_one_first(
+    get_tree: ModuleType, cache_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TREE", raising=False)
+    trees = cache_home / "kexpert" / "trees"
+    make_tree(trees / "linux-source-6.12")
+    assert get_tree.get_tree() == trees / "linux-source-6.12"
+    make_tree(trees / "linux-source-6.1")
+    assert get_tree.get_tree() == trees / "linux-source-6.1"
+
+
+def test_an_archive_is_unpacked_whole(get_tree: ModuleType, tmp_path: Path) -> None:
+    archive = make_archive(tmp_path / "linux-source-9.9.tar.xz", *(f"linux-source-9.9/{name}" for name in TREE_FILES))
+    trees = tmp_path / "trees"
+    trees.mkdir()
+    assert get_tree.unpack(archive, trees) == trees / "linux-source-9.9"
+    assert [p.name for p in trees.iterdir()] == ["linux-source-9.9"]
+    assert get_tree.unpacked(trees) == trees / "linux-source-9.9"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param(["../escaped"], id="member outside"),
+        pytest.param(["linux-source-9.9/README"], id="no tree inside"),
+    ],
+)
+def test_a_bad_archive_leaves_nothing(get_tree: ModuleType, tmp_path: Path, names: list[str]) -> None:
+    archive = make_archive(tmp_path / "linux-source-9.9.tar.xz", *names)
+    trees = tmp_path / "trees"
+    trees.mkdir()
+    with pytest.raises((get_tree.NoTree, tarfile.TarError)):
+        get_tree.unpack(archive, trees)
+    assert not list(trees.iterdir())
+    assert not (tmp_path / "escaped").exists()
+
+
+def test_what_a_killed_run_left_is_removed(get_tree: ModuleType, tmp_path: Path) -> None:
+    gone, alive = tmp_path / ".linux.999999999.part", get_tree.part_of(tmp_path, "linux")
+    gone.mkdir()
+    alive.mkdir()
+    get_tree.remove_leftovers(tmp_path)
+    assert not gone.exists()
+    assert alive.exists()
