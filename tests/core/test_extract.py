@@ -61,6 +61,19 @@ def test_functions_of_other_brace_styles() -> None:
         	}
         	return 0;
         }
+        static inline int /*function*/short_body(void)
+        { return 0; }
+        static void /*function*/empty_body(void)
+        {}
+        static int /*function*/slanted(void)
+        {
+        	return 1;
+         }
+        static int
+        /*function*/FOO_open(int a)
+        {
+        	return a;
+        }
         void /*function*/annotated(struct rq *rq)
         	__releases(rq->lock)
         {
@@ -85,6 +98,7 @@ def test_records_and_their_members() -> None:
         	int (*/*member*/callback)(void *);
         };
         typedef struct { int /*member*/x; } /*typedef*/point_t;
+        typedef unsigned long /*typedef*/size_t;
         union /*union*/both { int /*member*/a; };
         """
     )

@@ -394,8 +394,8 @@ def _declared(node: Node | None) -> tuple[Node, bool] | None:
         if node is None:
             return None
         kind = node.type
-        if kind in ("identifier", "field_identifier", "type_identifier"):
-            return node, function
+        if kind in ("identifier", "field_identifier", "type_identifier", "primitive_type"):
+            return node, function  # size_t is a primitive type to the grammar, even where it is made
         inner = node.child_by_field_name("declarator")
         if kind == "function_declarator":
             function = inner is not None and inner.type in ("identifier", "parenthesized_declarator")

@@ -154,7 +154,8 @@ def _without_bodies(text: bytes) -> tuple[bytes, dict[int, int]]:
         closing = text.find(b"\n}", opening)
         if closing < 0:
             break
-        if not _follows_parameters(text, at):
+        one_line = text.find(b"}", opening, text.find(b"\n", opening)) >= 0  # { return 0; }
+        if one_line or not _follows_parameters(text, at):
             at = text.find(b"\n{", opening)
             continue
         if early := _SLANTED_BRACE.search(text, opening, closing):

@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kexpert.core.extract import extract, identifiers
-from kexpert.core.symbols import FileFacts
+from kexpert.core.kconfig import parse_kconfig
+from kexpert.core.symbols import FileFacts, Kind, Symbol
 from kexpert.index.store import IndexState, Store, state_of
 from kexpert.index.tree import MAX_FILE_BYTES, FileKind, TreeFile, look, read, scan
 
@@ -299,10 +300,6 @@ def index_batch(root: Path, store: Store, batch: list[tuple[int, TreeFile]]) -> 
     return notes
 
 
-def config_symbols(data, path):
-    return []
-
-
 class IndexWriteError(Exception):
     """The store cannot be written (a full disk, no rights); the message says what and where."""
 
@@ -310,7 +307,18 @@ class IndexWriteError(Exception):
 def facts_of(file: TreeFile, data: bytes) -> FileFacts:
     """What the index keeps of a file, by its kind."""
     if file.kind is FileKind.KCONFIG:
-        return FileFacts(symbols=config_symbols(data, file.path), identifiers=identifiers(data))
+        return FileFacts(symbols=_config_symbols(file.path, data), identifiers=identifiers(data))
     if file.kind is FileKind.MAKEFILE:
         return FileFacts(identifiers=identifiers(data))
     return extract(file.path, data)
+
+
+def _config_symbols(path: str, data: bytes) -> list[Symbol]:
+    return [
+        Symbol(
+            f"CONFIG_{entry.name}", Kind.CONFIG, path, entry.line,
+            data.index(entry.name.encode(), entry.start), entry.start, entry.end,
+        )
+        for entry in parse_kconfig(data, path).entries
+        if entry.name
+    ]  # fmt: skip

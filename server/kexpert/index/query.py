@@ -7,13 +7,15 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 from kexpert.core.source import Source
-from kexpert.core.symbols import Assignment, Kind, Span, Symbol
+from kexpert.core.symbols import DEFINITIONS, Assignment, Kind, Span, Symbol
 from kexpert.index.occurrences import occurrences
 from kexpert.index.reader import Reader, Row
 from kexpert.index.tree import inside
 
 #: Rows looked at for one prefix before ranking: enough for every name of three letters' beginning.
 _PREFIX_ROWS = 4000
+#: A definition before its declarations.
+_PREFERENCE = {kind: place for place, kind in enumerate(DEFINITIONS)}
 
 
 class View:
@@ -48,9 +50,21 @@ class View:
         found = self._overlay.get(path)
         if found is not None:
             return found
-        if inside(Path(self.root), f"{self.root}/{path}") is None:
-            return None
-        return self._reader.source(path)
+        return self._reader.source(path) if self._holds(path) else None
+
+    def data(self, path: str) -> bytes | None:
+        """The bytes of a file as ``source`` has them, past the cache of sources: for questions that
+        look into thousands of files once."""
+        found = self._overlay.get(path)
+        if found is not None:
+            return found.data
+        return self._reader.bytes_of(path) if self._holds(path) else None
+
+    def _holds(self, path: str) -> bool:
+        """Whether a path lies in the tree."""
+        if ".." not in path and not path.startswith("/"):
+            return True
+        return inside(Path(self.root), f"{self.root}/{path}") is not None
 
     def text(self, symbol: Symbol) -> bytes:
         """The bytes of ``symbol.start:symbol.end``; empty when they cannot be read."""
@@ -107,7 +121,8 @@ class View:
         joined = "_".join(pattern.split())
         if not words:
             return []
-        groups = [self.lookup(joined, limit=limit)]
+        exact = self.lookup(joined, limit=limit)
+        groups = [sorted(exact, key=lambda symbol: _PREFERENCE.get(symbol.kind, len(_PREFERENCE)))]
         groups += [self.lookup_prefix(prefix, limit, near) for prefix in dict.fromkeys([joined, joined.upper()])]
         if sum(map(len, groups)) < limit:
             rows = self._reader.with_subwords(words, 1000)
@@ -139,8 +154,7 @@ class View:
         for path in self.files_mentioning(name):
             if cancelled():
                 return
-            source = self._overlay.get(path)
-            data = source.data if source else self._reader.bytes_of(path)
+            data = self.data(path)
             if data:
                 for at in occurrences(data, needle):
                     yield Span(path, at, at + size)

@@ -245,6 +245,7 @@ def build(
 ) -> BuildReport:
     """Bring a tree's index up to date and wait for it. Raises IndexUnavailable when another process
     is writing it, IndexWriteError when it cannot be written."""
+    began = time.monotonic()
     database = cache_directory(root) / "index.db"
     lock = WriterLock(database.with_name("writer.lock"))
     try:
@@ -257,7 +258,9 @@ def build(
             on_message(message)
         with contextlib.closing(Store(database)) as store:
             work = plan(root, store)
-        return update(root, database, work, jobs=jobs, on_progress=on_progress)
+        report = update(root, database, work, jobs=jobs, on_progress=on_progress)
+        report.seconds = time.monotonic() - began
+        return report
     except (OSError, sqlite3.Error) as error:
         raise IndexWriteError(_one_line(error, database)) from error
     finally:
