@@ -8,13 +8,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kexpert.core.lex import blank_comments
-from kexpert.index.occurrences import occurrences
+from kexpert.core.text import LineIndex
+from kexpert.index.occurrences import lines_and_columns, occurrences
 
-_PIECES = [b"foo", b"foo(", b" foo ", b"_foo", b"foo2", b"/* foo */", b"/*", b"*/", b"// foo\n", b'"foo"', b'"', b"'\"'",
-           b"\\\n", b"\n", b";", b"x/y*z", b"#error don't foo\n", b"/"]  # fmt: skip
+_PIECES = [b"foo", b"foo(", b" foo ", b"_foo", b"foo2", b"/* foo */", b"/*", b"*/", b"// foo\n", b'"foo"', b'"',
+           b"'\"'", b"\\\n", b"\n", b";", b"x/y*z", b"#error don't foo\n", b"/"]  # fmt: skip
 
 
 @given(st.lists(st.sampled_from(_PIECES), max_size=30).map(b"".join))
 def test_as_if_the_file_were_blanked(data: bytes) -> None:
     expected = [m.start() for m in re.finditer(rb"(?<![A-Za-z0-9_])foo(?![A-Za-z0-9_])", blank_comments(data))]
     assert list(occurrences(data, b"foo")) == expected
+
+
+@given(st.text(alphabet="ab \n\té\U0001f600", max_size=40).map(str.encode), st.sets(st.integers(0, 60), max_size=8))
+def test_a_place_is_the_same_in_every_encoding(data: bytes, wanted: set[int]) -> None:
+    offsets = sorted(offset for offset in wanted if offset <= len(data))
+    lines = LineIndex(data)
+    for offset, place in zip(offsets, lines_and_columns(data, offsets), strict=True):
+        if place is not None:
+            assert place == lines.to_position(offset, "utf-8") == lines.to_position(offset, "utf-16")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 from kexpert.core.parse import Parsed, parse
 from kexpert.core.symbols import FileFacts
 from kexpert.core.text import LineIndex
@@ -12,31 +10,46 @@ from kexpert.core.text import LineIndex
 class Source:
     """A file's bytes under its path (relative to the tree, ``/`` between parts).
 
-    Immutable: an edit makes a new ``Source`` by ``edited``, which reuses the parse.
+    Immutable: an edit makes a new ``Source`` by ``edited``, which reuses the parse. Threads may
+    share one; two that ask first at the same moment both compute, and no one waits for a lock.
+    (``functools.cached_property`` of Python 3.11 holds one lock for all instances of a class.)
     """
+
+    __slots__ = ("__weakref__", "_facts", "_lines", "_parsed", "_previous", "data", "path")
 
     def __init__(self, path: str, data: bytes, *, previous: Parsed | None = None) -> None:
         self.path = path
         self.data = data
         self._previous = previous
+        self._lines: LineIndex | None = None
+        self._parsed: Parsed | None = None
+        self._facts: FileFacts | None = None
 
-    @cached_property
+    @property
     def lines(self) -> LineIndex:
-        return LineIndex(self.data)
+        lines = self._lines
+        if lines is None:
+            lines = self._lines = LineIndex(self.data)
+        return lines
 
-    @cached_property
+    @property
     def parsed(self) -> Parsed:
-        parsed = parse(self.data, self._previous)
-        self._previous = None
+        parsed = self._parsed
+        if parsed is None:
+            parsed = self._parsed = parse(self.data, self._previous)
+            self._previous = None
         return parsed
 
-    @cached_property
+    @property
     def facts(self) -> FileFacts:
         """Symbols, calls and ops of this text, as indexing would store them."""
-        from kexpert.core.extract import extract
+        facts = self._facts
+        if facts is None:
+            from kexpert.core.extract import extract
 
-        return extract(self.path, self.data)
+            facts = self._facts = extract(self.path, self.data)
+        return facts
 
     def edited(self, data: bytes) -> Source:
         """The same file with new bytes; costs a reparse of what changed, when first asked."""
-        return Source(self.path, data, previous=self.__dict__.get("parsed", self._previous))
+        return Source(self.path, data, previous=self._parsed or self._previous)

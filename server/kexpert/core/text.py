@@ -101,6 +101,38 @@ class LineIndex:
         return start + len(content)
 
 
+class EditedText(LineIndex):
+    """A text under a run of edits, each given in positions of the text that the one before it left.
+
+    Line starts above the last edit stay known and the others are looked for when asked, so that a
+    thousand edits at once (a name replaced everywhere) do not index the text a thousand times.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, before: LineIndex) -> None:
+        self.data = before.data
+        self.starts = before.starts[:]
+
+    def replace(self, start: tuple[int, int], end: tuple[int, int], text: bytes, encoding: Encoding) -> None:
+        """Put ``text`` in the place from ``start`` to ``end``, (line, character) each."""
+        self._reach(max(start[0], end[0]))
+        at = self.to_offset(*start, encoding)
+        until = max(at, self.to_offset(*end, encoding))
+        line = self.line_of(at)
+        self.data = self.data[:at] + text + self.data[until:]
+        # The line's own start goes too: a ``\n`` put behind a ``\r`` moves it.
+        del self.starts[max(line, 1) :]
+
+    def _reach(self, line: int) -> None:
+        """Know where ``line`` begins and ends."""
+        while len(self.starts) < line + 2:
+            newline = _NEWLINE.search(self.data, self.starts[-1])
+            if newline is None:
+                return
+            self.starts.append(newline.end())
+
+
 def positions(data: bytes, offsets: Iterable[int], encoding: Encoding = "utf-8") -> list[tuple[int, int]]:
     """What ``LineIndex(data).to_position`` gives for each of ``offsets``, which must ascend.
 
@@ -120,6 +152,27 @@ def positions(data: bytes, offsets: Iterable[int], encoding: Encoding = "utf-8")
         at = offset
         found.append((line, column))
     return found
+
+
+def spans_in(
+    data: bytes, spans: Iterable[tuple[int, int]], encoding: Encoding = "utf-8"
+) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """(start, end) byte offsets in any order -> the positions of both, in that order."""
+    spans = list(spans)
+    wanted = {start for start, _ in spans}
+    # A span that is one word needs no second look at the text before it.
+    words = {span for span in spans if _is_word(data[span[0] : span[1]])}
+    wanted.update(end for start, end in spans if (start, end) not in words)
+    ordered = sorted(wanted)
+    at = dict(zip(ordered, positions(data, ordered, encoding), strict=True))
+    return [
+        (at[start], (at[start][0], at[start][1] + end - start) if (start, end) in words else at[end])
+        for start, end in spans
+    ]
+
+
+def _is_word(text: bytes) -> bool:
+    return text.replace(b"_", b"a").isalnum()
 
 
 def _width(text: bytes, encoding: Encoding) -> int:

@@ -33,3 +33,18 @@ def occurrences(data: bytes, name: bytes) -> Iterator[int]:
             if code is None or code[at] == name[0]:
                 yield at
         at = find(name, after)
+
+
+def lines_and_columns(data: bytes, offsets: list[int]) -> list[tuple[int, int] | None]:
+    """(line, column) of ascending offsets, 0-based; None where the column depends on the encoding
+    of what stands before it on its line."""
+    if b"\r" in data:  # lines of another kind: for whoever reads the file with care
+        return [None] * len(offsets)
+    found: list[tuple[int, int] | None] = []
+    line = last = 0
+    for at in offsets:
+        line += data.count(b"\n", last, at)
+        start = data.rfind(b"\n", 0, at) + 1
+        found.append((line, at - start) if data[start:at].isascii() else None)
+        last = at
+    return found

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kexpert.core.source import Source
 from kexpert.core.symbols import DEFINITIONS, Assignment, Kind, Span, Symbol
-from kexpert.index.occurrences import occurrences
+from kexpert.index.occurrences import lines_and_columns, occurrences
 from kexpert.index.reader import Reader, Row
 from kexpert.index.tree import inside
 
@@ -40,6 +40,7 @@ class View:
         self._on_stale = on_stale
         self._current: dict[str, bool] = {}
         self._now: dict[str, list[Symbol]] = {}
+        self._places: dict[str, dict[int, tuple[int, int] | None]] = {}
         self.root = str(reader.root)
         self.complete = reader.complete
 
@@ -156,8 +157,15 @@ class View:
                 return
             data = self.data(path)
             if data:
-                for at in occurrences(data, needle):
+                found = list(occurrences(data, needle))
+                self._places[path] = dict(zip(found, lines_and_columns(data, found), strict=True))
+                for at in found:
                     yield Span(path, at, at + size)
+
+    def place(self, path: str, offset: int) -> tuple[int, int] | None:
+        """(line, character) of an offset that ``references`` passed in this view, where that is the
+        same in every encoding: so that thousands of files need not be read a second time."""
+        return self._places.get(path, {}).get(offset)
 
     def callers(self, name: str, limit: int = 1000) -> list[Symbol]:
         """Functions that call ``name``."""

@@ -1,0 +1,61 @@
+"""What ``scripts/checkpatch.pl --terse --show-types`` prints, as diagnostics of a text."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from kexpert.core.source import Source
+
+#: More than any file in the tree has; a garbage file can give one for every line.
+MAX_FINDINGS = 2000
+
+_FINDING = re.compile(rb":(?:(\d{1,9}):)? (ERROR|WARNING|CHECK):([A-Z0-9_]{1,64}): ([^\r\n]*)")
+
+
+class Severity(Enum):
+    ERROR = b"ERROR"
+    WARNING = b"WARNING"
+    CHECK = b"CHECK"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One remark, on the stretch ``start:end`` of the text."""
+
+    start: int
+    end: int
+    severity: Severity
+    code: str  # checkpatch's message type, as "LONG_LINE"
+    message: str
+
+
+def from_checkpatch(output: bytes, source: Source) -> list[Diagnostic]:
+    """The findings in checkpatch's output on ``source``, in its order, each on its line's text.
+
+    Lines of another form (perl's own warnings, a summary) are passed over. A finding about the
+    whole file stands on the first line.
+    """
+    found: list[Diagnostic] = []
+    for row in output.splitlines():
+        match = _FINDING.search(row)
+        if match is None:
+            continue
+        line, severity, code, message = match.groups()
+        start, end = _text_of_line(source, int(line or 1) - 1)
+        found.append(
+            Diagnostic(start, end, Severity(severity), code.decode(), message.decode("utf-8", "surrogateescape"))
+        )
+        if len(found) == MAX_FINDINGS:
+            break
+    return found
+
+
+def _text_of_line(source: Source, line: int) -> tuple[int, int]:
+    """Where the line's text is, without the blanks at its ends; lines past the end are the last one."""
+    lines = source.lines
+    line = min(max(line, 0), len(lines.starts) - 1)
+    text = lines.line_bytes(line)
+    start = lines.starts[line] + len(text) - len(text.lstrip())
+    return start, max(start, lines.starts[line] + len(text.rstrip()))

@@ -1,0 +1,504 @@
+"""The real server over stdin and stdout, as an editor meets it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kexpert.lsp.handshake import choose_encoding
+from kexpert.lsp.wire import frame, read_message
+from tests.lsp.client import Client, RequestFailed
+
+FILES = {
+    "Kconfig": 'config FOO\n\tbool "Foo"\n',
+    "Makefile": "VERSION = 6\n",
+    "MAINTAINERS": "",
+    "include/linux/widget.h": "struct widget {\n\tint size;\n\tvoid (*spin)(struct widget *w);\n};\n\n"
+    "int widget_spin(struct widget *w);\n",
+    "drivers/widget.c": "#include <linux/widget.h>\n\nint widget_spin(struct widget *w)\n{\n\treturn w->size;\n}\n",
+    "drivers/user.c": "#include <linux/widget.h>\n\nint use(struct widget *w)\n{\n\treturn widget_spin(w);\n}\n",
+}
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    root = tmp_path / "linux"
+    for name, text in FILES.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    return {"XDG_CACHE_HOME": str(tmp_path / "cache"), "XDG_CONFIG_HOME": str(tmp_path / "config")}
+
+
+@pytest.fixture
+def client(environment: dict[str, str]) -> Iterator[Client]:
+    with Client(env=environment) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Client]:
+    """A server without a tree, for tests that leave it as it was."""
+    with Client() as client:
+        client.initialize()
+        yield client
+
+
+def framed(body: bytes) -> bytes:
+    return b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+
+
+def cursor(marked: str) -> tuple[str, dict[str, int]]:
+    """A text without its ``/*|*/`` and where that stood, in UTF-16 units."""
+    before, _, after = marked.partition("/*|*/")
+    lines = before.split("\n")
+    return before + after, {"line": len(lines) - 1, "character": len(lines[-1].encode("utf-16-le")) // 2}
+
+
+def eventually(client: Client, ask: Any, wanted: Any) -> Any:
+    """Ask again until indexing has come so far."""
+    until = time.monotonic() + client.timeout
+    while not wanted(result := ask()):
+        assert time.monotonic() < until, result
+        time.sleep(0.05)
+    return result
+
+
+# The life of a connection
+
+
+def test_a_connection_ends_in_order(client: Client) -> None:
+    client.initialize()
+    assert client.leave() == 0
+
+
+def test_exit_without_shutdown_is_an_error(client: Client) -> None:
+    client.initialize()
+    client.notify("exit")
+    assert client.exit_code() == 1
+
+
+def test_exit_before_initialize_is_an_error(client: Client) -> None:
+    client.notify("exit")
+    assert client.exit_code() == 1
+
+
+def test_requests_before_initialize_are_refused(client: Client) -> None:
+    client.open("file:///a.c", "int a;")
+    with pytest.raises(RequestFailed) as refused:
+        client.request("textDocument/hover", {})
+    assert refused.value.code == -32002
+    client.initialize()
+
+
+def test_requests_after_shutdown_are_refused(client: Client) -> None:
+    client.initialize()
+    client.request("shutdown")
+    with pytest.raises(RequestFailed) as refused:
+        client.request("workspace/symbol", {"query": "x"})
+    assert refused.value.code == -32600
+    client.notify("exit")
+    assert client.exit_code() == 0
+
+
+def test_a_second_initialize_is_refused(client: Client) -> None:
+    client.initialize()
+    with pytest.raises(RequestFailed) as refused:
+        client.request("initialize", {"capabilities": {}})
+    assert refused.value.code == -32600
+
+
+def test_capabilities_are_those_of_the_protocol(client: Client) -> None:
+    from lsprotocol import types
+    from lsprotocol.converters import get_converter
+
+    announced = client.initialize()
+    converter = get_converter()
+    structured = converter.structure(announced, types.ServerCapabilities)
+    assert json.loads(json.dumps(converter.unstructure(structured))) == announced
+
+
+# Nonsense
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ({"method": "textDocument/hover", "params": {"position": "here"}}, -32602),
+        ({"method": "textDocument/hover"}, -32602),
+        ({"method": "textDocument/hover", "params": [1, 2]}, -32602),
+        ({"method": "no/such/method", "params": {}}, -32601),
+        ({"method": 7}, -32600),
+        ({"method": "callHierarchy/incomingCalls", "params": {"item": {"data": [1]}}}, -32602),
+    ],
+)
+def test_a_nonsense_request_is_answered_and_the_server_lives(running: Client, message: Any, code: int) -> None:
+    running.send_raw(framed(json.dumps({**message, "id": "nonsense"}).encode()))
+    with pytest.raises(RequestFailed) as refused:
+        running.wait("nonsense")
+    assert refused.value.code == code
+    assert running.request("workspace/symbol", {"query": ""}) == []
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"Content-Length: -5\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        framed(b"{{{{"),
+        framed(b"[]"),
+        framed(b"null"),
+        framed(b'{"jsonrpc": "2.0", "method": "$/foo"}'),
+        framed(b'{"jsonrpc": "2.0", "id": [], "result": 1}'),
+        framed(b'{"jsonrpc": "2.0", "id": "unknown", "result": 1}'),
+        framed(b'{"jsonrpc": "2.0", "method": "textDocument/didOpen", "params": [1, 2]}'),
+        framed(b'{"jsonrpc": "2.0", "method": "$/cancelRequest", "params": {}}'),
+    ],
+)
+def test_nonsense_on_the_wire_does_no_harm(running: Client, raw: bytes) -> None:
+    running.send_raw(raw)
+    assert running.request("workspace/symbol", {"query": ""}) == []
+
+
+@pytest.mark.parametrize("uri", ["untitled:Untitled-1", "nonsense", "file:///no/such/dir/a.c", "http://x/y.c", ""])
+def test_documents_of_any_kind_get_what_their_text_gives(running: Client, uri: str) -> None:
+    running.open(uri, "struct foo {\n\tint a;\n};\n")
+    (found,) = running.request("textDocument/documentSymbol", {"textDocument": {"uri": uri}})
+    assert (found["name"], [child["name"] for child in found["children"]]) == ("foo", ["a"])
+
+
+def test_positions_past_every_end_are_taken_back(running: Client) -> None:
+    uri = "untitled:far"
+    running.open(uri, "int a;\n")
+    far = {"line": 2**31 - 1, "character": 2**31 - 1}
+    for method in ("hover", "definition", "completion", "signatureHelp", "documentHighlight", "prepareCallHierarchy"):
+        running.at(method, uri, far)
+    running.request("textDocument/selectionRange", {"textDocument": {"uri": uri}, "positions": [far]})
+    running.change(uri, {"range": {"start": far, "end": far}, "text": "int b;\n"})
+    found = running.request("textDocument/documentSymbol", {"textDocument": {"uri": uri}})
+    assert [symbol["name"] for symbol in found] == ["a", "b"]
+
+
+def test_a_document_that_was_never_opened(running: Client) -> None:
+    assert running.at("hover", "file:///no/such/file.c", {"line": 0, "character": 0}) is None
+    assert running.request("textDocument/documentSymbol", {"textDocument": {"uri": "file:///no/such/file.c"}}) is None
+
+
+# Positions
+
+
+@pytest.mark.parametrize(
+    ("offered", "chosen", "unit"),
+    [
+        (["utf-16", "utf-8"], "utf-8", "utf-8"),
+        (["utf-32", "utf-16"], "utf-32", "utf-32-le"),
+        (["utf-16"], "utf-16", "utf-16-le"),
+    ],
+)
+def test_places_in_any_encoding(client: Client, offered: list[str], chosen: str, unit: str) -> None:
+    assert client.initialize(encodings=offered)["positionEncoding"] == chosen
+    width = {"utf-8": 1, "utf-16-le": 2, "utf-32-le": 4}[unit]
+    before = '/* "🐧é" */ '
+    # A form feed, and both kinds of line end before the place.
+    client.open("untitled:x", f"/* a\f\r\n */\r\n{before}int penguin;\n")
+    (found,) = client.request("textDocument/documentSymbol", {"textDocument": {"uri": "untitled:x"}})
+    start = len((before + "int ").encode(unit)) // width
+    assert found["selectionRange"] == {
+        "start": {"line": 2, "character": start},
+        "end": {"line": 2, "character": start + len("penguin")},
+    }
+    at_name = {"line": 2, "character": start}
+    client.change("untitled:x", {"range": {"start": at_name, "end": at_name}, "text": "big_"})
+    (found,) = client.request("textDocument/documentSymbol", {"textDocument": {"uri": "untitled:x"}})
+    assert found["name"] == "big_penguin"
+
+
+@pytest.mark.parametrize("offered", [None, [], ["klingon"], "utf-8", {"utf-8": 1}, [["utf-8"]], [None]])
+def test_a_client_that_offers_nothing_known_counts_in_utf16(offered: object) -> None:
+    assert choose_encoding({"capabilities": {"general": {"positionEncodings": offered}}}) == "utf-16"
+
+
+def test_bytes_that_are_not_utf8_stay_in_place(client: Client) -> None:
+    client.initialize(encodings=["utf-8"])
+    body = (
+        b'{"jsonrpc":"2.0","method":"textDocument/didOpen","params":{"textDocument":'
+        b'{"uri":"untitled:x","languageId":"c","version":1,"text":"/* J\xf6rg */ int a;"}}}'
+    )
+    client.send_raw(framed(body))
+    (found,) = client.request("textDocument/documentSymbol", {"textDocument": {"uri": "untitled:x"}})
+    assert found["selectionRange"]["start"]["character"] == len(b"/* J\xf6rg */ int ")
+
+
+# A tree
+
+
+def test_a_jump_to_another_file(client: Client, tree: Path) -> None:
+    client.initialize(tree)
+    text, here = cursor(FILES["drivers/user.c"].replace("widget_spin", "widget/*|*/_spin"))
+    uri = (tree / "drivers/user.c").as_uri()
+    client.open(uri, text)
+    found = eventually(client, lambda: client.at("definition", uri, here), bool)
+    assert found[0]["uri"] == (tree / "drivers/widget.c").as_uri()
+    assert found[0]["range"]["start"] == {"line": 2, "character": 4}
+
+
+def test_references_over_the_tree(client: Client, tree: Path) -> None:
+    client.initialize(tree)
+    text, here = cursor(FILES["drivers/user.c"].replace("widget_spin", "widget/*|*/_spin"))
+    uri = (tree / "drivers/user.c").as_uri()
+    client.open(uri, text)
+    context = {"includeDeclaration": True}
+    found = eventually(
+        client, lambda: client.at("references", uri, here, context=context), lambda found: found and len(found) == 3
+    )
+    assert {place["uri"].rpartition("/")[2] for place in found} == {"user.c", "widget.c", "widget.h"}
+
+
+def test_a_function_typed_a_moment_ago_completes_and_hovers(client: Client, tree: Path) -> None:
+    client.initialize(tree)
+    written, other = (tree / "drivers/widget.c").as_uri(), (tree / "drivers/user.c").as_uri()
+    client.open(written, FILES["drivers/widget.c"])
+    end = {"line": 6, "character": 0}
+    client.change(
+        written,
+        {
+            "range": {"start": end, "end": end},
+            "text": "\nint widget_unwind(struct widget *w)\n{\n\treturn 0;\n}\n",
+        },
+    )
+    text, here = cursor(FILES["drivers/user.c"].replace("widget_spin(w)", "widget_unw/*|*/"))
+    client.open(other, text)
+    completed = client.at("completion", other, here)
+    assert "widget_unwind" in [item["label"] for item in completed["items"]]
+    client.change(other, {"text": text.replace("widget_unw", "widget_unwind(w)")})
+    hover = client.at("hover", other, here)
+    assert "int widget_unwind(struct widget *w)" in hover["contents"]["value"]
+
+
+def test_completion_brings_the_card_when_resolved(client: Client, tree: Path) -> None:
+    client.initialize(tree)
+    text, here = cursor(FILES["drivers/user.c"].replace("widget_spin(w)", "widget_sp/*|*/"))
+    uri = (tree / "drivers/user.c").as_uri()
+    client.open(uri, text)
+
+    def complete() -> Any:
+        return client.at("completion", uri, here)["items"]
+
+    items = eventually(client, complete, lambda items: any(item["label"] == "widget_spin" for item in items))
+    item = next(item for item in items if item["label"] == "widget_spin")
+    resolved = client.request("completionItem/resolve", item)
+    assert "widget_spin" in resolved["documentation"]["value"]
+
+
+def test_call_hierarchy_both_ways(client: Client, tree: Path) -> None:
+    client.initialize(tree)
+    text, here = cursor(FILES["drivers/user.c"].replace("int use", "int u/*|*/se"))
+    uri = (tree / "drivers/user.c").as_uri()
+    client.open(uri, text)
+    (item,) = client.at("prepareCallHierarchy", uri, here)
+    (call,) = eventually(client, lambda: client.request("callHierarchy/outgoingCalls", {"item": item}), bool)
+    assert call["to"]["name"] == "widget_spin"
+    assert call["fromRanges"][0]["start"]["line"] == 4
+    (caller,) = eventually(client, lambda: client.request("callHierarchy/incomingCalls", {"item": call["to"]}), bool)
+    assert caller["from"]["name"] == "use"
+
+
+def test_a_saved_edit_is_seen_by_other_files(client: Client, tree: Path) -> None:
+    client.initialize(tree)
+    header = tree / "include/linux/widget.h"
+    uri = (tree / "drivers/user.c").as_uri()
+    text, here = cursor(FILES["drivers/user.c"].replace("widget_spin", "widget/*|*/_new"))
+    client.open(uri, text)
+    header.write_text(header.read_text() + "int widget_new(struct widget *w);\n")
+    client.notify("textDocument/didSave", {"textDocument": {"uri": header.as_uri()}})
+    found = eventually(client, lambda: client.at("definition", uri, here), bool)
+    assert found[0]["uri"] == header.as_uri()
+
+
+def test_the_tree_is_found_from_the_first_file(client: Client, tree: Path) -> None:
+    client.initialize(None)
+    uri = (tree / "drivers/user.c").as_uri()
+    text, here = cursor(FILES["drivers/user.c"].replace("widget_spin", "widget/*|*/_spin"))
+    client.open(uri, text)
+    found = eventually(client, lambda: client.at("definition", uri, here), bool)
+    assert found[0]["uri"].endswith("drivers/widget.c")
+
+
+def test_no_tree_is_said_once_and_the_files_own_features_go_on(client: Client, tmp_path: Path) -> None:
+    client.initialize(tmp_path)
+    for name in ("a.c", "b.c"):
+        client.open((tmp_path / name).as_uri(), "static int one(void)\n{\n\treturn 1;\n}\nint two = 2;\n")
+    assert "no kernel tree" in client.wait_for("window/showMessage")["message"]
+    found = client.at("documentHighlight", (tmp_path / "a.c").as_uri(), {"line": 0, "character": 12})
+    assert found
+    assert not [message for method, message in client.notifications if method == "window/showMessage"]
+
+
+def test_indexing_shows_its_progress_and_ends_it(client: Client, tree: Path) -> None:
+    for number in range(200):
+        (tree / f"drivers/many{number}.c").write_text(f"int many_{number}(void)\n{{\n\treturn 0;\n}}\n")
+    client.initialize(tree)
+    token = client.wait_for_request("window/workDoneProgress/create")["token"]
+    begin = client.wait_for("$/progress")
+    assert begin["token"] == token
+    assert begin["value"]["kind"] == "begin"
+    assert begin["value"]["cancellable"]
+    client.wait_for("$/progress", lambda params: params["token"] == token and params["value"]["kind"] == "end")
+
+
+def test_changed_files_are_watched_where_the_client_can(client: Client, tree: Path) -> None:
+    client.initialize(tree)
+    (registration,) = client.wait_for_request("client/registerCapability")["registrations"]
+    assert registration["method"] == "workspace/didChangeWatchedFiles"
+
+
+# Settings
+
+
+def test_bad_options_are_named_and_the_server_works(client: Client, tree: Path) -> None:
+    (tree / ".kexpert.toml").write_text("[index]\nspeed = 11\n")
+    client.initialize(tree, options={"completion": {"limit": "lots"}})
+    said = {client.wait_for("window/showMessage")["message"] for _ in range(2)}
+    assert any("completion.limit" in message for message in said)
+    assert any("index.speed" in message for message in said)
+    assert client.leave() == 0
+
+
+def test_settings_that_the_client_holds(environment: dict[str, str], tree: Path) -> None:
+    answers = {"workspace/configuration": lambda params: [{"log": {"level": "whisper"}}]}
+    with Client(env=environment, answers=answers) as client:
+        client.initialize(tree, workspace={"configuration": True})
+        assert "log.level" in client.wait_for("window/showMessage")["message"]
+
+
+# Diagnostics
+
+CHECKPATCH = """#!/usr/bin/perl
+my $file = $ARGV[-1];
+open(my $in, '<', $file);
+while (<$in>) { print "$file:$.: WARNING:BAD_WORD: do not say $1\\n" if /(foo)/; }
+exit 1;
+"""
+
+
+@pytest.fixture
+def checked_tree(tree: Path) -> Path:
+    (tree / "scripts").mkdir()
+    script = tree / "scripts/checkpatch.pl"
+    script.write_text(CHECKPATCH)
+    script.chmod(script.stat().st_mode | stat.S_IXUSR)
+    (tree / "drivers/user.c").write_text("int a;\n\tint foo; \n")
+    return tree
+
+
+def test_diagnostics_are_published_when_a_file_is_opened_and_saved(client: Client, checked_tree: Path) -> None:
+    client.initialize(checked_tree)
+    path = checked_tree / "drivers/user.c"
+    client.open(path.as_uri(), path.read_text())
+    (found,) = client.wait_for("textDocument/publishDiagnostics")["diagnostics"]
+    assert (found["code"], found["message"], found["source"]) == ("BAD_WORD", "do not say foo", "checkpatch")
+    assert found["range"] == {"start": {"line": 1, "character": 1}, "end": {"line": 1, "character": 9}}
+    path.write_text("int a;\n")
+    os.utime(path, ns=(1, 1))
+    client.notify("textDocument/didSave", {"textDocument": {"uri": path.as_uri()}})
+    assert client.wait_for("textDocument/publishDiagnostics")["diagnostics"] == []
+
+
+def test_diagnostics_on_demand(client: Client, checked_tree: Path) -> None:
+    client.initialize(checked_tree, textDocument={"diagnostic": {}})
+    path = checked_tree / "drivers/user.c"
+    client.open(path.as_uri(), path.read_text())
+    document = {"textDocument": {"uri": path.as_uri()}}
+    first = client.request("textDocument/diagnostic", document)
+    assert [item["code"] for item in first["items"]] == ["BAD_WORD"]
+    again = client.request("textDocument/diagnostic", {**document, "previousResultId": first["resultId"]})
+    assert again == {"kind": "unchanged", "resultId": first["resultId"]}
+
+
+def test_checkpatch_leaves_nothing_in_the_tree(client: Client, checked_tree: Path) -> None:
+    script = checked_tree / "scripts/checkpatch.pl"
+    script.write_text("open(my $f, '>', '.checkpatch-camelcase.date.1') or die; print $f 'x';\n" + CHECKPATCH)
+    before = sorted(checked_tree.rglob("*"))
+    client.initialize(checked_tree, textDocument={"diagnostic": {}})
+    uri = (checked_tree / "drivers/user.c").as_uri()
+    client.open(uri, "")
+    assert client.request("textDocument/diagnostic", {"textDocument": {"uri": uri}})["items"]
+    assert sorted(checked_tree.rglob("*")) == before
+
+
+def test_the_trees_own_script_is_not_run_when_that_is_turned_off(client: Client, checked_tree: Path) -> None:
+    (checked_tree / "scripts/checkpatch.pl").write_text(f"open(F, '>', '{checked_tree}/ran'); print F 1;")
+    client.initialize(checked_tree, options={"diagnostics": {"checkpatch": False}}, textDocument={"diagnostic": {}})
+    path = checked_tree / "drivers/user.c"
+    client.open(path.as_uri(), path.read_text())
+    assert client.request("textDocument/diagnostic", {"textDocument": {"uri": path.as_uri()}})["items"] == []
+    assert not (checked_tree / "ran").exists()
+
+
+# Long requests
+
+
+def test_a_long_request_delays_no_short_one_and_can_be_cancelled(client: Client, checked_tree: Path) -> None:
+    (checked_tree / "scripts/checkpatch.pl").write_text("sleep 60;")
+    client.initialize(checked_tree, textDocument={"diagnostic": {}})
+    uri = (checked_tree / "drivers/user.c").as_uri()
+    client.open(uri, "int a;\n")
+    running = client.send("textDocument/diagnostic", {"textDocument": {"uri": uri}})
+    queued = client.send("textDocument/diagnostic", {"textDocument": {"uri": uri}})
+    assert client.request("textDocument/documentSymbol", {"textDocument": {"uri": uri}})
+    for request in (queued, running):
+        client.notify("$/cancelRequest", {"id": request})
+        with pytest.raises(RequestFailed) as cancelled:
+            client.wait(request)
+        assert cancelled.value.code == -32800
+    assert client.leave() == 0
+
+
+def test_checkpatch_is_ended_after_its_time(client: Client, checked_tree: Path) -> None:
+    (checked_tree / "scripts/checkpatch.pl").write_text("sleep 60;")
+    client.initialize(checked_tree, options={"diagnostics.timeout_seconds": 0.2}, textDocument={"diagnostic": {}})
+    uri = (checked_tree / "drivers/user.c").as_uri()
+    client.open(uri, "int a;\n")
+    assert client.request("textDocument/diagnostic", {"textDocument": {"uri": uri}})["items"] == []
+    assert "diagnostics.timeout_seconds" in client.wait_for("window/showMessage")["message"]
+
+
+# Over a socket
+
+
+def test_a_socket_is_for_this_machine_only() -> None:
+    command = "import sys; from kexpert.lsp.server import serve; sys.exit(serve(('0.0.0.0', 0)))"
+    refused = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
+    assert "0.0.0.0" in refused.stderr
+
+
+def test_a_conversation_over_a_socket() -> None:
+    command = "import sys; from kexpert.lsp.server import serve; sys.exit(serve(('127.0.0.1', 0)))"
+    with subprocess.Popen([sys.executable, "-c", command], stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr is not None
+        port = int(server.stderr.readline().rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as connection, connection.makefile("rwb") as stream:
+            for number, method in enumerate(["initialize", "shutdown"]):
+                params = {"capabilities": {}} if method == "initialize" else None
+                stream.write(frame({"jsonrpc": "2.0", "id": number, "method": method, "params": params}))
+                stream.flush()
+                assert read_message(stream)["id"] == number  # type: ignore[arg-type]
+            stream.write(frame({"jsonrpc": "2.0", "method": "exit"}))
+            stream.flush()
+            assert server.wait(10) == 0
