@@ -14,6 +14,8 @@ from kexpert.index.tree import inside
 
 #: Rows looked at for one prefix before ranking: enough for every name of three letters' beginning.
 _PREFIX_ROWS = 4000
+#: Nobody abbreviates a name to more letters, and a search by letters in their order is slow.
+_LONGEST_ABBREVIATION = 10
 #: A definition before its declarations.
 _PREFERENCE = {kind: place for place, kind in enumerate(DEFINITIONS)}
 
@@ -126,11 +128,11 @@ class View:
         groups = [sorted(exact, key=lambda symbol: _PREFERENCE.get(symbol.kind, len(_PREFERENCE)))]
         groups += [self.lookup_prefix(prefix, limit, near) for prefix in dict.fromkeys([joined, joined.upper()])]
         if sum(map(len, groups)) < limit:
-            rows = self._reader.with_subwords(words, 1000)
+            rows = self._reader.with_subwords(words, 500)
             found = [row.symbol for row in rows if row.symbol.path not in self._overlay]
             found += self._open_symbols(lambda s: all(word.lower() in s.name.lower() for word in words), words[0], ())
             groups.append(_ranked(found, self._reader.popularity_of({s.name for s in found}), near))
-        if sum(map(len, groups)) < limit and len(joined) >= 3 and len(words) == 1 and joined.isidentifier():
+        if sum(map(len, groups)) < limit and len(words) == 1 and 3 <= len(joined) <= _LONGEST_ABBREVIATION:
             names = self._reader.matching("*".join(joined) + "*", joined[0], limit)
             found = [row.symbol for name in names[: limit // 2] for row in self._reader.named(name, (), 4)]
             groups.append(_ranked(found, self._reader.popularity_of(names), near))

@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +22,9 @@ _SYMBOL = "s.name, s.kind, s.flags, s.line, s.at, s.start, s.end, s.scope, f.pat
 _FROM = f"FROM symbols s JOIN files f ON f.id = s.id >> {FILE_SHIFT}"
 _CACHED_BYTES = 48 << 20
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+
+_KINDS = {int(kind): kind for kind in Kind}
+_flags = lru_cache(maxsize=None)(Flag)  # an enum's own look-up costs as much as the rest of a row
 
 
 class Row(NamedTuple):
@@ -117,7 +121,7 @@ class Reader:
             return []
         match = " AND ".join(f'"{part}"*' for part in parts)
         return self._symbols(
-            f"FROM (SELECT rowid FROM subwords WHERE subwords MATCH ? LIMIT 20000) w"
+            f"FROM (SELECT rowid FROM subwords WHERE subwords MATCH ? LIMIT 4000) w"
             f" JOIN symbols s ON s.id = w.rowid JOIN files f ON f.id = s.id >> {FILE_SHIFT}"
             " ORDER BY length(s.name) LIMIT ?",
             (match, limit),
@@ -139,7 +143,7 @@ class Reader:
 
     def _symbols(self, tail: str, parameters: Iterable[Any]) -> list[Row]:
         return [
-            Row(Symbol(name, Kind(kind), path, line, at, start, end, scope or "", Flag(flags)), size, mtime)
+            Row(Symbol(name, _KINDS[kind], path, line, at, start, end, scope or "", _flags(flags)), size, mtime)
             for name, kind, flags, line, at, start, end, scope, path, size, mtime in self._rows(
                 f"SELECT {_SYMBOL} {tail}", parameters
             )

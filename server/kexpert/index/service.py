@@ -25,6 +25,7 @@ _QUIET_LIMIT = 3.0
 _RESCAN = 1500
 #: How often a follower tries to become the writer, and how often one without inotify looks around.
 _PATIENCE_SECONDS = 3.0
+_OPEN_FILES = 16
 #: Superseded files cost a query time; past this share they are cleared away when nothing else is to do.
 _DEAD_SHARE = 0.5
 
@@ -99,9 +100,9 @@ class IndexService:
             self._wake.notify_all()
 
     def prioritise(self, paths: Iterable[str]) -> None:
-        """These files are open: index them and what lies beside them first."""
+        """These files are open: index them and what lies beside them first. The last few are kept."""
         with self._wake:
-            self._near = tuple(paths)
+            self._near = tuple(dict.fromkeys([*paths, *self._near]))[:_OPEN_FILES]
 
     def rescan(self) -> None:
         """Compare the whole tree with the index, in the background."""
