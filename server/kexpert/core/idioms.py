@@ -89,7 +89,7 @@ _HABITS: tuple[tuple[re.Pattern[str], Idiom], ...] = (
     (re.compile(r"BPF_CALL_\d"), Idiom(Kind.FUNCTION)),
     (re.compile(r"(?:DEFINE|DECLARE)_TRACE\w*|(?:DEFINE|DECLARE)_HOOK"), Idiom(Kind.TRACEPOINT, 0, ("trace_{}",))),
     (re.compile(r"DECLARE_\w+"), Idiom(Kind.VARIABLE)),
-    (re.compile(r"DEFINE_\w+"), Idiom(Kind.VARIABLE)),
+    (re.compile(r"DEFINE_(?!TEST)\w+"), Idiom(Kind.VARIABLE)),
     (re.compile(r"\w+_ATTR(?:_RO|_RW|_WO)?"), Idiom(Kind.VARIABLE)),
 )  # fmt: skip
 

@@ -129,11 +129,11 @@ def _without_directives(code: bytes) -> tuple[bytes, list[MacroDefinition]]:
         spans.append((start, end - 1))
         if match[1] == b"define":
             if match[2] is None:  # the name stands behind a continuation
-                match = _DEFINE.match(match[0])
-                if match is None:
+                define = _DEFINE.match(match[0])
+                if define is None:
                     continue
-                start += match.start(1) - 1
-                macros.append(MacroDefinition(match[1], start, start, end - 1, match[2] is not None))
+                start += define.start(1) - 1
+                macros.append(MacroDefinition(define[1], start, start, end - 1, define[2] is not None))
             else:
                 name = match.start(2) - 1
                 hash_sign = code.rindex(b"#", 0, name)

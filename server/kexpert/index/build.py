@@ -24,8 +24,10 @@ from kexpert.core.symbols import FileFacts, Kind, Symbol
 from kexpert.index.store import IndexState, Store, state_of
 from kexpert.index.tree import MAX_FILE_BYTES, FileKind, TreeFile, look, read, scan
 
-#: Bytes of source a batch holds: enough to make a commit worth its cost, little enough to lose.
-_BATCH_BYTES = 4 << 20
+#: Bytes of source that a batch holds. The first are small, so that something is known at once; the
+#: later ones large: each commit of one worker empties the page cache of the others.
+_FIRST_BATCH_BYTES = 1 << 20
+_BATCH_BYTES = 16 << 20
 #: So few files are parsed at once in this process: starting workers takes longer.
 _INLINE_FILES = 48
 
@@ -213,13 +215,13 @@ def peak_rss_mb(workers: int) -> float:
 
 def _batches(files: list[tuple[int, TreeFile]]) -> Iterator[list[tuple[int, TreeFile]]]:
     batch: list[tuple[int, TreeFile]] = []
-    size = 0
+    size, enough = 0, _FIRST_BATCH_BYTES
     for item in files:
         batch.append(item)
         size += item[1].size
-        if size >= _BATCH_BYTES:
+        if size >= enough:
             yield batch
-            batch, size = [], 0
+            batch, size, enough = [], 0, min(enough + enough // 4, _BATCH_BYTES)
     if batch:
         yield batch
 
@@ -268,7 +270,7 @@ _worker: tuple[Path, Store] | None = None
 def _start_worker(root: str, database: str) -> None:
     global _worker
     _worker = Path(root), Store(Path(database))
-    _worker[1].db.execute("PRAGMA cache_size = -65536")
+    _worker[1].db.execute("PRAGMA cache_size = -131072")
     parent = multiprocessing.parent_process()
     if parent is not None:
         # a parent killed with -9 cannot stop its workers; they must not wait for it for ever

@@ -42,6 +42,7 @@ class View:
         self._on_stale = on_stale
         self._current: dict[str, bool] = {}
         self._now: dict[str, list[Symbol]] = {}
+        self._last_read: tuple[str, bytes | None] = ("", None)
         self._places: dict[str, dict[int, tuple[int, int] | None]] = {}
         self.root = str(reader.root)
         self.complete = reader.complete
@@ -61,7 +62,15 @@ class View:
         found = self._overlay.get(path)
         if found is not None:
             return found.data
-        return self._reader.bytes_of(path) if self._holds(path) else None
+        if self._last_read[0] == path:
+            return self._last_read[1]
+        data = self._reader.bytes_of(path) if self._holds(path) else None
+        self._last_read = path, data
+        return data
+
+    def exists(self, path: str) -> bool:
+        """Whether there is such a file in the tree."""
+        return path in self._overlay or (self._holds(path) and os.path.isfile(f"{self.root}/{path}"))
 
     def _holds(self, path: str) -> bool:
         """Whether a path lies in the tree."""
@@ -76,7 +85,7 @@ class View:
 
     def list_dir(self, path: str) -> Mapping[str, bool]:
         """Names in a directory of the tree -> whether each is a directory; empty if it is none."""
-        if inside(Path(self.root), f"{self.root}/{path}") is None:
+        if not self._holds(path):
             return {}
         try:
             with os.scandir(f"{self.root}/{path}") as entries:
@@ -192,8 +201,8 @@ class View:
         """Functions assigned to a member of a struct; ``struct`` "" for any."""
         found = self._assignments("member", member, 50_000)
         if struct:
-            owners: dict[str, bool] = {}
-            found = [a for a in found if owners.setdefault(a.struct, self._is_of(a.struct, struct))]
+            fills = {written: self._is_of(written, struct) for written in {a.struct for a in found}}
+            found = [assignment for assignment in found if fills[assignment.struct]]
         return found[:limit]
 
     def _assignments(self, column: str, value: str, limit: int) -> list[Assignment]:

@@ -12,6 +12,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Sequence
 from enum import Enum
+from operator import itemgetter
 from pathlib import Path
 
 from kexpert.core.symbols import FileFacts, Kind
@@ -181,9 +182,13 @@ class Store:
         try:
             for path in gone:
                 self._drop(path)
+            rows: list[tuple[object, ...]] = []
             for file_id, file, facts in batch:
                 self._drop(file.path)
-                self._insert(file_id, file, facts)
+                rows += self._insert(file_id, file, facts)
+            # in the order of the index by name: each of its pages is visited once
+            rows.sort(key=itemgetter(1))
+            db.executemany("INSERT INTO symbols VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
             db.execute("COMMIT")
         except BaseException:
             if db.in_transaction:
@@ -212,19 +217,13 @@ class Store:
         ).fetchone()
         return not _is_register_table(count, int(macros))
 
-    def _insert(self, file_id: int, file: TreeFile, facts: FileFacts) -> None:
+    def _insert(self, file_id: int, file: TreeFile, facts: FileFacts) -> list[tuple[object, ...]]:
+        """Insert all of a file but its symbols, whose rows are returned."""
         db = self.db
         base = file_id << FILE_SHIFT
         symbols = facts.symbols[:_MAX_ROWS]
         db.execute(
             "INSERT INTO files VALUES (?, ?, ?, ?, ?)", (file_id, file.path, file.size, file.mtime_ns, int(file.kind))
-        )
-        db.executemany(
-            "INSERT INTO symbols VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (base + i, s.name, int(s.kind), int(s.flags), s.line, s.name_start, s.start, s.end, s.scope or None)
-                for i, s in enumerate(symbols)
-            ],
         )
         if facts.assignments:
             db.executemany(
@@ -250,6 +249,10 @@ class Store:
                 "INSERT INTO subwords (rowid, name) VALUES (?, ?)",
                 [(base + i, s.name) for i, s in enumerate(symbols) if s.kind in _BY_SUBWORD],
             )
+        return [
+            (base + i, name, kind, flags, line, at, start, end, scope or None)
+            for i, (name, kind, _, line, at, start, end, scope, flags) in enumerate(symbols)
+        ]
 
     # -- compaction -----------------------------------------------------------------------------
 

@@ -27,6 +27,9 @@ class OpenBuffers(View):
         source = self._sources.get(path)
         return source.data if source else None
 
+    def exists(self, path: str) -> bool:
+        return path in self._sources
+
     def place(self, path: str, offset: int) -> None:
         return None
 

@@ -1,0 +1,1 @@
+"""Hover cards, one kind of thing a file."""

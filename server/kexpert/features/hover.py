@@ -1,0 +1,85 @@
+"""Hover: what stands under the cursor, as a card of facts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kexpert.core.source import Source
+from kexpert.core.symbols import Kind, Symbol
+from kexpert.features.card import HoverCard
+from kexpert.features.cards.aggregate import aggregate_card, enumerator_card
+from kexpert.features.cards.config import config_card
+from kexpert.features.cards.function import function_card
+from kexpert.features.cards.macro import macro_card
+from kexpert.features.cards.member import member_card, member_row_card
+from kexpert.features.cards.place import documentation_card, include_card
+from kexpert.features.cards.reading import Reading
+from kexpert.features.cards.variable import local_card, parameter_card, typedef_card, variable_card
+from kexpert.features.resolve import Resolved, resolve
+from kexpert.features.visibility import kernel_first
+from kexpert.index.query import View
+
+__all__ = ["HoverCard", "card_for_symbol", "hover"]
+
+_MENTIONS = (Kind.EXPORT, Kind.INITCALL)
+
+
+def hover(view: View, source: Source, offset: int) -> HoverCard | None:
+    """The card of what stands at ``offset``; None where nothing is known."""
+    found = resolve(view, source, offset)
+    if found is None:
+        return None
+    card = _card(Reading(view, source), source, found)
+    if card is not None:
+        card.start, card.end = found.start, found.end
+    return card
+
+
+def card_for_symbol(view: View, symbol: Symbol) -> HoverCard | None:
+    """The card of a symbol of the index, for a completion item, say."""
+    return _symbol_card(Reading(view, None), symbol, view.lookup(symbol.name), None)
+
+
+def _card(reading: Reading, source: Source, found: Resolved) -> HoverCard | None:
+    if found.kind in ("local", "label") and found.local is not None:
+        return local_card(source, found.local)
+    if found.kind == "member":
+        return member_card(reading, found)
+    if found.kind == "include":
+        return include_card(reading, found.name, found.path)
+    if found.kind == "document":
+        return documentation_card(reading, found.name, found.path)
+    if found.kind == "config":
+        return config_card(reading, found.name, found.symbols)
+    if not found.symbols:
+        return None
+    here = [one for one in found.symbols if one.path == source.path and one.name_start == found.start]
+    symbols = here or kernel_first([one for one in found.symbols if one.kind not in _MENTIONS], reading.data)
+    primary = (symbols or found.symbols)[0]
+    return _symbol_card(reading, primary, found.symbols, None if here else (source.data, found.end))
+
+
+def _symbol_card(
+    reading: Reading, symbol: Symbol, symbols: Sequence[Symbol], use: tuple[bytes, int] | None
+) -> HoverCard | None:
+    match symbol.kind:
+        case Kind.FUNCTION | Kind.PROTOTYPE | Kind.SYSCALL | Kind.TRACEPOINT | Kind.ASM_LABEL:
+            return function_card(reading, symbol, symbols)
+        case Kind.MACRO:
+            return macro_card(reading, symbol, symbols, use)
+        case Kind.STRUCT | Kind.UNION | Kind.ENUM:
+            return aggregate_card(reading, symbol, symbols)
+        case Kind.ENUMERATOR:
+            return enumerator_card(reading, symbol)
+        case Kind.MEMBER:
+            return member_row_card(reading, symbol)
+        case Kind.TYPEDEF:
+            return typedef_card(reading, symbol, symbols)
+        case Kind.VARIABLE | Kind.DECLARATION:
+            return variable_card(reading, symbol, symbols)
+        case Kind.MODULE_PARAM:
+            return parameter_card(reading, symbol, symbols)
+        case Kind.CONFIG:
+            return config_card(reading, symbol.name, symbols)
+        case _:
+            return None
