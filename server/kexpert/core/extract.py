@@ -22,6 +22,7 @@ _WORDS_ONLY = bytes(c if c in _WORD_BYTES else 0x20 for c in range(256))
 _WORDS_AND_CALLS = bytes(c if c in _WORD_BYTES + b"(" else 0x20 for c in range(256))
 _DEFINER = re.compile(rb"(COMPAT_SYSCALL\w*_DEFINE|SYSCALL\d*_DEFINE|BPF_CALL)\w*\s*\(")
 
+_PAIR = re.compile(rb"\.\w+\s*=\s*&?\s*[a-z_]")
 #: The tables of functions: ``.open = foo_open``, ``.open = &foo_open``.
 _PAIRS = Query(
     LANGUAGE,
@@ -322,7 +323,7 @@ class _Extraction:
     # -- tables of functions --------------------------------------------------------------------
 
     def _assignments(self, root: Node) -> None:
-        if b"." not in self.cut.text or b"{" not in self.cut.text:
+        if not _PAIR.search(self.cut.text):
             return
         owners: dict[int, tuple[str, str]] = {}
         for _, captures in QueryCursor(_PAIRS).matches(root):

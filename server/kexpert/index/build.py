@@ -7,6 +7,7 @@ files only; killed at any point, the next run finds by size and mtime what is le
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import resource
@@ -27,7 +28,7 @@ from kexpert.index.tree import MAX_FILE_BYTES, FileKind, TreeFile, look, read, s
 #: Bytes of source that a batch holds. The first are small, so that something is known at once; the
 #: later ones large: each commit of one worker empties the page cache of the others.
 _FIRST_BATCH_BYTES = 1 << 20
-_BATCH_BYTES = 16 << 20
+_BATCH_BYTES = 8 << 20
 #: So few files are parsed at once in this process: starting workers takes longer.
 _INLINE_FILES = 48
 
@@ -271,6 +272,7 @@ def _start_worker(root: str, database: str) -> None:
     global _worker
     _worker = Path(root), Store(Path(database))
     _worker[1].db.execute("PRAGMA cache_size = -131072")
+    gc.disable()  # millions of tuples and no cycles: the collector would look through them for nothing
     parent = multiprocessing.parent_process()
     if parent is not None:
         # a parent killed with -9 cannot stop its workers; they must not wait for it for ever
