@@ -78,9 +78,20 @@ class MemoryView(View):
         source = self.sources.get(symbol.path)
         return source.data[symbol.start : symbol.end] if source else b""
 
-    def references(self, name: str, cancelled: Callable[[], bool] = lambda: False) -> Iterator[Span]:
+    def data(self, path: str) -> bytes | None:
+        source = self.sources.get(path)
+        return source.data if source else None
+
+    def references(
+        self,
+        name: str,
+        cancelled: Callable[[], bool] = lambda: False,
+        within: Collection[str] | None = None,
+    ) -> Iterator[Span]:
         word = re.compile(rb"\b%s\b" % name.encode())
         for path, source in self.sources.items():
+            if within is not None and path not in within:
+                continue
             for match in word.finditer(blank_comments(source.data)):
                 yield Span(path, match.start(), match.end())
 

@@ -3,7 +3,8 @@
 How exact: locals and labels are bound by scope. Names private to a ``.c`` file are looked for in
 that file, with members and locals of the same name left out. Global names are matched by name;
 files with a static of their own of that name are left out. Members are matched by name behind
-``.`` and ``->``: two structs with a member of one name are not told apart.
+``.`` and ``->`` in the files that name the struct, a typedef of it, or (where it is no widely known
+one) a struct that holds it; where the struct is not known, in the files of this folder.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ from kexpert.features.visibility import is_private
 from kexpert.index.query import View
 
 __all__ = ["Highlight", "RenameError", "highlights", "prepare_rename", "references", "rename"]
+
+#: A struct that more files name is reached in them; looking for its holders would find all the tree.
+_WIDELY_KNOWN = 400
+_HEADERS, _HOLDERS = 40, 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,7 @@ def references(
             if include_declaration or start != found.local.name_start
         ]
     if _is_member_name(found):
-        return list(_of_member(view, found, include_declaration, cancelled))
+        return list(_of_member(view, found, source, include_declaration, cancelled))
     if found.kind in ("symbol", "config") and found.symbols:
         return _of_symbols(view, found, include_declaration, cancelled)
     return []
@@ -113,19 +118,50 @@ def _same_thing(primary: Symbol, row: Symbol) -> bool:
 
 
 def _of_member(
-    view: View, found: Resolved, include_declaration: bool, cancelled: Callable[[], bool]
+    view: View, found: Resolved, source: Source, include_declaration: bool, cancelled: Callable[[], bool]
 ) -> Iterator[Span]:
+    declared = found.member.name_start if found.member else -1
     if include_declaration and found.member is not None:
-        start = found.member.name_start
-        yield Span(found.member.path, start, start + len(found.name))
-    yield from _by_role(view, view.references(found.name, cancelled), member=True)
+        yield Span(found.member.path, declared, declared + len(found.name))
+    within = _files_that_know(view, found, source)
+    for span in _by_role(view, view.references(found.name, cancelled, within), member=True):
+        if span.start != declared or found.member is None or span.path != found.member.path:
+            yield span
+
+
+def _files_that_know(view: View, found: Resolved, source: Source) -> set[str]:
+    """Files in which an expression can have the type that the member belongs to."""
+    tag = found.member.struct.rpartition(" ")[2] if found.member else ""
+    if not tag or tag in ("struct", "union"):
+        folder = source.path.rpartition("/")[0] + "/"
+        return {path for path in view.files_mentioning(found.name) if path.startswith(folder)}
+    files = set(view.files_mentioning(tag))
+    if len(files) > _WIDELY_KNOWN:
+        return files
+    headers = sorted(path for path in files if path.endswith(".h"))
+    holders: set[str] = set()
+    for path in headers[:_HEADERS]:
+        holders |= _holders(view, path, tag)
+    for holder in sorted(holders)[:_HOLDERS]:
+        files.update(view.files_mentioning(holder))
+    return files
+
+
+def _holders(view: View, path: str, tag: str) -> set[str]:
+    """Names through which a struct is reached: structs with a member of it, typedefs of it."""
+    data, word = view.data(path) or b"", tag.encode()
+    names = set()
+    for row in view.symbols_in(path):
+        if row.kind in (Kind.MEMBER, Kind.TYPEDEF) and word in data[row.start : row.end].split():
+            names.add(row.name if row.kind is Kind.TYPEDEF else row.scope.partition(".")[0])
+    return names - {"", tag}
 
 
 def _by_role(view: View, spans: Iterator[Span], member: bool) -> Iterator[Span]:
     """Those of the spans (file by file) that stand behind ``.`` or ``->``, or those that do not."""
     for path, in_one_file in groupby(spans, key=lambda span: span.path):
-        source = view.source(path)
-        if source is not None:
-            yield from (span for span in in_one_file if is_member_use(source.data, span.start) == member)
+        data = view.data(path)
+        if data is not None:
+            yield from (span for span in in_one_file if is_member_use(data, span.start) == member)
 
 

@@ -47,7 +47,7 @@ def name_end(source: Source, symbol: Symbol) -> int:
     return word[1] if word and word[0] == symbol.name_start else symbol.name_start
 
 
-def workspace_symbols(view: View, query: str, limit: int = 200) -> list[Symbol]:
+def workspace_symbols(view: View, query: str, limit: int = 100) -> list[Symbol]:
     """Symbols for what was typed into a symbol search, best first. Nothing typed asks for nothing."""
     query = query.strip()
     if not query:

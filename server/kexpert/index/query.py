@@ -35,10 +35,15 @@ class View:
         self,
         reader: Reader,
         overlay: Mapping[str, Source] | None = None,
+        unchanged: Mapping[str, Source] | None = None,
         on_stale: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._reader = reader
         self._overlay = dict(overlay or {})
+        self._unchanged = {}
+        for path, source in (unchanged or {}).items():
+            # the index may not have come to a file yet
+            (self._unchanged if reader.is_indexed(path) else self._overlay)[path] = source
         self._on_stale = on_stale
         self._current: dict[str, bool] = {}
         self._now: dict[str, list[Symbol]] = {}
@@ -51,7 +56,7 @@ class View:
 
     def source(self, path: str) -> Source | None:
         """The text of a file in the tree: the open buffer, else the disk; None if unreadable."""
-        found = self._overlay.get(path)
+        found = self._overlay.get(path) or self._unchanged.get(path)
         if found is not None:
             return found
         return self._reader.source(path) if self._holds(path) else None
@@ -160,18 +165,36 @@ class View:
         opened = {path for path, source in self._overlay.items() if needle in source.data}
         return sorted(opened | {path for path in self._reader.files_with(name) if path not in self._overlay})
 
-    def references(self, name: str, cancelled: Callable[[], bool] = lambda: False) -> Iterator[Span]:
-        """Every occurrence in code (not in comments or strings) over the tree, file by file."""
+    def references(
+        self,
+        name: str,
+        cancelled: Callable[[], bool] = lambda: False,
+        within: Collection[str] | None = None,
+    ) -> Iterator[Span]:
+        """Every occurrence in code (not in comments or strings) over the tree, or in the files
+        ``within``, file by file."""
         needle, size = name.encode(), len(name.encode())
         for path in self.files_mentioning(name):
             if cancelled():
                 return
+            if within is not None and path not in within:
+                continue
             data = self.data(path)
             if data:
                 found = list(occurrences(data, needle))
                 self._places[path] = dict(zip(found, lines_and_columns(data, found), strict=True))
                 for at in found:
                     yield Span(path, at, at + size)
+
+    def place_of(self, symbol: Symbol) -> tuple[int, int] | None:
+        """(line, character) of a symbol's name, where that is the same in every encoding and the
+        text is still there; else None."""
+        if symbol.path in self._overlay:
+            return None
+        found = self._reader.text_before(symbol.path, symbol.name_start)
+        if found is None or not found[1] or not symbol.name.endswith(found[1].decode("latin-1")):
+            return None
+        return (symbol.line, len(found[0])) if found[0].isascii() and b"\r" not in found[0] else None
 
     def place(self, path: str, offset: int) -> tuple[int, int] | None:
         """(line, character) of an offset that ``references`` passed in this view, where that is the

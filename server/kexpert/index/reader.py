@@ -14,13 +14,16 @@ from typing import Any, NamedTuple
 
 from kexpert.core.source import Source
 from kexpert.core.symbols import Assignment, Flag, Kind, Symbol
+from kexpert.core.text import IDENTIFIER
 from kexpert.index.build import facts_of
 from kexpert.index.store import FILE_SHIFT, Store
 from kexpert.index.tree import look, read
 
 _SYMBOL = "s.name, s.kind, s.flags, s.line, s.at, s.start, s.end, s.scope, f.path, f.size, f.mtime_ns"
 _FROM = f"FROM symbols s JOIN files f ON f.id = s.id >> {FILE_SHIFT}"
-_CACHED_BYTES = 48 << 20
+#: Text that stays; what was parsed of it takes some ten times as much.
+_CACHED_BYTES = 8 << 20
+_COLUMN_REACH = 2048
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 _KINDS = {int(kind): kind for kind in Kind}
@@ -236,6 +239,27 @@ class Reader:
         with self._lock:
             held = self._sources.get(path)
         return held[2].data if held and _identity(self.root, path) == held[:2] else read(self.root, path)
+
+    def text_before(self, path: str, offset: int) -> tuple[bytes, bytes] | None:
+        """What stands on a line before ``offset``, and the word there: without reading the file whole."""
+        start = max(offset - _COLUMN_REACH, 0)
+        try:
+            with open(f"{self.root}/{path}", "rb", buffering=0) as file:
+                file.seek(start)
+                data = file.read(offset - start + 256)
+        except (OSError, ValueError):
+            return None
+        at = offset - start
+        line = data.rfind(b"\n", 0, at) + 1
+        if not line and start:
+            return None
+        word = IDENTIFIER.match(data, at)
+        return data[line:at], word[0] if word else b""
+
+    def is_indexed(self, path: str) -> bool:
+        """Whether the store holds a file as it is on disk now."""
+        rows = self._rows("SELECT size, mtime_ns FROM files WHERE path = ?", (path,))
+        return bool(rows) and _identity(self.root, path) == rows[0]
 
     def is_current(self, path: str, size: int, mtime_ns: int) -> bool:
         return _identity(self.root, path) == (size, mtime_ns)

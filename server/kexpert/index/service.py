@@ -87,10 +87,13 @@ class IndexService:
         self._lock.release()
         self._reader.close()
 
-    def view(self, overlay: Mapping[str, Source] | None = None) -> View:
-        """The index as it is now under the given open buffers (path -> text)."""
+    def view(
+        self, overlay: Mapping[str, Source] | None = None, unchanged: Mapping[str, Source] | None = None
+    ) -> View:
+        """The index as it is now under the given open buffers (path -> text). Buffers that say what
+        their file says are ``unchanged``: what was parsed of them is used, their rows stay."""
         self._reader.refresh()
-        return View(self._reader, overlay, lambda path: self.files_changed([path]))
+        return View(self._reader, overlay, unchanged, lambda path: self.files_changed([path]))
 
     def files_changed(self, paths: Iterable[str]) -> None:
         """Look at these files again, at once. Never blocks."""

@@ -103,7 +103,6 @@ class Store:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.db = sqlite3.connect(path, isolation_level=None, timeout=120, check_same_thread=False)
         try:
-            self.db.execute("PRAGMA mmap_size = 268435456")
             if not readonly:
                 self.db.execute("PRAGMA journal_mode = WAL")
                 self.db.execute("PRAGMA synchronous = OFF")  # a torn store is detected and rebuilt

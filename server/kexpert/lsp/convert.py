@@ -81,6 +81,14 @@ class Places:
                 found[index] = {"uri": uri, "range": one}
         return found
 
+    def name_of(self, symbol: Symbol) -> Json | None:
+        """Where a symbol's name begins, without reading its file whole where that can be helped."""
+        known = self._view.place_of(symbol)
+        if known is None:
+            return self.locations_or_none([Span(symbol.path, symbol.name_start, symbol.name_start)])[0]
+        at = {"line": known[0], "character": known[1]}
+        return {"uri": self._snapshot.uri(symbol.path), "range": {"start": at, "end": at}}
+
     def encoded_locations(self, spans: Sequence[Span]) -> Encoded:
         """What ``locations`` gives, as JSON: for tens of thousands, objects cost more than all the rest."""
         found = [""] * len(spans)
@@ -202,19 +210,17 @@ def _detail(symbol: Symbol) -> str:
 
 
 def workspace_symbols(places: Places, symbols: list[Symbol]) -> list[Json]:
-    found = []
-    for symbol in symbols:
-        for location in places.locations([Span(symbol.path, symbol.name_start, symbol.name_start)]):
-            container = symbol.scope or symbol.path
-            found.append(
-                {
-                    "name": symbol.name,
-                    "kind": symbol_kind(symbol),
-                    "location": location,
-                    "containerName": container,
-                }
-            )
-    return found
+    """Symbols with where their names stand; those whose text went away are left out."""
+    return [
+        {
+            "name": symbol.name,
+            "kind": symbol_kind(symbol),
+            "location": location,
+            "containerName": symbol.scope or symbol.path,
+        }
+        for symbol in symbols
+        if (location := places.name_of(symbol))
+    ]
 
 
 def call_item(places: Places, symbol: Symbol) -> Json | None:

@@ -30,6 +30,9 @@ class OpenBuffers(View):
     def exists(self, path: str) -> bool:
         return path in self._sources
 
+    def place_of(self, symbol: Symbol) -> None:
+        return None
+
     def place(self, path: str, offset: int) -> None:
         return None
 
@@ -62,7 +65,12 @@ class OpenBuffers(View):
         source = self.source(symbol.path)
         return source.data[symbol.start : symbol.end] if source else b""
 
-    def references(self, name: str, cancelled: Callable[[], bool] = lambda: False) -> Iterator[Span]:
+    def references(
+        self,
+        name: str,
+        cancelled: Callable[[], bool] = lambda: False,
+        within: Collection[str] | None = None,
+    ) -> Iterator[Span]:
         word = re.compile(rb"\b%s\b" % re.escape(name.encode("utf-8", "surrogateescape")))
         for path, source in self._sources.items():
             if cancelled():

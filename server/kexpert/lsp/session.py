@@ -17,6 +17,7 @@ from urllib.parse import quote, unquote, urlsplit
 from kexpert.core.source import Source
 from kexpert.core.text import EditedText, Encoding, LineIndex, encode
 from kexpert.index.query import View
+from kexpert.index.tree import read
 from kexpert.lsp.detached import OpenBuffers
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class Index(Protocol):
     """What a session needs of the index of a tree; ``index.service.IndexService`` is the one."""
 
     def start(self) -> None: ...
-    def view(self, overlay: Mapping[str, Source]) -> View: ...
+    def view(self, overlay: Mapping[str, Source], unchanged: Mapping[str, Source]) -> View: ...
     def files_changed(self, paths: Iterable[str]) -> None: ...
     def prioritise(self, paths: Iterable[str]) -> None: ...
     def cancel(self) -> None: ...
@@ -36,10 +37,12 @@ class Index(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """An open buffer. ``uri`` is the client's own spelling, in which it gets its places back."""
+    """An open buffer. ``uri`` is the client's own spelling, in which it gets its places back;
+    ``saved`` is the identity (size, mtime in ns) of the file on disk that held the very same text."""
 
     uri: str
     source: Source
+    saved: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +56,17 @@ class Snapshot:
     _index: Index | None
 
     def view(self) -> View:
-        """The tree with the open buffers over it; the open buffers alone where there is no tree."""
-        overlay = {path: document.source for path, document in self.documents.items()}
+        """The tree with the open buffers over it; the open buffers alone where there is no tree.
+
+        A buffer that says what its file says hides no rows: the index knows them already.
+        """
+        overlay, unchanged = {}, {}
+        for path, document in self.documents.items():
+            same = document.saved is not None and document.saved == _identity(self.root, path)
+            (unchanged if same else overlay)[path] = document.source
         if self._index is None:
-            return OpenBuffers(str(self.root or "/"), overlay)
-        return self._index.view(overlay)
+            return OpenBuffers(str(self.root or "/"), {**overlay, **unchanged})
+        return self._index.view(overlay, unchanged)
 
     def path(self, uri: str) -> str:
         return path_of(uri, self.root)
@@ -81,7 +90,7 @@ class Session:
         """Take ``root`` as the tree. Documents that are open already get their paths in it."""
         self.root = root
         self._documents = {
-            path_of(d.uri, root): Document(d.uri, Source(path_of(d.uri, root), d.source.data))
+            path_of(d.uri, root): self._compared(d.uri, Source(path_of(d.uri, root), d.source.data))
             for d in self._documents.values()
         }
         self.index = make_index(root)
@@ -96,7 +105,7 @@ class Session:
     def open(self, uri: str, text: str) -> str:
         """A client opened a document; the path under which it is known."""
         path = path_of(uri, self.root)
-        self._documents = {**self._documents, path: Document(uri, Source(path, encode(text)))}
+        self._documents = {**self._documents, path: self._compared(uri, Source(path, encode(text)))}
         if self.index and in_tree(path):
             self.index.prioritise([path])
         return path
@@ -123,8 +132,18 @@ class Session:
     def saved(self, uri: str) -> str:
         """A client saved a document; its path."""
         path = path_of(uri, self.root)
+        if document := self._documents.get(path):
+            self._documents = {**self._documents, path: self._compared(document.uri, document.source)}
         self.files_changed([path])
         return path
+
+    def _compared(self, uri: str, source: Source) -> Document:
+        """A document, with its file's identity if that holds the same text."""
+        identity = _identity(self.root, source.path) if in_tree(source.path) else None
+        if identity is None or self.root is None or identity[0] != len(source.data):
+            return Document(uri, source)
+        same = read(self.root, source.path) == source.data
+        return Document(uri, source, identity if same else None)
 
     def files_changed(self, paths: Iterable[str]) -> None:
         """Files changed on disk, by path."""
@@ -135,6 +154,17 @@ class Session:
         if self.index:
             self.index.close()
             self.index = None
+
+
+def _identity(root: Path | None, path: str) -> tuple[int, int] | None:
+    """(size, mtime in ns) of a file of the tree."""
+    if root is None:
+        return None
+    try:
+        stat = os.stat(root / path)
+    except (OSError, ValueError):
+        return None
+    return stat.st_size, stat.st_mtime_ns
 
 
 def in_tree(path: str) -> bool:
