@@ -12,8 +12,10 @@ from kexpert.index.occurrences import lines_and_columns, occurrences
 from kexpert.index.reader import Reader, Row
 from kexpert.index.tree import inside
 
-#: Rows looked at for one prefix before ranking: enough for every name of three letters' beginning.
-_PREFIX_ROWS = 4000
+#: Rows looked at for one prefix before ranking, and names added to them because many call them: a
+#: short prefix has ten thousands, and a reader waits.
+_PREFIX_ROWS = 1500
+_POPULAR = 120
 #: Nobody abbreviates a name to more letters, and a search by letters in their order is slow.
 _LONGEST_ABBREVIATION = 10
 #: A definition before its declarations.
@@ -126,8 +128,7 @@ class View:
         found = own + self._open_symbols(lambda symbol: symbol.name.startswith(prefix), prefix, ())
         rows = self._reader.starting_with(prefix, _PREFIX_ROWS)
         if len(rows) >= _PREFIX_ROWS:
-            for name in popular:
-                rows += self._reader.named(name, (), 8)
+            rows += self._reader.named_any(list(popular)[:_POPULAR], _PREFIX_ROWS)
         found += [row.symbol for row in rows if row.symbol.path not in self._overlay]
         return _ranked(found, popular, near)[:limit]
 
@@ -148,7 +149,7 @@ class View:
             groups.append(_ranked(found, self._reader.popularity_of({s.name for s in found}), near))
         if sum(map(len, groups)) < limit and len(words) == 1 and 3 <= len(joined) <= _LONGEST_ABBREVIATION:
             names = self._reader.matching("*".join(joined) + "*", joined[0], limit)
-            found = [row.symbol for name in names[: limit // 2] for row in self._reader.named(name, (), 4)]
+            found = [row.symbol for row in self._reader.named_any(names[: limit // 2], 500)]
             groups.append(_ranked(found, self._reader.popularity_of(names), near))
         seen: dict[tuple[str, Kind], Symbol] = {}
         for symbol in (symbol for group in groups for symbol in group):

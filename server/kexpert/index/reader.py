@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +23,6 @@ _FROM = f"FROM symbols s JOIN files f ON f.id = s.id >> {FILE_SHIFT}"
 #: Text that stays; what was parsed of it takes some ten times as much.
 _CACHED_BYTES = 8 << 20
 _COLUMN_REACH = 2048
-_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 _KINDS = {int(kind): kind for kind in Kind}
 _flags = lru_cache(maxsize=None)(Flag)  # an enum's own look-up costs as much as the rest of a row
@@ -107,6 +105,17 @@ class Reader:
     def named(self, name: str, kinds: Collection[Kind], limit: int) -> list[Row]:
         return self._symbols(f"{_FROM} WHERE s.name = ? {_of_kind(kinds)} LIMIT ?", (name, limit))
 
+    def named_any(self, names: Sequence[str], limit: int) -> list[Row]:
+        """Symbols of some names, a few of each."""
+        return [
+            row
+            for start in range(0, len(names), 60)
+            for row in self._symbols(
+                f"{_FROM} WHERE s.name IN ({','.join('?' * len(names[start : start + 60]))}) LIMIT ?",
+                (*names[start : start + 60], limit),
+            )
+        ]
+
     def starting_with(self, prefix: str, limit: int) -> list[Row]:
         return self._symbols(f"{_FROM} WHERE s.name >= ? AND s.name < ? LIMIT ?", (prefix, _after(prefix), limit))
 
@@ -118,13 +127,14 @@ class Reader:
         )
 
     def with_subwords(self, words: Iterable[str], limit: int) -> list[Row]:
-        """Symbols in whose name every word is the beginning of a part, shortest names first."""
-        parts = [part for word in words for part in _PART.findall(word)]
+        """Symbols in whose name every word is the beginning of a part, shortest names first. Words of
+        one or two letters begin too many parts to tell anything."""
+        parts = [word for word in words if len(word) > 2 and word.isalnum()]
         if not parts:
             return []
         match = " AND ".join(f'"{part}"*' for part in parts)
         return self._symbols(
-            f"FROM (SELECT rowid FROM subwords WHERE subwords MATCH ? LIMIT 4000) w"
+            f"FROM (SELECT rowid FROM subwords WHERE subwords MATCH ? LIMIT 1500) w"
             f" JOIN symbols s ON s.id = w.rowid JOIN files f ON f.id = s.id >> {FILE_SHIFT}"
             " ORDER BY length(s.name) LIMIT ?",
             (match, limit),
