@@ -72,6 +72,11 @@ def callees(code: bytes) -> set[bytes]:
     return {word[:-1] for word in words if word[-1] == 0x28 and word[0] > 0x39} - NOT_CALLS
 
 
+def may_sleep(called: set[bytes]) -> bool:
+    """Whether a body that calls these may put its caller to sleep by itself."""
+    return not SLEEPERS.isdisjoint(called)
+
+
 def _extract_assembly(path: str, data: bytes) -> FileFacts:
     facts = FileFacts(identifiers=identifiers(data))
     line, seen = 0, 0
@@ -227,7 +232,7 @@ class _Extraction:
     def _function(self, symbol: Symbol, body: tuple[int, int]) -> None:
         """Keep a function with the calls in its body."""
         called = callees(self.code[body[0] : body[1]])
-        if not SLEEPERS.isdisjoint(called):
+        if may_sleep(called):
             symbol = symbol._replace(flags=symbol.flags | Flag.MAY_SLEEP)
         caller = len(self.facts.symbols)
         self.facts.symbols.append(symbol)

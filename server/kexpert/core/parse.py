@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import tree_sitter_c
@@ -11,13 +11,13 @@ from tree_sitter import Language, Node, Parser, Tree
 from kexpert.core.editing import Editor
 from kexpert.core.masking import mask
 from kexpert.core.repair import FIXES, cost, errors, windows, without_errors
+from kexpert.core.text import difference
 
 LANGUAGE = Language(tree_sitter_c.language())
 
 _ROUNDS = 4
 _EFFORT = 1_500_000  # bytes that repair of one file may parse again
 _REPAIR_LIMIT = 1_000_000  # bytes; larger files are tables and generated code
-_CHUNK = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,40 +104,11 @@ def _candidates(masked: bytes, found: list[Node]) -> Iterator[bytes]:
 def _reparse(masked: bytes, previous: Parsed) -> Tree:
     """Parse with the old tree, told of one edit: what lies between the common ends of the two texts."""
     old = previous.masked
-    start = _common_prefix(old, masked)
-    shared = _common_suffix(old, masked, min(len(old), len(masked)) - start)
+    start, old_end, new_end = difference(old, masked)
     tree = previous.tree.copy()
-    old_end, new_end = len(old) - shared, len(masked) - shared
     tree.edit(start, old_end, new_end, _point(old, start), _point(old, old_end), _point(masked, new_end))
     return Parser(LANGUAGE).parse(masked, tree)
 
 
 def _point(text: bytes, offset: int) -> tuple[int, int]:
     return text.count(b"\n", 0, offset), offset - (text.rfind(b"\n", 0, offset) + 1)
-
-
-def _common_prefix(a: bytes, b: bytes) -> int:
-    low, high = 0, min(len(a), len(b))
-    return _longest(low, high, lambda s, e: a[s:e] == b[s:e])
-
-
-def _common_suffix(a: bytes, b: bytes, most: int) -> int:
-    return _longest(0, most, lambda s, e: a[len(a) - e : len(a) - s] == b[len(b) - e : len(b) - s])
-
-
-def _longest(low: int, high: int, same: Callable[[int, int], bool]) -> int:
-    """The largest n <= high such that ``same`` holds from 0 to n: chunks first, then halves."""
-    while low < high:
-        step = min(_CHUNK, high - low)
-        if same(low, low + step):
-            low += step
-            continue
-        while step > 1:
-            half = step // 2
-            if same(low, low + half):
-                low += half
-                step -= half
-            else:
-                step = half
-        return low
-    return low

@@ -34,11 +34,11 @@ _CALL_HERE = re.compile(_CALL)
 _CALL_BELOW = re.compile(rb"\n" + _CALL)  # a literal first byte makes the search fast
 _PARENS = re.compile(rb"[()]")
 #: A designated initialiser or a type with a body inside a function: then the body is worth a parse.
-_DESIGNATOR = re.compile(rb"\{[ \t\n]*\.\w+\s*=|\n\s+\.\w+\s*=\s*&?\w")
+DESIGNATOR = re.compile(rb"\{[ \t\n]*\.\w+\s*=|\n\s+\.\w+\s*=\s*&?\w")
 _AFTER_CALL = re.compile(rb"[ \t]*;?")
 _BRACE = re.compile(rb"\s*\{")
 _BRACES = re.compile(rb"[{}]")
-_SLANTED_BRACE = re.compile(rb"\n {1,3}\}[ \t]*\r?\n")
+SLANTED_BRACE = re.compile(rb"\n {1,3}\}[ \t]*\r?\n")
 _GAP = re.compile(rb"\s{32,}")
 
 
@@ -158,10 +158,10 @@ def _without_bodies(text: bytes) -> tuple[bytes, dict[int, int]]:
         if one_line or not _follows_parameters(text, at):
             at = text.find(b"\n{", opening)
             continue
-        if early := _SLANTED_BRACE.search(text, opening, closing):
+        if early := SLANTED_BRACE.search(text, opening, closing):
             closing = _balance(text, opening, early.start(), closing)
         bodies[opening] = closing + 2
-        if not _DESIGNATOR.search(text, opening, closing):
+        if not DESIGNATOR.search(text, opening, closing):
             spans.append((opening + 1, closing))
         at = text.find(b"\n{", closing)
     return _blank(text, spans), bodies

@@ -15,12 +15,13 @@ class Source:
     (``functools.cached_property`` of Python 3.11 holds one lock for all instances of a class.)
     """
 
-    __slots__ = ("__weakref__", "_facts", "_lines", "_parsed", "_previous", "data", "path")
+    __slots__ = ("__weakref__", "_before", "_facts", "_lines", "_parsed", "_previous", "data", "path")
 
-    def __init__(self, path: str, data: bytes, *, previous: Parsed | None = None) -> None:
+    def __init__(self, path: str, data: bytes, *, previous: Parsed | None = None, before: Source | None = None) -> None:
         self.path = path
         self.data = data
         self._previous = previous
+        self._before = before  # an earlier text of the file whose facts are known
         self._lines: LineIndex | None = None
         self._parsed: Parsed | None = None
         self._facts: FileFacts | None = None
@@ -46,10 +47,16 @@ class Source:
         facts = self._facts
         if facts is None:
             from kexpert.core.extract import extract
+            from kexpert.core.follow import follow
 
-            facts = self._facts = extract(self.path, self.data)
+            before = self._before
+            if before is not None and before._facts is not None:
+                facts = follow(before.data, before._facts, self.data)
+            facts = self._facts = facts or extract(self.path, self.data)
+            self._before = None
         return facts
 
     def edited(self, data: bytes) -> Source:
-        """The same file with new bytes; costs a reparse of what changed, when first asked."""
-        return Source(self.path, data, previous=self._parsed or self._previous)
+        """The same file with new bytes; costs a new look at what changed, when first asked."""
+        before = self if self._facts is not None else self._before
+        return Source(self.path, data, previous=self._parsed or self._previous, before=before)

@@ -18,11 +18,12 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 Encoding = Literal["utf-8", "utf-16", "utf-32"]
 
+_CHUNK = 4096
 _NEWLINE = re.compile(rb"\r\n|\n|\r")
 IDENTIFIER = re.compile(rb"[A-Za-z_]\w*")
 
@@ -198,3 +199,37 @@ def identifier_at(data: bytes, offset: int) -> tuple[int, int] | None:
     if start == end or data[start : start + 1].isdigit():
         return None
     return start, end
+
+
+def difference(old: bytes, new: bytes) -> tuple[int, int, int]:
+    """(start, old end, new end): the one stretch outside which two texts are the same."""
+    start = _common_prefix(old, new)
+    shared = _common_suffix(old, new, min(len(old), len(new)) - start)
+    return start, len(old) - shared, len(new) - shared
+
+
+def _common_prefix(a: bytes, b: bytes) -> int:
+    low, high = 0, min(len(a), len(b))
+    return _longest(low, high, lambda s, e: a[s:e] == b[s:e])
+
+
+def _common_suffix(a: bytes, b: bytes, most: int) -> int:
+    return _longest(0, most, lambda s, e: a[len(a) - e : len(a) - s] == b[len(b) - e : len(b) - s])
+
+
+def _longest(low: int, high: int, same: Callable[[int, int], bool]) -> int:
+    """The largest n <= high such that ``same`` holds from 0 to n: chunks first, then halves."""
+    while low < high:
+        step = min(_CHUNK, high - low)
+        if same(low, low + step):
+            low += step
+            continue
+        while step > 1:
+            half = step // 2
+            if same(low, low + half):
+                low += half
+                step -= half
+            else:
+                step = half
+        return low
+    return low
