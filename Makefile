@@ -13,7 +13,7 @@ export TREE
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
 demo: $(STAMP) ## find a tree, index it, and show what an editor would show
 	@tree=$$($(PYTHON) scripts/get_tree.py) && $(BIN)/python -m scripts.demo --tree "$$tree"
@@ -21,7 +21,7 @@ demo: $(STAMP) ## find a tree, index it, and show what an editor would show
 test: $(STAMP) ## all the tests
 	@$(BIN)/python -m pytest
 
-test-vscode: $(STAMP) ## the extension in a real VS Code (fetches 0.8 GB; needs Chromium); SCREENSHOTS=DIR keeps pictures
+test-vscode: $(STAMP) ## the extension in a real VS Code: needs Chromium, fetches 0.8 GB; SCREENSHOTS=DIR keeps pictures
 	@$(BIN)/python -m tests.editors.vscode.run
 
 lint: $(STAMP) ## ruff, mypy (strict on core and features), import contracts

@@ -69,7 +69,9 @@ def _in_directive(text: bytes, offset: int) -> bool:
     return text[line:offset].lstrip().startswith(b"#") or text[max(line - 3, 0) : line].rstrip(b"\r\n").endswith(b"\\")
 
 
-def _moved(facts: FileFacts, place: int, edited: int, bytes_moved: int, lines_moved: int, code: bytes) -> FileFacts:
+def _moved(
+    facts: FileFacts, place: int, edited: int, bytes_moved: int, lines_moved: int, code: bytes
+) -> FileFacts | None:
     symbols = facts.symbols[:]
     function = symbols[place]
     called = callees(code)
@@ -78,6 +80,8 @@ def _moved(facts: FileFacts, place: int, edited: int, bytes_moved: int, lines_mo
     for at in range(place + 1, len(symbols)):
         name, kind, path, line, name_start, start, end, scope, others = symbols[at]
         if name_start >= edited:
+            if start < edited:
+                return None  # broken text: what stands below reaches over the edit
             symbols[at] = Symbol(
                 name, kind, path, line + lines_moved, name_start + bytes_moved, start + bytes_moved,
                 end + bytes_moved, scope, others,

@@ -40,6 +40,11 @@ def card_for_symbol(view: View, symbol: Symbol) -> HoverCard | None:
     return _symbol_card(Reading(view, None), symbol, view.lookup(symbol.name), None)
 
 
+def warm(view: View, source: Source) -> None:
+    """Read what every card of a tree needs, so that the first one does not wait for it."""
+    Reading(view, source).maintainers(source.path)
+
+
 def _card(reading: Reading, source: Source, found: Resolved) -> HoverCard | None:
     if found.kind in ("local", "label") and found.local is not None:
         return local_card(source, found.local)

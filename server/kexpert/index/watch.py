@@ -7,13 +7,29 @@ import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.events import (
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
 from watchdog.observers import Observer
 
 from kexpert.index.tree import inside, kind_of, look
 
 _POLL_SECONDS = 5.0
 _LIMIT = "/proc/sys/fs/inotify/max_user_watches"
+#: Without opening and closing for reading: a search over the tree opens thousands of files.
+_CHANGES: list[type[FileSystemEvent]] = [
+    FileCreatedEvent, FileModifiedEvent, FileClosedEvent, FileDeletedEvent, FileMovedEvent,
+    DirCreatedEvent, DirDeletedEvent, DirMovedEvent,
+]  # fmt: skip
 
 
 class Watcher:
@@ -60,7 +76,9 @@ class Watcher:
             return
         observer = Observer()
         try:
-            observer.schedule(_Events(self._root, self._on_change), str(self._root), recursive=True)
+            observer.schedule(
+                _Events(self._root, self._on_change), str(self._root), recursive=True, event_filter=_CHANGES
+            )
             observer.start()
         except OSError as error:
             self._poll(folders, f"inotify: {error.strerror or error}")
@@ -89,8 +107,6 @@ class _Events(FileSystemEventHandler):
         self._on_change = on_change
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        if event.event_type in ("opened", "closed_no_write"):
-            return
         changed = []
         for place in (event.src_path, event.dest_path):
             if not place:

@@ -351,3 +351,13 @@ def checked(request: Request, path: str) -> tuple[str, list[Json]] | None:
         return None
     source = Source(path, report.text)
     return report.version, convert.diagnostics(request.places, source, from_checkpatch(report.output, source))
+
+
+def warm(snapshot: Snapshot, path: str) -> None:
+    """Have ready what the first questions about a document need: the features themselves, what all
+    cards need, and the symbols of its text (an edit of it is cheap once they are known)."""
+    from kexpert.features import completion, hover, signature  # noqa: F401
+
+    source = snapshot.documents[path].source
+    hover.warm(snapshot.view(), source)
+    source.facts  # noqa: B018

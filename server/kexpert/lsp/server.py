@@ -300,6 +300,9 @@ class Server:
             self.protocol.send_request(types.CLIENT_REGISTER_CAPABILITY, types.RegistrationParams([registration]))
 
     def did_open(self, params: Any) -> None:
+        from kexpert.lsp.handlers import warm
+        from kexpert.lsp.protocol import Lane
+
         document = params.text_document
         path = self.session.open(document.uri, document.text)
         if self.session.root is None and path.startswith("/") and not self._adopt_tree(os.path.dirname(path)):
@@ -309,6 +312,8 @@ class Server:
                 "only what the open files say is known",
             )
         self._check(document.uri)
+        snapshot = self.session.snapshot()
+        self.protocol.jobs.start(("warm", path), Lane.SLOW, lambda cancelled: warm(snapshot, path))
 
     def did_change(self, params: Any) -> None:
         self.session.change(params.text_document.uri, params.content_changes)

@@ -1,0 +1,141 @@
+"""A Neovim without a screen that a test tells what to do."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+PLUGIN = Path(__file__).resolve().parents[2] / "editors" / "neovim"
+#: How long to wait for the server, and for anything else, in milliseconds.
+PATIENCE = 20_000
+
+
+class Neovim:
+    """One Neovim with the plugin installed as its README says, in folders of its own. ``config`` is its init.lua."""
+
+    def __init__(self, program: Path, home: Path, kexpert: Path, config: str = "") -> None:
+        settings = home / "config" / "nvim" / "init.lua"
+        settings.parent.mkdir(parents=True)
+        settings.write_text(config)
+        packages = home / "data" / "nvim" / "site" / "pack" / "kexpert" / "start"
+        packages.mkdir(parents=True)
+        (packages / "kexpert").symlink_to(PLUGIN)
+        self._program = program
+        self._environment = {
+            **os.environ,
+            "HOME": str(home),
+            "PATH": f"{kexpert.parent}{os.pathsep}{os.environ['PATH']}",
+            **{f"XDG_{kind.upper()}_HOME": str(home / kind) for kind in ("config", "data", "state", "cache")},
+        }
+        # A socket's path has room for about a hundred characters.
+        self._sockets = tempfile.mkdtemp(prefix="nvim")
+        self._address = os.path.join(self._sockets, "s")
+        self._process = subprocess.Popen(
+            [program, "--headless", "--listen", self._address],
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def __enter__(self) -> Neovim:
+        until = time.monotonic() + PATIENCE / 1000
+        while not os.path.exists(self._address):
+            if self._process.poll() is not None or time.monotonic() > until:
+                raise TimeoutError("Neovim does not start")
+            time.sleep(0.02)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(10)
+        finally:
+            self._process.kill()
+            self._process.wait()
+            shutil.rmtree(self._sockets, ignore_errors=True)
+
+    def lua(self, body: str, **values: Any) -> Any:
+        """What a piece of Lua returns; ``values`` are its locals."""
+        names = "".join(f"local {name} = _A.{name}\n" for name in values)
+        function = f"(function() {names}{body}\nend)()"
+        expression = f"json_encode(luaeval({_quoted(function)}, json_decode({_quoted(json.dumps(values))})))"
+        done = subprocess.run(
+            [self._program, "--server", self._address, "--remote-expr", expression],
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=2 * PATIENCE / 1000,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def until(self, body: str, **values: Any) -> Any:
+        """What a piece of Lua returns as soon as that is neither nil, false nor empty."""
+        awaited = f"""
+            local found
+            vim.wait({PATIENCE}, function()
+                found = (function() {body} end)()
+                return found and found ~= "" and not (type(found) == "table" and next(found) == nil)
+            end, 20)
+            return found
+        """
+        found = self.lua(awaited, **values)
+        assert found, f"never came true: {body.strip()}\n{self.messages()}"
+        return found
+
+    def ask(self, method: str, parameters: str) -> Any:
+        """What the server answers to a request about the document; the parameters are Lua."""
+        wait = f"vim.lsp.buf_request_sync(0, 'textDocument/{method}', {parameters}, {PATIENCE})"
+        (answer,) = self.lua(f"return vim.tbl_values({wait})")
+        return answer["result"]
+
+    def messages(self) -> str:
+        said: str = self.lua("return vim.fn.execute('messages')")
+        return said
+
+    def edit(self, path: Path, at: str = "|") -> None:
+        """Open a file with the cursor at the bar in ``at``, otherwise text of the file; wait for the server."""
+        before, _, after = at.partition("|")
+        offset = path.read_text().index(before + after) + len(before)
+        self.lua('vim.cmd.edit(path) vim.cmd("goto " .. offset)', path=str(path), offset=offset + 1)
+        self.until(
+            """
+            local client = vim.lsp.get_clients({ bufnr = 0, name = "kexpert" })[1]
+            return client and client.initialized
+            """
+        )
+
+    def press(self, keys: str) -> None:
+        """Type, in the notation of mappings."""
+        self.lua("vim.api.nvim_input(keys)", keys=keys)
+
+    def forget(self) -> None:
+        """Back to an empty window, changes thrown away."""
+        self.press("<Esc>")
+        self.lua("vim.cmd('silent! only! | %bwipeout! | cclose | call setqflist([])')")
+
+    def place(self) -> tuple[str, str]:
+        """The file in the window and the text of the cursor's line."""
+        path, line = self.lua("return { vim.api.nvim_buf_get_name(0), vim.api.nvim_get_current_line() }")
+        return path, line
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def options(lua: Mapping[str, Any]) -> str:
+    """An init.lua that gives kexpert a configuration."""
+    return f"vim.lsp.config('kexpert', vim.json.decode([==[{json.dumps(lua)}]==]))\n"

@@ -1,0 +1,158 @@
+"""The server and its plugin in a real Neovim."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.editors.get_neovim import NoNeovim, get_neovim
+from tests.editors.neovim import Neovim, options
+from tests.editors.toy_tree import make_toy_tree
+
+KEXPERT = Path(sys.executable).with_name("kexpert")
+
+FLOAT = """
+    for _, window in ipairs(vim.api.nvim_list_wins()) do
+        if vim.api.nvim_win_get_config(window).relative ~= "" then
+            return table.concat(vim.api.nvim_buf_get_lines(vim.api.nvim_win_get_buf(window), 0, -1, false), "\\n")
+        end
+    end
+"""
+MENU = "return vim.tbl_map(function(item) return item.word end, vim.fn.complete_info({ 'items' }).items)"
+FINDINGS = "return vim.tbl_map(function(found) return found.message end, vim.diagnostic.get(0))"
+#: Parameters of requests.
+DOCUMENT = "{ textDocument = vim.lsp.util.make_text_document_params() }"
+PLACE = "vim.lsp.util.make_position_params(0, 'utf-8')"
+
+
+@pytest.fixture(scope="module")
+def program() -> Path:
+    try:
+        return get_neovim()
+    except NoNeovim as reason:
+        pytest.skip(f"no Neovim: {reason}")
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_toy_tree(tmp_path_factory.mktemp("neovim") / "linux")
+
+
+@pytest.fixture(scope="module")
+def running(program: Path, tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Neovim]:
+    """A Neovim whose server has read the tree."""
+    with Neovim(program, tmp_path_factory.mktemp("home"), KEXPERT) as editor:
+        editor.edit(tree / "drivers/toy/user.c")
+        editor.until("return vim.lsp.buf_request_sync(0, 'workspace/symbol', { query = 'car_play' }, 5000)[1].result")
+        yield editor
+
+
+@pytest.fixture
+def editor(running: Neovim) -> Neovim:
+    running.forget()
+    return running
+
+
+def test_hover_shows_the_card(editor: Neovim, tree: Path) -> None:
+    editor.edit(tree / "drivers/toy/user.c", "? toy_|wind(car")
+    editor.lua("vim.lsp.buf.hover()")
+    card = editor.until(FLOAT)
+    assert "int toy_wind(struct toy *toy, unsigned int turns)" in card
+    assert "wind a toy up" in card
+    assert "Terry Toy" in card
+
+
+def test_members_are_offered_behind_an_arrow(editor: Neovim, tree: Path) -> None:
+    editor.edit(tree / "drivers/toy/core.c", "\tif (toy->|broken)")
+    editor.press("i<C-x><C-o>")
+    assert editor.until(MENU) == ["ops", "turns", "broken"]
+
+
+def test_definition_is_jumped_to(editor: Neovim, tree: Path) -> None:
+    editor.edit(tree / "drivers/toy/user.c", "return toy_|wind(toy")
+    # Neovim waits one second for what this key asks, and a busy machine may need longer when it is asked first.
+    editor.ask("definition", PLACE)
+    editor.press("<C-]>")
+    editor.until("return vim.api.nvim_buf_get_name(0):match('core.c$')")
+    assert editor.place() == (
+        str(tree / "drivers/toy/core.c"),
+        "int toy_wind(struct toy *toy, unsigned int turns)",
+    )
+
+
+def test_references_are_listed(editor: Neovim, tree: Path) -> None:
+    editor.edit(tree / "drivers/toy/core.c", "int toy_|wind(")
+    editor.press("grr")
+    listed = editor.until(
+        """
+        return vim.tbl_map(function(item)
+            return vim.fs.basename(vim.api.nvim_buf_get_name(item.bufnr)) .. ": " .. vim.trim(item.text)
+        end, vim.fn.getqflist())
+        """
+    )
+    assert "user.c: return toy_wind(toy, turns * 2);" in listed
+    assert listed.count("user.c: return toy_wind(car, 3) ? toy_wind(car, 1) : 0;") == 2
+    assert "core.c: EXPORT_SYMBOL_GPL(toy_wind);" in listed
+
+
+def test_implementations_of_an_operation(editor: Neovim, tree: Path) -> None:
+    editor.edit(tree / "include/linux/toy.h", "(*wi|nd)")
+    editor.press("gri")
+    editor.until("return vim.api.nvim_buf_get_name(0):match('user.c$')")
+    assert editor.place()[1] == "static int car_wind(struct toy *toy, unsigned int turns)"
+
+
+def test_a_local_is_renamed(editor: Neovim, tree: Path) -> None:
+    editor.edit(tree / "drivers/toy/core.c", "int to|tal = ")
+    editor.lua("vim.lsp.buf.rename('sum')")
+    editor.until("return vim.bo.modified")
+    text = editor.lua("return vim.api.nvim_buf_get_lines(0, 0, -1, false)")
+    assert "\tunsigned int sum = toy->turns + turns;" in text
+    assert "\ttoy->turns = sum;" in text
+    assert "\treturn sum > 100;" in text
+    assert not any("total" in line for line in text)
+
+
+def test_text_that_is_not_saved_counts(editor: Neovim, tree: Path) -> None:
+    editor.edit(tree / "drivers/toy/core.c")
+    editor.press("Go/* Paint a toy. */<CR>int toy_paint(struct toy *toy)<CR>{<CR>return 0;<CR>}<Esc>")
+    editor.until("return vim.bo.modified and vim.fn.mode() == 'n'")
+    editor.lua("vim.o.hidden = true")
+    editor.edit(tree / "drivers/toy/user.c", "return |toy_wind(car")
+    editor.press("cwtoy_pai<C-x><C-o>")
+    editor.until("return vim.api.nvim_get_current_line():find('toy_paint', 1, true)")
+    editor.press("<Esc>")
+    editor.lua("vim.lsp.buf.hover()")
+    assert "int toy_paint(struct toy *toy)" in editor.until(FLOAT)
+
+
+def test_checkpatch_speaks_where_there_is_something_to_say(editor: Neovim, tree: Path) -> None:
+    editor.edit(tree / "drivers/toy/ugly.c")
+    assert editor.until(FINDINGS) == ["do not say xyzzy"]
+    editor.edit(tree / "drivers/toy/core.c")
+    assert editor.ask("diagnostic", DOCUMENT)["items"] == []
+    assert editor.lua(FINDINGS) == []
+
+
+@pytest.mark.parametrize("place", ["settings", "init_options"])
+def test_settings_reach_the_server(program: Path, tree: Path, tmp_path: Path, place: str) -> None:
+    quiet = {"diagnostics": {"checkpatch": False}, "hover": {"colour": "red"}}
+    config = options({place: {"kexpert": quiet} if place == "settings" else quiet})
+    with Neovim(program, tmp_path, KEXPERT, config) as editor:
+        editor.edit(tree / "drivers/toy/ugly.c")
+        said = editor.until("return vim.fn.execute('messages'):match('[^\\n]*colour[^\\n]*')")
+        assert "hover.colour" in said
+        assert editor.ask("diagnostic", DOCUMENT)["items"] == []
+
+
+def test_elsewhere_it_does_not_start(program: Path, tmp_path: Path) -> None:
+    (tmp_path / "project/.git").mkdir(parents=True)
+    source = tmp_path / "project/main.c"
+    source.write_text("int main(void) { return 0; }\n")
+    with Neovim(program, tmp_path / "home", KEXPERT) as editor:
+        editor.lua("vim.cmd.edit(path) vim.wait(300)", path=str(source))
+        assert editor.lua("return vim.bo.filetype") == "c"
+        assert editor.lua("return #vim.lsp.get_clients()") == 0

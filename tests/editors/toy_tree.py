@@ -1,0 +1,101 @@
+"""A kernel tree of two screens, as large as an editor test needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+FILES = {
+    "MAINTAINERS": "TOY DRIVER\nM:\tTerry Toy <terry@example.org>\nS:\tMaintained\nF:\tdrivers/toy/\n",
+    "Kconfig": 'config TOY\n\ttristate "Toy support"\n\thelp\n\t  Say Y to play.\n',
+    "Makefile": "obj-y += drivers/toy/\n",
+    "drivers/toy/Makefile": "obj-$(CONFIG_TOY) += core.o user.o\n",
+    "include/linux/toy.h": """\
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _LINUX_TOY_H
+#define _LINUX_TOY_H
+
+struct toy;
+
+/**
+ * struct toy_ops - what a toy can do
+ * @wind: wind the toy up by some turns
+ * @stop: stop the toy
+ */
+struct toy_ops {
+	int (*wind)(struct toy *toy, unsigned int turns);
+	void (*stop)(struct toy *toy);
+};
+
+/**
+ * struct toy - a toy with a spring
+ * @ops: what it can do
+ * @turns: how far it is wound up
+ * @broken: it does not move any more
+ */
+struct toy {
+	const struct toy_ops *ops;
+	unsigned int turns;
+	unsigned char broken;
+};
+
+int toy_wind(struct toy *toy, unsigned int turns);
+
+#endif
+""",
+    "drivers/toy/core.c": """\
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/toy.h>
+
+/**
+ * toy_wind - wind a toy up
+ * @toy: the toy
+ * @turns: how many turns to add
+ *
+ * A spring that is wound too far breaks.
+ *
+ * Context: Process context. May sleep.
+ * Return: 0, or -EINVAL when the toy is broken.
+ */
+int toy_wind(struct toy *toy, unsigned int turns)
+{
+	unsigned int total = toy->turns + turns;
+
+	if (toy->broken)
+		return -22;
+	toy->turns = total;
+	return total > 100;
+}
+EXPORT_SYMBOL_GPL(toy_wind);
+""",
+    "drivers/toy/user.c": """\
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/toy.h>
+
+static int car_wind(struct toy *toy, unsigned int turns)
+{
+	return toy_wind(toy, turns * 2);
+}
+
+static const struct toy_ops car_ops = {
+	.wind = car_wind,
+};
+
+int car_play(struct toy *car)
+{
+	return toy_wind(car, 3) ? toy_wind(car, 1) : 0;
+}
+""",
+    "drivers/toy/ugly.c": "int ugly;\nint xyzzy;\n",
+    "scripts/checkpatch.pl": """\
+my $file = $ARGV[-1];
+open(my $in, '<', $file) or die;
+while (<$in>) { print "$file:$.: WARNING:MAGIC_WORD: do not say $1\\n" if /(xyzzy)/; }
+""",
+}
+
+
+def make_toy_tree(root: Path) -> Path:
+    for name, text in FILES.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root

@@ -1,0 +1,165 @@
+"""The extension in a real VS Code: hover, completion, a jump. ``make test-vscode`` runs this.
+
+SCREENSHOTS=DIR keeps what was on the screen. TREE=DIR shows a kernel tree of yours instead of the tests' own; its index
+lies in the usual cache, so have it made first.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from tests.editors.toy_tree import make_toy_tree
+from tests.editors.vscode.get_vscode import NoVSCode, VSCode, get_vscode, run
+
+HERE = Path(__file__).resolve().parent
+EXTENSION = HERE.parents[2] / "editors" / "vscode"
+KEXPERT = Path(sys.executable).with_name("kexpert")
+START_SECONDS = 60
+
+SETTINGS = {
+    "kexpert.server.command": str(KEXPERT),
+    "chat.disableAIFeatures": True,
+    "editor.hover.delay": 200,
+    "extensions.autoCheckUpdates": False,
+    "telemetry.telemetryLevel": "off",
+    "update.mode": "none",
+    "workbench.secondarySideBar.defaultVisibility": "hidden",
+    "workbench.startupEditor": "none",
+    "workbench.tips.enabled": False,
+}
+
+#: What to look at in the tests' own tree: a file, text of it with a bar where the mouse or the cursor goes, and what
+#: must be seen, or where the cursor must land.
+TOY = {
+    "hover": {
+        "file": "drivers/toy/user.c",
+        "at": "return toy_|wind(car, 3)",
+        "sees": ["int toy_wind(struct toy *toy, unsigned int turns)", "wind a toy up", "Terry Toy"],
+    },
+    "completion": {"file": "drivers/toy/core.c", "at": "if (toy->|broken)", "sees": ["ops", "turns", "broken"]},
+    "definition": {
+        "file": "drivers/toy/user.c",
+        "at": "struct toy_|ops car_ops",
+        "lands": {"file": "include/linux/toy.h", "at": "struct toy_|ops {"},
+    },
+}
+
+#: The same in any kernel tree.
+KERNEL = {
+    "hover": {"file": "mm/util.c", "at": "buf = kmalloc_|track_caller(len, gfp);", "sees": ["kmalloc_track_caller"]},
+    "completion": {"file": "fs/read_write.c", "at": "if (!(file->|f_mode & FMODE_", "sees": ["f_mode", "f_op"]},
+    "definition": {
+        "file": "fs/read_write.c",
+        "at": "const struct file_|operations generic_ro_fops",
+        "lands": {"file": "include/linux/fs.h", "at": "\nstruct file_|operations {"},
+    },
+}
+
+
+def main() -> int:
+    try:
+        vscode = get_vscode()
+        package = build_extension(vscode)
+    except NoVSCode as reason:
+        print(f"test-vscode: {reason}", file=sys.stderr)
+        return 1
+    own = os.environ.get("TREE")
+    with tempfile.TemporaryDirectory(prefix="kx", ignore_cleanup_errors=True) as temporary:
+        home = Path(temporary)
+        tree = Path(own).resolve() if own else make_toy_tree(home / "linux")
+        shots = Path(os.environ.get("SCREENSHOTS") or home / "shots").resolve()
+        shots.mkdir(parents=True, exist_ok=True)
+        with serving(vscode, package, home, keep_cache=bool(own)) as address:
+            job = {"address": address, "tree": str(tree), "shots": str(shots), "look": KERNEL if own else TOY}
+            return look(vscode, job)
+
+
+def build_extension(vscode: VSCode) -> Path:
+    environment = vscode.environment()
+    if not (EXTENSION / "node_modules").exists():
+        run(["npm", "ci", "--ignore-scripts"], EXTENSION, environment)
+    for script in ("check", "package"):
+        run(["npm", "run", script], EXTENSION, environment)
+    return EXTENSION / "dist" / "kexpert.vsix"
+
+
+@contextmanager
+def serving(vscode: VSCode, package: Path, home: Path, keep_cache: bool) -> Iterator[str]:
+    """code-server with the extension, in folders below ``home``; its address."""
+    user = home / "user"
+    (user / "User").mkdir(parents=True)
+    (user / "User" / "settings.json").write_text(json.dumps(SETTINGS))
+    folders = ["--user-data-dir", str(user), "--extensions-dir", str(home / "extensions")]
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    environment = {
+        **vscode.environment(),
+        "HOME": str(home),
+        **{f"XDG_{kind.upper()}_HOME": str(home / kind) for kind in ("config", "data", "state")},
+        "XDG_CACHE_HOME": cache if keep_cache else str(home / "cache"),
+        "TMPDIR": str(home),  # it holds sockets, whose paths must be short
+    }
+    run([vscode.node, vscode.server, *folders, "--install-extension", str(package)], home, environment)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    quiet = ("telemetry", "update-check", "workspace-trust", "getting-started-override")
+    options = ["--auth", "none", "--bind-addr", f"127.0.0.1:{port}", *(f"--disable-{what}" for what in quiet)]
+    with (home / "server.log").open("wb") as log:
+        process = subprocess.Popen(
+            [vscode.node, vscode.server, *options, *folders],
+            cwd=home,
+            env=environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        address = f"http://127.0.0.1:{port}"
+        wait_for(address, process)
+        yield address
+    finally:
+        end(process)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Stop code-server and all that it started; its extension host would stay for minutes."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+            process.poll()
+            time.sleep(1)
+    process.wait()
+
+
+def wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{address}/healthz", timeout=5):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    raise SystemExit("test-vscode: code-server does not start")
+
+
+def look(vscode: VSCode, job: dict[str, Any]) -> int:
+    """Drive the browser; 0 when all that must be seen was seen."""
+    modules = vscode.folder / "node_modules"
+    environment = {**os.environ, "PLAYWRIGHT": str(modules / "playwright-core/index.mjs"), "CHROMIUM": vscode.chromium}
+    return subprocess.run([vscode.node, HERE / "drive.mjs", json.dumps(job)], env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
