@@ -282,7 +282,7 @@ def test_member_with_kernel_doc_type_and_implementations() -> None:
 
 def test_member_with_the_comment_beside_it() -> None:
     found = card(in_function("return foo->st/*|*/ate;"))
-    assert (found.owner, found.code, found.documentation) == ("struct foo", "u8 state;", "an enum foo\\_state")
+    assert (found.owner, found.code, found.documentation) == ("struct foo", "u8 state;", "an enum foo_state")
     assert found.implementations is None
 
 
@@ -397,7 +397,7 @@ def test_locals(body: str, what: str, code: str) -> None:
 
 def test_local_with_its_comment_and_parameter_with_its_kernel_doc() -> None:
     beside = card(FOO.replace("foo_start(foo, &count)", "foo_start(foo, &cou/*|*/nt)"))
-    assert beside.documentation == "what foo\\_start() counts"
+    assert beside.documentation == "what foo_start() counts"
     parameter = card(FOO.replace("return foo->ops->open(foo);", "return *cou/*|*/nt;"))
     assert parameter.documentation == "where the count goes"
 

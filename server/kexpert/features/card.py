@@ -103,7 +103,8 @@ class HoverCard:
 
     def to_markdown(self) -> str:
         """The card as an editor shows it: code, prose, then one line a fact."""
-        sections = [self._head(), self.documentation.strip(), self._inside(), "\n".join(self._facts())]
+        # A layout can be pages long: what fits one screen comes first.
+        sections = [self._head(), self.documentation.strip(), "\n".join(self._facts()), self._inside()]
         return "\n\n---\n\n".join(section for section in sections if section)
 
     def _head(self) -> str:

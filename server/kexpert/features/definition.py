@@ -22,8 +22,10 @@ _RENAMED = (Kind.SYSCALL, Kind.TRACEPOINT, Kind.CONFIG, Kind.MODULE_PARAM)
 
 
 def definition(view: View, source: Source, offset: int) -> list[Span]:
-    """Where the thing at ``offset`` is defined. On a definition itself: its declarations and its
-    other variants; itself only when there are none."""
+    """Where the thing at ``offset`` is defined: the file that most likely is meant, with its variants
+    under ``#if``; an editor jumps to a single place and opens a list for more. Other variants are
+    ``implementation``'s. On a definition itself: its declarations and its other variants; itself
+    only when there are none."""
     found = resolve(view, source, offset)
     if found is None:
         return []
@@ -32,7 +34,9 @@ def definition(view: View, source: Source, offset: int) -> list[Span]:
     symbols = [symbol for symbol in found.symbols if symbol.kind not in _MENTIONS] or found.symbols
     here = [symbol for symbol in symbols if symbol.path == source.path and symbol.name_start == found.start]
     if not here:
-        return spans_of(view, kernel_first(symbols, lambda path: _data(view, path)))
+        ranked = kernel_first(symbols, lambda path: _data(view, path))
+        meant = [one for one in ranked if one.kind not in _DECLARING] or ranked[:1]
+        return spans_of(view, [one for one in meant if one.path == meant[0].path])
     if here[0].kind in _DECLARING:
         bodies = [symbol for symbol in symbols if symbol.kind not in _DECLARING and symbol not in here]
         return spans_of(view, bodies or _declarations(view, source, here[0].name, symbols) or here)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-_SPECIAL = re.compile(r"([\\`*_\[\]<>|#~])")
+#: Inside a word ``_`` is no markup, and an editor that shows the text as it is would show a backslash.
+_SPECIAL = re.compile(r"([\\`*\[\]<>|#~]|(?<!\w)_|_(?!\w))")
 _BACKTICKS = re.compile(r"`+")
 
 
