@@ -157,6 +157,7 @@ def test_every_branch_of_a_condition() -> None:
         ("late_initcall(setup);\n", "setup", Kind.INITCALL),
         ("module_platform_driver(foo_driver);\n", "foo_driver", Kind.INITCALL),
         ("EXPORT_SYMBOL_GPL(vfs_open);\n", "vfs_open", Kind.EXPORT),
+        ("EXPORT_TRACEPOINT_SYMBOL(kmalloc);\n", "trace_kmalloc", Kind.EXPORT),
     ],
 )  # fmt: skip
 def test_macros_that_define(text: str, name: str, kind: Kind) -> None:

@@ -238,6 +238,25 @@ def test_killed_while_indexing_goes_on_where_it_was(make_tree: Maker) -> None:
     assert len(open_view(root).lookup("v_19_7")) == 1
 
 
+def test_a_file_that_kills_its_worker_is_named_and_left_out(make_tree: Maker) -> None:
+    root = make_tree({f"drivers/x{i}.c": b"int v%d;\n" % i for i in range(60)})
+    script = (
+        "import os, kexpert.index.build as b\n"
+        "from pathlib import Path\n"
+        "whole = b.extract\n"
+        "b.extract = lambda path, data: os.abort() if path.endswith('x7.c') else whole(path, data)\n"
+        "if __name__ == '__main__':\n"
+        "    from kexpert.index.service import build\n"
+        f"    print(build(Path({str(root)!r}), jobs=2).notes)\n"
+    )
+    main = root.parent / "main.py"  # what a spawned worker imports again
+    main.write_text(script)
+    run = subprocess.run([sys.executable, str(main)], capture_output=True, text=True, timeout=120, check=True)
+    assert "drivers/x7.c: a worker died" in run.stdout
+    view = open_view(root)
+    assert [bool(view.lookup(f"v{i}")) for i in (6, 7, 8, 59)] == [True, False, True, True]
+
+
 def _writable(database: Path) -> bool:
     """Whether the killed process' workers are gone too."""
     try:

@@ -69,8 +69,8 @@ _TABLE: dict[str, Idiom] = {
 
 #: Naming habits, tried in order on macros that the table does not hold.
 _HABITS: tuple[tuple[re.Pattern[str], Idiom], ...] = (
-    (re.compile(r"EXPORT_(?:PER_CPU_)?SYMBOL\w*|EXPORT_STATIC_CALL\w*|EXPORT_TRACEPOINT_SYMBOL\w*"),
-     Idiom(Kind.EXPORT)),
+    (re.compile(r"EXPORT_(?:PER_CPU_)?SYMBOL\w*|EXPORT_STATIC_CALL\w*"), Idiom(Kind.EXPORT)),
+    (re.compile(r"EXPORT_TRACEPOINT_SYMBOL\w*"), Idiom(Kind.EXPORT, 0, ("trace_{}",))),
     (re.compile(r"SYSCALL_DEFINE\d|SYSCALL32_DEFINE\d|SYSCALL_DEFINE_MAYBE\d|KSYSCALL_DEFINE\d"),
      Idiom(Kind.SYSCALL, 0, ("sys_{}",))),
     (re.compile(r"COMPAT_SYSCALL\w*_DEFINE\d"), Idiom(Kind.SYSCALL, 0, ("compat_sys_{}",))),

@@ -14,9 +14,12 @@ import resource
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from kexpert.core.extract import extract, identifiers
@@ -244,25 +247,54 @@ def _pooled(
     root: Path, database: Path, store: Store, files: list[tuple[int, TreeFile]], jobs: int | None,
     cancelled: Callable[[], bool],
 ) -> Iterator[tuple[int, list[str]]]:  # fmt: skip
+    done = 0
+    left = deque(_batches(files))
+    while left and not cancelled():
+        unfinished: list[list[tuple[int, TreeFile]]] = []
+        for batch, notes in _run_pool(root, database, left, jobs or default_jobs(), cancelled):
+            if notes is None:
+                unfinished.append(batch)
+            else:
+                done += len(batch)
+                yield done, notes
+        for batch in unfinished:
+            if len(batch) == 1:
+                done += 1
+                yield done, [f"{batch[0][1].path}: a worker died while reading it; it is left out"]
+            else:  # one of these files did it: alone, it shows itself
+                left.extendleft([item] for item in reversed(batch))
+
+
+def _run_pool(
+    root: Path, database: Path, left: deque[list[tuple[int, TreeFile]]], jobs: int, cancelled: Callable[[], bool]
+) -> Iterator[tuple[list[tuple[int, TreeFile]], list[str] | None]]:
+    """Take batches off ``left``; yields each with its notes, or with None where the pool died with it."""
     # spawn: the server has threads, and a fork of it could inherit a held lock
     context = multiprocessing.get_context("spawn")
-    jobs = jobs or default_jobs()
-    batches = _batches(files)
     pool = ProcessPoolExecutor(jobs, context, _start_worker, (str(root), str(database)))
-    done = 0
+    waiting: dict[Future[list[str]], list[tuple[int, TreeFile]]] = {}
+    broken = False
     try:
-        waiting = {}
-        while True:
-            while len(waiting) < 2 * jobs and not cancelled() and (batch := next(batches, None)):
-                waiting[pool.submit(_work, batch)] = len(batch)
+        while not broken:
+            while left and len(waiting) < 2 * jobs and not cancelled():
+                waiting[pool.submit(_work, left[0])] = left[0]
+                left.popleft()
             if not waiting:
                 return
             ready, _ = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
             for future in ready:
-                done += waiting.pop(future)
-                yield done, future.result()
+                batch = waiting.pop(future)
+                try:
+                    yield batch, future.result()
+                except BrokenProcessPool:
+                    broken = True
+                    yield batch, None
+    except BrokenProcessPool:
+        pass
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+    for batch in waiting.values():
+        yield batch, None
 
 
 _worker: tuple[Path, Store] | None = None
@@ -276,7 +308,12 @@ def _start_worker(root: str, database: str) -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         # a parent killed with -9 cannot stop its workers; they must not wait for it for ever
-        threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+        threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
+
+
+def _die_with(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
 
 
 def _work(batch: list[tuple[int, TreeFile]]) -> list[str]:

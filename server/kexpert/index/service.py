@@ -135,7 +135,7 @@ class IndexService:
                         self._seen.clear()
                     continue
                 self._step()
-            except (IndexWriteError, OSError, sqlite3.Error) as error:
+            except (IndexWriteError, OSError, RuntimeError, sqlite3.Error) as error:
                 self._on_message(_one_line(error, self.database))
                 with self._wake:
                     self._wake.wait(_PATIENCE_SECONDS)
@@ -176,10 +176,9 @@ class IndexService:
                 self.database.with_name(self.database.name + suffix).unlink(missing_ok=True)
             prepare(self.root, self.database)
             whole = True
-        if whole or changed:
-            self._update(changed, whole)
-        elif self._overdue():
-            compact(self.root, self.database, lambda: bool(self._stopping or self._saved))
+        self._update(changed, whole)
+        if self._overdue():
+            compact(self.root, self.database, lambda: bool(self._stopping or self._saved or self._seen))
 
     def _update(self, changed: set[str], whole: bool) -> None:
         self._cancelled = False
