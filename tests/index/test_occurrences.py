@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kexpert.core.lex import blank_comments
@@ -15,6 +15,7 @@ _PIECES = [b"foo", b"foo(", b" foo ", b"_foo", b"foo2", b"/* foo */", b"/*", b"*
            b"'\"'", b"\\\n", b"\n", b";", b"x/y*z", b"#error don't foo\n", b"/"]  # fmt: skip
 
 
+@settings(max_examples=600)
 @given(st.lists(st.sampled_from(_PIECES), max_size=30).map(b"".join))
 def test_as_if_the_file_were_blanked(data: bytes) -> None:
     expected = [m.start() for m in re.finditer(rb"(?<![A-Za-z0-9_])foo(?![A-Za-z0-9_])", blank_comments(data))]

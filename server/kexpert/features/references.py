@@ -99,15 +99,20 @@ def _of_symbols(
     own = {name_span(view, row) for row in rows if _same_thing(primary, row)}
     if is_private(primary):
         home = view.source(primary.path)
-        spans = {Span(primary.path, *span) for span in in_file(home, primary.name)} if home else set()
+        spans = [Span(primary.path, *span) for span in in_file(home, primary.name)] if home else []
     else:
         elsewhere = {row.path for row in rows if is_private(row) and row.path != primary.path}
         uses: Iterator[Span] = (one for one in view.references(primary.name, cancelled) if one.path not in elsewhere)
         if any(row.kind == Kind.MEMBER for row in rows):
             uses = _by_role(view, uses, member=False)
-        spans = set(uses)
-    spans = spans | own if include_declaration else spans - own
-    return sorted(spans, key=lambda span: (span.path != primary.path, span.path, span.start))
+        spans = list(uses)
+    # Uses come file by file and in order; only the definitions have to be put among them.
+    if own:
+        spans = [span for span in spans if span not in own]
+    if include_declaration and own:
+        spans = sorted([*spans, *own], key=lambda span: (span.path, span.start))
+    here = [span for span in spans if span.path == primary.path]
+    return here + [span for span in spans if span.path != primary.path]
 
 
 def _same_thing(primary: Symbol, row: Symbol) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from kexpert.core.lex import blank_comments
@@ -23,16 +24,42 @@ def occurrences(data: bytes, name: bytes) -> Iterator[int]:
         after = at + size
         if (at == 0 or data[at - 1] not in _WORD) and (after == end or data[after] not in _WORD):
             if code is None:
-                head = data[rfind(b"\n", 0, at) + 1 : at]
+                line = rfind(b"\n", 0, at) + 1
                 opened = rfind(b"/*", clear, at)
-                in_comment = opened >= 0 and find(b"*/", opened + 2, at) < 0
-                if in_comment or b'"' in head or b"'" in head or b"//" in head or head.endswith(b"\\"):
+                if opened >= 0 and find(b"*/", opened + 2, at) < 0:
+                    # ``*/*`` and ``/*/`` may end a comment, ``//*`` is one of the other kind
+                    clearly = data[opened - 1 : opened] not in (b"*", b"/") and data[opened + 2 : opened + 3] != b"/"
+                    if clearly and _plain(data, rfind(b"\n", 0, opened) + 1, opened):
+                        at = find(name, after)
+                        continue  # in a comment
                     code = blank_comments(data)
-                else:
+                elif _plain(data, line, at):
                     clear = at
+                elif opened < line and not _DOUBTFUL.search(data, line, at) and data[line - 2 : line] != b"\\\n":
+                    clear = at
+                    if data.count(b'"', line, at) % 2:
+                        at = find(name, after)
+                        continue  # in a string
+                else:
+                    code = blank_comments(data)
             if code is None or code[at] == name[0]:
                 yield at
         at = find(name, after)
+
+
+#: What a count of quotes cannot decide.
+_DOUBTFUL = re.compile(rb"['\\/]")
+
+
+def _plain(data: bytes, line: int, at: int) -> bool:
+    """Whether a line up to ``at`` holds nothing that a string or a ``//`` comment needs."""
+    return not (
+        data.find(b'"', line, at) >= 0
+        or data.find(b"'", line, at) >= 0
+        or data.find(b"//", line, at) >= 0
+        or data[line - 2 : line] in (b"\\\n", b"\\\r")
+        or data[line - 3 : line] == b"\\\r\n"
+    )
 
 
 def lines_and_columns(data: bytes, offsets: list[int]) -> list[tuple[int, int] | None]:
