@@ -106,7 +106,7 @@ class Store:
             if not readonly:
                 self.db.execute("PRAGMA journal_mode = WAL")
                 self.db.execute("PRAGMA synchronous = OFF")  # a torn store is detected and rebuilt
-                self.db.execute("PRAGMA wal_autocheckpoint = 65536")
+                self.db.execute("PRAGMA wal_autocheckpoint = 16384")
                 self.db.execute("PRAGMA journal_size_limit = 67108864")
                 self.db.execute("PRAGMA secure_delete = OFF")
         except sqlite3.Error:
