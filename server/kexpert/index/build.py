@@ -247,28 +247,33 @@ def _pooled(
     root: Path, database: Path, store: Store, files: list[tuple[int, TreeFile]], jobs: int | None,
     cancelled: Callable[[], bool],
 ) -> Iterator[tuple[int, list[str]]]:  # fmt: skip
+    jobs = jobs or default_jobs()
     done = 0
     left = deque(_batches(files))
-    while left and not cancelled():
-        unfinished: list[list[tuple[int, TreeFile]]] = []
-        for batch, notes in _run_pool(root, database, left, jobs or default_jobs(), cancelled):
-            if notes is None:
-                unfinished.append(batch)
-            else:
-                done += len(batch)
-                yield done, notes
-        for batch in unfinished:
-            if len(batch) == 1:
-                done += 1
-                yield done, [f"{batch[0][1].path}: a worker died while reading it; it is left out"]
-            else:  # one of these files did it: alone, it shows itself
-                left.extendleft([item] for item in reversed(batch))
+    suspects: deque[list[tuple[int, TreeFile]]] = deque()
+    while (left or suspects) and not cancelled():
+        # All that was under way when a worker died is tried again one file at a time, which tells who did it.
+        alone = not left
+        work, workers, most = (suspects, 1, 1) if alone else (left, jobs, 2 * jobs)
+        for batch, notes in _run_pool(root, database, work, workers, most, cancelled):
+            if notes is None and not alone:
+                suspects.extend([item] for item in batch)
+                continue
+            done += len(batch)
+            died = f"{batch[0][1].path}: a worker died while reading it; it is left out"
+            yield done, [died] if notes is None else notes
 
 
 def _run_pool(
-    root: Path, database: Path, left: deque[list[tuple[int, TreeFile]]], jobs: int, cancelled: Callable[[], bool]
+    root: Path,
+    database: Path,
+    left: deque[list[tuple[int, TreeFile]]],
+    jobs: int,
+    most: int,
+    cancelled: Callable[[], bool],
 ) -> Iterator[tuple[list[tuple[int, TreeFile]], list[str] | None]]:
-    """Take batches off ``left``; yields each with its notes, or with None where the pool died with it."""
+    """Take batches off ``left``, ``most`` under way at a time; yields each with its notes, or with None
+    where the pool died with it."""
     # spawn: the server has threads, and a fork of it could inherit a held lock
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(jobs, context, _start_worker, (str(root), str(database)))
@@ -276,7 +281,7 @@ def _run_pool(
     broken = False
     try:
         while not broken:
-            while left and len(waiting) < 2 * jobs and not cancelled():
+            while left and len(waiting) < most and not cancelled():
                 waiting[pool.submit(_work, left[0])] = left[0]
                 left.popleft()
             if not waiting:

@@ -87,9 +87,7 @@ class IndexService:
         self._lock.release()
         self._reader.close()
 
-    def view(
-        self, overlay: Mapping[str, Source] | None = None, unchanged: Mapping[str, Source] | None = None
-    ) -> View:
+    def view(self, overlay: Mapping[str, Source] | None = None, unchanged: Mapping[str, Source] | None = None) -> View:
         """The index as it is now under the given open buffers (path -> text). Buffers that say what
         their file says are ``unchanged``: what was parsed of them is used, their rows stay."""
         self._reader.refresh()
