@@ -25,7 +25,7 @@ from pathlib import Path
 from kexpert.core.extract import extract, identifiers
 from kexpert.core.kconfig import parse_kconfig
 from kexpert.core.symbols import FileFacts, Kind, Symbol
-from kexpert.index.store import IndexState, Store, state_of
+from kexpert.index.store import IndexState, Store, discard, state_of
 from kexpert.index.tree import MAX_FILE_BYTES, FileKind, TreeFile, look, read, scan
 
 #: Bytes of source that a batch holds. The first are small, so that something is known at once; the
@@ -121,8 +121,7 @@ def prepare(root: Path, database: Path) -> str | None:
     state = state_of(database, root)
     if state in (IndexState.READY, IndexState.PARTIAL):
         return None
-    for suffix in ("", "-wal", "-shm"):
-        database.with_name(database.name + suffix).unlink(missing_ok=True)
+    discard(database)
     with contextlib.closing(Store(database)) as store:
         store.create(root)
     return None if state is IndexState.MISSING else f"{database}: {state.value}; building it anew"

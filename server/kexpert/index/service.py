@@ -15,7 +15,7 @@ from kexpert.index.compact import compact
 from kexpert.index.lock import WriterLock
 from kexpert.index.query import View
 from kexpert.index.reader import Reader
-from kexpert.index.store import IndexState, Store, cache_directory, state_of
+from kexpert.index.store import IndexState, Store, cache_directory, discard, state_of
 from kexpert.index.watch import Watcher
 
 #: Changes told by the system come in bursts (git switch): wait until none came for this long.
@@ -170,8 +170,7 @@ class IndexService:
             return
         if rebuild:
             self._on_message(f"{self.database}: the index is damaged; building it anew")
-            for suffix in ("", "-wal", "-shm"):
-                self.database.with_name(self.database.name + suffix).unlink(missing_ok=True)
+            discard(self.database)
             prepare(self.root, self.database)
             whole = True
         self._update(changed, whole)

@@ -90,6 +90,12 @@ def cache_directory(root: Path) -> Path:
     return Path(base) / "kexpert" / f"{Path(real).name}-{digest}"
 
 
+def discard(database: Path) -> None:
+    """Remove a database with its side files; readers notice by its identity."""
+    for suffix in ("", "-wal", "-shm"):
+        database.with_name(database.name + suffix).unlink(missing_ok=True)
+
+
 class Store:
     """One connection to a tree's database. Not shared between threads."""
 
