@@ -125,6 +125,55 @@ def test_macros_with_continuations() -> None:
     assert [bool(symbol.flags & Flag.FUNCTION_LIKE) for symbol in facts.symbols] == [False, True, False, False]
 
 
+def test_tables_of_macros_among_other_things() -> None:
+    table = "".join(f"#define /*macro*/REG_{number}\t0x{number:x}\n" for number in range(6))
+    facts = check(
+        f"""
+int /*variable*/before;
+#define /*macro*/GUARD
+
+{table}   \t
+/* a comment with #define NONE 1
+ */
+{table.replace("REG_", "#").replace("#define /*macro*/#", "#define  /*macro*/ALSO_")}#define /*macro*/SUM(a) \\
+	((a) + \\
+#define IN_THE_MIDDLE 1 \\
+	1)
+#define	/*macro*/LAST 1
+#define /*macro*/OPENS \\
+	2
+{table.replace("REG_", "THIRD_")}int /*variable*/after;"""
+    )
+    by_name = {symbol.name: symbol for symbol in facts.symbols}
+    assert by_name["SUM"].flags is Flag.FUNCTION_LIKE
+    assert by_name["REG_5"].end - by_name["REG_5"].start == len("#define /*macro*/REG_5\t0x5")
+
+
+def test_tables_of_values_hide_nothing() -> None:
+    facts = check(
+        """
+        static const int /*variable*/short_one[] = { 1, 2,
+        	3 };
+        static const u8 /*variable*/numbers[] = {
+        	1, 2, { 3 },
+        };
+        static const struct ops /*variable*/empty = {
+        };
+        static const struct gadget /*variable*/tables[] = {
+        	{ .name = "x", .probe[1] = gadget_probe, },
+        };
+        int /*function*/last(void)
+        {
+        	static const int in_a_body[] = {
+        		1
+        	};
+        	return in_a_body[0];
+        }
+        """
+    )
+    assert [(a.member, a.function) for a in facts.assignments] == [("probe", "gadget_probe")]
+
+
 def test_every_branch_of_a_condition() -> None:
     check(
         """

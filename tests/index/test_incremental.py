@@ -28,6 +28,7 @@ PIECES = [
     b"SYM_FUNC_START(epsilon)\n\tret\nSYM_FUNC_END(epsilon)\n",
     b"/* alpha in a comment, and \xe9 */\n",
     b"int broken( {{{\n",
+    b"".join(b"#define REG_%d 0x%x\n" % (number, number) for number in range(401)),
 ]
 contents = st.lists(st.sampled_from(PIECES), max_size=5).map(b"".join)
 paths = st.sampled_from(NAMES)
@@ -67,6 +68,9 @@ def dump(database: Path) -> dict[str, list[tuple[object, ...]]]:
                     "SELECT f.path, s.name, s.kind, s.flags, s.line, s.at, s.start, s.end, coalesce(s.scope, '')"
                     f" FROM symbols s {live.format('s.id')}"
                 )
+            ),
+            "registers": sorted(
+                ask(f"SELECT f.path, r.name, r.line, r.at, r.start, r.end FROM registers r {live.format('r.id')}")
             ),
             "assignments": sorted(
                 ask(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from tree_sitter import Query, QueryCursor
 
 from kexpert.core.idioms import ASM_LABEL, NOT_CALLS, SLEEPERS, idiom_of
 from kexpert.core.parse import LANGUAGE
-from kexpert.core.skeleton import MacroCall, Skeleton, parse_sparse, skeleton
+from kexpert.core.skeleton import PAIR, MacroCall, Skeleton, parse_sparse, skeleton
 from kexpert.core.symbols import Assignment, FileFacts, Flag, Kind, Symbol
 
 if TYPE_CHECKING:
@@ -22,7 +24,6 @@ _WORDS_ONLY = bytes(c if c in _WORD_BYTES else 0x20 for c in range(256))
 _WORDS_AND_CALLS = bytes(c if c in _WORD_BYTES + b"(" else 0x20 for c in range(256))
 _DEFINER = re.compile(rb"(COMPAT_SYSCALL\w*_DEFINE|SYSCALL\d*_DEFINE|BPF_CALL)\w*\s*\(")
 
-_PAIR = re.compile(rb"\.\w+\s*=\s*&?\s*[a-z_]")
 #: The tables of functions: ``.open = foo_open``, ``.open = &foo_open``.
 _PAIRS = Query(
     LANGUAGE,
@@ -114,19 +115,21 @@ class _Extraction:
     # -- preprocessor ---------------------------------------------------------------------------
 
     def _macros(self) -> None:
-        line = seen = 0
-        count = self.code.count
-        append = self.facts.symbols.append
-        path, macro_kind, plain, like = self.path, Kind.MACRO, Flag(0), Flag.FUNCTION_LIKE
-        for macro in self.cut.macros:
-            line += count(b"\n", seen, macro.name_start)
-            seen = macro.name_start
-            append(
-                Symbol(
-                    _text(macro.name), macro_kind, path, line, seen, macro.start, macro.end, "",
-                    like if macro.function_like else plain,
-                )
-            )  # fmt: skip
+        path, macro, flags = self.path, Kind.MACRO, (_NO_FLAGS, Flag.FUNCTION_LIKE)
+        self.facts.symbols += [
+            Symbol(name.decode(), macro, path, line, at, start, end, "", flags[function_like])
+            for name, at, start, end, function_like, line in self.cut.macros
+        ]
+        # There are millions of these: no detour through a class for each.
+        append, new, plain = self.facts.symbols.append, tuple.__new__, _NO_FLAGS
+        for start, line, text in self.cut.tables:
+            for number, row in enumerate(text.split(b"\n"), line):
+                end = start + len(row)
+                if row[:1] == b"#":
+                    name = row.split(None, 2)[1]
+                    at = start + row.find(name, 8)
+                    append(new(Symbol, (name.decode(), macro, path, number, at, start, end, "", plain)))
+                start = end + 1
 
     def _macro_calls(self) -> None:
         line = seen = 0
@@ -194,10 +197,8 @@ class _Extraction:
                     stack.append(node)
 
     def _flags(self, start: int, end: int) -> Flag:
-        flags = Flag(0)
-        for word in _FLAG_BYTES.findall(self.code, start, end):
-            flags |= _FLAGS[word]
-        return flags
+        found = _FLAG_BYTES.findall(self.code, start, end)
+        return _flags_of(tuple(found)) if found else _NO_FLAGS
 
     def _add(self, name: Node, kind: Kind, extent: Node, scope: str = "", flags: Flag = _NO_FLAGS) -> None:
         text = _text(self.code[name.start_byte : name.end_byte])
@@ -328,7 +329,7 @@ class _Extraction:
     # -- tables of functions --------------------------------------------------------------------
 
     def _assignments(self, root: Node) -> None:
-        if not _PAIR.search(self.cut.text):
+        if not PAIR.search(self.cut.text):
             return
         owners: dict[int, tuple[str, str]] = {}
         for _, captures in QueryCursor(_PAIRS).matches(root):
@@ -384,13 +385,22 @@ class _Extraction:
     def _sort(self) -> None:
         """Symbols by position, so that a file's rows have one order however they were found."""
         symbols = self.facts.symbols
-        if not self.cut.text:
-            return  # macros alone: they were found in their order
+        if not self.cut.text:  # macros alone
+            symbols.sort(key=itemgetter(4))
+            return
         order = sorted(range(len(symbols)), key=lambda i: (symbols[i].name_start, symbols[i].kind, symbols[i].name))
         self.facts.symbols = [symbols[i] for i in order]
         if self.facts.calls:
             place = {old: new for new, old in enumerate(order)}
             self.facts.calls = sorted((place[caller], callee) for caller, callee in self.facts.calls)
+
+
+@lru_cache(maxsize=1024)
+def _flags_of(words: tuple[bytes, ...]) -> Flag:
+    flags = Flag(0)
+    for word in words:
+        flags |= _FLAGS[word]
+    return flags
 
 
 def _declared(node: Node | None) -> tuple[Node, bool] | None:

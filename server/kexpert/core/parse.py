@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import tree_sitter_c
-from tree_sitter import Language, Node, Parser, Tree
+from tree_sitter import Language, Node, Parser, Range, Tree
 
 from kexpert.core.editing import Editor
 from kexpert.core.masking import mask
@@ -42,28 +42,28 @@ def parse(data: bytes, previous: Parsed | None = None) -> Parsed:
     """Parse kernel C; with the parse of a similar text at hand, only what changed is read again."""
     masked = mask(data)
     if previous is not None and not previous.repaired and not previous.has_error:
-        tree = _reparse(masked, previous)
+        tree = _reparse(Parser(LANGUAGE), masked, previous)
         # Where there are errors a tree depends on how it was reached: only a clean one is taken.
         if not tree.root_node.has_error:
             return Parsed(data, masked, tree)
-    tree = Parser(LANGUAGE).parse(masked)
+    parser = Parser(LANGUAGE)
+    tree = parser.parse(masked)
     if tree.root_node.has_error and len(data) <= _REPAIR_LIMIT:
-        masked, tree = _repair(masked, tree, _ROUNDS)
+        masked, tree = _repair(masked, tree, _ROUNDS, parser)
         return Parsed(data, masked, tree, repaired=True)
     return Parsed(data, masked, tree)
 
 
-def parse_quick(data: bytes) -> Parsed:
-    """One parse of the masked text and one round of repair at most: for indexing."""
-    masked = mask(data)
-    tree = Parser(LANGUAGE).parse(masked)
-    if tree.root_node.has_error and len(data) <= _REPAIR_LIMIT:
-        masked, tree = _repair(masked, tree, 1)
-        return Parsed(data, masked, tree, repaired=True)
-    return Parsed(data, masked, tree)
+def parse_ranges(masked: bytes, ranges: list[Range]) -> Tree:
+    """One parse of some ranges of a masked text and one round of repair at most: for indexing."""
+    parser = Parser(LANGUAGE, included_ranges=ranges)
+    tree = parser.parse(masked)
+    if tree.root_node.has_error and len(masked) <= _REPAIR_LIMIT:
+        return _repair(masked, tree, 1, parser)[1]
+    return tree
 
 
-def _repair(masked: bytes, tree: Tree, rounds: int) -> tuple[bytes, Tree]:
+def _repair(masked: bytes, tree: Tree, rounds: int, parser: Parser) -> tuple[bytes, Tree]:
     """Apply what makes the errors fewer, until there are none or nothing helps."""
     found = errors(tree.root_node)
     attempts = max(_EFFORT // (len(masked) + 1), 6)
@@ -76,7 +76,7 @@ def _repair(masked: bytes, tree: Tree, rounds: int) -> tuple[bytes, Tree]:
             attempts -= 1
             if attempts < 0:
                 return masked, tree
-            attempt = _reparse(candidate, Parsed(masked, masked, tree))
+            attempt = _reparse(parser, candidate, Parsed(masked, masked, tree))
             left = errors(attempt.root_node) if attempt.root_node.has_error else []
             if cost(left) < cost(found):
                 masked, tree, found = candidate, attempt, left
@@ -101,13 +101,13 @@ def _candidates(masked: bytes, found: list[Node]) -> Iterator[bytes]:
     yield without_errors(masked, found)
 
 
-def _reparse(masked: bytes, previous: Parsed) -> Tree:
+def _reparse(parser: Parser, masked: bytes, previous: Parsed) -> Tree:
     """Parse with the old tree, told of one edit: what lies between the common ends of the two texts."""
     old = previous.masked
     start, old_end, new_end = difference(old, masked)
     tree = previous.tree.copy()
     tree.edit(start, old_end, new_end, _point(old, start), _point(old, old_end), _point(masked, new_end))
-    return Parser(LANGUAGE).parse(masked, tree)
+    return parser.parse(masked, tree)
 
 
 def _point(text: bytes, offset: int) -> tuple[int, int]:

@@ -12,17 +12,21 @@ import re
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tree_sitter import Parser, Point, Range, Tree
+from tree_sitter import Point, Range, Tree
 
 from kexpert.core.idioms import idiom_of
 from kexpert.core.lex import blank_comments
 from kexpert.core.masking import mask
-from kexpert.core.parse import LANGUAGE, parse_quick
+from kexpert.core.parse import parse_ranges
 
 _BLANKS = bytes(c if c in b"\n\r" else 0x20 for c in range(256))
 
 #: A directive with its continuation lines; the literal first byte makes the search fast.
 _DIRECTIVE = re.compile(rb"\n[ \t]*#[ \t]*(\w*)[ \t]*([A-Za-z_]\w*)?(\()?[^\\\n]*(?:\\(?:\r\n|[^\r]|\r)[^\\\n]*)*")
+#: Lines ``#define NAME value`` on end, blank ones among them: register headers have millions. (The first is
+#: written out: a search for a literal is fast, one for a repeat is not.)
+_ROW = rb"\n#define[ \t]++[A-Za-z_]\w*+(?=[ \t\r\n])[^\\\n]*+(?=\n)(?:\n[ \t]*+(?=\n))*+"
+_TABLE = re.compile(_ROW + rb"(?:" + _ROW + rb"){3,}+")
 _DEFINE = re.compile(rb"\s*#[ \t]*define[ \t\\\n\r]+([A-Za-z_]\w*)(\()?")
 #: A macro called at the start of a line: ``static DEFINE_MUTEX(x)``, ``module_init(y)``, not ``foo(z)``.
 _CALL = (
@@ -35,6 +39,9 @@ _CALL_BELOW = re.compile(rb"\n" + _CALL)  # a literal first byte makes the searc
 _PARENS = re.compile(rb"[()]")
 #: A designated initialiser or a type with a body inside a function: then the body is worth a parse.
 DESIGNATOR = re.compile(rb"\{[ \t\n]*\.\w+\s*=|\n\s+\.\w+\s*=\s*&?\w")
+_VALUES = re.compile(rb"=[ \t\n]*\{[ \t]*\n")
+#: What makes an initialiser worth a parse: ``.open = foo_open``.
+PAIR = re.compile(rb"\.\w+\s*(?:\[[^\]\n]*\]\s*)?=\s*&?\s*(?:[A-Z_][A-Z0-9_]*+)?[a-z]")
 _AFTER_CALL = re.compile(rb"[ \t]*;?")
 _BRACE = re.compile(rb"\s*\{")
 _BRACES = re.compile(rb"[{}]")
@@ -48,6 +55,15 @@ class MacroDefinition(NamedTuple):
     start: int
     end: int
     function_like: bool
+    line: int
+
+
+class MacroTable(NamedTuple):
+    """Lines that each define one plain macro, blank lines among them."""
+
+    start: int
+    line: int
+    text: bytes
 
 
 class MacroCall(NamedTuple):
@@ -67,18 +83,20 @@ class Skeleton:
     text: bytes
     """``code`` with directives, function bodies and top-level macro calls blank as well."""
     macros: list[MacroDefinition] = field(default_factory=list)
+    tables: list[MacroTable] = field(default_factory=list)
     calls: list[MacroCall] = field(default_factory=list)
 
 
 def skeleton(data: bytes) -> Skeleton:
     """Cut a file down to what has to be parsed; every part of the result has the file's length."""
     code = blank_comments(data)
-    text, macros = _without_directives(code)
+    text, tables = _without_tables(code)
+    text, macros = _without_directives(text)
     if not text.strip():
-        return Skeleton(code, b"", macros)
-    text, bodies = _without_bodies(text)
+        return Skeleton(code, b"", macros, tables)
+    text, bodies = _without_bodies(_without_values(text))
     text, calls = _without_calls(text, bodies)
-    return Skeleton(code, text, macros, calls)
+    return Skeleton(code, text, macros, tables, calls)
 
 
 def parse_sparse(text: bytes) -> Tree:
@@ -96,8 +114,7 @@ def parse_sparse(text: bytes) -> Tree:
         ranges.append(Range(point, _advance(masked, point, start, stop), start, stop))
         start, point = resume, _advance(masked, point, start, resume)
     ranges.append(Range(point, _advance(masked, point, start, len(masked)), start, len(masked)))
-    tree = Parser(LANGUAGE, included_ranges=ranges).parse(masked)
-    return parse_quick(text).tree if tree.root_node.has_error else tree
+    return parse_ranges(masked, ranges)
 
 
 def _advance(text: bytes, point: Point, start: int, end: int) -> Point:
@@ -123,22 +140,57 @@ def _blank(data: bytes, spans: list[tuple[int, int]]) -> bytes:
 def _without_directives(code: bytes) -> tuple[bytes, list[MacroDefinition]]:
     macros: list[MacroDefinition] = []
     spans: list[tuple[int, int]] = []
+    line = seen = 0
     for match in _DIRECTIVE.finditer(b"\n" + code):
         # the text searched has one byte more in front
         start, end = match.span()
         spans.append((start, end - 1))
-        if match[1] == b"define":
-            if match[2] is None:  # the name stands behind a continuation
-                define = _DEFINE.match(match[0])
-                if define is None:
-                    continue
-                start += define.start(1) - 1
-                macros.append(MacroDefinition(define[1], start, start, end - 1, define[2] is not None))
-            else:
-                name = match.start(2) - 1
-                hash_sign = code.rindex(b"#", 0, name)
-                macros.append(MacroDefinition(match[2], name, hash_sign, end - 1, match[3] is not None))
+        if match[1] != b"define":
+            continue
+        if match[2] is not None:
+            name, at, function_like = match[2], match.start(2) - 1, match[3] is not None
+            start = code.rindex(b"#", 0, at)
+        else:  # the name stands behind a continuation
+            define = _DEFINE.match(match[0])
+            if define is None:
+                continue
+            name, function_like = define[1], define[2] is not None
+            start = at = start + define.start(1) - 1
+        line += code.count(b"\n", seen, at)
+        seen = at
+        macros.append(MacroDefinition(name, at, start, end - 1, function_like, line))
     return _blank(code, spans), macros
+
+
+def _without_tables(code: bytes) -> tuple[bytes, list[MacroTable]]:
+    tables: list[MacroTable] = []
+    spans: list[tuple[int, int]] = []
+    line = seen = 0
+    for match in _TABLE.finditer(b"\n" + code):
+        # the text searched has one byte more in front
+        start, end = match.start(), match.end() - 1
+        line += code.count(b"\n", seen, start)
+        seen = start
+        tables.append(MacroTable(start, line, code[start:end]))
+        spans.append((start, end))
+    return _blank(code, spans), tables
+
+
+def _without_values(text: bytes) -> bytes:
+    """Blank initialisers at file level that hold no function: tables of numbers and names."""
+    spans: list[tuple[int, int]] = []
+    match = _VALUES.search(text)
+    while match:
+        closing = text.find(b"\n}", match.end() - 1)
+        if closing < 0:
+            break
+        opening = match.end()
+        # a ``;`` inside: this one was closed on a line with something else
+        one = opening < closing and text.startswith(b";", closing + 2) and text.find(b";", opening, closing) < 0
+        if one and not PAIR.search(text, opening, closing):
+            spans.append((opening, closing))
+        match = _VALUES.search(text, closing)
+    return _blank(text, spans)
 
 
 def _without_bodies(text: bytes) -> tuple[bytes, dict[int, int]]:

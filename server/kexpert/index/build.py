@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -25,6 +26,7 @@ from pathlib import Path
 from kexpert.core.extract import extract, identifiers
 from kexpert.core.kconfig import parse_kconfig
 from kexpert.core.symbols import FileFacts, Kind, Symbol
+from kexpert.index.lock import Turn
 from kexpert.index.store import IndexState, Store, discard, state_of
 from kexpert.index.tree import MAX_FILE_BYTES, FileKind, TreeFile, look, read, scan
 
@@ -185,9 +187,7 @@ def update(
         if not report.cancelled and not store.complete:
             on_progress(Progress(title, len(files), len(files), "ordering callers"))
             store.finish()
-        report.files, report.symbols = store.db.execute(
-            "SELECT (SELECT count(*) FROM files), (SELECT count(*) FROM symbols)"
-        ).fetchone()
+        report.files, report.symbols = store.file_count(), store.symbol_count()
     finally:
         store.close()
     report.seconds = time.monotonic() - began
@@ -301,12 +301,12 @@ def _run_pool(
         yield batch, None
 
 
-_worker: tuple[Path, Store] | None = None
+_worker: tuple[Path, Store, Turn] | None = None
 
 
 def _start_worker(root: str, database: str) -> None:
     global _worker
-    _worker = Path(root), Store(Path(database))
+    _worker = Path(root), Store(Path(database)), Turn(Path(database).with_name("turn.lock"))
     _worker[1].db.execute("PRAGMA cache_size = -131072")
     gc.disable()  # millions of tuples and no cycles: the collector would look through them for nothing
     parent = multiprocessing.parent_process()
@@ -322,10 +322,16 @@ def _die_with(parent: BaseProcess) -> None:
 
 def _work(batch: list[tuple[int, TreeFile]]) -> list[str]:
     assert _worker is not None
-    return index_batch(*_worker, batch)
+    root, store, turn = _worker
+    return index_batch(root, store, batch, turn.taken)
 
 
-def index_batch(root: Path, store: Store, batch: list[tuple[int, TreeFile]]) -> list[str]:
+def index_batch(
+    root: Path,
+    store: Store,
+    batch: list[tuple[int, TreeFile]],
+    turn: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
+) -> list[str]:
     """Read, extract and commit some files; returns a note on each that could not be read.
 
     A file that vanished or cannot be read keeps the rows it had: the next scan drops or mends them.
@@ -339,7 +345,8 @@ def index_batch(root: Path, store: Store, batch: list[tuple[int, TreeFile]]) -> 
             continue
         rows.append((file_id, file, facts_of(file, data)))
     try:
-        store.write(rows)
+        with turn():
+            store.write(rows)
     except sqlite3.OperationalError as error:
         raise IndexWriteError(f"{store.path}: {error}; free some space or set XDG_CACHE_HOME to another disk") from None
     return notes

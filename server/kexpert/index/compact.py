@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-from kexpert.core.extract import identifiers
+from kexpert.core.extract import extract, identifiers
 from kexpert.core.lex import blank_comments
 from kexpert.index.store import FILE_SHIFT, WORDS_TABLE, Store
 from kexpert.index.tree import FileKind, read
@@ -38,15 +39,9 @@ def compact(root: Path, database: Path, interrupted: Callable[[], bool]) -> bool
                 data = read(root, path)
                 if data is None:
                     continue
-                own = {
-                    row[0].encode()
-                    for row in db.execute(
-                        "SELECT name FROM symbols WHERE id >= ? AND id < ?",
-                        (file_id << FILE_SHIFT, (file_id + 1) << FILE_SHIFT),
-                    )
-                }
-                in_c = kind in (FileKind.C, FileKind.HEADER)
-                words = identifiers(blank_comments(data) if in_c else data) - (own if in_c else set())
+                words = identifiers(data)
+                if kind in (FileKind.C, FileKind.HEADER):
+                    words = identifiers(blank_comments(data)) - _own_names(db, file_id, path, data)
                 rows.append((file_id, b" ".join(words).decode("latin-1")))
             db.execute("BEGIN IMMEDIATE")
             db.executemany("INSERT INTO fresh_words (rowid, word) VALUES (?, ?)", rows)
@@ -56,7 +51,15 @@ def compact(root: Path, database: Path, interrupted: Callable[[], bool]) -> bool
         db.execute("DROP TABLE words")
         db.execute("ALTER TABLE fresh_words RENAME TO words")
         db.execute(f"DELETE FROM calls WHERE caller >> {FILE_SHIFT} IN (SELECT id FROM dead)")
+        db.execute(f"DELETE FROM registers WHERE id >> {FILE_SHIFT} IN (SELECT id FROM dead)")
         highest = db.execute("SELECT coalesce(max(id), 0) FROM dead").fetchone()[0]
         db.execute("DELETE FROM dead WHERE id < ?", (highest,))  # the highest keeps ids from being used again
         db.execute("COMMIT")
         return True
+
+
+def _own_names(db: sqlite3.Connection, file_id: int, path: str, data: bytes) -> set[bytes]:
+    """The names that a file defines, as the store has them."""
+    first, last = file_id << FILE_SHIFT, (file_id + 1) << FILE_SHIFT
+    names = {row[0].encode() for row in db.execute("SELECT name FROM symbols WHERE id >= ? AND id < ?", (first, last))}
+    return names or {symbol.name.encode() for symbol in extract(path, data).symbols}

@@ -20,6 +20,8 @@ from kexpert.index.tree import look, read
 
 _SYMBOL = "s.name, s.kind, s.flags, s.line, s.at, s.start, s.end, s.scope, f.path, f.size, f.mtime_ns"
 _FROM = f"FROM symbols s JOIN files f ON f.id = s.id >> {FILE_SHIFT}"
+_REGISTER = f"r.name, {int(Kind.MACRO)}, r.flags, r.line, r.at, r.start, r.end, NULL, f.path, f.size, f.mtime_ns"
+_FROM_REGISTERS = f"FROM registers r JOIN files f ON f.id = r.id >> {FILE_SHIFT}"
 #: Text that stays; what was parsed of it takes some ten times as much.
 _CACHED_BYTES = 8 << 20
 _COLUMN_REACH = 2048
@@ -103,23 +105,31 @@ class Reader:
     # -- symbols --------------------------------------------------------------------------------
 
     def named(self, name: str, kinds: Collection[Kind], limit: int) -> list[Row]:
-        return self._symbols(f"{_FROM} WHERE s.name = ? {_of_kind(kinds)} LIMIT ?", (name, limit))
+        found = self._symbols(f"{_FROM} WHERE s.name = ? {_of_kind(kinds)} LIMIT ?", (name, limit))
+        if not kinds or Kind.MACRO in kinds:
+            found += self._registers("WHERE r.name = ? LIMIT ?", (name, limit - len(found)))
+        return found
 
     def named_any(self, names: Sequence[str], limit: int) -> list[Row]:
         """Symbols of some names, a few of each."""
-        return [
-            row
-            for start in range(0, len(names), 60)
-            for row in self._symbols(
-                f"{_FROM} WHERE s.name IN ({','.join('?' * len(names[start : start + 60]))}) LIMIT ?",
-                (*names[start : start + 60], limit),
-            )
-        ]
+        found: list[Row] = []
+        for start in range(0, len(names), 60):
+            part = names[start : start + 60]
+            marks = ",".join("?" * len(part))
+            found += self._symbols(f"{_FROM} WHERE s.name IN ({marks}) LIMIT ?", (*part, limit))
+            found += self._registers(f"WHERE r.name IN ({marks}) LIMIT ?", (*part, limit))
+        return found
 
     def starting_with(self, prefix: str, limit: int) -> list[Row]:
-        return self._symbols(f"{_FROM} WHERE s.name >= ? AND s.name < ? LIMIT ?", (prefix, _after(prefix), limit))
+        found = self._symbols(f"{_FROM} WHERE s.name >= ? AND s.name < ? LIMIT ?", (prefix, _after(prefix), limit))
+        if len(found) < limit:
+            found += self._registers(
+                "WHERE r.name >= ? AND r.name < ? LIMIT ?", (prefix, _after(prefix), limit - len(found))
+            )
+        return found
 
     def in_file(self, path: str) -> list[Row]:
+        """The symbols of one file in order; none of a register header."""
         return self._symbols(
             f"FROM files f JOIN symbols s ON s.id >= f.id << {FILE_SHIFT} AND s.id < (f.id + 1) << {FILE_SHIFT}"
             " WHERE f.path = ? ORDER BY s.id",
@@ -155,12 +165,10 @@ class Reader:
         return list(dict.fromkeys([row[0] for row in popular] + [row[0] for row in rows]))
 
     def _symbols(self, tail: str, parameters: Iterable[Any]) -> list[Row]:
-        return [
-            Row(Symbol(name, _KINDS[kind], path, line, at, start, end, scope or "", _flags(flags)), size, mtime)
-            for name, kind, flags, line, at, start, end, scope, path, size, mtime in self._rows(
-                f"SELECT {_SYMBOL} {tail}", parameters
-            )
-        ]
+        return _as_symbols(self._rows(f"SELECT {_SYMBOL} {tail}", parameters))
+
+    def _registers(self, condition: str, parameters: Iterable[Any]) -> list[Row]:
+        return _as_symbols(self._rows(f"SELECT {_REGISTER} {_FROM_REGISTERS} {condition}", parameters))
 
     # -- calls, tables, words -------------------------------------------------------------------
 
@@ -196,6 +204,16 @@ class Reader:
             found.update(self._rows(f"SELECT name, callers FROM popular WHERE name IN ({marks})", part))
         return found
 
+    def exported(self, names: Sequence[str]) -> set[str]:
+        """Those of some names that an EXPORT_SYMBOL gives to modules."""
+        found: set[str] = set()
+        for start in range(0, len(names), 500):
+            part = names[start : start + 500]
+            marks = ",".join("?" * len(part))
+            rows = self._rows(f"SELECT name FROM symbols WHERE name IN ({marks}) AND kind = {Kind.EXPORT:d}", part)
+            found.update(row[0] for row in rows)
+        return found
+
     def assignments(self, column: str, value: str, limit: int) -> list[tuple[Assignment, int, int]]:
         assert column in ("function", "member")
         return [
@@ -212,11 +230,9 @@ class Reader:
         mentioned = self._rows(
             "SELECT f.path FROM words JOIN files f ON f.id = words.rowid WHERE words MATCH ?", (f'"{word}"',)
         )
-        defined = self._rows(
-            f"SELECT DISTINCT f.path FROM symbols s JOIN files f ON f.id = s.id >> {FILE_SHIFT} WHERE s.name = ?",
-            (word,),
-        )
-        return sorted({row[0] for row in mentioned} | {row[0] for row in defined})
+        defined = self._rows(f"SELECT DISTINCT f.path {_FROM} WHERE s.name = ?", (word,))
+        defined += self._rows(f"SELECT DISTINCT f.path {_FROM_REGISTERS} WHERE r.name = ?", (word,))
+        return sorted({row[0] for row in mentioned + defined})
 
     # -- files ----------------------------------------------------------------------------------
 
@@ -281,6 +297,13 @@ class Reader:
         if file is None or source is None:
             return []
         return source.facts.symbols if path.endswith((".c", ".h", ".S")) else facts_of(file, source.data).symbols
+
+
+def _as_symbols(rows: list[Any]) -> list[Row]:
+    return [
+        Row(Symbol(name, _KINDS[kind], path, line, at, start, end, scope or "", _flags(flags)), size, mtime)
+        for name, kind, flags, line, at, start, end, scope, path, size, mtime in rows
+    ]
 
 
 def _identity(root: Path, path: str) -> tuple[int, int] | None:

@@ -15,12 +15,13 @@ from enum import Enum
 from operator import itemgetter
 from pathlib import Path
 
-from kexpert.core.symbols import FileFacts, Kind
+from kexpert.core.symbols import FileFacts, Kind, Symbol
 from kexpert.index.tree import FileKind, TreeFile
 
 #: Bump when what is stored changes: older stores are rebuilt.
 #: 1: first layout.
-INDEX_VERSION = 1
+#: 2: the macros of register headers in a table of their own.
+INDEX_VERSION = 2
 
 FILE_SHIFT = 20
 """A symbol's id is its file's id shifted by this, plus its place in the file."""
@@ -39,6 +40,9 @@ CREATE TABLE dead (id INTEGER PRIMARY KEY);
 CREATE TABLE symbols (id INTEGER PRIMARY KEY, name TEXT, kind INTEGER, flags INTEGER, line INTEGER,
                       at INTEGER, start INTEGER, end INTEGER, scope TEXT);
 CREATE INDEX symbols_by_name ON symbols (name);
+-- the macros of register headers, five of seven million names: in the order of their names and no other
+CREATE TABLE registers (name TEXT, id INTEGER, flags INTEGER, line INTEGER, at INTEGER, start INTEGER, end INTEGER,
+                        PRIMARY KEY (name, id)) WITHOUT ROWID;
 CREATE TABLE assignments (id INTEGER PRIMARY KEY, struct TEXT, member TEXT, function TEXT, tbl TEXT, at INTEGER,
                           line INTEGER);
 CREATE INDEX assignments_by_function ON assignments (function);
@@ -65,10 +69,10 @@ _BY_SUBWORD = frozenset(
 _SUBWORD_KINDS = ",".join(str(int(kind)) for kind in sorted(_BY_SUBWORD))
 
 
-def _is_register_table(symbols: int, macros: int) -> bool:
-    """A header with some hundred macros and nothing else: nobody looks for a register by a part of
-    its name, and there are millions."""
-    return macros == symbols > 400
+def is_register_table(symbols: Sequence[Symbol]) -> bool:
+    """Whether these are a header's that has some hundred macros and nothing else: nobody looks for a
+    register by a part of its name, and there are millions."""
+    return len(symbols) > 400 and all(symbol[1] is Kind.MACRO for symbol in symbols)
 
 
 class IndexState(Enum):
@@ -187,13 +191,33 @@ class Store:
         try:
             for path in gone:
                 self._drop(path)
-            rows: list[tuple[object, ...]] = []
+            symbols: list[tuple[object, ...]] = []
+            registers: list[tuple[object, ...]] = []
             for file_id, file, facts in batch:
                 self._drop(file.path)
-                rows += self._insert(file_id, file, facts)
+                base = file_id << FILE_SHIFT
+                rows = enumerate(facts.symbols[:_MAX_ROWS], base)
+                in_table = is_register_table(facts.symbols)
+                self._insert(file_id, file, facts, in_table)
+                if in_table:
+                    registers += [
+                        (name, row, flags, line, at, start, end)
+                        for row, (name, _, _, line, at, start, end, _, flags) in rows
+                    ]
+                else:
+                    symbols += [
+                        (name, row, kind, flags, line, at, start, end, scope or None)
+                        for row, (name, kind, _, line, at, start, end, scope, flags) in rows
+                    ]
             # in the order of the index by name: each of its pages is visited once
-            rows.sort(key=itemgetter(1))
-            db.executemany("INSERT INTO symbols VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            symbols.sort(key=itemgetter(0))
+            registers.sort(key=itemgetter(0))
+            db.executemany(
+                "INSERT INTO symbols (name, id, kind, flags, line, at, start, end, scope)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                symbols,
+            )
+            db.executemany("INSERT INTO registers VALUES (?, ?, ?, ?, ?, ?, ?)", registers)
             db.execute("COMMIT")
         except BaseException:
             if db.in_transaction:
@@ -205,28 +229,21 @@ class Store:
         if row is None:
             return
         first, last = row[0] << FILE_SHIFT, (row[0] + 1) << FILE_SHIFT
-        if self._has_subwords(first, last):
-            self.db.execute(
-                "INSERT INTO subwords (subwords, rowid, name) SELECT 'delete', id, name FROM symbols"
-                f" WHERE id >= ? AND id < ? AND kind IN ({_SUBWORD_KINDS})",
-                (first, last),
-            )
+        # (rows in ``registers`` are passed over, for their file is no more, until the store is compacted)
+        self.db.execute(
+            "INSERT INTO subwords (subwords, rowid, name) SELECT 'delete', id, name FROM symbols"
+            f" WHERE id >= ? AND id < ? AND kind IN ({_SUBWORD_KINDS})",
+            (first, last),
+        )
         self.db.execute("DELETE FROM symbols WHERE id >= ? AND id < ?", (first, last))
         self.db.execute("DELETE FROM assignments WHERE id >= ? AND id < ?", (first, last))
         self.db.execute("DELETE FROM files WHERE id = ?", row)
         self.db.execute("INSERT INTO dead VALUES (?)", row)
 
-    def _has_subwords(self, first: int, last: int) -> bool:
-        count, macros = self.db.execute(
-            "SELECT count(*), total(kind = ?) FROM symbols WHERE id >= ? AND id < ?", (int(Kind.MACRO), first, last)
-        ).fetchone()
-        return not _is_register_table(count, int(macros))
-
-    def _insert(self, file_id: int, file: TreeFile, facts: FileFacts) -> list[tuple[object, ...]]:
-        """Insert all of a file but its symbols, whose rows are returned."""
+    def _insert(self, file_id: int, file: TreeFile, facts: FileFacts, in_table: bool) -> None:
+        """Insert all of a file but its symbols themselves."""
         db = self.db
         base = file_id << FILE_SHIFT
-        symbols = facts.symbols[:_MAX_ROWS]
         db.execute(
             "INSERT INTO files VALUES (?, ?, ?, ?, ?)", (file_id, file.path, file.size, file.mtime_ns, int(file.kind))
         )
@@ -246,18 +263,22 @@ class Store:
         # A word is found in the files of its symbols as well: what a file defines need not stand here.
         words = facts.identifiers
         if file.kind in (FileKind.C, FileKind.HEADER):
-            words = words.difference(s.name.encode() for s in symbols)
+            words = words.difference([s.name.encode() for s in facts.symbols[:_MAX_ROWS]])
         if words:
             db.execute("INSERT INTO words (rowid, word) VALUES (?, ?)", (file_id, b" ".join(words).decode("latin-1")))
-        if not _is_register_table(len(symbols), sum(s.kind is Kind.MACRO for s in symbols)):
+        if not in_table:
             db.executemany(
                 "INSERT INTO subwords (rowid, name) VALUES (?, ?)",
-                [(base + i, s.name) for i, s in enumerate(symbols) if s.kind in _BY_SUBWORD],
+                [(base + i, s.name) for i, s in enumerate(facts.symbols[:_MAX_ROWS]) if s.kind in _BY_SUBWORD],
             )
-        return [
-            (base + i, name, kind, flags, line, at, start, end, scope or None)
-            for i, (name, kind, _, line, at, start, end, scope, flags) in enumerate(symbols)
-        ]
+
+    def file_count(self) -> int:
+        return int(self.db.execute("SELECT count(*) FROM files").fetchone()[0])
+
+    def symbol_count(self) -> int:
+        """All rows, a few of superseded register headers among them."""
+        counts = "SELECT (SELECT count(*) FROM symbols) + (SELECT count(*) FROM registers)"
+        return int(self.db.execute(counts).fetchone()[0])
 
     # -- compaction -----------------------------------------------------------------------------
 
