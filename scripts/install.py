@@ -1,6 +1,6 @@
 """Make ``.venv`` and install kexpert into it; run by make when pyproject.toml or constraints.txt changed.
 
-Standard library only. pip's output goes to ``.venv/install.log``; what it is at is shown every few seconds, because
+``install.py`` installs what the server needs, ``install.py test lint`` these extras as well. Standard library only. pip's output goes to ``.venv/install.log``; what it is at is shown every few seconds, because
 llama-cpp-python comes as source and compiles for minutes.
 """
 
@@ -34,8 +34,11 @@ def main() -> int:
         if made.returncode:
             return fail(f"{sys.executable} -m venv failed; on Debian: apt-get install python3-venv", made.stdout)
     pip = [python, "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--progress-bar", "off"]
-    wanted = ["-c", "constraints.txt", "-e", ".[test,lint]"]
-    print("Installing into .venv (the first time compiles llama.cpp: about five minutes on two cores)", flush=True)
+    extras = ",".join(sys.argv[1:])
+    wanted = ["-c", "constraints.txt", "-e", f".[{extras}]" if extras else "."]
+    first = "kexpert (the first time compiles llama.cpp: about five minutes on two cores)"
+    what = f"the extras {extras}" if extras else first
+    print(f"Installing {what} into .venv", flush=True)
     started = time.monotonic()
     with LOG.open("w", encoding="utf-8") as log:
         process = subprocess.Popen([*pip, *wanted], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)

@@ -1,0 +1,231 @@
+"""Block sizes: which ones a device can run, which of them is fastest, and where that is remembered.
+
+A configuration that fits is found by trying: the candidates whose shared memory the device has are timed once for a
+case (kernel, head dimension, dtype, kind of mask, class of length), and the fastest is kept in memory and in
+``$XDG_CACHE_HOME/kexpert/kernels/<device>-<key>.json``, where the key holds the versions of triton and of these
+kernels. ``KEXPERT_KERNELS_TUNE=0`` takes the first candidate instead of timing. So does a CUDA graph that is being
+captured.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import ParamSpec, Protocol, TypeVar
+
+import torch
+import triton
+from torch import Tensor
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+#: The kernels run in Triton's interpreter, on the CPU; read when triton is imported, so it cannot change later.
+INTERPRETED: bool = triton.knobs.runtime.interpret
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Tile sizes and launch options; what M and N count is the kernel's matter."""
+
+    block_m: int
+    block_n: int
+    warps: int = 4
+    stages: int = 2
+    tma: bool = False  # keys and values through tensor descriptors: sm_90 and newer
+
+
+class Launch(Protocol):
+    """Launches a kernel with a configuration; with ``warmup`` it only compiles."""
+
+    def __call__(self, configuration: Configuration, /, warmup: bool = False) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What decides which configurations are worth trying."""
+
+    name: str
+    capability: tuple[int, int]
+    shared_memory: int  # bytes a block can have
+    processors: int = 1
+
+    @staticmethod
+    @functools.cache
+    def of(index: int) -> Device:
+        properties = torch.cuda.get_device_properties(index)
+        capability = (properties.major, properties.minor)
+        return Device(
+            properties.name, capability, properties.shared_memory_per_block_optin, properties.multi_processor_count
+        )
+
+
+INTERPRETER = Device("interpreter", (0, 0), 1 << 30)
+
+_C = Configuration
+#: By kernel and largest padded head dimension, the default first; a default that does not fit gives way to the next.
+_TABLE: dict[str, dict[int, Sequence[Configuration]]] = {
+    "forward": {
+        64: [
+            _C(128, 64, 4, 3), _C(128, 128, 8, 2), _C(128, 128, 4, 2), _C(128, 32, 4, 3), _C(64, 64, 4, 3),
+            _C(64, 32, 4, 2), _C(128, 128, 8, 3, tma=True), _C(128, 64, 4, 3, tma=True),
+        ],
+        128: [
+            _C(128, 64, 8, 3), _C(128, 128, 8, 2), _C(128, 64, 4, 2), _C(64, 64, 4, 3), _C(64, 64, 4, 2),
+            _C(64, 32, 4, 2), _C(128, 128, 8, 2, tma=True), _C(128, 64, 4, 3, tma=True),
+        ],
+        256: [_C(128, 64, 8, 2), _C(64, 64, 4, 2), _C(64, 32, 4, 2), _C(32, 32, 4, 1)],
+    },
+    "backward_keys": {  # M counts queries, N keys
+        64: [_C(64, 128, 8, 2), _C(64, 128, 4, 2), _C(64, 64, 4, 3), _C(32, 128, 4, 3), _C(32, 64, 4, 2)],
+        128: [_C(32, 128, 8, 2), _C(64, 128, 8, 2), _C(64, 64, 8, 2), _C(64, 64, 4, 2), _C(32, 64, 4, 1)],
+        256: [_C(32, 64, 8, 2), _C(64, 64, 8, 1), _C(32, 32, 4, 1), _C(16, 32, 4, 1)],
+    },
+    "backward_queries": {
+        64: [_C(128, 64, 4, 3), _C(128, 64, 8, 3), _C(128, 32, 4, 3), _C(64, 64, 4, 3), _C(64, 32, 4, 2)],
+        128: [_C(128, 64, 8, 2), _C(64, 64, 4, 2), _C(128, 32, 4, 2), _C(64, 32, 4, 3), _C(64, 32, 4, 1)],
+        256: [_C(64, 64, 8, 1), _C(64, 32, 4, 2), _C(32, 32, 4, 1), _C(16, 32, 4, 1)],
+    },
+    "decode": {  # M is the group's and not chosen
+        128: [_C(16, 64, 4, 3), _C(16, 128, 4, 2), _C(16, 128, 8, 2), _C(16, 32, 4, 4), _C(16, 64, 2, 2)],
+        256: [_C(16, 32, 4, 3), _C(16, 64, 4, 2), _C(16, 16, 4, 2)],
+    },
+}  # fmt: skip
+
+
+def shared_memory(kernel: str, c: Configuration, block_d: int, itemsize: int, capability: tuple[int, int]) -> int:
+    """Bytes of shared memory that a configuration takes, as the compiler of Triton 3.9 gives it out.
+
+    The tiles that stay; two for each stage in flight, which the products of sm_90 and sm_100 read where they arrive,
+    while elsewhere one stage is in registers by then; weights on their way to a product that wants them in another
+    layout; and what reductions exchange.
+    """
+    asynchronous = capability[0] in (9, 10) and kernel != "decode"
+    buffers = c.stages if asynchronous else max(1, c.stages - 1)
+    moved = {"decode": 1, "backward_keys": 2, "backward_queries": 1}.get(kernel, 0)
+    moved = moved if capability[0] == 10 or kernel == "decode" else 0
+    query_tile, key_tile = c.block_m * block_d * itemsize, c.block_n * block_d * itemsize
+    staying, arriving = (key_tile, query_tile) if kernel == "backward_keys" else (query_tile, key_tile)
+    tiles = (2 if kernel.startswith("backward") else 1) * staying + 2 * buffers * arriving
+    return tiles + moved * c.block_m * c.block_n * itemsize + 2048
+
+
+def candidates(kernel: str, block_d: int, itemsize: int, device: Device, tma: bool = False) -> list[Configuration]:
+    """The configurations worth timing on a device, the default first.
+
+    :param tma: whether the tensors can be described to the copy engine at all.
+    """
+    if device is INTERPRETER:
+        return [Configuration(32, 32)]
+    table = _TABLE[kernel]
+    every = table[min(d for d in table if d >= block_d)]
+    able = [c for c in every if not c.tma or (tma and device.capability >= (9, 0))]
+
+    def needed(c: Configuration) -> int:
+        return shared_memory(kernel, c, block_d, itemsize, device.capability)
+
+    return [c for c in able if needed(c) <= device.shared_memory] or [min(able, key=needed)]
+
+
+def bucket(length: int) -> int:
+    """Classes of length that share a configuration: up to 512, 2048, beyond."""
+    return 512 if length <= 512 else 2048 if length <= 2048 else 1 << 30
+
+
+class Choices:
+    """Configurations chosen on one device, in memory and in a JSON file."""
+
+    def __init__(self, path: Path, measure: Callable[[Callable[[], None]], float]) -> None:
+        self._path = path
+        self._measure = measure
+        self._chosen = self._stored()
+
+    def get(self, case: str) -> Configuration | None:
+        return self._chosen.get(case)
+
+    def choose(
+        self, case: str, candidates: Sequence[Configuration], launch: Callable[[Configuration], None]
+    ) -> Configuration:
+        """The fastest candidate; one that the device cannot run after all counts as endlessly slow."""
+        best = min(candidates, key=lambda c: self._time(c, launch)) if len(candidates) > 1 else candidates[0]
+        self._chosen[case] = best
+        self._store()
+        return best
+
+    def _time(self, configuration: Configuration, launch: Callable[[Configuration], None]) -> float:
+        try:
+            return self._measure(lambda: launch(configuration))
+        except (triton.OutOfResources, triton.CompilationError, RuntimeError):
+            return float("inf")
+
+    def _stored(self) -> dict[str, Configuration]:
+        try:
+            return {case: Configuration(**fields) for case, fields in json.loads(self._path.read_text()).items()}
+        except (OSError, ValueError, TypeError, AttributeError):
+            return {}  # absent or damaged: timed again
+
+    def _store(self) -> None:
+        """Replaces the file in one step, so that a reader sees all of it or none, with what others chose meanwhile."""
+        self._chosen = {**self._stored(), **self._chosen}
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile("w", dir=self._path.parent, delete=False) as file:
+                json.dump({case: asdict(c) for case, c in self._chosen.items()}, file, indent=1)
+            os.replace(file.name, self._path)
+        except OSError:
+            pass  # a cache that cannot be written costs time at the next start, nothing else
+
+
+def on_its_device(launcher: Callable[P, T]) -> Callable[P, T]:
+    """Triton launches on the current device, which need not be that of the tensors: here that of the first argument."""
+
+    @functools.wraps(launcher)
+    def launch(*args: P.args, **kwargs: P.kwargs) -> T:
+        with torch.cuda.device_of(args[0]):
+            return launcher(*args, **kwargs)
+
+    return launch
+
+
+def choose(kernel: str, case: tuple[object, ...], like: Tensor, launch: Launch, *, tma: bool = False) -> Configuration:
+    """What to launch ``kernel`` with for this ``case``, whose first field is the padded head dimension."""
+    if INTERPRETED:
+        return candidates(kernel, int(str(case[0])), like.element_size(), INTERPRETER)[0]
+    choices = _choices(like.device.index)
+    name = f"{kernel} {' '.join(map(str, case))} {tma}"
+    found = choices.get(name)
+    if found is None:
+        fitting = candidates(kernel, int(str(case[0])), like.element_size(), Device.of(like.device.index), tma)
+        if os.environ.get("KEXPERT_KERNELS_TUNE") == "0" or torch.cuda.is_current_stream_capturing():
+            return fitting[0]
+        _compile(fitting, launch)
+        found = choices.choose(name, fitting, launch)
+    return found
+
+
+def _compile(configurations: Sequence[Configuration], launch: Launch) -> None:
+    """All of them side by side: each takes seconds, mostly outside Python. What fails here fails again when timed."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool, triton.AsyncCompileMode(pool, ignore_errors=True):
+        for configuration in configurations:
+            launch(configuration, warmup=True)
+
+
+@functools.cache
+def _choices(index: int) -> Choices:
+    return Choices(cache_file(Device.of(index)), lambda run: triton.testing.do_bench(run, warmup=10, rep=40))
+
+
+def cache_file(device: Device) -> Path:
+    """Where the choices for a device are kept; another triton or another text of these kernels has another file."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+    key = hashlib.blake2b(triton.__version__.encode() + sources, digest_size=6).hexdigest()
+    return home / "kexpert" / "kernels" / f"{re.sub(r'[^A-Za-z0-9]+', '-', device.name)}-{key}.json"

@@ -1,0 +1,396 @@
+"""``python -m kexpert_kernels.benchmark``: attention on the device at hand, beside what else there is.
+
+Writes ``benchmark.json`` and plots into a folder. Every row is a measurement of this run; what was not run, for want of
+time, memory or support, has no row but a line under ``left_out`` that says why. ``--device cpu --quick`` runs a few
+tiny shapes through Triton's interpreter: that the script works is all that such a run shows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import gc
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import triton
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.functional import scaled_dot_product_attention
+
+from kexpert_kernels import attention_interface
+from kexpert_kernels.benchmark_report import OURS, draw, summary
+from kexpert_kernels.decode_attention import decode_attention
+from kexpert_kernels.flash_attention import flash_attention
+
+Attention = Callable[[Tensor, Tensor, Tensor, bool], Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    batch: int
+    heads: int
+    key_heads: int
+    queries: int
+    keys: int
+    d: int
+    causal: bool
+
+    @property
+    def flops(self) -> float:
+        """Of the two products of the forward pass; half of the square where it is causal."""
+        return 4 * self.batch * self.heads * self.queries * self.keys * self.d / (2 if self.causal else 1)
+
+    def tensors(self, device: str, dtype: torch.dtype, learning: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """Laid out (batch, length, heads, d) in memory, as the projections of a model leave them."""
+        sizes = (self.queries, self.heads), (self.keys, self.key_heads), (self.keys, self.key_heads)
+        q, k, v = (torch.randn(self.batch, *size, self.d, device=device, dtype=dtype).transpose(1, 2) for size in sizes)
+        return q.requires_grad_(learning), k.requires_grad_(learning), v.requires_grad_(learning)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one kind of run measures: on a GPU the whole table, in the interpreter a few tiny shapes."""
+
+    device: str
+    dtype: torch.dtype
+    attention: list[Shape]
+    decode: list[Shape]
+    model: dict[str, int]
+    prompt: int
+    new_tokens: int
+    train: tuple[int, int]  # batch, length
+
+
+def gpu_plan() -> Plan:
+    """16k tokens and 2,048 channels throughout, as in the FlashAttention papers; the most telling lengths first."""
+    shapes = [Shape(2, 8, 8, 512, 512, 64, causal) for causal in (False, True)]
+    for length in (4096, 16384, 512, 8192, 2048, 1024):
+        for d in (128, 64):
+            for causal in (True, False):
+                shapes.append(Shape(16384 // length, 2048 // d, 2048 // d, length, length, d, causal))
+                if length == 4096:
+                    shapes.append(Shape(16384 // length, 2048 // d, 512 // d, length, length, d, causal))
+    decode = [
+        Shape(batch, 32, key_heads, 1, keys, d, False)
+        for d in (128, 64)
+        for keys in (16384, 4096, 1024)
+        for batch, key_heads in ((1, 8), (1, 32), (16, 8))
+    ]
+    model = {"hidden_size": 2048, "intermediate_size": 5632, "num_hidden_layers": 16, "num_attention_heads": 16,
+             "num_key_value_heads": 4, "vocab_size": 32000, "max_position_embeddings": 32768}  # fmt: skip
+    return Plan("cuda", torch.bfloat16, shapes, decode, model, 8192, 64, (2, 4096))
+
+
+def quick_plan(device: str) -> Plan:
+    model = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2,
+             "num_key_value_heads": 1, "vocab_size": 64, "max_position_embeddings": 64}  # fmt: skip
+    shapes = [Shape(1, 2, 2, 20, 20, 16, False), Shape(1, 2, 1, 40, 40, 16, True)]
+    return Plan(device, torch.float32, shapes, [Shape(1, 4, 2, 1, 70, 16, False)], model, 12, 3, (1, 20))
+
+
+def eager(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
+    """As the models of transformers write it."""
+    group = q.shape[1] // k.shape[1]
+    k, v = k.repeat_interleave(group, dim=1), v.repeat_interleave(group, dim=1)
+    scores = q @ k.mT * q.shape[-1] ** -0.5
+    if causal:
+        scores = scores + torch.full(scores.shape[-2:], -torch.inf, device=q.device, dtype=q.dtype).triu(1)
+    return torch.softmax(scores, dim=-1, dtype=torch.float32).to(q.dtype) @ v
+
+
+def sdpa(backend: SDPBackend) -> Attention:
+    def attend(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
+        with sdpa_kernel(backend):
+            return scaled_dot_product_attention(q, k, v, is_causal=causal, enable_gqa=q.shape[1] != k.shape[1])
+
+    return attend
+
+
+def flex(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
+    attend, mask = _flex(q.shape[2], k.shape[2], causal, str(q.device))
+    return attend(q, k, v, block_mask=mask, enable_gqa=q.shape[1] != k.shape[1])
+
+
+@functools.cache
+def _flex(queries: int, keys: int, causal: bool, device: str) -> tuple[Callable[..., Tensor], Any]:
+    from torch.nn.attention.flex_attention import create_block_mask, flex_attention
+
+    mask = create_block_mask(lambda b, h, i, j: i >= j, None, None, queries, keys, device) if causal else None
+    return torch.compile(flex_attention, dynamic=False), mask
+
+
+def ours(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
+    if q.shape[2] == 1:
+        return decode_attention(q, k, v)[0]
+    return flash_attention(q, k, v, causal=causal)[0]
+
+
+IMPLEMENTATIONS: dict[str, Attention] = {
+    OURS: ours,
+    "eager": eager,
+    "sdpa flash": sdpa(SDPBackend.FLASH_ATTENTION),
+    "sdpa cudnn": sdpa(SDPBackend.CUDNN_ATTENTION),
+    "sdpa efficient": sdpa(SDPBackend.EFFICIENT_ATTENTION),
+    "flex": flex,
+}
+#: Lengths that are measured with FlexAttention, which is compiled for each, and the longest with eager.
+FLEX_LENGTHS = (4096, 16384)
+EAGER_LENGTH = 4096
+
+
+@dataclass(slots=True)
+class Report:
+    """What has been measured so far; written anew after every section, so that an interrupted run is kept."""
+
+    folder: Path
+    deadline: float
+    about: dict[str, Any]
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+    def has_time(self, what: str) -> bool:
+        if time.monotonic() < self.deadline:
+            return True
+        self.left_out.append(f"{what}: time was up")
+        return False
+
+    def add(self, **row: Any) -> None:
+        self.rows.append(row)
+        rate = next((f"{row[unit]:9.1f} {unit}" for unit in ("tflops", "gbps", "tokens_per_s") if unit in row), "")
+        print(f"{row['pass']:9} {row['implementation']:15} {row['what']:36} {row['ms']:9.3f} ms {rate}", flush=True)
+
+    def save(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        figures = summary(self.rows, self.about["ceilings"]["copy_gbps"])
+        content = {**self.about, "summary": figures, "rows": self.rows, "left_out": self.left_out}
+        (self.folder / "benchmark.json").write_text(json.dumps(content, indent=1) + "\n")
+        draw(content, self.folder)
+
+
+def milliseconds(run: Callable[[], object], device: str) -> float:
+    """The median of many runs with a cold L2 cache; of one run in the interpreter."""
+    if device == "cuda":
+        return float(triton.testing.do_bench(run, warmup=20, rep=80, return_mode="median"))
+    begin = time.perf_counter()
+    run()
+    return 1e3 * (time.perf_counter() - begin)
+
+
+def graphed_milliseconds(run: Callable[[], object], device: str) -> float:
+    """Without what the host takes to launch, as under CUDA graphs; the cache stays warm."""
+    return float(triton.testing.do_bench_cudagraph(run, rep=40)) if device == "cuda" else milliseconds(run, device)
+
+
+def peak_mib(run: Callable[[], object], device: str) -> float | None:
+    if device != "cuda":
+        return None
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    run()
+    torch.cuda.synchronize()
+    return (torch.cuda.max_memory_allocated() - before) / 2**20
+
+
+def ceilings(plan: Plan) -> dict[str, float]:
+    """What the device does at most, measured: the product of two matrices, and a copy (bytes read and written)."""
+    n, size = (8192, 2**29) if plan.device == "cuda" else (64, 2**16)
+    a, b = (torch.randn(n, n, device=plan.device, dtype=plan.dtype) for _ in range(2))
+    source = torch.empty(size, device=plan.device, dtype=torch.uint8)
+    target = torch.empty_like(source)
+    return {
+        "matmul_tflops": 2 * n**3 / milliseconds(lambda: a @ b, plan.device) / 1e9,
+        "copy_gbps": 2 * size / milliseconds(lambda: target.copy_(source), plan.device) / 1e6,
+    }
+
+
+def suitable(shape: Shape, device: str) -> Iterator[tuple[str, Attention]]:
+    for name, attend in IMPLEMENTATIONS.items():
+        if device == "cpu" and name not in (OURS, "eager"):
+            continue
+        if name == "flex" and shape.queries not in FLEX_LENGTHS:
+            continue
+        if name == "eager" and shape.queries > EAGER_LENGTH:
+            continue
+        yield name, attend
+
+
+def measure_attention(plan: Plan, report: Report) -> None:
+    for shape in plan.attention:
+        for name, attend in suitable(shape, plan.device):
+            if not report.has_time(f"{name} {shape}"):
+                continue
+            try:
+                _forward_and_backward(plan, report, shape, name, attend)
+            except (RuntimeError, torch.OutOfMemoryError) as error:
+                report.left_out.append(f"{name} {shape}: {_first_line(error)}")
+            gc.collect()
+        report.save()
+
+
+def _forward_and_backward(plan: Plan, report: Report, shape: Shape, name: str, attend: Attention) -> None:
+    q, k, v = shape.tensors(plan.device, plan.dtype, learning=True)
+    still = [x.detach() for x in (q, k, v)]
+    out = attend(q, k, v, shape.causal)
+    grad = torch.randn_like(out)
+
+    def forward() -> Tensor:
+        return attend(*still, shape.causal)
+
+    def backward() -> tuple[Tensor, ...]:
+        return torch.autograd.grad(out, (q, k, v), grad, retain_graph=True)
+
+    gqa = f" kv{shape.key_heads}" if shape.key_heads != shape.heads else ""
+    what = f"b{shape.batch} h{shape.heads}{gqa} s{shape.queries} d{shape.d} {'causal' if shape.causal else 'full'}"
+    for kind, run, flops in (("forward", forward, shape.flops), ("backward", backward, 2.5 * shape.flops)):
+        ms = milliseconds(run, plan.device)
+        row = {
+            "pass": kind,
+            "implementation": name,
+            "what": what,
+            **asdict(shape),
+            "ms": ms,
+            "tflops": flops / ms / 1e9,
+        }
+        if kind == "forward" and shape.queries <= 1024 and plan.device == "cuda":
+            row["graphed_ms"] = graphed_milliseconds(run, plan.device)
+        share = row["tflops"] / report.about["ceilings"]["matmul_tflops"]
+        report.add(**row, share=share, peak_mib=peak_mib(run, plan.device))
+
+
+def measure_decode(plan: Plan, report: Report) -> None:
+    """GB/s are the bytes of keys and values over the time, whatever was read besides; replayed as a CUDA graph.
+
+    Three sets of keys in turn, so that none is still in the cache when its turn comes.
+    """
+    for shape in plan.decode:
+        for name, attend in IMPLEMENTATIONS.items():
+            if name == "flex" or (plan.device == "cpu" and name not in (OURS, "eager")):
+                continue
+            if not report.has_time(f"decode {name} {shape}"):
+                continue
+            try:
+                sets = [shape.tensors(plan.device, plan.dtype, learning=False) for _ in range(3)]
+                with torch.no_grad():
+                    ms = graphed_milliseconds(lambda: [attend(*x, False) for x in sets], plan.device) / 3  # noqa: B023
+                    memory = peak_mib(lambda: attend(*sets[0], False), plan.device)  # noqa: B023
+            except (RuntimeError, torch.OutOfMemoryError) as error:
+                report.left_out.append(f"decode {name} {shape}: {_first_line(error)}")
+                continue
+            moved = 2 * shape.batch * shape.key_heads * shape.keys * shape.d * sets[0][0].element_size()
+            rate = moved / ms / 1e6
+            what = f"b{shape.batch} h{shape.heads} kv{shape.key_heads} s{shape.keys} d{shape.d}"
+            report.add(**{"pass": "decode"}, implementation=name, what=what, **asdict(shape), ms=ms, gbps=rate,
+                       share=rate / report.about["ceilings"]["copy_gbps"], peak_mib=memory)  # fmt: skip
+    report.save()
+
+
+def measure_model(plan: Plan, report: Report) -> None:
+    """A Llama of random weights: tokens generated after a long prompt, and tokens of whole training steps."""
+    from transformers import AutoModelForCausalLM, LlamaConfig
+
+    attention_interface.register()
+    configuration = LlamaConfig(**plan.model, use_cache=True, bos_token_id=None, eos_token_id=None, pad_token_id=0)
+    model = AutoModelForCausalLM.from_config(configuration, dtype=plan.dtype).to(plan.device)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5)
+    prompt = torch.randint(1, plan.model["vocab_size"], (1, plan.prompt), device=plan.device)
+    batch = torch.randint(1, plan.model["vocab_size"], plan.train, device=plan.device)
+
+    def generate(count: int) -> None:
+        model.generate(prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=count, do_sample=False)
+
+    def step() -> None:
+        model(input_ids=batch, labels=batch, use_cache=False).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    for name in (OURS, "sdpa", "eager"):
+        model.set_attn_implementation(name)
+        runs = (
+            ("prompt", lambda: generate(1), plan.prompt, f"{plan.prompt} tokens"),
+            ("generate", lambda: generate(plan.new_tokens), plan.new_tokens, f"{plan.new_tokens} after {plan.prompt}"),
+            ("train", step, batch.numel(), "batch {} of {}".format(*plan.train)),
+        )
+        for kind, run, tokens, what in runs:
+            if not report.has_time(f"{kind} {name}"):
+                continue
+            model.train(kind == "train")
+            try:
+                if plan.device == "cuda":
+                    run()
+                ms = min(_synchronized(run, plan.device) for _ in range(3 if plan.device == "cuda" else 1))
+                rate = 1e3 * tokens / ms
+                report.add(**{"pass": kind}, implementation=name, what=what, ms=ms, tokens_per_s=rate,
+                           peak_mib=peak_mib(run, plan.device))  # fmt: skip
+            except (RuntimeError, torch.OutOfMemoryError) as error:
+                report.left_out.append(f"{kind} {name}: {_first_line(error)}")
+    report.save()
+
+
+def _synchronized(run: Callable[[], object], device: str) -> float:
+    begin = time.perf_counter()
+    run()
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return 1e3 * (time.perf_counter() - begin)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+def about(plan: Plan) -> dict[str, Any]:
+    gpu = torch.cuda.get_device_properties(0) if plan.device == "cuda" else None
+    return {
+        "device": gpu.name if gpu else "Triton's interpreter on the CPU: times mean nothing",
+        "capability": f"{gpu.major}.{gpu.minor}" if gpu else None,
+        "dtype": str(plan.dtype).removeprefix("torch."),
+        "torch": torch.__version__,
+        "triton": triton.__version__,
+        "cuda": torch.version.cuda,
+        "flops": "4 x batch x heads x queries x keys x d, half if causal; backward 2.5 times that",
+        "ceilings": ceilings(plan),
+    }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m kexpert_kernels.benchmark", description=__doc__)
+    parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
+    parser.add_argument("--quick", action="store_true", help="a few tiny shapes")
+    parser.add_argument("--out", type=Path, default=Path("build/kernels"), help="folder for the JSON and the plots")
+    parser.add_argument("--minutes", type=float, default=7.5, help="stop after so many and keep what is done")
+    options = parser.parse_args(arguments)
+    if options.device == "cpu" and os.environ.get("TRITON_INTERPRET") != "1":
+        parser.error("--device cpu needs TRITON_INTERPRET=1 in the environment")
+    if options.device == "cuda" and not torch.cuda.is_available():
+        parser.error("torch finds no CUDA device")
+    if options.device == "cpu" and not options.quick:
+        parser.error("--device cpu needs --quick: the interpreter takes hours for real shapes")
+    torch.manual_seed(0)
+    plan = quick_plan(options.device) if options.quick else gpu_plan()
+    begin = time.monotonic()
+    report = Report(options.out, begin + 60 * options.minutes, about(plan))
+    # Half of the time at most for the long table, so that the others have some.
+    report.deadline = begin + 60 * options.minutes * 0.65
+    measure_attention(plan, report)
+    report.deadline = begin + 60 * options.minutes
+    measure_decode(plan, report)
+    measure_model(plan, report)
+    report.about["seconds"] = round(time.monotonic() - begin, 1)
+    report.save()
+    for name, figure in summary(report.rows, report.about["ceilings"]["copy_gbps"]).items():
+        print(f"{name}: {'not measured' if figure is None else f'{figure:.2f}'}")
+    print(f"{len(report.rows)} rows, {len(report.left_out)} left out: {options.out / 'benchmark.json'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

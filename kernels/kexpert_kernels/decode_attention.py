@@ -1,0 +1,296 @@
+"""Attention of few queries over many keys: what generating a token takes. No gradients.
+
+Its cost is reading the keys and values once, so the work is split along them until every part of the device has some,
+and the heads that share a key head are one tile, so that no key is read twice.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from kexpert_kernels import autotuning
+from kexpert_kernels.autotuning import INTERPRETED, Configuration, Device
+from kexpert_kernels.tiles import LN2, LOG2E
+
+#: More rows (queries x heads of a group) than this make a tile that is no longer bound by memory.
+MAX_ROWS = 64
+MAX_SPLITS = 128
+
+
+@triton.jit
+def load_keys(
+    source, strides, table, batch, key_head, columns, end, page_size,
+    D: tl.constexpr, BLOCK_D: tl.constexpr, PAGED: tl.constexpr,
+):  # fmt: skip
+    """Rows ``columns`` of the keys or values of one sequence, zero from ``end`` on: (len(columns), BLOCK_D)."""
+    inside = columns < end
+    if PAGED:
+        page = tl.load(table + columns // page_size, mask=inside, other=0).to(tl.int64)
+        rows = page * strides[0] + (columns % page_size).to(tl.int64) * strides[2]
+    else:
+        rows = tl.cast(batch, tl.int64) * strides[0] + columns.to(tl.int64) * strides[2]
+    c = tl.arange(0, BLOCK_D)
+    pointers = source + tl.cast(key_head, tl.int64) * strides[1] + rows[:, None] + (c * strides[3])[None, :]
+    return tl.load(pointers, mask=inside[:, None] & (c < D)[None, :], other=0.0)
+
+
+@triton.jit(do_not_specialize=["keys", "splits", "window"])
+def decode_kernel(
+    Q, K, V, Out, Lse, Lengths, Mask, Table, q_strides, k_strides, v_strides, o_strides, m_strides, table_stride,
+    split_stride, heads, group, queries, keys, splits, window, page_size, scale,
+    D: tl.constexpr, ROWS: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_D: tl.constexpr, CAUSAL: tl.constexpr,
+    WINDOWED: tl.constexpr, LENGTHS: tl.constexpr, MASK: tl.constexpr, PAGED: tl.constexpr,
+):  # fmt: skip
+    """O_s = softmax(scale * Q K_s^T) V_s and L_s = logsumexp(scale * Q K_s^T) for each part s of the keys.
+
+    One program computes one part for all queries of all heads that share a key head; row r of its tile is query
+    r // group of head r % group. Parts are equal shares of the keys that a sequence has, or that its mask leaves.
+
+    Q        (batch, heads, queries, D)            fp16, bf16 or fp32, any strides; queries x group <= ROWS
+    K, V     (batch, key heads, keys, D)           any strides; with PAGED (pages, key heads, page size, D)
+    Table    (batch, pages of a sequence)          int32: key j is row j % page size of page Table[b, j // page size]
+    Lengths  (batch,)                              int32, keys that a sequence has; otherwise all
+    Mask     (batch, queries, keys)                bool, any strides
+    Out, Lse (splits, batch, heads, queries[, D])  fp32; with one part, the result itself
+
+    Causal: the last query sees the last key. Source: Dao et al., "Flash-Decoding for long-context inference", 2023.
+    """
+    program = tl.program_id(0)
+    split = program % splits
+    key_heads = heads // group
+    batch = program // splits // key_heads
+    key_head = program // splits % key_heads
+    length = tl.load(Lengths + batch) if LENGTHS else keys
+
+    row = tl.arange(0, ROWS)
+    query = row // group
+    head = key_head * group + row % group
+    real = query < queries
+    hi = query * 0 + length
+    lo = query * 0
+    if CAUSAL:
+        hi = length - queries + query + 1
+    if WINDOWED:
+        lo = tl.maximum(hi - window, 0)
+    hi = tl.where(real, hi, 0)
+    begin, end = tl.min(tl.where(real, lo, length), 0), tl.max(hi, 0)
+    if MASK:
+        begin, end = _visible_part(Mask, m_strides, batch, queries, begin, end)
+    share = tl.cdiv(tl.cdiv(tl.maximum(end - begin, 0), splits), BLOCK_N) * BLOCK_N
+    begin += split * share
+    end = tl.minimum(begin + share, end)
+
+    c = tl.arange(0, BLOCK_D)
+    offsets = head.to(tl.int64) * q_strides[1] + query.to(tl.int64) * q_strides[2]
+    pointers = Q + tl.cast(batch, tl.int64) * q_strides[0] + offsets[:, None] + (c * q_strides[3])[None, :]
+    q = tl.load(pointers, mask=real[:, None] & (c < D)[None, :], other=0.0)
+    table = Table + tl.cast(batch, tl.int64) * table_stride if PAGED else Table
+
+    out = tl.zeros([ROWS, BLOCK_D], tl.float32)
+    total = tl.zeros([ROWS], tl.float32)
+    peak = tl.full([ROWS], float("-inf"), tl.float32)
+    scale_log2 = scale * LOG2E
+    for first in tl.range(begin, end, BLOCK_N):
+        columns = first + tl.arange(0, BLOCK_N)
+        k = load_keys(K, k_strides, table, batch, key_head, columns, end, page_size, D, BLOCK_D, PAGED)
+        v = load_keys(V, v_strides, table, batch, key_head, columns, end, page_size, D, BLOCK_D, PAGED)
+        scores = tl.dot(q, k.T, input_precision="ieee")
+        visible = (columns[None, :] >= lo[:, None]) & (columns[None, :] < tl.minimum(hi, end)[:, None])
+        if MASK:
+            bits = Mask + tl.cast(batch, tl.int64) * m_strides[0] + query.to(tl.int64)[:, None] * m_strides[1]
+            visible = visible & tl.load(bits + columns[None, :] * m_strides[2], mask=visible, other=0).to(tl.int1)
+        scores = tl.where(visible, scores, float("-inf"))
+        new_peak = tl.maximum(peak, tl.max(scores, 1) * scale_log2)
+        shift = tl.where(new_peak == float("-inf"), 0.0, new_peak)
+        weights = tl.exp2(scores * scale_log2 - shift[:, None])
+        decay = tl.exp2(peak - shift)
+        total = total * decay + tl.sum(weights, 1)
+        out = tl.dot(weights.to(v.dtype), v, out * decay[:, None], input_precision="ieee")
+        peak = new_peak
+
+    seen = total > 0
+    total = tl.where(seen, total, 1.0)
+    lse = tl.where(seen, (peak + tl.log2(total)) * LN2, float("-inf"))
+    at = ((tl.cast(split, tl.int64) * (tl.num_programs(0) // splits // key_heads) + batch) * heads + head) * queries
+    tl.store(Lse + at + query, lse, mask=real)
+    target = Out + tl.cast(split, tl.int64) * split_stride + tl.cast(batch, tl.int64) * o_strides[0]
+    offsets = head.to(tl.int64) * o_strides[1] + query.to(tl.int64) * o_strides[2]
+    pointers = target + offsets[:, None] + (c * o_strides[3])[None, :]
+    value = (out / total[:, None]).to(Out.dtype.element_ty)
+    tl.store(pointers, value, mask=real[:, None] & (c < D)[None, :])
+
+
+@triton.jit
+def _visible_part(Mask, strides, batch, queries, begin, end):
+    """From the first key in [begin, end) that any query sees to the last, plus one: a static cache is mostly unseen."""
+    first, last = end, begin
+    for query in tl.range(0, queries):
+        row = Mask + tl.cast(batch, tl.int64) * strides[0] + tl.cast(query, tl.int64) * strides[1]
+        for start in tl.range(begin, end, 2048):
+            columns = start + tl.arange(0, 2048)
+            seen = tl.load(row + columns * strides[2], mask=columns < end, other=0) != 0
+            first = tl.minimum(first, tl.min(tl.where(seen, columns, end), 0))
+            last = tl.maximum(last, tl.max(tl.where(seen, columns + 1, begin), 0))
+    return first, last
+
+
+@triton.jit(do_not_specialize=["splits"])
+def reduce_kernel(
+    Parts, PartLse, Out, Lse, o_strides, heads, queries, splits,
+    D: tl.constexpr, BLOCK_S: tl.constexpr, BLOCK_D: tl.constexpr,
+):  # fmt: skip
+    """L = logsumexp_s L_s and O = sum_s exp(L_s - L) O_s, one query of one head a program.
+
+    Parts (splits, batch, heads, queries, D) and PartLse (splits, batch, heads, queries) fp32, contiguous; Out and Lse
+    as in ``decode_kernel``.
+    """
+    row = tl.program_id(0)
+    rows = tl.num_programs(0)
+    part = tl.arange(0, BLOCK_S)
+    c = tl.arange(0, BLOCK_D)
+    at = part.to(tl.int64) * rows + row
+    lse = tl.load(PartLse + at, mask=part < splits, other=float("-inf"))
+    peak = tl.max(lse, 0)
+    shift = tl.where(peak == float("-inf"), 0.0, peak)
+    weights = tl.exp2((lse - shift) * LOG2E)
+    total = tl.sum(weights, 0)
+    inside = (part < splits)[:, None] & (c < D)[None, :]
+    parts = tl.load(Parts + at[:, None] * D + c[None, :], mask=inside, other=0.0)
+    seen = total > 0
+    total = tl.where(seen, total, 1.0)
+    out = tl.sum(parts * weights[:, None], 0) / total
+    tl.store(Lse + row, tl.where(seen, shift + tl.log2(total) * LN2, float("-inf")))
+    head = row // queries
+    pointers = Out + tl.cast(head // heads, tl.int64) * o_strides[0] + tl.cast(head % heads, tl.int64) * o_strides[1]
+    pointers += tl.cast(row % queries, tl.int64) * o_strides[2] + c * o_strides[3]
+    tl.store(pointers, out.to(Out.dtype.element_ty), mask=c < D)
+
+
+def decode_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    *,
+    causal: bool = True,
+    window: int | None = None,
+    lengths: Tensor | None = None,
+    mask: Tensor | None = None,
+    table: Tensor | None = None,
+    scale: float | None = None,
+) -> tuple[Tensor, Tensor]:
+    """softmax(scale * Q K^T) V for few queries, and its log-sum-exp.
+
+    :param q: (batch, heads, queries, d), fp16, bf16 or fp32, any strides; queries x (heads / key heads) up to 64.
+    :param k: (batch, key heads, keys, d), or with ``table`` the pages (pages, key heads, page size, d).
+    :param causal: the last query sees the last key, the one before it all but that.
+    :param window: only the last ``window`` of the keys that a query sees.
+    :param lengths: int32 (batch,), how many keys each sequence has; otherwise all of them. Read on the device.
+    :param mask: boolean (batch, queries, keys), True where a query sees a key; beside the other rules.
+    :param table: int32 (batch, pages of a sequence), which page holds keys ``n * page size`` and following.
+    :return: the output like ``q``, and log-sum-exp (batch, heads, queries) in fp32. A query that sees nothing gives 0
+        and minus infinity.
+    """
+    batch, heads, queries, d = q.shape
+    if k.shape != v.shape or k.shape[3] != d or heads % k.shape[1] or (table is None and k.shape[0] != batch):
+        raise ValueError(f"q {tuple(q.shape)}, k {tuple(k.shape)} and v {tuple(v.shape)} do not belong together")
+    if not q.dtype == k.dtype == v.dtype:
+        raise ValueError(f"dtypes {q.dtype}, {k.dtype}, {v.dtype} differ")
+    if not fits(queries, heads // k.shape[1], d):
+        raise ValueError(f"{queries} queries x {heads // k.shape[1]} heads of {d} are for flash_attention")
+    run = _decode_attention if torch.compiler.is_compiling() else launch_decode
+    scale = d**-0.5 if scale is None else float(scale)
+    return run(q, k, v, lengths, mask, table, causal, window or 0, scale)
+
+
+def fits(queries: int, group: int, d: int) -> bool:
+    """Whether so many queries of so many heads that share a key head make one tile here."""
+    return queries * group <= MAX_ROWS and d <= 256
+
+
+@autotuning.on_its_device
+def launch_decode(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    lengths: Tensor | None,
+    mask: Tensor | None,
+    table: Tensor | None,
+    causal: bool,
+    window: int,
+    scale: float,
+    splits: int | None = None,
+    configuration: Configuration | None = None,
+) -> tuple[Tensor, Tensor]:
+    """:param window: 0 for none.
+    :param splits: parts of the keys; otherwise as many as give each multiprocessor two programs.
+    :param configuration: what the autotuner would otherwise choose.
+    """
+    batch, heads, queries, d = q.shape
+    key_heads = k.shape[1]
+    keys = k.shape[2] if table is None else k.shape[2] * table.shape[1]
+    out = q.new_empty(batch, queries, heads, d).transpose(1, 2)
+    lse = q.new_empty(batch, heads, queries, dtype=torch.float32)
+    if out.numel() == 0:
+        return out, lse
+    rows = max(16, triton.next_power_of_2(queries * heads // key_heads))
+    block_d = max(16, triton.next_power_of_2(d))
+    if splits is None:
+        splits = split_count(batch * key_heads, keys, q)
+    parts, part_lse = out, lse
+    if splits > 1:
+        parts = q.new_empty(splits, batch, heads, queries, d, dtype=torch.float32)
+        part_lse = q.new_empty(splits, batch, heads, queries, dtype=torch.float32)
+
+    def launch(c: Configuration, warmup: bool = False) -> None:
+        decode_kernel.run(
+            q, k, v, parts, part_lse, lengths, mask, table,
+            q.stride(), k.stride(), v.stride(), parts.stride()[-4:],
+            (0, 0, 0) if mask is None else mask.stride(), 0 if table is None else table.stride(0),
+            parts.stride(0) if splits > 1 else 0, heads, heads // key_heads, queries, keys, splits, window,
+            k.shape[2], scale, D=d, ROWS=rows, BLOCK_N=c.block_n, BLOCK_D=block_d, CAUSAL=causal,
+            WINDOWED=window > 0, LENGTHS=lengths is not None, MASK=mask is not None, PAGED=table is not None,
+            num_warps=c.warps, num_stages=c.stages, grid=(batch * key_heads * splits,), warmup=warmup,
+        )  # fmt: skip
+
+    if configuration is None:
+        case = (block_d, str(q.dtype), rows, mask is not None, table is not None)
+        configuration = autotuning.choose("decode", case, q, launch)
+    launch(configuration)
+    if splits > 1:
+        reduce_kernel[(batch * heads * queries,)](
+            parts, part_lse, out, lse, out.stride(), heads, queries, splits, d, triton.next_power_of_2(splits), block_d
+        )
+    return out, lse
+
+
+def split_count(programs: int, keys: int, like: Tensor) -> int:
+    """Parts of the keys that give each multiprocessor two programs, none shorter than 128 keys."""
+    processors = 8 if INTERPRETED else Device.of(like.device.index).processors
+    return max(1, min(2 * processors // programs, triton.cdiv(keys, 128), MAX_SPLITS))
+
+
+@torch.library.custom_op("kexpert::decode_attention", mutates_args=())
+def _decode_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    lengths: Tensor | None,
+    mask: Tensor | None,
+    table: Tensor | None,
+    causal: bool,
+    window: int,
+    scale: float,
+) -> tuple[Tensor, Tensor]:
+    return launch_decode(q, k, v, lengths, mask, table, causal, window, scale)
+
+
+@_decode_attention.register_fake
+def _(q: Tensor, *_rest: Any) -> tuple[Tensor, Tensor]:
+    batch, heads, queries, d = q.shape
+    out = q.new_empty(batch, queries, heads, d).transpose(1, 2)
+    return out, q.new_empty(batch, heads, queries, dtype=torch.float32)

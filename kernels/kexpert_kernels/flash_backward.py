@@ -1,0 +1,299 @@
+"""Backward pass of attention: three kernels and their launcher.
+
+The weights are not kept from the forward pass but computed again from the log-sum-exp. One kernel walks over the
+queries for the gradients of K and V, another over the keys for that of Q: seven products of tiles where one kernel with
+atomic additions would do with five, in exchange for the same bits at every run.
+"""
+
+from __future__ import annotations
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from kexpert_kernels import autotuning
+from kexpert_kernels.autotuning import Configuration
+from kexpert_kernels.tiles import LOG2E, kept, load_tile, spans, store_tile, visible_keys
+
+
+@triton.jit(do_not_specialize=["queries"])
+def delta_kernel(
+    Out, Grad, GradLse, Delta, o_strides, g_strides, heads, queries,
+    D: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_D: tl.constexpr,
+):  # fmt: skip
+    """delta_i = sum_c dO_ic O_ic - dL_i, the term that the gradients of one softmax row share.
+
+    Out, Grad (dO) (batch, heads, queries, D), any strides; GradLse (dL) and Delta (batch, heads, queries) fp32.
+    """
+    tiles = tl.cdiv(queries, BLOCK_M)
+    head = tl.program_id(0) // tiles
+    first = tl.program_id(0) % tiles * BLOCK_M
+    batch = head // heads
+    out = load_tile(Out, o_strides, batch, head % heads, first, queries, BLOCK_M, D, BLOCK_D, True, False)
+    grad = load_tile(Grad, g_strides, batch, head % heads, first, queries, BLOCK_M, D, BLOCK_D, True, False)
+    rows = first + tl.arange(0, BLOCK_M)
+    at = tl.cast(head, tl.int64) * queries + rows
+    grad_lse = tl.load(GradLse + at, mask=rows < queries, other=0.0)
+    delta = tl.sum(out.to(tl.float32) * grad.to(tl.float32), 1) - grad_lse
+    tl.store(Delta + at, delta, mask=rows < queries)
+
+
+@triton.jit
+def _keys_from_queries(
+    dk, dv, k, v, Q, Grad, q_strides, g_strides, Lse, Delta, Ranges, seed, batch, head, heads, columns, begin, end,
+    queries, keys, offset, window, scale, keep,
+    D: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_D: tl.constexpr, MASKED: tl.constexpr, CAUSAL: tl.constexpr,
+    WINDOWED: tl.constexpr, RANGES: tl.constexpr, DROPOUT: tl.constexpr,
+):  # fmt: skip
+    """One span of the queries of one head added to the gradients of a tile of keys; tiles are (keys, queries)."""
+    for first in tl.range(begin, end, BLOCK_M):
+        q = load_tile(Q, q_strides, batch, head % heads, first, queries, BLOCK_M, D, BLOCK_D, True, False)
+        grad = load_tile(Grad, g_strides, batch, head % heads, first, queries, BLOCK_M, D, BLOCK_D, True, False)
+        rows = first + tl.arange(0, BLOCK_M)
+        at = tl.cast(head, tl.int64) * queries + rows
+        lse = tl.load(Lse + at, mask=rows < queries, other=float("inf")) * LOG2E  # no weight past the last query
+        delta = tl.load(Delta + at, mask=rows < queries, other=0.0)
+        weights = tl.exp2(tl.dot(k, q.T, input_precision="ieee") * scale - lse[None, :])
+        if MASKED:
+            lo, hi = visible_keys(rows, Ranges, batch, queries, keys, offset, window, CAUSAL, WINDOWED, RANGES)
+            visible = (columns[:, None] >= lo[None, :]) & (columns[:, None] < hi[None, :])
+            weights = tl.where(visible, weights, 0.0)
+        grad_weights = tl.dot(v, grad.T, input_precision="ieee")
+        dropped = weights
+        if DROPOUT:
+            keeping = kept(seed, head, rows[None, :], columns[:, None], keep)
+            dropped = tl.where(keeping, weights / keep, 0.0)
+            grad_weights = tl.where(keeping, grad_weights / keep, 0.0)
+        dv = tl.dot(dropped.to(grad.dtype), grad, dv, input_precision="ieee")
+        grad_scores = weights * (grad_weights - delta[None, :])
+        dk = tl.dot(grad_scores.to(q.dtype), q, dk, input_precision="ieee")
+    return dk, dv
+
+
+@triton.jit(do_not_specialize=["queries", "keys", "offset", "window"])
+def flash_backward_keys_kernel(
+    Q, K, V, Grad, Lse, Delta, GradK, GradV, Ranges, Seed, q_strides, k_strides, v_strides, g_strides, dk_strides,
+    dv_strides, heads, group, queries, keys, offset, window, scale, keep,
+    D: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_D: tl.constexpr, CAUSAL: tl.constexpr,
+    WINDOWED: tl.constexpr, RANGES: tl.constexpr, DROPOUT: tl.constexpr,
+):  # fmt: skip
+    """dV = (P o Z)^T dO and dK = scale * dS^T Q, with P = exp(scale * Q K^T - L) and dS = P o (Z o (dO V^T) - delta).
+
+    Z is the dropout mask over 1 - dropout. One program owns BLOCK_N keys of one key head and walks over the queries of
+    every head of its group that can see them, so that nothing is added atomically.
+
+    Q, Grad (dO)                 (batch, heads, queries, D)      fp16, bf16 or fp32, any strides
+    K, V, GradK (dK), GradV (dV) (batch, key heads, keys, D)     the same dtype, any strides
+    Lse (L), Delta               (batch, heads, queries)         fp32
+    Ranges, Seed, offset, window as in ``flash_forward_kernel``
+
+    Source: Dao, "FlashAttention-2", 2023, algorithm 2, the loop over blocks of keys.
+    """
+    tiles = tl.cdiv(keys, BLOCK_N)
+    program = tl.program_id(0)
+    key_heads = heads // group
+    batch = program // tiles // key_heads
+    key_head = program // tiles % key_heads
+    low = program % tiles * BLOCK_N
+    columns = low + tl.arange(0, BLOCK_N)
+    high = tl.minimum(low + BLOCK_N, keys)  # the keys of this program: low to high
+
+    # The queries that can see them: [a, b) masked, [b, c) seeing all of them, [c, d) masked.
+    a, b, c, d = 0, 0, queries, queries
+    if RANGES:
+        a, d = queries, 0
+        for start in tl.range(0, queries, 512):
+            rows = start + tl.arange(0, 512)
+            lo, hi = visible_keys(rows, Ranges, batch, queries, keys, offset, window, CAUSAL, WINDOWED, RANGES)
+            seeing = (rows < queries) & (lo < hi) & (lo < high) & (hi > low)
+            a = tl.minimum(a, tl.min(tl.where(seeing, rows, queries), 0))
+            d = tl.maximum(d, tl.max(tl.where(seeing, rows + 1, 0), 0))
+        b = tl.cdiv(d, BLOCK_M) * BLOCK_M
+    if CAUSAL:
+        a = tl.maximum(low - offset, 0)
+        b = tl.cdiv(tl.maximum(high - 1 - offset, 0), BLOCK_M) * BLOCK_M
+        if WINDOWED:
+            d = tl.maximum(tl.minimum(queries, high - 1 + window - offset), 0)
+            c = tl.minimum(queries, tl.maximum(low + window - offset, 0)) // BLOCK_M * BLOCK_M
+    a = a // BLOCK_M * BLOCK_M
+    b = tl.maximum(tl.minimum(b, tl.cdiv(d, BLOCK_M) * BLOCK_M), a)
+    c = tl.maximum(c, b)
+
+    k = load_tile(K, k_strides, batch, key_head, low, keys, BLOCK_N, D, BLOCK_D, True, False)
+    v = load_tile(V, v_strides, batch, key_head, low, keys, BLOCK_N, D, BLOCK_D, True, False)
+    seed = tl.load(Seed) if DROPOUT else 0
+    dk = tl.zeros([BLOCK_N, BLOCK_D], tl.float32)
+    dv = tl.zeros([BLOCK_N, BLOCK_D], tl.float32)
+    scale_log2 = scale * LOG2E
+    # fmt: off
+    for member in range(group):
+        head = batch * heads + key_head * group + member
+        if CAUSAL or RANGES:
+            dk, dv = _keys_from_queries(
+                dk, dv, k, v, Q, Grad, q_strides, g_strides, Lse, Delta, Ranges, seed, batch, head, heads, columns,
+                a, b, queries, keys, offset, window, scale_log2, keep,
+                D, BLOCK_M, BLOCK_D, True, CAUSAL, WINDOWED, RANGES, DROPOUT,
+            )
+        if not RANGES:
+            dk, dv = _keys_from_queries(
+                dk, dv, k, v, Q, Grad, q_strides, g_strides, Lse, Delta, Ranges, seed, batch, head, heads, columns,
+                b, c, queries, keys, offset, window, scale_log2, keep,
+                D, BLOCK_M, BLOCK_D, False, CAUSAL, WINDOWED, RANGES, DROPOUT,
+            )
+        if WINDOWED:
+            dk, dv = _keys_from_queries(
+                dk, dv, k, v, Q, Grad, q_strides, g_strides, Lse, Delta, Ranges, seed, batch, head, heads, columns,
+                c, d, queries, keys, offset, window, scale_log2, keep,
+                D, BLOCK_M, BLOCK_D, True, CAUSAL, WINDOWED, RANGES, DROPOUT,
+            )
+    # fmt: on
+    store_tile(GradK, dk_strides, dk * scale, batch, key_head, low, keys, BLOCK_N, D, BLOCK_D)
+    store_tile(GradV, dv_strides, dv, batch, key_head, low, keys, BLOCK_N, D, BLOCK_D)
+
+
+@triton.jit
+def _queries_from_keys(
+    dq, q, grad, lse, delta, K, V, k_strides, v_strides, seed, batch, head, key_head, rows, lo, hi, begin, end,
+    keys, scale, keep,
+    D: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_D: tl.constexpr, MASKED: tl.constexpr, DROPOUT: tl.constexpr,
+):  # fmt: skip
+    """One span of keys added to the gradient of a tile of queries."""
+    for first in tl.range(begin, end, BLOCK_N):
+        k = load_tile(K, k_strides, batch, key_head, first, keys, BLOCK_N, D, BLOCK_D, MASKED, False)
+        v = load_tile(V, v_strides, batch, key_head, first, keys, BLOCK_N, D, BLOCK_D, MASKED, False)
+        columns = first + tl.arange(0, BLOCK_N)
+        weights = tl.exp2(tl.dot(q, k.T, input_precision="ieee") * scale - lse[:, None])
+        if MASKED:
+            visible = (columns[None, :] >= lo[:, None]) & (columns[None, :] < hi[:, None])
+            weights = tl.where(visible, weights, 0.0)
+        grad_weights = tl.dot(grad, v.T, input_precision="ieee")
+        if DROPOUT:
+            keeping = kept(seed, head, rows[:, None], columns[None, :], keep)
+            grad_weights = tl.where(keeping, grad_weights / keep, 0.0)
+        grad_scores = weights * (grad_weights - delta[:, None])
+        dq = tl.dot(grad_scores.to(k.dtype), k, dq, input_precision="ieee")
+    return dq
+
+
+@triton.jit(do_not_specialize=["queries", "keys", "offset", "window"])
+def flash_backward_queries_kernel(
+    Q, K, V, Grad, Lse, Delta, GradQ, Ranges, Seed, q_strides, k_strides, v_strides, g_strides, dq_strides, heads,
+    group, queries, keys, offset, window, scale, keep,
+    D: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_D: tl.constexpr, CAUSAL: tl.constexpr,
+    WINDOWED: tl.constexpr, RANGES: tl.constexpr, DROPOUT: tl.constexpr,
+):  # fmt: skip
+    """dQ = scale * dS K, with dS as in ``flash_backward_keys_kernel``.
+
+    One program owns BLOCK_M queries of one head and walks over the keys they see, in the same spans as the forward
+    pass.
+    GradQ (dQ) (batch, heads, queries, D) in the dtype of Q; the rest as there.
+
+    Source: Dao, "FlashAttention-2", 2023, algorithm 2, with the loops exchanged.
+    """
+    tiles = tl.cdiv(queries, BLOCK_M)
+    program = tl.program_id(0)
+    head = program // tiles
+    batch = head // heads
+    tile = program % tiles
+    if CAUSAL:
+        tile = tiles - 1 - tile
+    first = tile * BLOCK_M
+    rows = first + tl.arange(0, BLOCK_M)
+    key_head = head % heads // group
+
+    lo, hi = visible_keys(rows, Ranges, batch, queries, keys, offset, window, CAUSAL, WINDOWED, RANGES)
+    a, b, c, d = spans(lo, hi, BLOCK_N)
+    q = load_tile(Q, q_strides, batch, head % heads, first, queries, BLOCK_M, D, BLOCK_D, True, False)
+    grad = load_tile(Grad, g_strides, batch, head % heads, first, queries, BLOCK_M, D, BLOCK_D, True, False)
+    at = tl.cast(head, tl.int64) * queries + tl.minimum(rows, queries - 1)
+    lse = tl.load(Lse + at) * LOG2E
+    delta = tl.load(Delta + at)
+    seed = tl.load(Seed) if DROPOUT else 0
+    dq = tl.zeros([BLOCK_M, BLOCK_D], tl.float32)
+    scale_log2 = scale * LOG2E
+    # fmt: off
+    if WINDOWED or RANGES:
+        dq = _queries_from_keys(
+            dq, q, grad, lse, delta, K, V, k_strides, v_strides, seed, batch, head, key_head, rows, lo, hi,
+            a, b, keys, scale_log2, keep, D, BLOCK_N, BLOCK_D, True, DROPOUT,
+        )
+    dq = _queries_from_keys(
+        dq, q, grad, lse, delta, K, V, k_strides, v_strides, seed, batch, head, key_head, rows, lo, hi,
+        b, c, keys, scale_log2, keep, D, BLOCK_N, BLOCK_D, False, DROPOUT,
+    )
+    dq = _queries_from_keys(
+        dq, q, grad, lse, delta, K, V, k_strides, v_strides, seed, batch, head, key_head, rows, lo, hi,
+        c, d, keys, scale_log2, keep, D, BLOCK_N, BLOCK_D, True, DROPOUT,
+    )
+    # fmt: on
+    store_tile(GradQ, dq_strides, dq * scale, batch, head % heads, first, queries, BLOCK_M, D, BLOCK_D)
+
+
+@autotuning.on_its_device
+def flash_backward(
+    grad: Tensor,
+    grad_lse: Tensor,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    out: Tensor,
+    lse: Tensor,
+    ranges: Tensor | None,
+    seed: Tensor | None,
+    causal: bool,
+    offset: int,
+    window: int,
+    scale: float,
+    dropout: float,
+    configurations: tuple[Configuration, Configuration] | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of ``q``, ``k`` and ``v``, in their dtypes, from those of the output and of the log-sum-exp.
+
+    :param configurations: for keys and for queries, what the autotuner would otherwise choose.
+    """
+    batch, heads, queries, d = q.shape
+    key_heads, keys = k.shape[1], k.shape[2]
+    dq, dk, dv = (x.new_empty(x.shape) for x in (q, k, v))
+    if not q.numel() or not k.numel():
+        return dq.zero_(), dk.zero_(), dv.zero_()
+    block_d = max(16, triton.next_power_of_2(d))
+    delta = torch.empty_like(lse)
+    delta_kernel[(triton.cdiv(queries, 64) * batch * heads,)](
+        out, grad, grad_lse.contiguous(), delta, out.stride(), grad.stride(), heads, queries, d, 64, block_d
+    )
+    numbers = (heads, heads // key_heads, queries, keys, offset, window, scale, 1.0 - dropout)
+    switches = {
+        "D": d,
+        "BLOCK_D": block_d,
+        "CAUSAL": causal and ranges is None,
+        "WINDOWED": window > 0 and ranges is None,
+        "RANGES": ranges is not None,
+        "DROPOUT": dropout > 0,
+    }
+    given = (q, k, v, grad, lse, delta)
+    given_strides = (q.stride(), k.stride(), v.stride(), grad.stride())
+
+    def launch_keys(c: Configuration, warmup: bool = False) -> None:
+        flash_backward_keys_kernel.run(
+            *given, dk, dv, ranges, seed, *given_strides, dk.stride(), dv.stride(), *numbers,
+            BLOCK_M=c.block_m, BLOCK_N=c.block_n, **switches, num_warps=c.warps, num_stages=c.stages,
+            grid=(triton.cdiv(keys, c.block_n) * batch * key_heads,), warmup=warmup,
+        )  # fmt: skip
+
+    def launch_queries(c: Configuration, warmup: bool = False) -> None:
+        flash_backward_queries_kernel.run(
+            *given, dq, ranges, seed, *given_strides, dq.stride(), *numbers,
+            BLOCK_M=c.block_m, BLOCK_N=c.block_n, **switches, num_warps=c.warps, num_stages=c.stages,
+            grid=(triton.cdiv(queries, c.block_m) * batch * heads,), warmup=warmup,
+        )  # fmt: skip
+
+    if configurations is None:
+        case = (block_d, str(q.dtype), causal, window > 0, ranges is not None, dropout > 0, autotuning.bucket(queries))
+        configurations = (
+            autotuning.choose("backward_keys", case, q, launch_keys),
+            autotuning.choose("backward_queries", case, q, launch_queries),
+        )
+    launch_keys(configurations[0])
+    launch_queries(configurations[1])
+    return dq, dk, dv

@@ -1,0 +1,101 @@
+"""What every kernel needs: tiles of rows in memory, the interval of keys a query sees, the dropout mask."""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+#: Rounds of Philox 4x32; seven pass BigCrush (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011).
+PHILOX_ROUNDS: tl.constexpr = tl.constexpr(7)
+LOG2E: tl.constexpr = tl.constexpr(1.4426950408889634)
+LN2: tl.constexpr = tl.constexpr(0.6931471805599453)
+
+
+@triton.jit
+def load_tile(
+    source, strides, batch, head, first, length,
+    ROWS: tl.constexpr, D: tl.constexpr, BLOCK_D: tl.constexpr, RAGGED: tl.constexpr, TMA: tl.constexpr,
+):  # fmt: skip
+    """Rows ``first`` to ``first + ROWS`` of one head, (ROWS, BLOCK_D); zero beyond ``length`` rows and D columns.
+
+    ``source`` is a pointer with its four ``strides``, or with TMA a tensor descriptor over (batch, heads, rows, D)
+    whose block is (1, 1, ROWS, BLOCK_D).
+    Without RAGGED all rows must lie inside. Offsets inside a tile are 32 bits wide, to the tile 64.
+    """
+    if TMA:
+        value = source.load([batch, head, first, 0]).reshape(ROWS, BLOCK_D)
+    else:
+        rows = tl.arange(0, ROWS)
+        columns = tl.arange(0, BLOCK_D)
+        tile = source + tl.cast(batch, tl.int64) * strides[0] + tl.cast(head, tl.int64) * strides[1]
+        tile += tl.cast(first, tl.int64) * strides[2]
+        pointers = tile + (rows[:, None] * strides[2] + columns[None, :] * strides[3])
+        if RAGGED and D != BLOCK_D:
+            value = tl.load(pointers, mask=(first + rows < length)[:, None] & (columns < D)[None, :], other=0.0)
+        elif RAGGED:
+            value = tl.load(pointers, mask=(first + rows < length)[:, None], other=0.0)
+        elif D != BLOCK_D:
+            value = tl.load(pointers, mask=(columns < D)[None, :], other=0.0)
+        else:
+            value = tl.load(pointers)
+    return value
+
+
+@triton.jit
+def store_tile(
+    target, strides, value, batch, head, first, length,
+    ROWS: tl.constexpr, D: tl.constexpr, BLOCK_D: tl.constexpr,
+):  # fmt: skip
+    """``value`` (ROWS, BLOCK_D) to the rows from ``first`` on, cut at ``length`` rows and D columns."""
+    rows = tl.arange(0, ROWS)
+    columns = tl.arange(0, BLOCK_D)
+    tile = target + tl.cast(batch, tl.int64) * strides[0] + tl.cast(head, tl.int64) * strides[1]
+    tile += tl.cast(first, tl.int64) * strides[2]
+    pointers = tile + (rows[:, None] * strides[2] + columns[None, :] * strides[3])
+    inside = (first + rows < length)[:, None] & (columns < D)[None, :]
+    tl.store(pointers, value.to(target.dtype.element_ty), mask=inside)
+
+
+@triton.jit
+def visible_keys(
+    rows, ranges, batch, queries, keys, offset, window,
+    CAUSAL: tl.constexpr, WINDOWED: tl.constexpr, RANGES: tl.constexpr,
+):  # fmt: skip
+    """The interval [lo, hi) of keys that each query row sees; rows past the last one see what the last one sees."""
+    rows = tl.minimum(rows, queries - 1)
+    if RANGES:
+        base = ranges + tl.cast(batch, tl.int64) * 2 * queries
+        lo = tl.maximum(tl.load(base + rows), 0)
+        hi = tl.minimum(tl.load(base + queries + rows), keys)
+    else:
+        lo = rows * 0
+        hi = lo + keys
+        if CAUSAL:
+            hi = tl.minimum(tl.maximum(rows + offset + 1, 0), keys)
+        if WINDOWED:
+            lo = tl.maximum(rows + offset + 1 - window, 0)
+    return lo, hi
+
+
+@triton.jit
+def spans(lo, hi, BLOCK: tl.constexpr):
+    """Cuts the keys that a tile of queries needs: [a, b) masked, [b, c) seen by every query, [c, d) masked.
+
+    All but ``d`` are multiples of BLOCK.
+    """
+    a = tl.min(lo, 0) // BLOCK * BLOCK
+    d = tl.maximum(tl.max(hi, 0), a)
+    b = tl.minimum(tl.cdiv(tl.max(lo, 0), BLOCK), tl.cdiv(d, BLOCK)) * BLOCK
+    c = tl.maximum(tl.min(hi, 0) // BLOCK * BLOCK, b)
+    return a, b, c, d
+
+
+@triton.jit
+def kept(seed, head, rows, columns, keep):
+    """True with probability ``keep``, the same for the same (seed, head, query, key) in whatever tile it is asked for.
+
+    The counter of Philox is (query, key, head), so that no length makes it wrap. ``rows`` and ``columns`` broadcast.
+    """
+    rows, columns = tl.broadcast(rows, columns)
+    bits, _, _, _ = tl.philox(seed, rows, columns, rows * 0 + head, rows * 0, PHILOX_ROUNDS)
+    return tl.uint_to_uniform_float(bits) < keep

@@ -1,0 +1,50 @@
+"""The kernels compile for real architectures, which needs no GPU: the interpreter takes what the compiler does not."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.kernels.compile_for import SHARED_MEMORY
+
+ROOT = Path(__file__).resolve().parents[2]
+KERNELS = {
+    "flash_forward_kernel",
+    "delta_kernel",
+    "flash_backward_keys_kernel",
+    "flash_backward_queries_kernel",
+    "decode_kernel",
+    "reduce_kernel",
+}
+
+
+def compiled(architecture: int, number: int) -> dict[str, dict[str, Any]]:
+    command = [sys.executable, "-W", "ignore", "-m", "tests.kernels.compile_for", str(architecture), str(number)]
+    environment = {**os.environ, "TRITON_INTERPRET": "0", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return {line["kernel"]: line for line in map(json.loads, done.stdout.splitlines())}
+
+
+@pytest.mark.parametrize("architecture", [86, 90, 100])
+def test_the_defaults_compile_and_fit(architecture: int) -> None:
+    kernels = compiled(architecture, 0)
+    assert set(kernels) == KERNELS
+    for kernel in kernels.values():
+        assert kernel["shared"] <= SHARED_MEMORY[architecture] * 1024
+        if kernel["expected"]:  # autotuning leaves out what does not fit by this reckoning
+            assert kernel["shared"] <= kernel["expected"] <= 1.25 * kernel["shared"] + 4096
+    products = {86: "mma.sync", 90: "wgmma.mma_async", 100: "tcgen05.mma"}[architecture]
+    assert kernels["flash_forward_kernel"][products] and kernels["flash_backward_keys_kernel"][products]
+    assert not kernels["flash_forward_kernel"]["cp.async.bulk.tensor"]
+
+
+def test_descriptors_become_the_copy_engine(tmp_path: Path) -> None:
+    """The last of the forward candidates on sm_90."""
+    assert compiled(90, -1)["flash_forward_kernel"]["cp.async.bulk.tensor"] > 0
