@@ -1,6 +1,7 @@
 """Make ``.venv`` and install kexpert into it; run by make when pyproject.toml or constraints.txt changed.
 
-``install.py`` installs what the server needs, ``install.py test lint`` these extras as well. Standard library only. pip's output goes to ``.venv/install.log``; what it is at is shown every few seconds, because
+``install.py`` installs what the server needs, ``install.py test lint`` these extras as well. Standard library
+only. pip's output goes to ``.venv/install.log``; what it is at is shown every few seconds, because
 llama-cpp-python comes as source and compiles for minutes.
 """
 
