@@ -14,6 +14,7 @@ import pytest
 
 from kexpert import __version__
 from kexpert.cli import main
+from tests.toy_embedder import make_embedder
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 FILES = {
@@ -83,7 +84,7 @@ def kexpert(tree: Path, caches: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     monkeypatch.setenv("XDG_CACHE_HOME", str(caches))
     monkeypatch.chdir(tree)
     shell = Shell(capsys)
-    assert shell("index") == 0
+    assert shell("index", "--no-vectors") == 0
     return shell
 
 
@@ -109,7 +110,7 @@ def test_version(kexpert: Shell) -> None:
 def test_index_reports_what_it_holds(kexpert: Shell, tree: Path) -> None:
     assert kexpert("index", "--tree", tree, "--json", "--no-vectors", "--jobs", "1") == 0
     report = json.loads(kexpert.out)
-    assert report.keys() == {"files", "symbols", "seconds", "peak_rss_mb", "db_mb"}
+    assert report.keys() == {"files", "symbols", "seconds", "places_seconds", "peak_rss_mb", "db_mb"}
     assert report["files"] == len([name for name in FILES if name != "MAINTAINERS"])
     assert report["symbols"] >= 4
 
@@ -200,6 +201,51 @@ def test_batch_search_answers_every_line(kexpert: Shell, monkeypatch: pytest.Mon
     assert found["query"] == "frob_start"
     assert found["results"][0]["name"] == "frob_start"
     assert nothing == {"query": "no_such_name", "results": []}
+
+
+@pytest.fixture
+def by_meaning(kexpert: Shell, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    """With vectors too, by an embedder that knows a few words."""
+    (tmp_path / "kexpert").mkdir()
+    embedder = make_embedder(tmp_path / "embedder")
+    (tmp_path / "kexpert" / "config.toml").write_text(f'vectors.embedder = "{embedder}"')
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert kexpert("index", "--json") == 0
+    report = json.loads(kexpert.out)
+    assert report["vectors"] == report["chunks"] > 0
+    return kexpert
+
+
+def test_search_by_meaning_shows_the_lines_that_match(by_meaning: Shell, tree: Path) -> None:
+    assert by_meaning("search", "start the frob size") == 0
+    place, line = at(tree, "drivers/frob/core.c", "frob_start(struct"), "return f->size;"
+    number = at(tree, "drivers/frob/core.c", line).split(":")[1]
+    assert f"{place}: function frob_start\n    {number}: {line}\n" in by_meaning.out
+    assert by_meaning("search", "frob path:drivers kind:function", "--json") == 0
+    found = json.loads(by_meaning.out)["results"]
+    assert {(each["kind"], each["path"]) for each in found} == {
+        ("function", "drivers/frob/core.c"), ("function", "drivers/frob/user.c"),
+    }  # fmt: skip
+    assert by_meaning("search", "frob kind:verb") == 1
+    assert "kind:verb is none of" in by_meaning.err
+
+
+@pytest.mark.parametrize("method", ["bm25", "vectors", "fused", "reranked"])
+def test_batch_search_by_each_method(by_meaning: Shell, tree: Path, method: str) -> None:
+    done = run("search", "--batch", "-", "--method", method, "--limit", "3", stdin="start a frob\nfrob kind:verb\n")
+    found, refused = map(json.loads, done.stdout.splitlines())
+    assert found["query"] == "start a frob"
+    assert "frob_start" in [each["name"] for each in found["results"]]
+    assert found["results"][0].keys() == {"name", "kind", "path", "line", "column", "score", "lines"}
+    assert len(found["results"]) <= 3
+    assert "kind:verb" in refused["error"]
+
+
+def test_doctor_tells_of_the_vectors(kexpert: Shell, by_meaning: Shell) -> None:
+    by_meaning("doctor", "--json")
+    finding = next(each for each in json.loads(by_meaning.out) if each["what"] == "search")
+    assert finding["state"] == "ok"
+    assert "vectors" in finding["detail"]
 
 
 def test_batch_search_reads_standard_input(kexpert: Shell, tree: Path) -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -18,8 +20,10 @@ from kexpert import __version__
 
 if TYPE_CHECKING:
     from kexpert.core.source import Source
-    from kexpert.core.symbols import Span, Symbol
+    from kexpert.core.symbols import Span, Symbol, Use
+    from kexpert.features.search import Found
     from kexpert.index.query import View
+    from kexpert.index.semantic import SearchReport, SearchSettings
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -80,8 +84,8 @@ def arguments() -> Arguments:
     index = commands.add_parser("index", help="read the whole tree; goes on where an earlier run stopped")
     add_tree(index)
     index.add_argument("--jobs", metavar="N", type=positive, help="processes (default: one for each core)")
-    index.add_argument("--no-vectors", action="store_true", help="no search by meaning; so it is now in any case")
-    figures = "files, symbols, seconds, peak_rss_mb, db_mb as one JSON line"
+    index.add_argument("--no-vectors", action="store_true", help="the symbols alone: no search by meaning")
+    figures = "files, symbols, seconds, peak_rss_mb, db_mb, and chunks, vectors, search_seconds as one JSON line"
     index.add_argument("--json", action="store_true", help=figures)
     index.set_defaults(run=run_index)
 
@@ -96,10 +100,22 @@ def arguments() -> Arguments:
         command.add_argument("--json", action="store_true")
         command.set_defaults(run=run)
 
-    search = commands.add_parser("search", help="find symbols by name: exact, prefix, then parts of words")
-    search.add_argument("query", metavar="QUERY", nargs="?")
+    complete = commands.add_parser("complete", help="what the model would write there, as inline completion shows it")
+    complete.add_argument("position", metavar="FILE:LINE:COL", type=position, nargs="?", help="count from 1")
+    questions = 'questions {"path", "before", "after"} as JSON lines (-: stdin), one JSON line for each'
+    complete.add_argument("--batch", metavar="FILE", help=questions)
+    complete.add_argument("--model", metavar="PATH|URL", default="", help="instead of the one in the settings")
+    add_tree(complete)
+    complete.add_argument("--json", action="store_true")
+    complete.set_defaults(run=run_complete)
+
+    search = commands.add_parser("search", help="find code by name, or by what it does")
+    filters = "a name, or words; path:DIR, kind:struct, subsystem:NAME and config:SYMBOL narrow the search"
+    search.add_argument("query", metavar="QUERY", nargs="?", help=filters)
     search.add_argument("--batch", metavar="FILE", help="one query a line (-: stdin), one JSON line for each")
     search.add_argument("--limit", metavar="N", type=positive, default=20)
+    methods = ("bm25", "vectors", "fused", "reranked")
+    search.add_argument("--method", choices=methods, help="search by meaning, in this order (words: reranked)")
     add_tree(search)
     search.add_argument("--json", action="store_true")
     search.set_defaults(run=run_search)
@@ -204,21 +220,47 @@ def run_index(args: argparse.Namespace) -> int:
         raise Failure(str(error)) from error
     for note in report.notes:
         say(note)
+    found = None if args.no_vectors else index_for_search(root)
     if args.json:
         figures = {
             "files": report.files,
             "symbols": report.symbols,
             "seconds": round(report.seconds, 2),
+            "places_seconds": round(report.places_seconds, 2),
             "peak_rss_mb": round(report.peak_rss_mb),
             "db_mb": round(report.db_mb, 1),
         }
+        if found is not None:
+            figures |= {
+                "chunks": found.chunks, "vectors": found.vectors, "search_seconds": round(found.seconds, 2),
+                "search_peak_rss_mb": round(found.peak_rss_mb), "search_mb": round(found.db_mb, 1),
+            }  # fmt: skip
         print(json.dumps(figures))
     else:
         print(
             f"{root}: {report.files:,} files, {report.symbols:,} symbols in {report.seconds:.1f} s; "
             f"{report.db_mb:,.0f} MB on disk, at most {report.peak_rss_mb:,.0f} MB of memory"
         )
+        if report.places_seconds:
+            print(f"{root}: the places of common names in {report.places_seconds:.1f} s more")
+        if found is not None:
+            print(
+                f"{root}: {found.chunks:,} chunks, {found.vectors:,} vectors in {found.seconds:.1f} s more; "
+                f"{found.db_mb:,.0f} MB on disk, at most {found.peak_rss_mb:,.0f} MB of memory"
+            )
     return OK
+
+
+def index_for_search(root: Path) -> SearchReport:
+    """Bring search in step with the symbol index."""
+    from kexpert.index.semantic import build_search
+    from kexpert.terminal import progress_bar
+
+    with progress_bar() as on_progress:
+        report = build_search(root, search_settings(root), on_progress, say)
+    if report.failure:
+        say(f"{root}: not ready for search by meaning: {report.failure}")
+    return report
 
 
 def run_hover(args: argparse.Namespace) -> int:
@@ -280,7 +322,7 @@ def asked_about(args: argparse.Namespace) -> tuple[Path, View, Source, int]:
     return root, view, source, source.lines.to_offset(at.line - 1, at.column - 1, "utf-32")
 
 
-def print_spans(args: argparse.Namespace, root: Path, view: View, spans: list[Span], none: str) -> int:
+def print_spans(args: argparse.Namespace, root: Path, view: View, spans: Sequence[Span | Use], none: str) -> int:
     """Places as grep shows them."""
     if not spans:
         raise Failure(f"{args.position}: {none}")
@@ -293,7 +335,7 @@ def print_spans(args: argparse.Namespace, root: Path, view: View, spans: list[Sp
     return OK
 
 
-def place_json(view: View, span: Span) -> dict[str, Any] | None:
+def place_json(view: View, span: Span | Use) -> dict[str, Any] | None:
     """Where a span starts and the text of its line; None when the file is gone meanwhile."""
     from kexpert.core.text import decode
 
@@ -305,25 +347,100 @@ def place_json(view: View, span: Span) -> dict[str, Any] | None:
     return {"path": span.path, "line": line + 1, "column": column + 1, "text": text}
 
 
+def run_complete(args: argparse.Namespace) -> int:
+    if (args.position is None) == (args.batch is None):
+        say("complete takes either FILE:LINE:COL or --batch FILE; see kexpert complete --help")
+        return USAGE
+    from kexpert.complete import Failed, Refused, complete, complete_batch, options_for, suggestion_json
+
+    try:
+        if args.batch is not None:
+            root = find_tree(args.tree)
+            open_index(root)
+            for answer in complete_batch(root, batch_queries(args.batch), options_for(root, args.model)):
+                print(json.dumps(answer), flush=True)
+            return OK
+        root, view, source, offset = asked_about(args)
+        found = complete(view, source, offset, options_for(root, args.model))
+    except (Refused, Failed) as reason:
+        raise Failure(str(reason)) from None
+    if args.json:
+        print(json.dumps(suggestion_json(found)))
+    elif found is None:
+        raise Failure(f"{args.position}: nothing is completed there")
+    elif found.doubt:
+        raise Failure(f"{args.position}: nothing sure enough to show ({found.doubt}: {found.about or 'nothing'})")
+    else:
+        print(found.text)
+    return OK
+
+
 def run_search(args: argparse.Namespace) -> int:
     if (args.query is None) == (args.batch is None):
         print("kexpert: search takes either QUERY or --batch FILE; see kexpert search --help", file=sys.stderr)
         return USAGE
+    from kexpert.index.filters import FilterError
+
     root = find_tree(args.tree)
     view = open_index(root)
-    if args.batch is not None:
-        for query in batch_queries(args.batch):
-            print(json.dumps(search_result(view, query, args.limit)), flush=True)
-        return OK
-    result = search_result(view, args.query, args.limit)
+    with ExitStack() as open_until_done:
+        find = searches(view, root, args, open_until_done)
+        if args.batch is not None:
+            for query in batch_queries(args.batch):
+                try:
+                    print(json.dumps({"query": query, "results": find(query)}), flush=True)
+                except FilterError as error:
+                    print(json.dumps({"query": query, "results": [], "error": str(error)}), flush=True)
+            return OK
+        try:
+            results = find(args.query)
+        except FilterError as error:
+            raise Failure(str(error)) from error
     if args.json:
-        print(json.dumps(result))
+        print(json.dumps({"query": args.query, "results": results}))
     else:
-        for hit in result["results"]:
-            print(f"{shown(root, hit['path'])}:{hit['line']}:{hit['column']}: {hit['kind']} {hit['name']}")
-    if not result["results"]:
+        for hit in results:
+            print(f"{shown(root, hit['path'])}:{hit['line']}:{hit['column']}: {hit['kind']} {hit['name']}".rstrip())
+            for line in hit.get("lines", ()):
+                print(f"    {line['line']}: {line['text']}")
+    if not results:
         raise Failure(f"{args.query}: no symbol of such a name in {root}")
     return OK
+
+
+def searches(
+    view: View, root: Path, args: argparse.Namespace, open_until_done: ExitStack
+) -> Callable[[str], list[dict[str, Any]]]:
+    """How one query is answered: a single word by name, words by meaning. The vectors are loaded when first needed."""
+    from kexpert.features.search import search
+    from kexpert.index.search import Method
+    from kexpert.index.semantic import VectorReader
+    from kexpert.index.service import open_view
+
+    method = Method(args.method or "reranked")
+    by_meaning: list[View] = []
+
+    def find(query: str) -> list[dict[str, Any]]:
+        if args.method is None and re.fullmatch(r"\w+", query):
+            return by_name(view, query, args.limit)
+        if not by_meaning:
+            vectors = None
+            if method is not Method.BM25:
+                vectors = VectorReader(root, search_settings(root), say)
+                open_until_done.callback(vectors.close)
+            by_meaning.append(open_view(root, vectors))
+        return [found_json(by_meaning[0], found) for found in search(by_meaning[0], query, args.limit, method)]
+
+    return find
+
+
+def search_settings(root: Path) -> SearchSettings:
+    """What the user's configuration files say of search."""
+    from kexpert.index.semantic import SearchSettings
+    from kexpert.lsp.options import file_layers, resolve
+
+    options, _ = resolve(file_layers(root)[0])
+    return SearchSettings(options.vectors_enabled, options.vectors_url, options.vectors_embedder)
 
 
 def batch_queries(name: str) -> Iterator[str]:
@@ -332,13 +449,27 @@ def batch_queries(name: str) -> Iterator[str]:
         yield from (query for line in lines if (query := line.strip()))
 
 
-def search_result(view: View, query: str, limit: int) -> dict[str, Any]:
+def by_name(view: View, query: str, limit: int) -> list[dict[str, Any]]:
     """Symbols of exactly this name, definitions first; then those that the view finds for it."""
     from kexpert.core.symbols import DEFINITIONS, Kind
 
     exact = view.lookup(query, [kind for kind in DEFINITIONS if kind is not Kind.MEMBER]) + view.lookup(query)
     found = list(dict.fromkeys(exact + view.lookup_fuzzy(query, limit=limit)))[:limit]
-    return {"query": query, "results": [symbol_json(view, symbol) for symbol in found]}
+    return [symbol_json(view, symbol) for symbol in found]
+
+
+def found_json(view: View, found: Found) -> dict[str, Any]:
+    source = view.source(found.path)
+    line, column = source.lines.to_position(found.start, "utf-32") if source else (found.line, 0)
+    return {
+        "name": found.name,
+        "kind": found.kind.name.lower(),
+        "path": found.path,
+        "line": line + 1,
+        "column": column + 1,
+        "score": round(found.score, 6),
+        "lines": [{"line": number + 1, "text": text} for number, text in found.lines],
+    }
 
 
 def symbol_json(view: View, symbol: Symbol) -> dict[str, Any]:

@@ -35,11 +35,12 @@ def examine(root: Path | None) -> list[Finding]:
     """Look at this machine and, when there is one, at a kernel tree."""
     findings = [Finding("kexpert", "ok", f"{__version__}, {Path(__file__).parent}"), python(), sqlite()]
     findings += map(dependency, DEPENDENCIES)
+    findings.append(model(root))
     if root is None:
         mend = "cd into a tree, or name one with --tree DIR"
         findings.append(Finding("tree", "note", "this directory is not inside a Linux kernel tree", mend))
     else:
-        findings += [Finding("tree", "ok", str(root)), index(root), checkpatch(root), watches(root)]
+        findings += [Finding("tree", "ok", str(root)), index(root), search(root), checkpatch(root), watches(root)]
     return findings
 
 
@@ -66,6 +67,24 @@ def dependency(name: str) -> Finding:
         return Finding(name, "missing", "not installed", f"{sys.executable} -m pip install {name}")
 
 
+def model(root: Path | None) -> Finding:
+    """Which model completes as you type, on what, and why."""
+    from kexpert.lsp.inline_options import wanted_model
+    from kexpert.lsp.options import file_layers, resolve
+    from kexpert.model.engine import choose
+
+    options, _ = resolve(file_layers(root)[0])
+    if not options.inline_enabled:
+        return Finding("model", "note", "inline.enabled is off")
+    choice = choose(wanted_model(options))
+    if choice.kind == "none":
+        return Finding("model", "note", f"no inline completion: {choice.why}", "name one with model.path or model.url")
+    detail = choice.why if choice.path is None else f"{choice.why}; {choice.path}"
+    if choice.manifest:
+        detail += f" ({choice.manifest.name}, {choice.manifest.licence or 'no licence named'})"
+    return Finding("model", "ok", detail)
+
+
 def index(root: Path) -> Finding:
     from kexpert.index.store import IndexState, cache_directory, state_of
 
@@ -75,6 +94,43 @@ def index(root: Path) -> Finding:
         return Finding("index", "ok", f"{database}, {database.stat().st_size / 1e6:,.0f} MB")
     mend = f"kexpert index --tree {root} (kexpert serve does it too)"
     return Finding("index", "note", f"{database}: {state.value}", mend)
+
+
+def search(root: Path) -> Finding:
+    """How much of a tree is found by meaning, and by which embedder."""
+    from kexpert.index.embed import EmbedderError, load_embedder
+    from kexpert.index.lane import vectors_identity
+    from kexpert.index.lexical import ChunkStore, state_of
+    from kexpert.index.store import IndexState, cache_directory
+    from kexpert.index.vectors import DIMENSIONS
+    from kexpert.lsp.options import file_layers, resolve
+
+    options, _ = resolve(file_layers(root)[0])
+    database = cache_directory(root) / "search.db"
+    state = state_of(database, root)
+    mend = f"kexpert index --tree {root} (kexpert serve does it too)"
+    if state not in (IndexState.READY, IndexState.PARTIAL):
+        return Finding("search", "note", f"{database}: {state.value}", mend)
+    store = ChunkStore(database, readonly=True)
+    try:
+        chunks, pending = store.counts()
+        made_by = store.meta("embedder-0")
+    except sqlite3.Error as error:
+        return Finding("search", "note", f"{database}: {error}", mend)
+    finally:
+        store.close()
+    if not options.vectors_enabled:
+        return Finding("search", "note", f"{chunks:,} chunks by their words; vectors.enabled is off")
+    where = options.vectors_url or str(database.with_name("vectors"))
+    detail = f"{chunks:,} chunks, {chunks - pending:,} vectors in {where} by {made_by}"
+    try:
+        wanted = vectors_identity(load_embedder(options.vectors_embedder, DIMENSIONS))
+    except EmbedderError as error:
+        return Finding("search", "note", f"{detail}; {error}", "set vectors.embedder, or install kexpert again")
+    if made_by != wanted:
+        return Finding("search", "note", f"{detail}; the embedder is {wanted} now", mend)
+    state_word: Literal["ok", "note"] = "note" if pending or state is IndexState.PARTIAL else "ok"
+    return Finding("search", state_word, detail, mend if state_word == "note" else "")
 
 
 def checkpatch(root: Path) -> Finding:

@@ -53,8 +53,13 @@ def _bar() -> Iterator[Callable[[Step], None]]:
     )  # fmt: skip
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("Looking for changes", total=None, message="")
+        title = ""
 
         def show(step: Step) -> None:
+            nonlocal title
+            if step.title != title:
+                title = step.title
+                progress.reset(task)
             total = step.total or None
             progress.update(task, description=step.title, completed=step.done, total=total, message=step.message)
 
@@ -66,10 +71,12 @@ class _Lines:
 
     def __init__(self) -> None:
         self._began = self._last = time.monotonic()
-        self._message = ""
+        self._title = self._message = ""
 
     def __call__(self, step: Step) -> None:
         now = time.monotonic()
+        if step.title != self._title:
+            self._title, self._began = step.title, now
         quiet = now - self._last < _LINE_SECONDS
         if step.finished or (quiet and (step.message == self._message or now - self._began < _LINE_SECONDS)):
             return

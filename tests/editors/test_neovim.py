@@ -11,6 +11,7 @@ import pytest
 from tests.editors.get_neovim import NoNeovim, get_neovim
 from tests.editors.neovim import Neovim, options
 from tests.editors.toy_tree import make_toy_tree
+from tests.model.tiny import speaking_model
 
 KEXPERT = Path(sys.executable).with_name("kexpert")
 
@@ -137,6 +138,19 @@ def test_checkpatch_speaks_where_there_is_something_to_say(editor: Neovim, tree:
     assert editor.lua(FINDINGS) == []
 
 
+def test_a_suggestion_is_shown_as_one_types_and_taken(program: Path, tree: Path, tmp_path: Path) -> None:
+    sentence = ("{\n", "\treturn", " toy", "_wind", "(to", "y", ",", " ", "1", ");")
+    model = speaking_model(tmp_path / "model", sentence)
+    config = options({"init_options": {"model": {"path": str(model), "threads": 1}}})
+    with Neovim(program, tmp_path / "home", KEXPERT, config) as editor:
+        if not editor.lua("return vim.lsp.inline_completion ~= nil"):
+            pytest.skip("this Neovim has no inline completion")
+        editor.edit(tree / "drivers/toy/user.c", "unsigned int turns)\n|{")
+        editor.press("A<CR>")
+        editor.until("return vim.lsp.inline_completion.get()")
+        editor.until("return vim.api.nvim_get_current_line():find('return toy_wind(toy, 1);', 1, true)")
+
+
 @pytest.mark.parametrize("place", ["settings", "init_options"])
 def test_settings_reach_the_server(program: Path, tree: Path, tmp_path: Path, place: str) -> None:
     quiet = {"diagnostics": {"checkpatch": False}, "hover": {"colour": "red"}}
@@ -156,3 +170,15 @@ def test_elsewhere_it_does_not_start(program: Path, tmp_path: Path) -> None:
         editor.lua("vim.cmd.edit(path) vim.wait(300)", path=str(source))
         assert editor.lua("return vim.bo.filetype") == "c"
         assert editor.lua("return #vim.lsp.get_clients()") == 0
+
+
+def test_search_and_similar_code_fill_the_quickfix_list(editor: Neovim, tree: Path) -> None:
+    quickfix = "return vim.tbl_map(function(one) return one.text end, vim.fn.getqflist())"
+    asked = "{ command = 'kexpert.search', arguments = { 'wind a toy up' } }"
+    editor.edit(tree / "drivers/toy/core.c", "int toy_|wind(struct")
+    editor.until(f"return vim.lsp.buf_request_sync(0, 'workspace/executeCommand', {asked}, 5000)[1].result")
+    editor.lua("vim.cmd('KexpertSearch wind a toy up')")
+    assert any("function toy_wind" in text for text in editor.until(quickfix))
+    editor.lua("vim.fn.setqflist({}, 'r')")
+    editor.lua("vim.cmd('wincmd p | KexpertSimilar')")
+    assert editor.until("return vim.fn.getqflist({ title = 1 }).title") == "similar code"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
-from kexpert.core.lex import blank_comments
+from kexpert.core.chunk import Chunk, chunks
+from kexpert.core.lex import blank_comments, is_member_use
 from kexpert.core.source import Source
-from kexpert.core.symbols import Assignment, Kind, Span, Symbol
+from kexpert.core.symbols import Assignment, Kind, Symbol, Use
+from kexpert.core.words import query_stems, stems
 from kexpert.index.query import View
+from kexpert.index.search import Hit, Method
 
 _FILE = re.compile(r"^//- (\S+)\n", re.M)
 CURSOR = "/*|*/"
@@ -87,13 +90,13 @@ class MemoryView(View):
         name: str,
         cancelled: Callable[[], bool] = lambda: False,
         within: Collection[str] | None = None,
-    ) -> Iterator[Span]:
+    ) -> Iterable[Use]:
         word = re.compile(rb"\b%s\b" % name.encode())
         for path, source in self.sources.items():
             if within is not None and path not in within:
                 continue
             for match in word.finditer(blank_comments(source.data)):
-                yield Span(path, match.start(), match.end())
+                yield Use(path, *match.span(), is_member_use(source.data, match.start()), None)
 
     def files_mentioning(self, name: str) -> list[str]:
         word = re.compile(rb"\b%s\b" % name.encode())
@@ -105,6 +108,27 @@ class MemoryView(View):
 
     def caller_count(self, name: str) -> int:
         return len(self.callers(name))
+
+    def search(self, query: str, limit: int = 20, method: Method | None = None) -> list[Hit]:
+        """What shares most stems with a question."""
+        wanted = set(query_stems(query))
+        return self._alike(lambda chunk: len(wanted.intersection(stems(f"{chunk.name} {chunk.summary}"))), limit)
+
+    def similar(self, chunk: Chunk, limit: int = 10, other_files: bool = False, timeout: float = 2.0) -> list[Hit]:
+        """What shares most words with a piece of code."""
+        wanted = set(stems(chunk.body))
+
+        def alike(other: Chunk) -> int:
+            if other.path == chunk.path and (other_files or (other.start < chunk.end and chunk.start < other.end)):
+                return 0
+            return len(wanted.intersection(stems(other.body)))
+
+        return self._alike(alike, limit)
+
+    def _alike(self, score: Callable[[Chunk], int], limit: int) -> list[Hit]:
+        every = [(score(chunk), chunk) for path, s in self.sources.items() for chunk in chunks(path, s.data)]
+        best = sorted(((points, chunk) for points, chunk in every if points), key=lambda pair: -pair[0])
+        return [Hit(c.path, c.kind, c.name, c.line, c.start, c.end, points, (0, 0)) for points, c in best[:limit]]
 
     def assignments_of(self, function: str) -> list[Assignment]:
         return [a for facts in self.facts.values() for a in facts.assignments if a.function == function]

@@ -7,9 +7,10 @@ import json
 import pytest
 
 from kexpert.core.source import Source
-from kexpert.core.symbols import Flag, Kind, Span, Symbol
+from kexpert.core.symbols import Flag, Kind, Span, Symbol, Use
 from kexpert.core.text import Encoding
 from kexpert.features.completion_item import ITEM_KINDS, Item
+from kexpert.index.occurrences import uses
 from kexpert.lsp import convert
 from kexpert.lsp.convert import Places, symbol_data, symbol_from
 from kexpert.lsp.detached import OpenBuffers
@@ -35,7 +36,11 @@ def test_many_locations_are_what_few_would_be(encoding: Encoding) -> None:
     spans = [*spans[::-1], Span("gone.c", 0, 1), spans[0]]
     expected = places.locations(spans)
     assert len(expected) == len(spans) - 1
-    body = response(7, places.encoded_locations(spans)).partition(b"\r\n\r\n")[2]
+    found = {path: list(uses(path, data, b"a")) for path, data in TEXTS.items()}
+    known = {use.start: use.place for use in found["plain.c"]}
+    assert None not in known.values()
+    asked = [Use(*span, False, known.get(span.start) if span.path == "plain.c" else None) for span in spans]
+    body = response(7, places.encoded_locations(asked)).partition(b"\r\n\r\n")[2]
     assert json.loads(body) == {"jsonrpc": "2.0", "id": 7, "result": expected}
 
 

@@ -44,7 +44,8 @@ def test_later_layers_win_option_by_option() -> None:
         ({"log": {"level": "loud"}}, "log.level"),
         ({"index": 3}, "index"),
         ({"hover": {"colour": "red"}}, "hover.colour"),
-        ({"model": {"path": "x"}}, "model"),
+        ({"colours": {"sky": "x"}}, "colours"),
+        ({"model": {"path": 3}}, "model.path"),
     ],
 )
 def test_a_wrong_option_is_named_and_the_default_holds(layer: dict[str, object], named: str) -> None:
@@ -88,6 +89,22 @@ def test_a_broken_file_is_named(content: bytes, tmp_path: Path, monkeypatch: pyt
     assert not layers
     assert len(warnings) == 1
     assert "kexpert.toml" in warnings[0]
+
+
+def test_a_tree_does_not_say_what_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    (tmp_path / "config" / "kexpert").mkdir(parents=True)
+    (tmp_path / "config" / "kexpert" / "config.toml").write_text('model.url = "http://127.0.0.1:8012"\n')
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "kexpert.toml").write_text('inline.lines = 3\n[model]\nurl = "http://198.51.100.1"\npath = "evil.gguf"\n')
+    layers, warnings = file_layers(tree)
+    options, more = resolve(layers)
+    assert (options.model_url, options.model_path, options.inline_lines) == ("http://127.0.0.1:8012", "", 3)
+    assert not more
+    assert [name for name in ("model.url", "model.path") if any(f"'{name}'" in said for said in warnings)] == [
+        "model.url", "model.path"
+    ]  # fmt: skip
 
 
 def test_a_client_may_send_the_section_or_what_is_in_it() -> None:

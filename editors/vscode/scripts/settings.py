@@ -35,12 +35,15 @@ def settings() -> dict[str, Any]:
 
 def schema(default: Any, option: Any) -> dict[str, Any]:
     description = {"markdownDescription": option["description"]}
+    if option["private"]:
+        description["scope"] = "machine"  # what a workspace says of it does not count
     if isinstance(default, bool):
         return {"type": "boolean", "default": default} | description
     if isinstance(default, tuple):
         return {"type": "array", "items": {"type": "string"}, "default": list(default)} | description
     if isinstance(default, str):
-        return {"type": "string", "enum": list(option["choices"]), "default": default} | description
+        choices = {"enum": list(option["choices"])} if option["choices"] else {}
+        return {"type": "string", **choices, "default": default} | description
     kind = "integer" if isinstance(default, int) else "number"
     return {"type": kind, "default": default, "minimum": option["low"], "maximum": option["high"]} | description
 

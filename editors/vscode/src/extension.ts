@@ -3,8 +3,8 @@
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
-import { commands, ExtensionContext, window, workspace } from "vscode";
-import { LanguageClient } from "vscode-languageclient/node";
+import { commands, ExtensionContext, Range, Uri, window, workspace } from "vscode";
+import { ExecuteCommandSignature, LanguageClient } from "vscode-languageclient/node";
 
 /** What only this extension reads; everything else under "kexpert" is the server's. */
 const OWN = "kexpert.server.";
@@ -42,6 +42,7 @@ async function start(context: ExtensionContext): Promise<void> {
       initializationOptions: () => chosen(context),
       synchronize: { configurationSection: "kexpert" },
       middleware: {
+        executeCommand: find,
         workspace: {
           configuration: (params) => params.items.map((item) => (item.section === "kexpert" ? chosen(context) : null)),
         },
@@ -55,6 +56,51 @@ async function start(context: ExtensionContext): Promise<void> {
       `kexpert: "${command} serve" cannot be started (${problem}). Install kexpert, or say where it is: kexpert.server.command`,
     );
   }
+}
+
+/** A result of the server's commands; `location` is as the protocol has it. */
+interface Found {
+  name: string;
+  kind: string;
+  path: string;
+  location: { uri: string; range: Range };
+  lines: { line: number; text: string }[];
+}
+
+/** Run a command of the server: ask for what it needs where nothing is given, let the user choose among what it finds. */
+async function find(command: string, given: unknown[], run: ExecuteCommandSignature): Promise<unknown> {
+  const args = given.length ? given : await asked(command);
+  if (!args) {
+    return undefined;
+  }
+  const found: Found[] = (await run(command, args)) ?? [];
+  const chosen = await window.showQuickPick(
+    found.map((one) => ({
+      label: one.name || one.path,
+      description: `${one.kind} in ${one.path}:${one.location.range.start.line + 1}`,
+      detail: one.lines.map((line) => line.text).join("  …  "),
+      one,
+    })),
+    { placeHolder: found.length ? "Go to" : "Nothing was found", matchOnDescription: true, matchOnDetail: true },
+  );
+  if (chosen) {
+    const { start, end } = chosen.one.location.range;
+    const selection = new Range(start.line, start.character, end.line, end.character);
+    await window.showTextDocument(Uri.parse(chosen.one.location.uri), { selection });
+  }
+  return found;
+}
+
+async function asked(command: string): Promise<unknown[] | undefined> {
+  if (command === "kexpert.search") {
+    const query = await window.showInputBox({
+      prompt: "What does it do? path:, kind:, subsystem: and config: narrow the search",
+      value: window.activeTextEditor?.document.getText(window.activeTextEditor.selection),
+    });
+    return query ? [query, 50] : undefined;
+  }
+  const editor = window.activeTextEditor;
+  return editor && [editor.document.uri.toString(), { start: editor.selection.start, end: editor.selection.end }];
 }
 
 /** The settings that somebody made. Defaults are left to the server, or they would win over the tree's kexpert.toml. */

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 _ARGUMENT = re.compile(rb"[ \t\n\\]*&?([A-Za-z_]\w*)")
 _NAMESPACE = re.compile(rb",\s*\"?([A-Za-z_]\w*)")
 _WORD_BYTES = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
-_WORDS_ONLY = bytes(c if c in _WORD_BYTES else 0x20 for c in range(256))
+#: For ``translate``: whatever is no part of a word becomes a blank.
+WORDS_ONLY = bytes(c if c in _WORD_BYTES else 0x20 for c in range(256))
 _WORDS_AND_CALLS = bytes(c if c in _WORD_BYTES + b"(" else 0x20 for c in range(256))
 _DEFINER = re.compile(rb"(COMPAT_SYSCALL\w*_DEFINE|SYSCALL\d*_DEFINE|BPF_CALL)\w*\s*\(")
 
@@ -60,7 +61,7 @@ def extract(path: str, data: bytes) -> FileFacts:
 
 def identifiers(code: bytes) -> set[bytes]:
     """Every word of a text that could be a C identifier (comments and strings already blank)."""
-    words = set(code.translate(_WORDS_ONLY).split())
+    words = set(code.translate(WORDS_ONLY).split())
     return {word for word in words if word[0] > 0x39}
 
 

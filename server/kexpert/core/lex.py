@@ -15,6 +15,9 @@ _TOKEN = re.compile(
 _BLANKS = bytes(c if c in b"\n\r" else 0x20 for c in range(256))
 _NOT_A_JOIN = re.compile(rb"[^\n\r\\]|\\(?!\r?\n)")
 
+#: Bytes looked over between a name and the operator before it.
+LOOK_BEHIND = 200
+
 
 def blank_comments(data: bytes, strings: bool = True) -> bytes:
     """``data`` with comments and, if asked, what stands between quotes replaced by spaces.
@@ -49,3 +52,13 @@ def _blank(text: bytes) -> bytes:
     if b"\\\n" in text or b"\\\r" in text:
         return _NOT_A_JOIN.sub(b" ", text)
     return text.translate(_BLANKS)
+
+
+def is_member_use(data: bytes, start: int) -> bool:
+    """Whether the name at ``start`` follows ``.`` or ``->`` (a member or a designator)."""
+    first = max(0, start - LOOK_BEHIND)
+    before = data[first:start].rstrip()
+    end = first + len(before)
+    if before.endswith(b">"):
+        return data.endswith(b"->", 0, end)
+    return before.endswith(b".") and not data.endswith(b"...", 0, end)

@@ -16,6 +16,7 @@ _WILDCARD = re.compile(r"[*?\[]")
 _NESTED_REPEAT = re.compile(r"\)\s*[*+?{]")
 _MAX_REPEATS = 3
 _MAX_PATH = 300  # characters of a path that N: expressions see
+_REMEMBERED = 4096  # paths whose entries are kept
 
 
 @dataclass(slots=True)
@@ -57,6 +58,7 @@ class Maintainers:
         self.entries = entries
         self._filed: dict[str, list[tuple[int, str]]] = {}
         self._names: list[tuple[int, str]] = []
+        self._matched: dict[str, list[MaintainerEntry]] = {}
         for number, entry in enumerate(entries):
             for pattern in entry.values("F"):
                 wildcard = _WILDCARD.search(pattern)
@@ -69,6 +71,13 @@ class Maintainers:
 
         THE REST, which matches everything, is given only when nothing else matches.
         """
+        if path not in self._matched:
+            if len(self._matched) >= _REMEMBERED:
+                self._matched.clear()
+            self._matched[path] = self._match(path)
+        return self._matched[path]
+
+    def _match(self, path: str) -> list[MaintainerEntry]:
         depths: dict[int, int] = {}
         directory = path
         while directory:

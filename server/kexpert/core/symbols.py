@@ -96,6 +96,18 @@ class Span(NamedTuple):
     end: int
 
 
+class Use(NamedTuple):
+    """An occurrence of a name in the code of some file. (A tuple: a common name has 200,000.)"""
+
+    path: str
+    start: int
+    end: int
+    #: behind ``.`` or ``->``
+    member: bool
+    #: (line, character), 0-based, where that is known and the same in every encoding
+    place: tuple[int, int] | None
+
+
 @dataclass(slots=True)
 class FileFacts:
     """All that indexing keeps of one file."""

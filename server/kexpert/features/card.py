@@ -62,6 +62,14 @@ class Maintainers:
     lists: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Similar:
+    """Something in another file that does much the same."""
+
+    name: str
+    place: Place
+
+
 _MAX_FIELDS = 40
 #: Kinds whose documentation names them, their value and their places.
 _DOCUMENTS_ITSELF = ("configuration option",)
@@ -100,6 +108,7 @@ class HoverCard:
     builds: tuple[str, ...] = ()  # sources and directories/ that a CONFIG_ option builds
     more_builds: int = 0
     maintainers: Maintainers | None = None
+    similar: tuple[Similar, ...] = ()
 
     def to_markdown(self) -> str:
         """The card as an editor shows it: code, prose, then one line a fact."""
@@ -154,6 +163,8 @@ class HoverCard:
             lines.append("Builds " + ", ".join(code(one) for one in self.builds) + more)
         if self.maintainers is not None:
             lines.append(_maintainers(self.maintainers))
+        if self.similar:
+            lines.append("See also " + ", ".join(f"{code(one.name)} in {_place(one.place)}" for one in self.similar))
         return [f"- {line}" if not line.startswith("  ") else line for line in lines]
 
     def _places(self) -> list[str]:

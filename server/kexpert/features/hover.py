@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from kexpert.core.source import Source
 from kexpert.core.symbols import Kind, Symbol
-from kexpert.features.card import HoverCard
+from kexpert.features.card import HoverCard, Place, Similar
 from kexpert.features.cards.aggregate import aggregate_card, enumerator_card
 from kexpert.features.cards.config import config_card
 from kexpert.features.cards.function import function_card
@@ -16,6 +16,7 @@ from kexpert.features.cards.place import documentation_card, include_card
 from kexpert.features.cards.reading import Reading
 from kexpert.features.cards.variable import local_card, parameter_card, typedef_card, variable_card
 from kexpert.features.resolve import Resolved, resolve
+from kexpert.features.search import see_also
 from kexpert.features.visibility import kernel_first
 from kexpert.index.query import View
 
@@ -24,15 +25,25 @@ __all__ = ["HoverCard", "card_for_symbol", "hover"]
 _MENTIONS = (Kind.EXPORT, Kind.INITCALL)
 
 
-def hover(view: View, source: Source, offset: int) -> HoverCard | None:
-    """The card of what stands at ``offset``; None where nothing is known."""
+def hover(view: View, source: Source, offset: int, similar_within: float = 0.0) -> HoverCard | None:
+    """The card of what stands at ``offset``; None where nothing is known. ``similar_within``: how many seconds
+    may be spent on finding what it is similar to."""
     found = resolve(view, source, offset)
     if found is None:
         return None
     card = _card(Reading(view, source), source, found)
     if card is not None:
         card.start, card.end = found.start, found.end
+        if similar_within and found.kind == "symbol":
+            card.similar = _similar(view, found.symbols, similar_within)
     return card
+
+
+def _similar(view: View, symbols: Sequence[Symbol], seconds: float) -> tuple[Similar, ...]:
+    definition = next((one for one in symbols if one.kind in (Kind.FUNCTION, Kind.SYSCALL, Kind.STRUCT)), None)
+    if definition is None:
+        return ()
+    return tuple(Similar(one.name, Place(one.path, one.line)) for one in see_also(view, definition, seconds))
 
 
 def card_for_symbol(view: View, symbol: Symbol) -> HoverCard | None:

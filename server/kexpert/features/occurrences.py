@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from kexpert.core.lex import blank_comments
+from kexpert.core.lex import blank_comments, is_member_use
 from kexpert.core.scope import local_binding
 from kexpert.core.source import Source
 
@@ -17,12 +17,6 @@ def words(code: bytes, name: str) -> Iterator[tuple[int, int]]:
     """Every occurrence of an identifier in text whose comments and strings are blanked."""
     pattern = re.compile(rb"(?<![\w])" + re.escape(name.encode("utf-8", "surrogateescape")) + rb"(?![\w])")
     return (match.span() for match in pattern.finditer(code))
-
-
-def is_member_use(data: bytes, start: int) -> bool:
-    """Whether the name at ``start`` follows ``.`` or ``->`` (a member or a designator)."""
-    before = data[max(0, start - _MAX_GAP) : start].rstrip()
-    return before.endswith(b"->") or (before.endswith(b".") and not before.endswith(b"..."))
 
 
 def is_write(data: bytes, start: int, end: int) -> bool:

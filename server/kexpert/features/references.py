@@ -11,14 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import groupby
 
 from kexpert.core.scope import occurrences
 from kexpert.core.source import Source
-from kexpert.core.symbols import Kind, Span, Symbol
+from kexpert.core.symbols import Kind, Span, Symbol, Use
 from kexpert.core.text import decode, identifier_at
 from kexpert.features.definition import name_span
-from kexpert.features.occurrences import in_file, is_member_use, is_write, member_in_file
+from kexpert.features.occurrences import in_file, is_write, member_in_file
 from kexpert.features.rename import RenameError, prepare_rename, rename
 from kexpert.features.resolve import Resolved, resolve
 from kexpert.features.visibility import is_private
@@ -42,14 +41,14 @@ class Highlight:
 
 def references(
     view: View, source: Source, offset: int, include_declaration: bool, cancelled: Callable[[], bool]
-) -> list[Span]:
+) -> list[Use]:
     """Every use of the thing at ``offset``; with its definitions and declarations if asked."""
     found = resolve(view, source, offset)
     if found is None:
         return []
     if found.local is not None:
         return [
-            Span(source.path, start, end)
+            Use(source.path, start, end, False, None)
             for start, end in occurrences(source, found.local)
             if include_declaration or start != found.local.name_start
         ]
@@ -93,26 +92,28 @@ def _marked(source: Source, spans: list[tuple[int, int]], defined: set[int]) -> 
 
 def _of_symbols(
     view: View, found: Resolved, include_declaration: bool, cancelled: Callable[[], bool]
-) -> list[Span]:
+) -> list[Use]:
     primary = found.symbols[0]
     rows = view.lookup(primary.name)
     own = {name_span(view, row) for row in rows if _same_thing(primary, row)}
     if is_private(primary):
         home = view.source(primary.path)
-        spans = [Span(primary.path, *span) for span in in_file(home, primary.name)] if home else []
+        uses = [Use(primary.path, *span, False, None) for span in in_file(home, primary.name)] if home else []
     else:
         elsewhere = {row.path for row in rows if is_private(row) and row.path != primary.path}
-        uses: Iterator[Span] = (one for one in view.references(primary.name, cancelled) if one.path not in elsewhere)
+        uses = [use for use in view.references(primary.name, cancelled) if use.path not in elsewhere]
         if any(row.kind == Kind.MEMBER for row in rows):
-            uses = _by_role(view, uses, member=False)
-        spans = list(uses)
+            uses = [use for use in uses if not use.member]
     # Uses come file by file and in order; only the definitions have to be put among them.
-    if own:
-        spans = [span for span in spans if span not in own]
-    if include_declaration and own:
-        spans = sorted([*spans, *own], key=lambda span: (span.path, span.start))
-    here = [span for span in spans if span.path == primary.path]
-    return here + [span for span in spans if span.path != primary.path]
+    files = {span.path for span in own}
+    if include_declaration:
+        own -= {Span(*use[:3]) for use in uses if use.path in files}
+        if own:
+            uses = sorted([*uses, *(Use(*span, False, None) for span in own)])
+    elif own:
+        uses = [use for use in uses if use.path not in files or Span(*use[:3]) not in own]
+    here = [use for use in uses if use.path == primary.path]
+    return here + [use for use in uses if use.path != primary.path]
 
 
 def _same_thing(primary: Symbol, row: Symbol) -> bool:
@@ -124,14 +125,14 @@ def _same_thing(primary: Symbol, row: Symbol) -> bool:
 
 def _of_member(
     view: View, found: Resolved, source: Source, include_declaration: bool, cancelled: Callable[[], bool]
-) -> Iterator[Span]:
+) -> Iterator[Use]:
     declared = found.member.name_start if found.member else -1
     if include_declaration and found.member is not None:
-        yield Span(found.member.path, declared, declared + len(found.name))
+        yield Use(found.member.path, declared, declared + len(found.name), True, None)
     within = _files_that_know(view, found, source)
-    for span in _by_role(view, view.references(found.name, cancelled, within), member=True):
-        if span.start != declared or found.member is None or span.path != found.member.path:
-            yield span
+    for use in view.references(found.name, cancelled, within):
+        if use.member and (use.start != declared or found.member is None or use.path != found.member.path):
+            yield use
 
 
 def _files_that_know(view: View, found: Resolved, source: Source) -> set[str]:
@@ -160,13 +161,3 @@ def _holders(view: View, path: str, tag: str) -> set[str]:
         if row.kind in (Kind.MEMBER, Kind.TYPEDEF) and word in data[row.start : row.end].split():
             names.add(row.name if row.kind is Kind.TYPEDEF else row.scope.partition(".")[0])
     return names - {"", tag}
-
-
-def _by_role(view: View, spans: Iterator[Span], member: bool) -> Iterator[Span]:
-    """Those of the spans (file by file) that stand behind ``.`` or ``->``, or those that do not."""
-    for path, in_one_file in groupby(spans, key=lambda span: span.path):
-        data = view.data(path)
-        if data is not None:
-            yield from (span for span in in_one_file if is_member_use(data, span.start) == member)
-
-

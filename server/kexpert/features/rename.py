@@ -10,12 +10,12 @@ import re
 
 from kexpert.core.kerneldoc import comment_above
 from kexpert.core.keywords import KEYWORDS
-from kexpert.core.lex import blank_comments
+from kexpert.core.lex import blank_comments, is_member_use
 from kexpert.core.scope import Local, enclosing_function, occurrences
 from kexpert.core.source import Source
 from kexpert.core.symbols import Flag, Kind, Symbol
 from kexpert.core.text import decode, identifier_at
-from kexpert.features.occurrences import in_file, is_member_use, words
+from kexpert.features.occurrences import in_file, words
 from kexpert.features.resolve import resolve
 from kexpert.index.query import View
 

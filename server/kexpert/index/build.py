@@ -51,11 +51,13 @@ class Progress:
 
 @dataclass(slots=True)
 class BuildReport:
-    """What a run did and cost. ``files``/``symbols`` count what the store then holds."""
+    """What a run did and cost. ``files``/``symbols`` count what the store then holds; ``places_seconds`` comes
+    after ``seconds``, in which all but the fast answers for common names is there."""
 
     files: int = 0
     symbols: int = 0
     seconds: float = 0.0
+    places_seconds: float = 0.0
     peak_rss_mb: float = 0.0
     db_mb: float = 0.0
     changed: int = 0
@@ -191,10 +193,15 @@ def update(
     finally:
         store.close()
     report.seconds = time.monotonic() - began
-    report.db_mb = sum(file.stat().st_size for file in database.parent.glob(database.name + "*")) / 1e6
-    report.peak_rss_mb = peak_rss_mb(jobs or default_jobs())
+    measure(report, database, jobs)
     on_progress(Progress(title, len(files), len(files), "", finished=True))
     return report
+
+
+def measure(report: BuildReport, database: Path, jobs: int | None) -> None:
+    """Put down what disk and memory it took."""
+    report.db_mb = sum(file.stat().st_size for file in database.parent.glob(database.name + "*")) / 1e6
+    report.peak_rss_mb = peak_rss_mb(jobs or default_jobs())
 
 
 def _host_arch() -> str:
@@ -309,9 +316,13 @@ def _start_worker(root: str, database: str) -> None:
     _worker = Path(root), Store(Path(database)), Turn(Path(database).with_name("turn.lock"))
     _worker[1].db.execute("PRAGMA cache_size = -131072")
     gc.disable()  # millions of tuples and no cycles: the collector would look through them for nothing
+    end_with_parent()
+
+
+def end_with_parent() -> None:
+    """Make this process end when its parent does: one killed with -9 cannot stop its workers."""
     parent = multiprocessing.parent_process()
     if parent is not None:
-        # a parent killed with -9 cannot stop its workers; they must not wait for it for ever
         threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
 
 

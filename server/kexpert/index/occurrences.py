@@ -5,9 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from kexpert.core.lex import blank_comments
+from kexpert.core.lex import blank_comments, is_member_use
+from kexpert.core.symbols import Use
 
 _WORD = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz")
+
+
+def uses(path: str, data: bytes, name: bytes) -> Iterator[Use]:
+    """The occurrences of ``name`` in the code of one file."""
+    found = list(occurrences(data, name))
+    for at, place in zip(found, lines_and_columns(data, found), strict=True):
+        yield Use(path, at, at + len(name), is_member_use(data, at), place)
 
 
 def occurrences(data: bytes, name: bytes) -> Iterator[int]:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from kexpert.core.chunk import Chunk, chunks
 from kexpert.core.source import Source
-from kexpert.core.symbols import DEFINITIONS, Assignment, Kind, Span, Symbol
-from kexpert.index.occurrences import lines_and_columns, occurrences
-from kexpert.index.reader import Reader, Row
+from kexpert.core.symbols import DEFINITIONS, Assignment, Kind, Symbol, Use
+from kexpert.index.nearness import ranked
+from kexpert.index.occurrences import uses
+from kexpert.index.reader import Reader, Row, as_symbol
 from kexpert.index.tree import inside
+
+if TYPE_CHECKING:
+    from kexpert.index.search import Hit, Method, Searcher
 
 #: Rows looked at for one prefix before ranking, and names added to them because many call them: a
 #: short prefix has ten thousands, and a reader waits.
@@ -39,6 +46,7 @@ class View:
         overlay: Mapping[str, Source] | None = None,
         unchanged: Mapping[str, Source] | None = None,
         on_stale: Callable[[str], None] = lambda _: None,
+        searcher: Searcher | None = None,
     ) -> None:
         self._reader = reader
         self._overlay = dict(overlay or {})
@@ -47,10 +55,10 @@ class View:
             # the index may not have come to a file yet
             (self._unchanged if reader.is_indexed(path) else self._overlay)[path] = source
         self._on_stale = on_stale
+        self._searcher = searcher
         self._current: dict[str, bool] = {}
         self._now: dict[str, list[Symbol]] = {}
         self._last_read: tuple[str, bytes | None] = ("", None)
-        self._places: dict[str, dict[int, tuple[int, int] | None]] = {}
         self.root = str(reader.root)
         self.complete = reader.complete
 
@@ -125,12 +133,13 @@ class View:
             return []
         popular = self._reader.popularity(prefix, limit)
         own = [symbol for symbol in self.symbols_in(near) if symbol.name.startswith(prefix)] if near else []
-        found = own + self._open_symbols(lambda symbol: symbol.name.startswith(prefix), prefix, ())
-        rows = self._reader.starting_with(prefix, _PREFIX_ROWS)
-        if len(rows) >= _PREFIX_ROWS:
-            rows += self._reader.named_any(list(popular)[:_POPULAR], _PREFIX_ROWS)
-        found += [row.symbol for row in rows if row.symbol.path not in self._overlay]
-        return _ranked(found, popular, near)[:limit]
+        rows: list[tuple[Any, ...]] = [*own]
+        rows += self._open_symbols(lambda symbol: symbol.name.startswith(prefix), prefix, ())
+        stored = self._reader.starting_with(prefix, _PREFIX_ROWS)
+        if len(stored) >= _PREFIX_ROWS:
+            stored += self._reader.named_any(list(popular)[:_POPULAR], _PREFIX_ROWS)
+        rows += [row for row in stored if row[2] not in self._overlay]
+        return [as_symbol(row) for row in ranked(rows, popular, near)[:limit]]
 
     def lookup_fuzzy(self, pattern: str, limit: int = 200, near: str = "") -> list[Symbol]:
         """Symbols named exactly so, then by prefix, by parts of the name (``page_alloc`` finds
@@ -146,11 +155,11 @@ class View:
             rows = self._reader.with_subwords(words, 500)
             found = [row.symbol for row in rows if row.symbol.path not in self._overlay]
             found += self._open_symbols(lambda s: all(word.lower() in s.name.lower() for word in words), words[0], ())
-            groups.append(_ranked(found, self._reader.popularity_of({s.name for s in found}), near))
+            groups.append(ranked(found, self._reader.popularity_of({s.name for s in found}), near))
         if sum(map(len, groups)) < limit and len(words) == 1 and 3 <= len(joined) <= _LONGEST_ABBREVIATION:
             names = self._reader.matching("*".join(joined) + "*", joined[0], limit)
-            found = [row.symbol for row in self._reader.named_any(names[: limit // 2], 500)]
-            groups.append(_ranked(found, self._reader.popularity_of(names), near))
+            found = [as_symbol(row) for row in self._reader.named_any(names[: limit // 2], 500)]
+            groups.append(ranked(found, self._reader.popularity_of(names), near))
         seen: dict[tuple[str, Kind], Symbol] = {}
         for symbol in (symbol for group in groups for symbol in group):
             seen.setdefault((symbol.name, symbol.kind), symbol)
@@ -171,21 +180,31 @@ class View:
         name: str,
         cancelled: Callable[[], bool] = lambda: False,
         within: Collection[str] | None = None,
-    ) -> Iterator[Span]:
+    ) -> Iterable[Use]:
         """Every occurrence in code (not in comments or strings) over the tree, or in the files
-        ``within``, file by file."""
-        needle, size = name.encode(), len(name.encode())
-        for path in self.files_mentioning(name):
+        ``within``, file by file. A file is read unless the index knows its places and it is as it was then."""
+        if not name.isidentifier():
+            return []
+        common = self._reader.common_word(name)
+        stored = self._reader.files_with(name)
+        needle = name.encode()
+        opened = {path for path, source in self._overlay.items() if needle in source.data}
+        known: dict[int, str] = {}
+        found: list[Use] = []
+        for path in opened.union(stored.keys() - self._overlay.keys()):
             if cancelled():
-                return
+                return []
             if within is not None and path not in within:
                 continue
-            data = self.data(path)
-            if data:
-                found = list(occurrences(data, needle))
-                self._places[path] = dict(zip(found, lines_and_columns(data, found), strict=True))
-                for at in found:
-                    yield Span(path, at, at + size)
+            if path not in opened and stored[path][0] in common.covered:
+                file_id, size, mtime_ns = stored[path]
+                if self._path_is_current(path, size, mtime_ns):
+                    known[file_id] = path
+                    continue
+            found += uses(path, self.data(path) or b"", needle)
+        found += common.uses(known)
+        found.sort()
+        return found
 
     def place_of(self, symbol: Symbol) -> tuple[int, int] | None:
         """(line, character) of a symbol's name, where that is the same in every encoding and the
@@ -196,11 +215,6 @@ class View:
         if found is None or not found[1] or not symbol.name.endswith(found[1].decode("latin-1")):
             return None
         return (symbol.line, len(found[0])) if found[0].isascii() and b"\r" not in found[0] else None
-
-    def place(self, path: str, offset: int) -> tuple[int, int] | None:
-        """(line, character) of an offset that ``references`` passed in this view, where that is the
-        same in every encoding: so that thousands of files need not be read a second time."""
-        return self._places.get(path, {}).get(offset)
 
     def callers(self, name: str, limit: int = 1000) -> list[Symbol]:
         """Functions that call ``name``."""
@@ -214,6 +228,45 @@ class View:
     def caller_count(self, name: str) -> int:
         """How many functions call ``name``, by the disk index (meaningful once ``complete``)."""
         return self._reader.caller_count(name)
+
+    def popularity_of(self, names: Collection[str]) -> dict[str, int]:
+        """How many functions call each of some names, by the disk index; only where it is at least a few."""
+        return self._reader.popularity_of(names)
+
+    def exported(self, names: Sequence[str]) -> set[str]:
+        """Those of some names that an EXPORT_SYMBOL gives to modules, by the disk index."""
+        return self._reader.exported(names)
+
+    # -- search by meaning ----------------------------------------------------------------------
+
+    def search(self, query: str, limit: int = 20, method: Method | None = None) -> list[Hit]:
+        """What a question means, best first: functions, records, macros, options, sections. It may hold filters
+        (``path:fs/ext4 kind:struct subsystem:"XFS FILESYSTEM" config:SMP``). Raises filters.FilterError."""
+        if self._searcher is None:
+            return []
+        found = self._searcher.find(self, query, limit, method)
+        return [hit for one in found if (hit := self._where_now(one))]
+
+    def similar(self, chunk: Chunk, limit: int = 10, other_files: bool = False, timeout: float = 2.0) -> list[Hit]:
+        """What a piece of code is most like, best first; nothing where that cannot be told in time (seconds)."""
+        if self._searcher is None:
+            return []
+        found = self._searcher.similar(chunk, limit, other_files, timeout)
+        return [hit for one in found if (hit := self._where_now(one))]
+
+    def _where_now(self, hit: Hit) -> Hit | None:
+        """A hit where it stands in the file as it is now; None if it is gone."""
+        path = hit.path
+        if path not in self._overlay and (path in self._unchanged or self._path_is_current(path, *hit.identity)):
+            return hit
+        source = self.source(path)
+        found = (
+            [one for one in chunks(path, source.data) if (one.kind, one.name) == (hit.kind, hit.name)] if source else []
+        )
+        if not found:
+            return None
+        nearest = min(found, key=lambda one: abs(one.line - hit.line))
+        return replace(hit, line=nearest.line, start=nearest.start, end=nearest.end)
 
     # -- tables of functions --------------------------------------------------------------------
 
@@ -305,44 +358,3 @@ class View:
         if path not in self._now:
             self._now[path] = self._reader.symbols_now(path)
         return self._now[path]
-
-
-def _ranked(symbols: list[Symbol], callers: Mapping[str, int], near: str) -> list[Symbol]:
-    """One symbol for each name and kind, the nearest to ``near``; then the most called, the
-    shortest."""
-    folder = near.rpartition("/")[0]
-    subsystem = "/".join(near.split("/")[:2])
-    nearness: dict[str, int] = {}
-
-    def distance(path: str) -> int:
-        known = nearness.get(path)
-        if known is None:
-            if path == near:
-                known = 0
-            elif folder and path.startswith(folder + "/"):
-                known = 1
-            elif path.startswith("include/linux/"):
-                known = 2
-            elif path.startswith("include/"):
-                known = 3
-            elif subsystem and path.startswith(subsystem):
-                known = 4
-            else:
-                known = 6 if path.startswith(("tools/", "samples/", "scripts/", "Documentation/")) else 5
-            nearness[path] = known
-        return known
-
-    best: dict[tuple[str, Kind], tuple[int, Symbol]] = {}
-    for symbol in symbols:
-        key = (symbol.name, symbol.kind)
-        away = distance(symbol.path)
-        if key not in best or away < best[key][0]:
-            best[key] = (away, symbol)
-
-    def order(item: tuple[int, Symbol]) -> tuple[int, int, int, str]:
-        away, symbol = item
-        called = callers.get(symbol.name, 0)
-        reach = 0 if away <= 1 else 1 if called >= 1000 else 2 if called >= 100 or away <= 3 else 3
-        return reach, -called.bit_length(), len(symbol.name), symbol.name
-
-    return [symbol for _, symbol in sorted(best.values(), key=order)]

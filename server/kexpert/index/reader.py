@@ -15,12 +15,15 @@ from kexpert.core.source import Source
 from kexpert.core.symbols import Assignment, Flag, Kind, Symbol
 from kexpert.core.text import IDENTIFIER
 from kexpert.index.build import facts_of
+from kexpert.index.place_codec import CommonWord
 from kexpert.index.store import FILE_SHIFT, Store
 from kexpert.index.tree import look, read
 
-_SYMBOL = "s.name, s.kind, s.flags, s.line, s.at, s.start, s.end, s.scope, f.path, f.size, f.mtime_ns"
+#: The fields of a Symbol in their order, then the identity of its file when it was indexed.
+_SYMBOL = "s.name, s.kind, f.path, s.line, s.at, s.start, s.end, coalesce(s.scope, ''), s.flags, f.size, f.mtime_ns"
+_FILE = "f.path, f.id, f.size, f.mtime_ns"
 _FROM = f"FROM symbols s JOIN files f ON f.id = s.id >> {FILE_SHIFT}"
-_REGISTER = f"r.name, {int(Kind.MACRO)}, r.flags, r.line, r.at, r.start, r.end, NULL, f.path, f.size, f.mtime_ns"
+_REGISTER = f"r.name, {int(Kind.MACRO)}, f.path, r.line, r.at, r.start, r.end, '', r.flags, f.size, f.mtime_ns"
 _FROM_REGISTERS = f"FROM registers r JOIN files f ON f.id = r.id >> {FILE_SHIFT}"
 #: Text that stays; what was parsed of it takes some ten times as much.
 _CACHED_BYTES = 8 << 20
@@ -28,6 +31,10 @@ _COLUMN_REACH = 2048
 
 _KINDS = {int(kind): kind for kind in Kind}
 _flags = lru_cache(maxsize=None)(Flag)  # an enum's own look-up costs as much as the rest of a row
+
+
+#: What ``_SYMBOL`` names.
+Stored = tuple[Any, ...]
 
 
 class Row(NamedTuple):
@@ -110,22 +117,23 @@ class Reader:
             found += self._registers("WHERE r.name = ? LIMIT ?", (name, limit - len(found)))
         return found
 
-    def named_any(self, names: Sequence[str], limit: int) -> list[Row]:
-        """Symbols of some names, a few of each."""
-        found: list[Row] = []
+    def named_any(self, names: Sequence[str], limit: int) -> list[Stored]:
+        """Rows of some names, a few of each."""
+        found: list[Stored] = []
         for start in range(0, len(names), 60):
             part = names[start : start + 60]
             marks = ",".join("?" * len(part))
-            found += self._symbols(f"{_FROM} WHERE s.name IN ({marks}) LIMIT ?", (*part, limit))
-            found += self._registers(f"WHERE r.name IN ({marks}) LIMIT ?", (*part, limit))
+            among = f"name IN ({marks}) LIMIT ?"
+            found += self._rows(f"SELECT {_SYMBOL} {_FROM} WHERE s.{among}", (*part, limit))
+            found += self._rows(f"SELECT {_REGISTER} {_FROM_REGISTERS} WHERE r.{among}", (*part, limit))
         return found
 
-    def starting_with(self, prefix: str, limit: int) -> list[Row]:
-        found = self._symbols(f"{_FROM} WHERE s.name >= ? AND s.name < ? LIMIT ?", (prefix, _after(prefix), limit))
+    def starting_with(self, prefix: str, limit: int) -> list[Stored]:
+        among = "name >= ? AND name < ? LIMIT ?"
+        found = self._rows(f"SELECT {_SYMBOL} {_FROM} WHERE s.{among}", (prefix, _after(prefix), limit))
         if len(found) < limit:
-            found += self._registers(
-                "WHERE r.name >= ? AND r.name < ? LIMIT ?", (prefix, _after(prefix), limit - len(found))
-            )
+            rest = (prefix, _after(prefix), limit - len(found))
+            found += self._rows(f"SELECT {_REGISTER} {_FROM_REGISTERS} WHERE r.{among}", rest)
         return found
 
     def in_file(self, path: str) -> list[Row]:
@@ -225,14 +233,24 @@ class Reader:
             )
         ]
 
-    def files_with(self, word: str) -> list[str]:
-        """Files that hold a word in any case, or define it."""
-        mentioned = self._rows(
-            "SELECT f.path FROM words JOIN files f ON f.id = words.rowid WHERE words MATCH ?", (f'"{word}"',)
+    def files_with(self, word: str) -> dict[str, tuple[int, int, int]]:
+        """path -> (id, size, mtime_ns) of files that hold a word in any case, or define it."""
+        rows = self._rows(
+            f"SELECT {_FILE} FROM words JOIN files f ON f.id = words.rowid WHERE words MATCH ?", (f'"{word}"',)
         )
-        defined = self._rows(f"SELECT DISTINCT f.path {_FROM} WHERE s.name = ?", (word,))
-        defined += self._rows(f"SELECT DISTINCT f.path {_FROM_REGISTERS} WHERE r.name = ?", (word,))
-        return sorted({row[0] for row in mentioned + defined})
+        rows += self._rows(f"SELECT DISTINCT {_FILE} {_FROM} WHERE s.name = ?", (word,))
+        rows += self._rows(f"SELECT DISTINCT {_FILE} {_FROM_REGISTERS} WHERE r.name = ?", (word,))
+        return {row[0]: row[1:] for row in rows}
+
+    def common_word(self, word: str) -> CommonWord:
+        """Where a word stands in the files for which that is known beforehand; in none if it is not common."""
+        # one statement: what the parts say belongs together
+        parts = self._rows(
+            "SELECT p.files, w.packed FROM place_parts p LEFT JOIN places w ON w.part = p.id AND w.word = ?1"
+            " WHERE EXISTS (SELECT 1 FROM places WHERE word = ?1)",
+            (word,),
+        )
+        return CommonWord(word, parts)
 
     # -- files ----------------------------------------------------------------------------------
 
@@ -299,11 +317,16 @@ class Reader:
         return source.facts.symbols if path.endswith((".c", ".h", ".S")) else facts_of(file, source.data).symbols
 
 
-def _as_symbols(rows: list[Any]) -> list[Row]:
-    return [
-        Row(Symbol(name, _KINDS[kind], path, line, at, start, end, scope or "", _flags(flags)), size, mtime)
-        for name, kind, flags, line, at, start, end, scope, path, size, mtime in rows
-    ]
+def as_symbol(row: Stored) -> Symbol:
+    """The symbol of a row of the store (or a symbol, as it is)."""
+    if isinstance(row, Symbol):
+        return row
+    name, kind, path, line, at, start, end, scope, flags, *_ = row
+    return Symbol(name, _KINDS[kind], path, line, at, start, end, scope, _flags(flags))
+
+
+def _as_symbols(rows: list[Stored]) -> list[Row]:
+    return [Row(as_symbol(row), row[-2], row[-1]) for row in rows]
 
 
 def _identity(root: Path, path: str) -> tuple[int, int] | None:

@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from kexpert.core.source import Source
-from kexpert.index.build import BuildReport, IndexWriteError, Progress, plan, plan_for, prepare, update
+from kexpert.index import places
+from kexpert.index.build import BuildReport, IndexWriteError, Progress, measure, plan, plan_for, prepare, update
 from kexpert.index.compact import compact
 from kexpert.index.lock import WriterLock
 from kexpert.index.query import View
 from kexpert.index.reader import Reader
+from kexpert.index.search import Searcher
+from kexpert.index.semantic import SearchSettings, SemanticIndex, VectorReader
 from kexpert.index.store import IndexState, Store, cache_directory, discard, state_of
 from kexpert.index.watch import Watcher
 
@@ -44,9 +47,11 @@ class IndexService:
         jobs: int | None = None,
         watch: bool = True,
         exclude: Iterable[str] = (),
+        search: SearchSettings | None = None,
         on_progress: Callable[[Progress], None] = lambda _: None,
         on_message: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """``search``: how search by meaning is kept; None for no such search."""
         self.root = root
         self.directory = cache_directory(root)
         self.database = self.directory / "index.db"
@@ -58,6 +63,16 @@ class IndexService:
         self._lock = WriterLock(self.directory / "writer.lock")
         self._reader = Reader(root, self.database, self._damaged)
         self._watcher = Watcher(root, self._watched, on_message) if watch else None
+        self.semantic = (
+            SemanticIndex(
+                root, self.directory, search, on_ready=Searcher.warm, on_progress=on_progress, on_message=on_message
+            )
+            if search
+            else None
+        )
+        self._searcher = (
+            Searcher(self.directory / "search.db", self.semantic, self.semantic.damaged) if self.semantic else None
+        )
         self._wake = threading.Condition()
         self._saved: set[str] = set()
         self._seen: set[str] = set()
@@ -84,6 +99,10 @@ class IndexService:
             self._watcher.close()
         if self._thread.is_alive():
             self._thread.join(timeout=30)
+        if self.semantic is not None:
+            self.semantic.close()
+        if self._searcher is not None:
+            self._searcher.close()
         self._lock.release()
         self._reader.close()
 
@@ -91,7 +110,7 @@ class IndexService:
         """The index as it is now under the given open buffers (path -> text). Buffers that say what
         their file says are ``unchanged``: what was parsed of them is used, their rows stay."""
         self._reader.refresh()
-        return View(self._reader, overlay, unchanged, lambda path: self.files_changed([path]))
+        return View(self._reader, overlay, unchanged, lambda path: self.files_changed([path]), self._searcher)
 
     def files_changed(self, paths: Iterable[str]) -> None:
         """Look at these files again, at once. Never blocks."""
@@ -115,6 +134,8 @@ class IndexService:
     def cancel(self) -> None:
         """Stop the running update; what it committed stays, the rest waits for the next one."""
         self._cancelled = True
+        if self.semantic is not None:
+            self.semantic.cancel()
 
     def wait_idle(self, timeout: float) -> bool:
         """Wait until nothing is left to index; False when the time is over first."""
@@ -174,8 +195,18 @@ class IndexService:
             prepare(self.root, self.database)
             whole = True
         self._update(changed, whole)
+        if self.semantic is not None and self._reader.complete:
+            self.semantic.follow(None if whole else changed, self._near)
         if self._overdue():
-            compact(self.root, self.database, lambda: bool(self._stopping or self._saved or self._seen))
+            compact(self.root, self.database, self._wanted_elsewhere)
+        if self._places_behind():
+            places.follow(
+                self.root,
+                self.database,
+                jobs=self._jobs,
+                on_progress=self._on_progress,
+                interrupted=lambda: self._cancelled or self._wanted_elsewhere(),
+            )
 
     def _update(self, changed: set[str], whole: bool) -> None:
         self._cancelled = False
@@ -208,6 +239,14 @@ class IndexService:
         with contextlib.closing(Store(self.database)) as store:
             return store.dead_share() > _DEAD_SHARE
 
+    def _places_behind(self) -> bool:
+        with contextlib.closing(Store(self.database)) as store:
+            return store.complete and places.is_behind(store)
+
+    def _wanted_elsewhere(self) -> bool:
+        """Whether something came that is more urgent than tidying up."""
+        return self._stopping or self._rescan or self._rebuild or bool(self._saved or self._seen)
+
     def _watched(self, paths: Iterable[str]) -> None:
         with self._wake:
             self._seen.update(paths)
@@ -226,7 +265,7 @@ class IndexUnavailable(Exception):
     """There is no index that could answer; the message says why and what to do."""
 
 
-def open_view(root: Path) -> View:
+def open_view(root: Path, vectors: VectorReader | None = None) -> View:
     """The index of a tree as it is, for a command that runs once. Raises IndexUnavailable."""
     database = cache_directory(root) / "index.db"
     state = state_of(database, root)
@@ -234,7 +273,7 @@ def open_view(root: Path) -> View:
         raise IndexUnavailable(f"{root}: no index ({state.value}); run: kexpert index --tree {root}")
     reader = Reader(root, database)
     reader.refresh()
-    return View(reader)
+    return View(reader, searcher=Searcher(cache_directory(root) / "search.db", vectors))
 
 
 def build(
@@ -260,6 +299,12 @@ def build(
             work = plan(root, store)
         report = update(root, database, work, jobs=jobs, on_progress=on_progress)
         report.seconds = time.monotonic() - began
+        with contextlib.closing(Store(database)) as store:
+            behind = places.is_behind(store)
+        if behind:
+            places.follow(root, database, jobs=jobs, on_progress=on_progress)
+            report.places_seconds = time.monotonic() - began - report.seconds
+            measure(report, database, jobs)
         return report
     except (OSError, sqlite3.Error) as error:
         raise IndexWriteError(_one_line(error, database)) from error

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from json.encoder import encode_basestring_ascii
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+from kexpert.core.chunk import ChunkKind
 from kexpert.core.source import Source
-from kexpert.core.symbols import Flag, Kind, Span, Symbol
+from kexpert.core.symbols import Flag, Kind, Span, Symbol, Use
 from kexpert.core.text import decode, spans_in
 from kexpert.lsp.wire import Encoded
 
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from kexpert.features.diagnostics import Diagnostic
     from kexpert.features.folding import Fold
     from kexpert.features.references import Highlight
+    from kexpert.features.search import Found
     from kexpert.features.signature import SignatureHelp
     from kexpert.features.symbols import Entry
     from kexpert.index.query import View
@@ -89,26 +94,22 @@ class Places:
         at = {"line": known[0], "character": known[1]}
         return {"uri": self._snapshot.uri(symbol.path), "range": {"start": at, "end": at}}
 
-    def encoded_locations(self, spans: Sequence[Span]) -> Encoded:
+    def encoded_locations(self, uses: Sequence[Use]) -> Encoded:
         """What ``locations`` gives, as JSON: for tens of thousands, objects cost more than all the rest."""
-        found = [""] * len(spans)
-        left = []
-        place, heads = self._view.place, dict[str, str]()
-        for index, (path, start, end) in enumerate(spans):
-            known = place(path, start)
-            if known is None:
-                left.append(index)
-                continue
-            head = heads.get(path)
-            if head is None:
-                uri = json.dumps(self._snapshot.uri(path))
-                head = heads[path] = f'{{"uri":{uri},"range":{{"start":{{"line":'
-            line, character = known
-            found[index] = (
-                f'{head}{line},"character":{character}}},'
-                f'"end":{{"line":{line},"character":{character + end - start}}}}}}}'
-            )
-        for index, location in zip(left, self.locations_or_none([spans[i] for i in left]), strict=True):
+        found: list[str] = []
+        left: list[int] = []
+        for path, in_one_file in groupby(uses, itemgetter(0)):
+            head = f'{{"uri":{encode_basestring_ascii(self._snapshot.uri(path))},"range":{{"start":{{"line":'
+            for _, start, end, _, place in in_one_file:
+                if place is None:
+                    left.append(len(found))
+                    found.append("")
+                    continue
+                line, character = place
+                at = f'{line},"character":'
+                found.append(f'{head}{at}{character}}},"end":{{"line":{at}{character + end - start}}}}}}}')
+        spans = [Span(*uses[index][:3]) for index in left]
+        for index, location in zip(left, self.locations_or_none(spans), strict=True):
             found[index] = json.dumps(location) if location else ""
         return Encoded("[" + ",".join(filter(None, found)) + "]")
 
@@ -221,6 +222,57 @@ def workspace_symbols(places: Places, symbols: list[Symbol]) -> list[Json]:
         for symbol in symbols
         if (location := places.name_of(symbol))
     ]
+
+
+def found(places: Places, results: Sequence[Found]) -> list[Json]:
+    """Results of a search, as the commands give them; those whose file went away are left out."""
+    located = places.locations_or_none([Span(one.path, one.start, one.end) for one in results])
+    return [
+        {
+            "name": one.name,
+            "kind": one.kind.name.lower(),
+            "path": one.path,
+            "score": round(one.score, 6),
+            "location": location,
+            "lines": [{"line": line, "text": text} for line, text in one.lines],
+        }
+        for one, location in zip(results, located, strict=True)
+        if location
+    ]
+
+
+#: The protocol's SymbolKind of a chunk: a file's head is a file, a section of the documentation a string.
+_CHUNK_KIND = {
+    ChunkKind.FUNCTION: 12, ChunkKind.STRUCT: 23, ChunkKind.MACRO: 14, ChunkKind.FILE: 1, ChunkKind.SECTION: 15,
+    ChunkKind.CONFIG: 20,
+}  # fmt: skip
+
+
+def found_symbols(places: Places, results: Sequence[Found]) -> list[Json]:
+    """Results of a search as symbols of the workspace."""
+    located = places.locations_or_none([Span(one.path, one.start, one.end) for one in results])
+    return [
+        {
+            "name": one.name or one.path.rpartition("/")[2],
+            "kind": _CHUNK_KIND[one.kind],
+            "location": location,
+            "containerName": one.path,
+        }
+        for one, location in zip(results, located, strict=True)
+        if location
+    ]
+
+
+def range_from(value: Any) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    """A range that a client hands back in a command: ((line, character), (line, character)); None if it is none."""
+    ends = []
+    for name in ("start", "end"):
+        end = value.get(name) if isinstance(value, dict) else getattr(value, name, None)
+        pair = [end.get(key) if isinstance(end, dict) else getattr(end, key, None) for key in ("line", "character")]
+        if not all(isinstance(number, int) and number >= 0 for number in pair):
+            return None
+        ends.append((int(pair[0]), int(pair[1])))
+    return ends[0], ends[1]
 
 
 def call_item(places: Places, symbol: Symbol) -> Json | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
-from kexpert.core.lex import blank_comments
+from kexpert.core.chunk import Chunk
 from kexpert.core.source import Source
-from kexpert.core.symbols import Assignment, Kind, Span, Symbol
+from kexpert.core.symbols import Assignment, Kind, Symbol, Use
+from kexpert.index.occurrences import uses
 from kexpert.index.query import View
+from kexpert.index.search import Hit, Method
 
 
 class OpenBuffers(View):
@@ -31,9 +32,6 @@ class OpenBuffers(View):
         return path in self._sources
 
     def place_of(self, symbol: Symbol) -> None:
-        return None
-
-    def place(self, path: str, offset: int) -> None:
         return None
 
     def _symbols(self) -> Iterator[Symbol]:
@@ -70,13 +68,11 @@ class OpenBuffers(View):
         name: str,
         cancelled: Callable[[], bool] = lambda: False,
         within: Collection[str] | None = None,
-    ) -> Iterator[Span]:
-        word = re.compile(rb"\b%s\b" % re.escape(name.encode("utf-8", "surrogateescape")))
+    ) -> Iterable[Use]:
         for path, source in self._sources.items():
             if cancelled():
                 return
-            for match in word.finditer(blank_comments(source.data)):
-                yield Span(path, match.start(), match.end())
+            yield from uses(path, source.data, name.encode("utf-8", "surrogateescape"))
 
     def files_mentioning(self, name: str) -> list[str]:
         word = name.encode("utf-8", "surrogateescape")
@@ -91,6 +87,12 @@ class OpenBuffers(View):
 
     def caller_count(self, name: str) -> int:
         return len(self.callers(name))
+
+    def search(self, query: str, limit: int = 20, method: Method | None = None) -> list[Hit]:
+        return []
+
+    def similar(self, chunk: Chunk, limit: int = 10, other_files: bool = False, timeout: float = 2.0) -> list[Hit]:
+        return []
 
     def assignments_of(self, function: str) -> list[Assignment]:
         return [a for s in self._sources.values() for a in s.facts.assignments if a.function == function]

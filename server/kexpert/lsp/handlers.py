@@ -15,6 +15,7 @@ from pygls.exceptions import JsonRpcException
 
 from kexpert.core.source import Source
 from kexpert.core.symbols import Span
+from kexpert.core.text import decode, encode
 from kexpert.lsp import convert
 from kexpert.lsp.convert import Json, Places
 from kexpert.lsp.protocol import Lane
@@ -22,14 +23,21 @@ from kexpert.lsp.wire import Encoded
 
 if TYPE_CHECKING:
     from kexpert.features.card import HoverCard
+    from kexpert.features.completion_item import Completions
+    from kexpert.features.search import Found
     from kexpert.index.query import View
     from kexpert.lsp.checkpatch import Checkpatch
     from kexpert.lsp.handshake import Client
+    from kexpert.lsp.inline import Inline
     from kexpert.lsp.options import Options
     from kexpert.lsp.report import Reporter
     from kexpert.lsp.session import Snapshot
 
 REQUEST_FAILED = -32803
+#: Results of one search.
+_MOST_FOUND = 200
+#: Seconds that a hover waits for what is similar. What comes later is there the next time.
+_SIMILAR_WITHIN = 0.006
 
 
 @dataclass
@@ -41,6 +49,7 @@ class Request:
     client: Client
     cancelled: Callable[[], bool]
     checkpatch: Checkpatch | None
+    inline: Inline
     reporter: Reporter
     view: View = field(init=False)
     places: Places = field(init=False)
@@ -56,8 +65,12 @@ class Request:
     @property
     def source(self) -> Source | None:
         """The document asked about: the open buffer, else the file in the tree."""
-        document = self.snapshot.documents.get(self.path)
-        return document.source if document else self.view.source(self.path)
+        return self.source_at(self.params.text_document.uri)
+
+    def source_at(self, uri: str) -> Source | None:
+        path = self.snapshot.path(uri)
+        document = self.snapshot.documents.get(path)
+        return document.source if document else self.view.source(path)
 
     def offset(self, source: Source, position: Any = None) -> int:
         position = position or self.params.position
@@ -122,7 +135,8 @@ def hover(request: Request) -> Json | None:
     from kexpert.features.hover import hover
 
     source = request.source
-    card = hover(request.view, source, request.offset(source)) if source else None
+    similar_within = _SIMILAR_WITHIN if request.snapshot.options.hover_similar else 0.0
+    card = hover(request.view, source, request.offset(source), similar_within) if source else None
     if source is None or card is None:
         return None
     card = _trimmed(card, request.snapshot.options)
@@ -155,6 +169,8 @@ def completion(request: Request) -> Json | None:
         return None
     found = complete(request.view, source, offset, request.snapshot.options.completion_limit)
     snippets = request.client.can("textDocument", "completion", "completionItem", "snippetSupport") is True
+    if request.snapshot.options.inline_in_menu and request.client.can("textDocument", "inlineCompletion") is None:
+        found = _with_inline(request, source, offset, found)
     return {
         "isIncomplete": found.incomplete,
         "items": convert.completion_items(request.places, source, found.items, snippets),
@@ -174,6 +190,50 @@ def _means_it(source: Source, offset: int, trigger: str) -> bool:
         case "<" | '"' | "/":
             return line.startswith(b"#") and b"include" in line
     return True
+
+
+def _with_inline(request: Request, source: Source, offset: int, found: Completions) -> Completions:
+    """The menu with what the model would write, as far as that is known: a menu waits for no model, but the
+    next letter brings what was worked out since."""
+    from kexpert.features.inline import as_item
+
+    request.inline.arrived()
+    suggestion = request.inline.recall(request.view, source, offset, request.snapshot.options)
+    if suggestion is not None:
+        found.items.insert(0, as_item(source, suggestion))
+    found.incomplete |= request.inline.speaks
+    return found
+
+
+@_answers(types.TEXT_DOCUMENT_INLINE_COMPLETION, Lane.MODEL)
+def inline_completion(request: Request) -> Json | None:
+    from kexpert.lsp.inline import selected
+
+    source = request.source
+    if source is None:
+        return None
+    offset = request.offset(source)
+    start, chosen = offset, b""
+    if entry := selected(request.params):
+        start = min(request.offset(source, entry[0].start), offset)
+        chosen = encode(entry[1])
+    # What the menu would put there counts as typed.
+    asked_about = source.edited(source.data[:start] + chosen + source.data[offset:]) if chosen else source
+    found = request.inline.suggest(
+        request.view,
+        asked_about,
+        start + len(chosen),
+        request.snapshot.options,
+        request.cancelled,
+        asked=request.params.context.trigger_kind is types.InlineCompletionTriggerKind.Invoked,
+    )
+    if found is None:
+        return None
+    return {
+        "items": [
+            {"insertText": decode(chosen) + found.text, "range": request.places.range(source.data, start, offset)}
+        ]
+    }
 
 
 @_answers(types.COMPLETION_ITEM_RESOLVE, fallback=lambda item: item)
@@ -269,7 +329,60 @@ def document_symbols(request: Request) -> list[Json] | None:
 def workspace_symbols(request: Request) -> list[Json]:
     from kexpert.features.symbols import workspace_symbols
 
-    return convert.workspace_symbols(request.places, workspace_symbols(request.view, request.params.query))
+    query = request.params.query.strip()
+    found = convert.workspace_symbols(request.places, workspace_symbols(request.view, query))
+    return found + convert.found_symbols(request.places, _by_meaning(request, query)) if " " in query else found
+
+
+def _by_meaning(request: Request, query: str, limit: int = 20) -> list[Found]:
+    """What a question means; nothing for a filter that means nothing, which is told."""
+    from kexpert.features.search import search
+    from kexpert.index.filters import FilterError
+
+    try:
+        return search(request.view, query, limit)
+    except FilterError as problem:
+        request.reporter.show_once("info", str(problem))
+        return []
+
+
+@_answers(types.TEXT_DOCUMENT_CODE_ACTION)
+def code_actions(request: Request) -> list[Json]:
+    span = request.params.range
+    only = request.params.context.only
+    wanted = only is None or any("source".startswith(str(getattr(kind, "value", kind))) for kind in only)
+    if not wanted or request.source is None or span.start == span.end:
+        return []
+    where = {
+        "start": {"line": span.start.line, "character": span.start.character},
+        "end": {"line": span.end.line, "character": span.end.character},
+    }
+    arguments = [request.params.text_document.uri, where]
+    command = {"title": "Find similar code", "command": "kexpert.findSimilar", "arguments": arguments}
+    return [{"title": "Find similar code", "kind": "source", "command": command}]
+
+
+@_answers(types.WORKSPACE_EXECUTE_COMMAND, Lane.SLOW)
+def execute_command(request: Request) -> list[Json]:
+    """``kexpert.search`` (question, number of results) and ``kexpert.findSimilar`` (URI, range): both give
+    results with name, kind, score, location and the lines that match."""
+    from kexpert.features.search import similar
+
+    arguments = request.params.arguments or []
+    match request.params.command, arguments:
+        case "kexpert.search", [str(query), *rest]:
+            limit = rest[0] if rest and isinstance(rest[0], int) and 0 < rest[0] <= _MOST_FOUND else 20
+            return convert.found(request.places, _by_meaning(request, query, limit))
+        case "kexpert.findSimilar", [str(uri), place, *_]:
+            source = request.source_at(uri)
+            span = convert.range_from(place)
+            if source is None or span is None:
+                return []
+            start, end = (source.lines.to_offset(*one, request.snapshot.encoding) for one in span)
+            return convert.found(request.places, similar(request.view, source, min(start, end), max(start, end)))
+    raise JsonRpcException(
+        f"{request.params.command}: no such command, or other arguments than it takes", REQUEST_FAILED
+    )
 
 
 @_answers(types.TEXT_DOCUMENT_PREPARE_CALL_HIERARCHY, Lane.SLOW)

@@ -31,8 +31,13 @@ def _option(
     low: float | None = None,
     high: float | None = None,
     choices: tuple[str, ...] = (),
+    private: bool = False,
 ) -> Any:
-    metadata = {"key": key, "description": description, "low": low, "high": high, "choices": choices}
+    """``private``: a tree may not set it, since trees come from anywhere and it says what is loaded or where
+    text is sent. A string without ``choices`` is free."""
+    metadata = {
+        "key": key, "description": description, "low": low, "high": high, "choices": choices, "private": private,
+    }  # fmt: skip
     if isinstance(default, (tuple, dict)):
         return field(default_factory=lambda: default, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -51,9 +56,30 @@ class Options:
     index_exclude: tuple[str, ...] = _option(
         "index.exclude", (), 'Globs of paths relative to the tree to leave out, as `["tools/**", "samples/**"]`.'
     )
+    vectors_enabled: bool = _option(
+        "vectors.enabled",
+        True,
+        "Search by meaning: keep a vector of each function, record and section in ChromaDB. Without it words are "
+        "compared.",
+    )
+    vectors_url: str = _option(
+        "vectors.url",
+        "",
+        "A Chroma server that holds the vectors, as `http://127.0.0.1:8000`, instead of a folder in the cache. It gets "
+        "the vectors, not the text.",
+        private=True,
+    )
+    vectors_embedder: str = _option(
+        "vectors.embedder",
+        "",
+        "What makes the vectors, instead of the embedder that comes with kexpert: a folder in model2vec's format or "
+        "the name of a sentence-transformers model.",
+        private=True,
+    )
     hover_callers: bool = _option("hover.callers", True, "Show in a hover how many functions call the one shown.")
     hover_layout: bool = _option("hover.layout", True, "Show in a hover the offsets, sizes and holes of a struct.")
     hover_maintainers: bool = _option("hover.maintainers", True, "Show in a hover who maintains the file.")
+    hover_similar: bool = _option("hover.similar", True, "Show in a hover the most similar code in other files.")
     completion_limit: int = _option(
         "completion.limit", 100, "Completions sent at a time; typing on narrows them.", low=1, high=2000
     )
@@ -65,6 +91,68 @@ class Options:
     )
     diagnostics_timeout_seconds: float = _option(
         "diagnostics.timeout_seconds", 30.0, "Give up on one run of checkpatch after this time.", low=0.1, high=600
+    )
+    inline_enabled: bool = _option(
+        "inline.enabled", True, "Suggest code at the cursor as you type, by a model that runs on this machine."
+    )
+    inline_exclude: tuple[str, ...] = _option(
+        "inline.exclude", (), 'Globs of paths relative to the tree without inline completion, as `["drivers/gpu/*"]`.'
+    )
+    inline_lines: int = _option("inline.lines", 5, "The most lines that one suggestion may have.", low=1, high=40)
+    inline_tokens: int = _option(
+        "inline.tokens", 96, "The most tokens (of about three letters) of one suggestion.", low=1, high=1024
+    )
+    inline_confidence: float = _option(
+        "inline.confidence",
+        0.5,
+        "Hide suggestions whose tokens the model finds less probable than this on average (geometric mean). A key that "
+        "asks for a suggestion shows them all the same.",
+        low=0,
+        high=1,
+    )
+    inline_ahead: bool = _option(
+        "inline.ahead", True, "Work out what comes behind a suggestion while it is shown: taking it shows the next."
+    )
+    inline_in_menu: bool = _option(
+        "inline.in_menu",
+        True,
+        "Offer the suggestion in the completion menu of editors that know no inline completion, from the next letter "
+        "on.",
+    )
+    model_path: str = _option(
+        "model.path",
+        "",
+        "Another model for inline completion than the one that comes with kexpert: a GGUF with FIM markers, a "
+        "`model.json`, or a folder with either or with a Hugging Face model.",
+        private=True,
+    )
+    model_url: str = _option(
+        "model.url",
+        "",
+        "A server to ask instead: llama-server, or one with OpenAI's `/v1/completions` (vLLM, Ollama). What surrounds "
+        "the cursor is sent to it. `KEXPERT_MODEL_KEY` in the environment is its key.",
+        private=True,
+    )
+    model_name: str = _option("model.name", "", "Which model of the server at `model.url`.", private=True)
+    model_api: str = _option(
+        "model.api",
+        "auto",
+        "How to ask the server at `model.url`.",
+        choices=("auto", "infill", "completions"),
+        private=True,
+    )
+    model_device: str = _option(
+        "model.device", "auto", "Where the model runs: on an NVIDIA GPU if there is one.", choices=("auto", "cpu")
+    )
+    model_threads: int = _option(
+        "model.threads", 0, "Threads of the model; 0 takes one for each CPU, four at most.", low=0, high=256
+    )
+    model_context: int = _option(
+        "model.context",
+        0,
+        "Tokens that the model reads; 0 takes what it was made for, 1024 at most on a CPU.",
+        low=0,
+        high=32768,
     )
     log_level: str = _option(
         "log.level",
@@ -109,10 +197,21 @@ def file_layers(root: Path | None) -> tuple[list[Layer], list[str]]:
                 continue
             if path.stat().st_size > _MAX_FILE:
                 raise ValueError(f"is larger than {_MAX_FILE} bytes")
-            layers.append((str(path), tomllib.loads(path.read_text("utf-8"))))
+            layer = tomllib.loads(path.read_text("utf-8"))
+            if root is not None and path.parent == root:
+                layer, kept_back = _public(layer)
+                warnings += [f"{path}: {key!r} counts in your own settings only and is ignored" for key in kept_back]
+            layers.append((str(path), layer))
         except (OSError, ValueError, RecursionError) as problem:
             warnings.append(f"{path}: cannot be read and is ignored: {problem}")
     return layers, warnings
+
+
+def _public(layer: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """What a tree may set of what it sets, and the keys of the rest."""
+    flat = dict(_flatten(layer))
+    private = [key for key in flat if key in _FIELDS and _FIELDS[key].metadata["private"]]
+    return {key: value for key, value in flat.items() if key not in private}, private
 
 
 def client_layer(origin: str, value: Any) -> tuple[list[Layer], list[str]]:
@@ -131,8 +230,9 @@ def options_markdown() -> str:
     for key, known in _FIELDS.items():
         choices = known.metadata["choices"]
         one_of = f" One of {', '.join(f'`{c}`' for c in choices)}." if choices else ""
+        private = " Not from the tree's own file." if known.metadata["private"] else ""
         default = _toml(_default(known))
-        rows.append(f"| `{key}` | `{default}` | {known.metadata['description']}{one_of} |")
+        rows.append(f"| `{key}` | `{default}` | {known.metadata['description']}{one_of}{private} |")
     return "\n".join(rows) + "\n"
 
 
@@ -170,7 +270,9 @@ def _checked(known: dataclasses.Field[Any], value: Any) -> Any:
             raise ValueError("must be a list of strings")
         return tuple(value)
     elif isinstance(default, str):
-        if not isinstance(value, str) or value not in limits["choices"]:
+        if not isinstance(value, str):
+            raise ValueError("must be a string")
+        if limits["choices"] and value not in limits["choices"]:
             raise ValueError(f"must be one of {', '.join(limits['choices'])}")
     else:
         kind = "a whole number" if isinstance(default, int) else "a number"

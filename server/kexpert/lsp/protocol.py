@@ -32,6 +32,7 @@ class Lane(Enum):
     QUICK = ("quick", 2)  # milliseconds: hover, completion, jumps
     SLOW = ("slow", 2)  # whole-tree questions
     PROGRAM = ("program", 1)  # waits for another process
+    MODEL = ("model", 1)  # the model answers one question at a time
 
 
 @dataclass(frozen=True, slots=True, eq=False)

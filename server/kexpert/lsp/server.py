@@ -85,6 +85,7 @@ def converse(reader: BinaryIO, out: BinaryIO) -> int:
     gc.disable()  # only while loading: the collector would look through 900 classes again and again
     server = Server(client, writer)
     gc.freeze()
+    gc.set_threshold(20_000)  # an answer may be 200,000 tuples, and no garbage among them
     gc.enable()
     return server.run(reader)
 
@@ -97,6 +98,7 @@ class Server:
 
         from pygls.lsp.server import LanguageServer
 
+        from kexpert.lsp.inline import Inline
         from kexpert.lsp.options import Options
         from kexpert.lsp.protocol import Protocol
         from kexpert.lsp.report import ProgressBar, Reporter
@@ -114,6 +116,7 @@ class Server:
         self.progress = ProgressBar(protocol, self._cancel_indexing)
         self.session = Session(client.encoding, Options())
         self.checkpatch: Checkpatch | None = None
+        self.inline = Inline(self.reporter, lambda: protocol.jobs)
         self._client_settings: Any = None  # what workspace/configuration said last
         self._register()
 
@@ -125,6 +128,7 @@ class Server:
         try:
             return self.protocol.serve(reader)
         finally:
+            self.inline.close()
             self.session.end()
 
     def _register(self) -> None:
@@ -155,14 +159,15 @@ class Server:
         """A question's handler: the snapshot is taken when the request comes, the rest runs in its lane."""
         from pygls.exceptions import JsonRpcException
 
-        from kexpert.lsp.protocol import LongHandler
+        from kexpert.lsp.protocol import Lane, LongHandler
 
         def begin(params: Any) -> Any:
             request = self._request(params)
+            is_old = self.inline.arrived() if handler.lane is Lane.MODEL else lambda: False
 
             def work(cancelled: Any) -> Any:
                 try:
-                    return handler.answer(request(cancelled))
+                    return handler.answer(request(lambda: cancelled() or is_old()))
                 except JsonRpcException:
                     raise
                 except Exception as problem:
@@ -177,8 +182,8 @@ class Server:
         """The session as it is now, as a ``Request`` that lacks its cancel flag."""
         from kexpert.lsp.handlers import Request
 
-        snapshot, checkpatch = self.session.snapshot(), self.checkpatch
-        return lambda cancelled: Request(params, snapshot, self.client, cancelled, checkpatch, self.reporter)
+        snapshot, checkpatch, inline = self.session.snapshot(), self.checkpatch, self.inline
+        return lambda cancelled: Request(params, snapshot, self.client, cancelled, checkpatch, inline, self.reporter)
 
     # The tree and the settings
 
@@ -215,6 +220,7 @@ class Server:
             self.reporter.show_once("error", f"{root} cannot be indexed: {problem}; only open files are known")
 
     def _make_index(self, root: Path) -> Index:
+        from kexpert.index.semantic import SearchSettings
         from kexpert.index.service import IndexService
 
         options = self.session.options
@@ -223,6 +229,7 @@ class Server:
             jobs=options.index_jobs or None,
             watch=options.index_watch,
             exclude=options.index_exclude,
+            search=SearchSettings(options.vectors_enabled, options.vectors_url, options.vectors_embedder),
             on_progress=self._on_progress,
             on_message=lambda text: self.reporter.show_once("info", text),
         )
@@ -252,6 +259,7 @@ class Server:
             warnings += problems
         options, problems = resolve(layers)
         self.session.options = options
+        self.inline.configure(options)
         self.reporter.level = options.log_level
         for count, warning in enumerate(warnings + problems):
             if count < _SHOWN_WARNINGS:
@@ -265,7 +273,9 @@ class Server:
                 self.reporter.log("info", f"no diagnostics from checkpatch: {missing}")
             else:
                 self.checkpatch = checkpatch
-        indexing = ("index_jobs", "index_watch", "index_exclude")
+        indexing = (
+            "index_jobs", "index_watch", "index_exclude", "vectors_enabled", "vectors_url", "vectors_embedder",
+        )  # fmt: skip
         if root and self.session.index and any(getattr(before, o) != getattr(options, o) for o in indexing):
             self.session.end()
             self._start_index(root)
@@ -316,7 +326,10 @@ class Server:
         self.protocol.jobs.start(("warm", path), Lane.SLOW, lambda cancelled: warm(snapshot, path))
 
     def did_change(self, params: Any) -> None:
-        self.session.change(params.text_document.uri, params.content_changes)
+        path = self.session.change(params.text_document.uri, params.content_changes)
+        for change in params.content_changes:
+            if (place := getattr(change, "range", None)) is not None:
+                self.inline.edited(path, place.start.line)
 
     def did_save(self, params: Any) -> None:
         path = self.session.saved(params.text_document.uri)

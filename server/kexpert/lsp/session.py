@@ -110,8 +110,8 @@ class Session:
             self.index.prioritise([path])
         return path
 
-    def change(self, uri: str, changes: Iterable[Any]) -> None:
-        """Apply a client's edits in order; each is a whole new text or has a ``range``."""
+    def change(self, uri: str, changes: Iterable[Any]) -> str:
+        """Apply a client's edits in order; each is a whole new text or has a ``range``. The document's path."""
         path = path_of(uri, self.root)
         document = self._documents.get(path) or Document(uri, Source(path, b""))
         text = EditedText(document.source.lines)
@@ -123,6 +123,7 @@ class Session:
                 start, end = place.start, place.end
                 text.replace((start.line, start.character), (end.line, end.character), new, self.encoding)
         self._documents = {**self._documents, path: Document(document.uri, document.source.edited(text.data))}
+        return path
 
     def close(self, uri: str) -> str:
         path = path_of(uri, self.root)

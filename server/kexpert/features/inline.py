@@ -1,0 +1,181 @@
+"""Inline completion: what a model would write at the cursor, if it is worth showing.
+
+The engine arrives as an argument. What it writes is ended by syntax, cut off from what stands behind the
+cursor, and hidden when it is doubtful. What was suggested a moment ago and is being typed costs no call.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Literal
+
+from kexpert.core.around import lexical_class
+from kexpert.core.source import Source
+from kexpert.core.text import decode, encode, identifier_at
+from kexpert.features.completion_item import Item
+from kexpert.features.inline_context import Gathered, Recent, decode_text, gather
+from kexpert.features.inline_filter import Doubt, doubt
+from kexpert.features.inline_memory import Made, Memory
+from kexpert.features.inline_stop import Shape, end_of, shape_at, trimmed
+from kexpert.index.query import View
+from kexpert.model.engine import Engine
+
+#: Tokens that a prompt may have where the engine does not say.
+_DEFAULT_CONTEXT = 1024
+#: How far around the cursor the shape of the hole is read.
+_REACH = 4096
+#: Characters of an answer that are looked at, whoever gives more.
+_MOST_TEXT = 4096
+#: Of the context, what an answer may take.
+_MOST_ANSWER = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """``least`` is the mean log-probability of a token below which nothing is shown."""
+
+    most_tokens: int = 96
+    most_lines: int = 5
+    least: float = -1.0
+
+
+@dataclass(slots=True)
+class State:
+    """What is kept from one question to the next."""
+
+    memory: Memory = field(default_factory=Memory)
+    gathered: Gathered = field(default_factory=Gathered)
+    recent: Recent = field(default_factory=Recent)
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """``text`` to insert at ``offset``. With a ``doubt`` it is not for showing; ``about`` says what it is about.
+    Times are in seconds from the question on."""
+
+    text: str
+    offset: int
+    logprob: float
+    doubt: Doubt = ""
+    about: str = ""
+    origin: Literal["model", "typed through"] = "model"
+    tokens: int = 0
+    first_token: float = 0.0
+    seconds: float = 0.0
+
+    @property
+    def shown(self) -> bool:
+        return not self.doubt
+
+
+def suggest(
+    view: View,
+    source: Source,
+    offset: int,
+    engine: Engine,
+    settings: Settings,
+    state: State,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Suggestion | None:
+    """What to write at ``offset``; None where no model is asked. Raises what the engine raises."""
+    data, began = source.data, time.perf_counter()
+    offset = min(max(offset, 0), len(data))
+    if remembered := recall(source, offset, state):
+        return remembered
+    if not _is_place(data, offset):
+        return None
+    shape = shape_at(
+        decode_text(data[max(offset - _REACH, 0) : offset]), decode_text(data[offset : offset + _REACH]),
+        settings.most_lines,
+    )  # fmt: skip
+    room = engine.context or _DEFAULT_CONTEXT
+    most = min(settings.most_tokens, int(room * _MOST_ANSWER))
+    context = gather(view, source, offset, room - most, state.gathered, state.recent)
+    text, logprobs, first = "", list[tuple[int, float]](), 0.0
+    with closing(engine.stream(context, most, cancelled)) as tokens:
+        for token in tokens:
+            first = first or time.perf_counter() - began
+            text += token.text
+            logprobs.append((len(text), token.logprob))
+            end = end_of(text, shape)
+            if end is not None or token.last:
+                break
+            if len(text) > _MOST_TEXT:
+                end = _last_whole_line(text, shape)
+                break
+        else:
+            end = _last_whole_line(text, shape)
+    return _finished(view, source, offset, shape, text[:end], logprobs, settings, state, began, first)
+
+
+def recall(source: Source, offset: int, state: State) -> Suggestion | None:
+    """What was suggested before and has been typed into since, or was thought of ahead."""
+    began = time.perf_counter()
+    made = state.memory.find(source, offset)
+    if made is None:
+        return None
+    seconds = time.perf_counter() - began
+    return Suggestion(decode(made.text), offset, made.logprob, origin="typed through", seconds=seconds)
+
+
+def _finished(
+    view: View,
+    source: Source,
+    offset: int,
+    shape: Shape,
+    text: str,
+    logprobs: list[tuple[int, float]],
+    settings: Settings,
+    state: State,
+    began: float,
+    first: float,
+) -> Suggestion:
+    text = trimmed(text, shape)
+    logprob = _mean(logprobs, len(text))
+    if b"\r\n" in source.data[max(offset - _REACH, 0) : offset + _REACH]:
+        text = text.replace("\n", "\r\n")
+    inserted = encode(text)
+    why, about = doubt(view, source, offset, inserted, logprob, settings.least)
+    if not why:
+        state.memory.keep(Made(source.path, source.data, offset, inserted, logprob))
+    return Suggestion(text, offset, logprob, why, about, "model", len(logprobs), first, time.perf_counter() - began)
+
+
+def ahead(source: Source, suggestion: Suggestion) -> tuple[Source, int]:
+    """The text and the cursor as they are when a suggestion is taken: what to ask next while it is shown."""
+    inserted = encode(suggestion.text)
+    at, data = suggestion.offset, source.data
+    return source.edited(data[:at] + inserted + data[at:]), at + len(inserted)
+
+
+def as_item(source: Source, suggestion: Suggestion) -> Item:
+    """A suggestion as the first entry of a completion menu."""
+    data, offset = source.data, suggestion.offset
+    span = identifier_at(data, offset)
+    start = span[0] if span and span[0] < offset else offset
+    text = decode(data[start:offset]) + suggestion.text
+    head, more, _ = text.partition("\n")
+    return Item(f"{head} …" if more else head, "snippet", "kexpert", "0", text, start, offset)
+
+
+def _is_place(data: bytes, offset: int) -> bool:
+    """Whether code is being written here: not inside a word, a comment or a string."""
+    following = data[offset : offset + 1]
+    if following.isalnum() or following == b"_":
+        return False
+    return lexical_class(data, offset) == "code"
+
+
+def _last_whole_line(text: str, shape: Shape) -> int:
+    """Where to end a suggestion that ran out of tokens: half a line is none."""
+    return 0 if shape.one_line else max(text.rfind("\n"), 0)
+
+
+def _mean(logprobs: list[tuple[int, float]], size: int) -> float:
+    """The mean over the tokens that ``size`` characters of the text consist of."""
+    used = [logprob for end, logprob in logprobs if end <= size] or [logprob for _, logprob in logprobs[:1]]
+    return sum(used) / len(used) if used else math.nan

@@ -1,0 +1,203 @@
+"""A GGUF model through llama.cpp; the only importer of llama-cpp-python.
+
+Its low-level functions are used: the high-level class copies all scores of a prompt, knows no markers of a
+hole but by one family's names, and cannot be stopped between two tokens.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+from typing import Any
+
+import llama_cpp as llama
+import numpy as np
+
+from kexpert.core.manifest import Manifest, mismatch, tokenizer_hash
+from kexpert.core.prompt import Context, Order
+from kexpert.model.engine import Cancelled, Failed, Refused, Token
+from kexpert.model.fim import find_markers, fit
+from kexpert.model.healing import Logits, Vocabulary, answer, bits_of, shared
+
+#: Tokens evaluated between two looks at whether anybody still waits; smaller batches are slower.
+_BATCH = 128
+#: More is read by no model that runs on a CPU while somebody types.
+MOST_CONTEXT = 8192
+#: What a laptop reads in a third of a second, which is what a jump to another place costs.
+_USUAL_CONTEXT = 1024
+#: What an answer may take of a context that is smaller than both together.
+_FEWEST_PROMPT = 32
+#: Bytes of weights that are compared with their manifest.
+_MOST_HASHED = 512 << 20
+#: Logits of these are never chosen from while text is wanted.
+_NOT_TEXT = llama.LLAMA_TOKEN_ATTR_CONTROL | llama.LLAMA_TOKEN_ATTR_UNKNOWN | llama.LLAMA_TOKEN_ATTR_UNUSED
+
+
+def _say_nothing(level: int, text: bytes, data: ctypes.c_void_p) -> None:
+    """llama.cpp speaks of every tensor; what goes wrong is said by what its functions return."""
+
+
+_QUIET = llama.llama_log_callback(_say_nothing)  # must outlive the last call into the library
+
+
+class Llama:
+    """One model in memory with one sequence in its cache."""
+
+    def __init__(
+        self, path: Path, manifest: Manifest | None, adapter: Path | None, threads: int, context: int
+    ) -> None:
+        llama.llama_log_set(_QUIET, ctypes.c_void_p(0))
+        llama.llama_backend_init()
+        parameters = llama.llama_model_default_params()
+        parameters.n_gpu_layers = 0
+        self._model = llama.llama_model_load_from_file(str(path).encode(), parameters)
+        if not self._model:
+            raise Refused(f"{path}: llama.cpp cannot load it: no GGUF, or an architecture that it does not know")
+        self._vocab = llama.llama_model_get_vocab(self._model)
+        texts = self._texts()
+        if manifest is not None and (reason := mismatch(manifest, tokenizer_hash(texts), _sha256(path, manifest))):
+            raise Refused(reason)
+        ids = {text: at for at, text in enumerate(texts)}
+        markers = find_markers(ids.get)
+        if markers is None:
+            raise Refused(f"{path}: its vocabulary has no markers for a hole (FIM); it cannot complete in the middle")
+        self.markers = markers
+        self._order: Order = manifest.order if manifest else "psm"
+        self.vocabulary = Vocabulary([self._bytes(at) for at in range(len(texts))])
+        trained = manifest.context if manifest else llama.llama_model_n_ctx_train(self._model)
+        self.context = min(context or _USUAL_CONTEXT, max(trained, _FEWEST_PROMPT), MOST_CONTEXT)
+        self._context = self._new_context(threads)
+        if adapter is not None:
+            self._adapt(adapter)
+        self._batch = llama.llama_batch_init(_BATCH, 0, 1)
+        self._cached: list[int] = []  # tokens in the cache
+
+    def _texts(self) -> list[str]:
+        count = llama.llama_vocab_n_tokens(self._vocab)
+        texts = (llama.llama_vocab_get_text(self._vocab, at) or b"" for at in range(count))
+        return [text.decode("utf-8", "replace") for text in texts]
+
+    def _bytes(self, token: int) -> bytes:
+        """What a token stands for in text; nothing for markers and their like."""
+        if llama.llama_vocab_get_attr(self._vocab, token) & _NOT_TEXT or llama.llama_vocab_is_eog(self._vocab, token):
+            return b""
+        room = ctypes.create_string_buffer(256)
+        size = llama.llama_token_to_piece(self._vocab, token, room, len(room), 0, False)
+        return room.raw[:size] if size > 0 else b""
+
+    def _new_context(self, threads: int) -> Any:
+        parameters = llama.llama_context_default_params()
+        parameters.n_ctx = self.context
+        parameters.n_batch = parameters.n_ubatch = _BATCH
+        parameters.n_threads = parameters.n_threads_batch = threads
+        parameters.no_perf = True
+        context = llama.llama_init_from_model(self._model, parameters)
+        if not context:
+            raise Refused(f"llama.cpp has no memory for a context of {self.context} tokens")
+        return context
+
+    def _adapt(self, path: Path) -> None:
+        adapter = llama.llama_adapter_lora_init(self._model, str(path).encode())
+        if not adapter:
+            raise Refused(f"{path}: llama.cpp refuses the adapter: it was not made for this model")
+        adapters = (llama.llama_adapter_lora_p_ctypes * 1)(adapter)
+        if llama.llama_set_adapters_lora(self._context, adapters, 1, (ctypes.c_float * 1)(1.0)):
+            raise Refused(f"{path}: llama.cpp cannot use the adapter on this model")
+
+    # -- text and tokens ------------------------------------------------------------------------
+
+    def encode(self, text: str) -> list[int]:
+        """The tokens of a text, in which no marker is read."""
+        data = text.encode("utf-8", "replace")
+        room = len(data) + 2
+        tokens = (llama.llama_token * room)()
+        count = llama.llama_tokenize(self._vocab, data, len(data), tokens, room, False, False)
+        if count < 0:
+            raise Failed("a text could not be cut into tokens")
+        return list(tokens[:count])
+
+    def stream(self, context: Context, most: int, cancelled: Callable[[], bool]) -> Generator[Token, None, None]:
+        """See ``Engine.stream``."""
+        most = min(most, self.context - _FEWEST_PROMPT)
+        ids, tail = fit(context, self._order, self.encode, self.markers, self.context - most)
+        logits = self._evaluate(ids, cancelled)
+        yield from answer(self.vocabulary, tail, logits, self._advance, most, cancelled)
+
+    def score(self, context: Context, middle: str, cancelled: Callable[[], bool]) -> tuple[float, int]:
+        """(bits, bytes) of a middle that is known, with what the prompt's end makes the model repeat."""
+        ids, tail = fit(context, self._order, self.encode, self.markers, self.context // 2)
+        following = self.encode(tail + middle)[: self.context - len(ids)]
+        return bits_of(self.vocabulary, following, self._evaluate(ids, cancelled), self._advance, cancelled)
+
+    # -- the cache ------------------------------------------------------------------------------
+
+    def _evaluate(self, ids: Sequence[int], cancelled: Callable[[], bool]) -> Logits:
+        """Logits behind ``ids``. What the cache holds of their beginning is not worked out again."""
+        done = min(shared(self._cached, ids), len(ids) - 1)
+        self._keep(done)
+        while done < len(ids):
+            if cancelled():
+                raise Cancelled
+            batch = list(ids[done : done + _BATCH])
+            self._decode(batch)
+            done += len(batch)
+        return self._logits()
+
+    def _advance(self, token: int) -> Logits:
+        """Logits behind one more token."""
+        self._decode([token])
+        return self._logits()
+
+    def _keep(self, count: int) -> None:
+        """Forget all but the first ``count`` tokens."""
+        if count == len(self._cached):
+            return
+        memory = llama.llama_get_memory(self._context)
+        if not llama.llama_memory_seq_rm(memory, 0, count, -1):
+            raise Failed("llama.cpp cannot forget tokens of this model")
+        del self._cached[count:]
+
+    def _decode(self, tokens: list[int]) -> None:
+        """Evaluate tokens behind those in the cache, for the logits of the last."""
+        start = len(self._cached)
+        if start + len(tokens) > self.context:
+            raise Failed("the context is full")
+        batch = self._batch
+        batch.n_tokens = len(tokens)
+        for at, token in enumerate(tokens):
+            batch.token[at], batch.pos[at], batch.n_seq_id[at], batch.seq_id[at][0] = token, start + at, 1, 0
+            batch.logits[at] = at == len(tokens) - 1
+        if llama.llama_decode(self._context, batch):
+            llama.llama_memory_clear(llama.llama_get_memory(self._context), True)
+            self._cached = []
+            raise Failed("llama.cpp could not evaluate the tokens")
+        self._cached += tokens
+
+    def _logits(self) -> Logits:
+        """Of the last token; valid until the next evaluation."""
+        found = llama.llama_get_logits_ith(self._context, -1)
+        return np.ctypeslib.as_array(found, shape=(len(self.vocabulary.pieces),))
+
+
+def quantize(source: Path, target: Path, kind: str) -> None:
+    """Write a GGUF anew with the weights as "Q8_0", "Q6_K", "Q4_K_M", …. Raises ValueError for a kind that
+    llama.cpp does not know and RuntimeError when it cannot (K-quants want rows divisible by 256)."""
+    found = getattr(llama, f"LLAMA_FTYPE_MOSTLY_{kind}", None)
+    if found is None:
+        raise ValueError(f"{kind}: llama.cpp knows no such quantisation")
+    llama.llama_log_set(_QUIET, ctypes.c_void_p(0))
+    llama.llama_backend_init()
+    parameters = llama.llama_model_quantize_default_params()
+    parameters.ftype = found
+    if llama.llama_model_quantize(str(source).encode(), str(target).encode(), ctypes.byref(parameters)):
+        raise RuntimeError(f"{source}: llama.cpp cannot write it as {kind}")
+
+
+def _sha256(path: Path, manifest: Manifest) -> str:
+    """The hash of weights that name theirs; "" for those whose reading would take seconds."""
+    if not manifest.base_sha256 or path.stat().st_size > _MOST_HASHED:
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,333 @@
+"""Inline completion: what is told to the model, where its answer ends, when it is hidden."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+
+import pytest
+
+from kexpert.core.prompt import Context
+from kexpert.core.source import Source
+from kexpert.features.inline import Settings, State, Suggestion, ahead, as_item, suggest
+from kexpert.features.inline_context import Gathered, Recent, gather
+from kexpert.features.inline_filter import doubt
+from kexpert.features.inline_stop import end_of, shape_at, trimmed
+from kexpert.model.engine import Token
+from tests.features.memory_view import CURSOR, MemoryView, at_cursor
+
+TREE = """\
+//- include/linux/toy.h
+struct toy {
+	int turns;
+	struct spring *spring;
+};
+struct spring {
+	int force;
+};
+int toy_wind(struct toy *toy, int turns);
+#define TOY_MAX 100
+//- drivers/toy/user.c
+#include <linux/toy.h>
+
+static int helper(int a)
+{
+	return a;
+}
+
+"""
+
+
+@dataclass
+class Says:
+    """An engine that writes what a test wants, a word a token, and keeps what it was asked."""
+
+    text: str
+    logprob: float = -0.1
+    context: int = 1024
+    ends: bool = True
+    asked: list[Context] = field(default_factory=list)
+    taken: int = 0
+
+    def stream(
+        self, context: Context, most: int, cancelled: Callable[[], bool]
+    ) -> Generator[Token, None, None]:
+        self.asked.append(context)
+        for word in self.text.replace(" ", "\0 ").replace("\n", "\0\n").split("\0"):
+            self.taken += 1
+            yield Token(word, self.logprob)
+        if self.ends:
+            yield Token("", self.logprob, last=True)
+
+    def close(self) -> None: ...
+
+
+def ask(code: str, says: Says | str, settings: Settings | None = None, state: State | None = None) -> Suggestion | None:
+    view, source, offset = at_cursor(TREE + code)
+    engine = Says(says) if isinstance(says, str) else says
+    return suggest(view, source, offset, engine, settings or Settings(), state or State())
+
+
+def check(code: str, says: str, expected: str) -> None:
+    """The text that is shown at the cursor; "" when it is hidden."""
+    found = ask(code, says)
+    assert found
+    assert (found.text if found.shown else "", found.doubt, found.about) == (expected, found.doubt, found.about)
+
+
+# Where an answer ends
+
+
+@pytest.mark.parametrize(
+    ("before", "says", "after", "expected"),
+    [
+        ("\tret = ", "helper(1);\n\treturn ret;\n", "\n}\n", "helper(1);"),
+        ("\t", "int a = 1;\n\treturn a;\n}\n\nint g(void)\n", "\n}\n", "int a = 1;\n\treturn a;"),
+        ("\tif (a) {\n\t\t", "a = 1;\n\t}\n\treturn a;\n", "\n\t}\n}\n", "a = 1;"),
+        ("\tif (a", ") {\n\t\treturn 1;\n\t}\n\treturn 0;\n", "\n}\n", ") {\n\t\treturn 1;\n\t}"),
+        ("\tif (a", " && b", ")\n\t\treturn;\n", " && b"),
+        ("\thelper(", "1, 2);\n\thelper(3);\n", ");\n", "1, 2"),
+        ("\thelper(", "\n\t\t1,\n\t\t2);\n\tother();\n", "\n}\n", "\n\t\t1,\n\t\t2);"),
+        ("\t", "a();\n\n\tb();\n", "\n}\n", "a();"),
+        ("", "a();\nb();\nc();\nd();\ne();\nf();\ng();\n", "\n}\n", "a();\nb();\nc();\nd();\ne();"),
+        ("\t", "a();\n\tb(x,\n\t  y,\n\t  z,\n\t  u,\n\t  v,\n\t  w);\n", "\n}\n", "a();"),
+        ("\tx = ", "'{' + \"}\"; /* } */\n\ty = 2;\n", "\n}\n", "'{' + \"}\"; /* } */"),
+        ("\t", "return a;\n", "\n\treturn a;\n}\n", "return a;"),
+        ("\t", "a();\n\treturn a;\n", "\n\treturn a;\n}\n", "a();"),
+        ("\ta();", "\n\tb();\n\tc();\n\n", "\n}\n", "\n\tb();\n\tc();"),
+        ("\tif (a)", "\n\t\tb();\n\tc();\n", "\n}\n", "\n\t\tb();"),
+        ("\t\tgo = ", "f(1);", "f(1);\n", ""),
+    ],
+)
+def test_an_answer_ends_with_its_statement_or_block(before: str, says: str, after: str, expected: str) -> None:
+    shape = shape_at(before, after, 5)
+    end = next((cut for size in range(len(says) + 1) if (cut := end_of(says[:size], shape)) is not None), None)
+    assert trimmed(says[:end], shape) == expected
+
+
+def test_no_more_tokens_are_taken_than_are_shown() -> None:
+    engine = Says("a = helper(1);\n" + "a = helper(1);\n" * 50)
+    ask(f"int f(int a)\n{{\n\ta = {CURSOR}\n}}\n", engine)
+    assert engine.taken < 12
+
+
+def test_half_a_line_is_not_shown_when_the_tokens_run_out() -> None:
+    found = ask(f"int f(int a)\n{{\n\t{CURSOR}\n}}\n", Says("a = helper(1);\n\ta = helper(", ends=False))
+    assert found
+    assert found.text == "a = helper(1);"
+
+
+@pytest.mark.parametrize("text", ["(" * 20000, "{\n" * 20000, '"' * 20000, "/*" * 20000, "\\" * 20000, "'\\" * 9999])
+def test_the_end_of_nonsense_is_found_in_no_time(text: str) -> None:
+    end_of(text, shape_at("\t", "\n}\n", 5))
+
+
+# What is hidden
+
+
+@pytest.mark.parametrize(
+    ("code", "says", "why"),
+    [
+        ("\ttoy_wind(toy, {});", "2", ""),
+        ("\t{}", "toy_wind(toy, TOY_MAX);", ""),
+        ("\t{}", "int fresh = helper(1);\n\n\treturn fresh;", ""),
+        ("\t{}", "toy->spring->force = 1;", ""),
+        ("\t{}", "toy_unwind(toy);", "unknown name"),
+        ("\ttoy_w{}", "ind(toy, 1);", ""),
+        ("\ttoy_w{}", "ound(toy, 1);", "unknown name"),
+        ("\t{}", "toy->force = 1;", "unknown name"),
+        ("\t{}", "toy->spring->turns = 1;", "unknown name"),
+        ("\t{}", 'helper("unheard_of");', ""),
+        ("\t{}", "/* unheard of */", ""),
+        ("\t{}", "helper(1);\n\thelper(1);\n\thelper(1);", "repetition"),
+        ("\thelper(2);\n\t{}", "helper(2);", "repetition"),
+        ("\t{}", "helper(turns, turns, turns, turns);", "repetition"),
+        ("\t{}", " ", "empty"),
+    ],
+)
+def test_what_is_doubtful_is_hidden(code: str, says: str, why: str) -> None:
+    found = ask(f"int f(struct toy *toy)\n{{\n{code.replace('{}', CURSOR)}\n}}\n", says)
+    assert found
+    assert (found.doubt, found.about if not why else "") == (why, "")
+    assert found.shown == (not why)
+
+
+def test_what_the_model_is_unsure_of_is_hidden() -> None:
+    code = f"int f(int a)\n{{\n\ta = {CURSOR}\n}}\n"
+    unsure = ask(code, Says("helper(1);", logprob=-2.0))
+    assert unsure
+    assert unsure.doubt == "unsure"
+    asked_for = ask(code, Says("helper(1);", logprob=-2.0), Settings(least=float("-inf")))
+    assert asked_for
+    assert asked_for.shown
+    silent = ask(code, Says("helper(1);", logprob=float("nan")))  # a server that gives no probabilities
+    assert silent
+    assert silent.shown
+
+
+@pytest.mark.parametrize("text", [b"a" * 5000, b"a, " * 1500, b"\n" * 5000, b"->" * 2500, b"{" * 5000, b"a->" * 1500])
+def test_a_huge_answer_does_not_take_long_to_judge(text: bytes) -> None:
+    view, source, offset = at_cursor(TREE + f"int f(struct toy *toy)\n{{\n\t{CURSOR}\n}}\n")
+    doubt(view, source, offset, text, 0.0, -1.0)
+
+
+# Where nothing is asked
+
+
+@pytest.mark.parametrize(
+    "code",
+    [f"int f(void)\n{{\n\t/* so {CURSOR} */\n}}\n", f"// so {CURSOR}\n", f'char *s = "so {CURSOR}";\n',
+     f"int f{CURSOR}oo;\n"],
+)  # fmt: skip
+def test_comments_strings_and_middles_of_words_are_left_alone(code: str) -> None:
+    engine = Says("helper(1);")
+    assert ask(code, engine) is None
+    assert not engine.asked
+
+
+# Typing through
+
+
+def type_on(view: MemoryView, source: Source, offset: int, letters: bytes) -> tuple[Source, int]:
+    data = source.data[:offset] + letters + source.data[offset:]
+    return Source(source.path, data), offset + len(letters)
+
+
+def test_what_is_typed_through_a_suggestion_costs_no_call() -> None:
+    view, source, offset = at_cursor(TREE + f"int f(int a)\n{{\n\ta = {CURSOR}\n}}\n")
+    engine, state = Says("helper(1);"), State()
+    suggest(view, source, offset, engine, Settings(), state)
+    for typed, left in ((b"h", "elper(1);"), (b"elper(", "1);"), (b"1", ");")):
+        source, offset = type_on(view, source, offset, typed)
+        found = suggest(view, source, offset, engine, Settings(), state)
+        assert found
+        assert (found.text, found.origin) == (left, "typed through")
+    assert len(engine.asked) == 1
+    source, offset = type_on(view, source, offset, b"x")
+    suggest(view, source, offset, engine, Settings(), state)
+    assert len(engine.asked) == 2
+
+
+def test_an_edit_elsewhere_ends_a_suggestion() -> None:
+    view, source, offset = at_cursor(TREE + f"int f(int a)\n{{\n\ta = {CURSOR}\n}}\n")
+    engine, state = Says("helper(1);"), State()
+    suggest(view, source, offset, engine, Settings(), state)
+    suggest(view, Source(source.path, b"/* new */" + source.data), offset + 9, engine, Settings(), state)
+    assert len(engine.asked) == 2
+
+
+def test_a_suggestion_that_is_taken_shows_what_was_thought_ahead() -> None:
+    view, source, offset = at_cursor(TREE + f"int f(int a)\n{{\n\ta = {CURSOR}\n}}\n")
+    engine, state = Says("helper(1);"), State()
+    shown = suggest(view, source, offset, engine, Settings(), state)
+    assert shown
+    engine.text = "\n\treturn a;"
+    suggest(view, *ahead(source, shown), engine, Settings(), state)
+    taken, at = type_on(view, source, offset, b"helper(1);")
+    found = suggest(view, taken, at, engine, Settings(), state)
+    assert found
+    assert (found.text, found.origin) == ("\n\treturn a;", "typed through")
+    assert len(engine.asked) == 2
+
+
+def test_files_with_crlf_keep_it() -> None:
+    view, source, offset = at_cursor(TREE + f"int f(int a)\n{{\n\t{CURSOR}\n}}\n")
+    data = source.data.replace(b"\n", b"\r\n")
+    offset += source.data[:offset].count(b"\n")
+    engine = Says("a = helper(1);\n\treturn a;")
+    found = suggest(view, Source(source.path, data), offset, engine, Settings(), State())
+    assert found
+    assert found.text == "a = helper(1);\r\n\treturn a;"
+    assert "\r" not in engine.asked[0].prefix + engine.asked[0].suffix
+
+
+def test_a_menu_entry_replaces_the_word() -> None:
+    view, source, offset = at_cursor(TREE + f"int f(int a)\n{{\n\ta = hel{CURSOR}\n}}\n")
+    found = suggest(view, source, offset, Says("per(1);"), Settings(), State())
+    assert found
+    item = as_item(source, found)
+    assert (item.label, item.insert_text) == ("helper(1);", "helper(1);")
+    assert source.data[item.replace_start : item.replace_end] == b"hel"
+
+
+# What the model is told
+
+
+def told(code: str, tokens: int = 1000, recent: Recent | None = None) -> Context:
+    view, source, offset = at_cursor(TREE + code)
+    return gather(view, source, offset, tokens, recent=recent)
+
+
+def test_types_in_scope_and_callees_near_are_told() -> None:
+    context = told(f"int f(struct toy *toy)\n{{\n\ttoy_wind(toy, 1);\n\thelper(2);\n\t{CURSOR}\n}}\n")
+    [excerpt] = context.excerpts
+    assert excerpt.path == "include/linux/toy.h"
+    assert excerpt.text == (
+        "struct toy {\n\tint turns;\n\tstruct spring *spring;\n};\nint toy_wind(struct toy *toy, int turns);"
+    )
+    assert context.prefix.endswith("\thelper(2);\n\t")
+    assert context.suffix == "\n}\n"
+
+
+def test_typing_moves_nothing_before_the_cursor() -> None:
+    """Else the model would read everything again with each letter."""
+    view, source, offset = at_cursor(
+        TREE + "int a;\n" * 3000 + f"int f(struct toy *toy)\n{{\n\t{CURSOR}\n}}\n" + "int b;\n" * 3000
+    )
+    gathered = Gathered()
+    first = gather(view, source, offset, 300, gathered)
+    letters = b"toy_wind(toy, 1);\n\tif (toy->turns)"
+    for size in range(1, len(letters)):
+        typed, at = type_on(view, source, offset, letters[:size])
+        context = gather(view, typed, at, 300, gathered)
+        assert context.excerpts == first.excerpts
+        assert context.suffix == first.suffix
+        assert context.prefix == first.prefix + letters[:size].decode()
+
+
+@pytest.mark.parametrize("tokens", [16, 64, 256, 1024])
+def test_a_context_keeps_to_its_room(tokens: int) -> None:
+    big = "int some_name(struct toy *toy);\n" * 500
+    context = told(big + f"int f(struct toy *toy)\n{{\n\ttoy_wind(toy, 1);\n\t{CURSOR}\n}}\n" + big, tokens)
+    size = len(context.prefix) + len(context.suffix) + sum(len(e.path) + len(e.text) for e in context.excerpts)
+    assert size <= tokens * 3
+
+
+def test_a_new_type_is_told_as_soon_as_it_is_declared() -> None:
+    view, source, offset = at_cursor(TREE + f"int f(struct toy *toy)\n{{\n\t{CURSOR}\n}}\n")
+    gathered = Gathered()
+    gather(view, source, offset, 1000, gathered)
+    typed, at = type_on(view, source, offset, b"struct spring *spring = toy->spring;\n\n\t")
+    context = gather(view, typed, at, 1000, gathered)
+    assert "int force;" in context.excerpts[0].text
+
+
+def test_what_was_edited_last_elsewhere_is_told() -> None:
+    recent = Recent()
+    recent.edited("include/linux/toy.h", 6)
+    context = told(f"int f(void)\n{{\n\t{CURSOR}\n}}\n", recent=recent)
+    assert any("int force;" in excerpt.text for excerpt in context.excerpts)
+
+
+def test_a_function_like_this_one_is_told() -> None:
+    other = "//- drivers/toy/other.c\nstatic int car_probe(struct toy *toy)\n{\n\tint force;\n\n"
+    other += "\ttoy_wind(toy, 7);\n\treturn 0;\n}\n"
+    here = f"//- drivers/toy/here.c\nstatic int ball_probe(struct toy *toy)\n{{\n\tint force;\n\n\t{CURSOR}\n}}\n"
+    view, source, offset = at_cursor(TREE + other + here)
+    context = gather(view, source, offset, 2000)
+    assert any("toy_wind(toy, 7);" in e.text for e in context.excerpts if e.path == "drivers/toy/other.c")
+
+
+def test_edits_close_to_one_another_are_one_place() -> None:
+    recent = Recent()
+    for line in (100, 101, 105, 300, 102):
+        recent.edited("a.c", line)
+    assert recent.places == [("a.c", 102), ("a.c", 300)]
+
+
+def test_bytes_that_are_no_text_are_told_as_something() -> None:
+    view = MemoryView({"a.c": b"\xff\xfe int a;\n"})
+    source = view.source("a.c")
+    assert source
+    context = gather(view, source, len(source.data), 100)
+    assert context.prefix.endswith(" int a;\n")

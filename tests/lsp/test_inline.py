@@ -1,0 +1,249 @@
+"""Inline completion over a real server, with a real model in a real worker process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.editors.toy_tree import make_toy_tree
+from tests.lsp.client import Client, RequestFailed
+from tests.lsp.test_server import cursor
+from tests.model.tiny import TinyVocabulary, speaking_model, write_manifest, write_model
+
+INLINE = {"textDocument": {"inlineCompletion": {}}}
+PLACE = "#include <linux/toy.h>\n\nint toy_play(struct toy *toy)\n{\n\t/*|*/\n}\n"
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_toy_tree(tmp_path_factory.mktemp("tree") / "linux")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """After an opening brace it winds a toy up, and then returns."""
+    sentence = ("{\n", "\treturn", " toy", "_wind", "(to", "y", ",", " ", "1", ");", "\n", "}")
+    return speaking_model(tmp_path_factory.mktemp("model"), sentence)
+
+
+@pytest.fixture(scope="module")
+def babbler(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("babbler")
+    vocabulary = TinyVocabulary(["return"])
+    write_model(folder / "m.gguf", vocabulary)
+    write_manifest(folder, vocabulary, "m.gguf")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    home = tmp_path_factory.mktemp("home")
+    return {"XDG_CACHE_HOME": str(home / "cache"), "XDG_CONFIG_HOME": str(home / "config")}
+
+
+@pytest.fixture
+def client(environment: dict[str, str]) -> Iterator[Client]:
+    with Client(env=environment) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def running(environment: dict[str, str], tree: Path, model: Path) -> Iterator[tuple[Client, str]]:
+    """A session with the speaking model, and the URI of the open file; tests leave the settings as they were."""
+    with Client(env=environment) as client:
+        uri = start(client, tree, model)
+        client.open(uri, "")
+        yield client, uri
+
+
+@pytest.fixture(scope="module")
+def busy(environment: dict[str, str], tree: Path, babbler: Path) -> Iterator[tuple[Client, str]]:
+    """A session with the model that writes for ever."""
+    with Client(env=environment) as client:
+        uri = start(client, tree, babbler, **{"inline.tokens": 128, "inline.lines": 40, "inline.confidence": 0})
+        client.open(uri, "")
+        yield client, uri
+
+
+def start(client: Client, tree: Path, model: Path, *, inline: bool = True, **options: Any) -> str:
+    """A session with a file open at a place; its URI."""
+    capabilities = dict(INLINE) if inline else {}
+    client.initialize(tree, options={"model.path": str(model), "model.threads": 1} | options, **capabilities)
+    return (tree / "drivers/toy/user.c").as_uri()
+
+
+def inline(client: Client, uri: str, marked: str, kind: int = 2, **context: Any) -> Any:
+    """What is shown at the mark of a text, which the document has from now on."""
+    text, position = cursor(marked)
+    client.change(uri, {"text": text})
+    answer = client.at("inlineCompletion", uri, position, context={"triggerKind": kind, **context})
+    return [item["insertText"] for item in answer["items"]] if answer else []
+
+
+def test_a_suggestion_is_shown(running: tuple[Client, str]) -> None:
+    client, uri = running
+    text, position = cursor(PLACE)
+    client.change(uri, {"text": text})
+    answer = client.at("inlineCompletion", uri, position, context={"triggerKind": 2})
+    assert answer == {
+        "items": [{"insertText": "return toy_wind(toy, 1);", "range": {"start": position, "end": position}}]
+    }
+
+
+def test_the_capability_is_named(client: Client) -> None:
+    assert client.initialize()["inlineCompletionProvider"] == {}
+    assert client.leave() == 0
+
+
+def test_typing_through_and_a_key_that_leaves_it(running: tuple[Client, str]) -> None:
+    client, uri = running
+    assert inline(client, uri, PLACE) == ["return toy_wind(toy, 1);"]
+    assert inline(client, uri, PLACE.replace("/*|*/", "return toy_w/*|*/")) == ["ind(toy, 1);"]
+    assert inline(client, uri, PLACE.replace("/*|*/", "return toy_x/*|*/")) == []
+
+
+def test_what_the_menu_holds_counts_as_typed(running: tuple[Client, str]) -> None:
+    client, uri = running
+    text, position = cursor(PLACE.replace("/*|*/", "ret/*|*/"))
+    client.change(uri, {"text": text})
+    begin = position | {"character": 1}
+    chosen = {"range": {"start": begin, "end": position}, "text": "return toy"}
+    answer = client.at(
+        "inlineCompletion", uri, position, context={"triggerKind": 2, "selectedCompletionInfo": chosen}
+    )
+    assert answer == {"items": [{"insertText": "return toy_wind(toy, 1);", "range": chosen["range"]}]}
+
+
+def test_names_that_nobody_knows_are_not_shown(client: Client, tree: Path, tmp_path: Path) -> None:
+    model = speaking_model(tmp_path / "liar", ("{\n", "\treturn", " toy", "_unwound", ";"))
+    uri = start(client, tree, model)
+    client.open(uri, "")
+    assert inline(client, uri, PLACE) == []
+
+
+def test_what_is_unsure_is_shown_to_who_asks_for_it(client: Client, tree: Path, tmp_path: Path) -> None:
+    model = speaking_model(tmp_path / "unsure", ("{\n", "\treturn", " 1", ";"), sure=0.15)
+    uri = start(client, tree, model)
+    client.open(uri, "")
+    assert inline(client, uri, PLACE, kind=2) == []
+    assert inline(client, uri, PLACE, kind=1) == ["return 1;"]
+
+
+@pytest.mark.parametrize("off", [{"enabled": False}, {"exclude": ["drivers/*"]}])
+def test_it_can_be_switched_off_and_on(running: tuple[Client, str], off: dict[str, Any]) -> None:
+    client, uri = running
+    assert inline(client, uri, PLACE)
+    client.notify("workspace/didChangeConfiguration", {"settings": {"kexpert": {"inline": off}}})
+    assert inline(client, uri, PLACE) == []
+    client.notify("workspace/didChangeConfiguration", {"settings": {"kexpert": {}}})
+    assert inline(client, uri, PLACE)
+
+
+def test_switched_off_it_has_no_process(running: tuple[Client, str]) -> None:
+    client, uri = running
+    client.notify("workspace/didChangeConfiguration", {"settings": {"kexpert": {"inline": {"enabled": False}}}})
+    inline(client, uri, PLACE)
+    assert not children_of(client)
+    client.notify("workspace/didChangeConfiguration", {"settings": {"kexpert": {}}})
+
+
+def test_a_tree_cannot_choose_the_model(client: Client, tmp_path: Path, model: Path) -> None:
+    tree = make_toy_tree(tmp_path / "linux")
+    (tree / ".kexpert.toml").write_text(f'[model]\npath = "{model}"\nurl = "http://198.51.100.1/"\n')
+    client.initialize(tree, options={"log": {"level": "info"}}, **INLINE)
+    said = [client.wait_for("window/showMessage")["message"] for _ in range(2)]
+    assert all("your own settings only" in text for text in said)
+
+
+def test_without_a_model_everything_else_works(client: Client, tree: Path, tmp_path: Path) -> None:
+    uri = start(client, tree, tmp_path / "nowhere")
+    client.open(uri, "")
+    assert inline(client, uri, PLACE) == []
+    assert inline(client, uri, PLACE) == []
+    assert "no such file" in client.wait_for("window/showMessage")["message"]
+    text, position = cursor(PLACE.replace("toy_play", "toy_pl/*|*/ay").replace("\t/*|*/", "\t"))
+    client.change(uri, {"text": text})
+    assert "toy_play" in client.at("hover", uri, position)["contents"]["value"]
+    assert client.leave() == 0
+
+
+def test_a_worker_that_dies_costs_one_suggestion(client: Client, tree: Path, model: Path) -> None:
+    uri = start(client, tree, model, **{"inline.ahead": False})
+    client.open(uri, "")
+    assert inline(client, uri, PLACE)
+    for child in children_of(client):
+        os.kill(child, signal.SIGKILL)
+    other = PLACE.replace("toy_play", "toy_play_again")
+    assert inline(client, uri, other) == []
+    assert inline(client, uri, other) == ["return toy_wind(toy, 1);"]
+
+
+def test_no_worker_is_left_behind(client: Client, tree: Path, model: Path) -> None:
+    uri = start(client, tree, model)
+    client.open(uri, "")
+    inline(client, uri, PLACE)
+    children = children_of(client)
+    assert children
+    assert client.leave() == 0
+    until = time.monotonic() + 10
+    while any(Path(f"/proc/{child}").exists() for child in children):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def test_the_newest_question_is_answered_at_once(busy: tuple[Client, str]) -> None:
+    """Neovim never cancels: the server itself lets the older questions go."""
+    client, uri = busy
+    text, position = cursor(PLACE)
+    client.change(uri, {"text": text})
+    params = {"textDocument": {"uri": uri}, "position": position, "context": {"triggerKind": 2}}
+    asked = [client.send("textDocument/inlineCompletion", params) for _ in range(10)]
+    assert [client.wait(each) for each in asked[:-1]] == [None] * 9
+    client.wait(asked[-1])
+
+
+def test_a_cancelled_question_ends(busy: tuple[Client, str]) -> None:
+    client, uri = busy
+    text, position = cursor(PLACE)
+    client.change(uri, {"text": text})
+    asked = client.send(
+        "textDocument/inlineCompletion",
+        {"textDocument": {"uri": uri}, "position": position, "context": {"triggerKind": 2}},
+    )
+    client.notify("$/cancelRequest", {"id": asked})
+    with pytest.raises(RequestFailed) as refused:
+        client.wait(asked)
+    assert refused.value.code == -32800
+
+
+def test_an_editor_without_inline_completion_has_it_in_its_menu(client: Client, tree: Path, model: Path) -> None:
+    uri = start(client, tree, model, inline=False)
+    client.open(uri, "")
+    text, position = cursor(PLACE.replace("/*|*/", "ret/*|*/"))
+    client.change(uri, {"text": text})
+    until = time.monotonic() + client.timeout
+    while (first := client.at("completion", uri, position)["items"][0])["label"] != "return toy_wind(toy, 1);":
+        assert time.monotonic() < until, first  # the model is loaded while the menu does not wait for it
+    assert first["textEdit"]["newText"] == "return toy_wind(toy, 1);"
+    assert first["textEdit"]["range"]["start"]["character"] == 1
+
+
+def test_an_editor_with_inline_completion_has_it_there_alone(running: tuple[Client, str]) -> None:
+    client, uri = running
+    text, position = cursor(PLACE.replace("/*|*/", "ret/*|*/"))
+    client.change(uri, {"text": text})
+    assert "return toy_wind(toy, 1);" not in [item["label"] for item in client.at("completion", uri, position)["items"]]
+
+
+def children_of(client: Client) -> list[int]:
+    """The worker processes of the server."""
+    server = client._process.pid
+    tasks = Path(f"/proc/{server}/task").iterdir()
+    pids = [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
+    return [pid for pid in pids if b"kexpert.model.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
