@@ -1,0 +1,75 @@
+"""What a model cannot have seen: functions that a later tree has and the tree it learnt from has not."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from kexpert.core.extract import extract
+from kexpert.core.symbols import Kind
+
+#: Hex digits with which the SHA-256 of a path begins whose file is for measuring; the rest is kept for others.
+MEASURED = "89abcdef"
+_GENERATED = "drivers/gpu/drm/amd/include/"
+_MOST_BYTES = 300_000
+_WORD = re.compile(rb"[A-Za-z_]\w*")
+
+
+@dataclass(frozen=True, slots=True)
+class NewFunction:
+    """``start``/``end`` are bytes of ``data``, the whole file."""
+
+    path: str
+    name: str
+    data: bytes
+    start: int
+    end: int
+
+
+def is_measured(path: str) -> bool:
+    """Whether a file, by its path in the tree, is for measuring."""
+    return hashlib.sha256(path.encode()).hexdigest()[0] in MEASURED
+
+
+def c_files(tree: Path) -> Iterator[str]:
+    """Paths of a tree's C files and headers, in order, without the generated register headers."""
+    for folder, folders, names in os.walk(tree):
+        folders.sort()
+        below = os.path.relpath(folder, tree)
+        for name in sorted(names):
+            path = name if below == "." else f"{below}/{name}"
+            if name.endswith((".c", ".h")) and not path.startswith(_GENERATED):
+                yield path
+
+
+def new_functions(newer: Path, older: Path, files: int, seed: int) -> list[NewFunction]:
+    """Functions of so many measured files (a random choice) whose names the older tree does not hold as a word."""
+    measured = [path for path in c_files(newer) if path.endswith(".c") and is_measured(path)]
+    chosen = random.Random(seed).sample(measured, min(files, len(measured)))
+    found = [function for path in chosen for function in _functions(newer, path)]
+    known = occurring(older, {function.name.encode() for function in found})
+    return [function for function in found if function.name.encode() not in known]
+
+
+def _functions(tree: Path, path: str) -> Iterator[NewFunction]:
+    data = (tree / path).read_bytes()
+    if len(data) > _MOST_BYTES:
+        return
+    for symbol in extract(path, data).symbols:
+        if symbol.kind is Kind.FUNCTION:
+            yield NewFunction(path, symbol.name, data, symbol.start, symbol.end)
+
+
+def occurring(tree: Path, names: set[bytes], files: Iterable[str] | None = None) -> set[bytes]:
+    """Those of the names that some C file or header of a tree holds as a word. Reads the tree: half a minute."""
+    found: set[bytes] = set()
+    for path in files if files is not None else c_files(tree):
+        found |= names.intersection(_WORD.findall((tree / path).read_bytes()))
+        if len(found) == len(names):
+            break
+    return found
