@@ -24,12 +24,12 @@ def read_once(root: Path) -> None:
                 continue
 
 
-def kexpert_index(root: Path, cache: Path) -> dict[str, float]:
-    cost = measure([sys.executable, "-m", "kexpert", "index", "--tree", str(root), "--json"], root, environment(cache))
-    report = json.loads(cost.stdout.splitlines()[-1])
+def kexpert_index(root: Path, cache: Path, *options: str) -> dict[str, float]:
+    """What the command says of itself, and what its processes cost."""
+    command = [sys.executable, "-m", "kexpert", "index", "--tree", str(root), "--json", *options]
+    cost = measure(command, root, environment(cache))
     return {
-        "files": report["files"],
-        "symbols": report["symbols"],
+        **json.loads(cost.stdout.splitlines()[-1]),
         **figures(cost),
         "disk_mb": sum(p.stat().st_size for p in cache.rglob("*") if p.is_file()) / 2**20,
     }
