@@ -137,7 +137,8 @@ def latency_table(report: dict[str, dict[str, float]]) -> Iterator[str]:
             times = f"{row['p50']:.1f} | {row['p95']:.1f} | {row['max']:.1f}"
             yield f"| {name} | {row['requests']} | {row['answered']} | {times} |"
     yield f"\n`initialize` answered {start['initialize_ms']:.0f} ms after the process was started, the first hover "
-    yield f"{start['first_hover_ms']:.0f} ms after. Memory of the server at the end: {start['rss_mb_after']:,.0f} MB.\n"
+    yield f"{start['first_hover_ms']:.0f} ms after. Memory of the server at the end: {start['rss_mb_after']:,.0f} MB, "
+    yield f"{start['session_rss_mb_after']:,.0f} MB with the processes that hold the vectors.\n"
 
 
 def found_table(report: dict[str, Any]) -> Iterator[str]:

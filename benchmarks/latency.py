@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.indexing import environment
-from benchmarks.processes import session_rss_mb
+from benchmarks.processes import rss_mb, session_rss_mb, settle
 from benchmarks.rpc import Client, ServerError
 from benchmarks.sample import SEED, Use, files, uses
 
@@ -42,6 +42,7 @@ def latencies(root: Path, cache: Path) -> dict[str, dict[str, float]]:
         client.at("hover", drawn[0].path, drawn[0].line, drawn[0].column)
         first_hover = milliseconds(started)
         client.close(drawn[0].path)
+        settle(client.pid)
         waits: dict[str, list[Wait]] = defaultdict(list)
         for use in drawn:
             client.open(use.path)
@@ -49,9 +50,9 @@ def latencies(root: Path, cache: Path) -> dict[str, dict[str, float]]:
                 waits[name].append(wait)
             client.close(use.path)
         waits["references"] = [references(client, use) for use in drawn[:REFERENCES]]
-        rss = session_rss_mb(client.pid)
+        memory = {"rss_mb_after": rss_mb(client.pid), "session_rss_mb_after": session_rss_mb(client.pid)}
     return {
-        "start": {"initialize_ms": initialized, "first_hover_ms": first_hover, "rss_mb_after": rss},
+        "start": {"initialize_ms": initialized, "first_hover_ms": first_hover, **memory},
         **{name: spread(values) for name, values in waits.items()},
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import threading
@@ -12,6 +13,8 @@ from pathlib import Path
 
 PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 2**20
 SAMPLE_SECONDS = 0.1
+#: A server that is still busy by then is measured as it is.
+SETTLE_SECONDS = 180
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +53,44 @@ def measure(command: Sequence[str], cwd: Path, env: dict[str, str] | None = None
 
 def session_rss_mb(session: int) -> float:
     """Resident memory of every process in a session, in MiB."""
-    total = 0.0
+    return sum(map(rss_mb, _of_session(session)))
+
+
+def rss_mb(pid: int) -> float:
+    """Resident memory of one process, in MiB; 0 where it ended meanwhile."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * PAGE_MB
+    except (OSError, IndexError):
+        return 0.0
+
+
+def settle(session: int) -> None:
+    """Wait until the processes of a session have nothing more to do of their own accord."""
+    end, quiet, last = time.monotonic() + SETTLE_SECONDS, 0, _cpu_s(session)
+    while quiet < 3 and time.monotonic() < end:
+        time.sleep(1)
+        last, before = _cpu_s(session), last
+        quiet = quiet + 1 if last - before < 0.05 else 0
+
+
+def _cpu_s(session: int) -> float:
+    ticks = 0
+    for pid in _of_session(session):
+        with contextlib.suppress(OSError, IndexError):
+            ticks += sum(map(int, _stat(pid)[11:13]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _of_session(session: int) -> list[int]:
+    found = []
     for entry in os.scandir("/proc"):
         if entry.name.isdecimal():
-            try:
-                stat = Path(entry.path, "stat").read_bytes()
-                if int(stat.rpartition(b")")[2].split()[3]) == session:
-                    total += int(Path(entry.path, "statm").read_bytes().split()[1]) * PAGE_MB
-            except (OSError, IndexError):
-                continue  # it ended meanwhile
-    return total
+            with contextlib.suppress(OSError, IndexError):  # it ended meanwhile
+                if int(_stat(int(entry.name))[3]) == session:
+                    found.append(int(entry.name))
+    return found
+
+
+def _stat(pid: int) -> list[bytes]:
+    """The fields of /proc/PID/stat from the third on, behind the name that may hold anything."""
+    return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
