@@ -459,29 +459,24 @@ def by_name(view: View, query: str, limit: int) -> list[dict[str, Any]]:
 
 
 def found_json(view: View, found: Found) -> dict[str, Any]:
-    source = view.source(found.path)
-    line, column = source.lines.to_position(found.start, "utf-32") if source else (found.line, 0)
-    return {
-        "name": found.name,
-        "kind": found.kind.name.lower(),
-        "path": found.path,
-        "line": line + 1,
-        "column": column + 1,
-        "score": round(found.score, 6),
-        "lines": [{"line": number + 1, "text": text} for number, text in found.lines],
-    }
+    lines = [{"line": number + 1, "text": text} for number, text in found.lines]
+    return {**_named_json(view, found, found.start), "score": round(found.score, 6), "lines": lines}
 
 
 def symbol_json(view: View, symbol: Symbol) -> dict[str, Any]:
-    source = view.source(symbol.path)
-    line, column = source.lines.to_position(symbol.name_start, "utf-32") if source else (symbol.line, 0)
+    return {**_named_json(view, symbol, symbol.name_start), "scope": symbol.scope}
+
+
+def _named_json(view: View, named: Found | Symbol, start: int) -> dict[str, Any]:
+    """What it is, and where its name starts."""
+    source = view.source(named.path)
+    line, column = source.lines.to_position(start, "utf-32") if source else (named.line, 0)
     return {
-        "name": symbol.name,
-        "kind": symbol.kind.name.lower(),
-        "path": symbol.path,
+        "name": named.name,
+        "kind": named.kind.name.lower(),
+        "path": named.path,
         "line": line + 1,
         "column": column + 1,
-        "scope": symbol.scope,
     }
 
 

@@ -86,10 +86,11 @@ def model(root: Path | None) -> Finding:
 
 
 def index(root: Path) -> Finding:
-    from kexpert.index.store import IndexState, cache_directory, state_of
+    from kexpert.index.database import IndexState, cache_directory
+    from kexpert.index.store import Store
 
     database = cache_directory(root) / "index.db"
-    state = state_of(database, root)
+    state = Store.state_of(database, root)
     if state is IndexState.READY:
         return Finding("index", "ok", f"{database}, {database.stat().st_size / 1e6:,.0f} MB")
     mend = f"kexpert index --tree {root} (kexpert serve does it too)"
@@ -98,16 +99,16 @@ def index(root: Path) -> Finding:
 
 def search(root: Path) -> Finding:
     """How much of a tree is found by meaning, and by which embedder."""
+    from kexpert.index.database import IndexState, cache_directory
     from kexpert.index.embed import EmbedderError, load_embedder
     from kexpert.index.lane import vectors_identity
-    from kexpert.index.lexical import ChunkStore, state_of
-    from kexpert.index.store import IndexState, cache_directory
+    from kexpert.index.lexical import ChunkStore
     from kexpert.index.vectors import DIMENSIONS
     from kexpert.lsp.options import file_layers, resolve
 
     options, _ = resolve(file_layers(root)[0])
     database = cache_directory(root) / "search.db"
-    state = state_of(database, root)
+    state = ChunkStore.state_of(database, root)
     mend = f"kexpert index --tree {root} (kexpert serve does it too)"
     if state not in (IndexState.READY, IndexState.PARTIAL):
         return Finding("search", "note", f"{database}: {state.value}", mend)

@@ -22,12 +22,13 @@ from kexpert.core.symbols import Use
 from kexpert.index import places
 from kexpert.index.build import plan, plan_for, prepare, update
 from kexpert.index.compact import compact
+from kexpert.index.database import cache_directory
 from kexpert.index.occurrences import uses
 from kexpert.index.place_codec import CommonWord, places_in
 from kexpert.index.query import View
 from kexpert.index.reader import Reader
 from kexpert.index.service import IndexService, build, open_view
-from kexpert.index.store import Store, cache_directory
+from kexpert.index.store import Store
 from kexpert.index.tree import scan
 
 Maker = Callable[[Mapping[str, bytes]], Path]

@@ -15,6 +15,7 @@ from kexpert.core.chunk import ChunkKind, chunks
 from kexpert.core.source import Source
 from kexpert.core.words import query_stems
 from kexpert.index import lexical, semantic
+from kexpert.index.database import cache_directory
 from kexpert.index.filters import FilterError, parse
 from kexpert.index.lexical import WEIGHTS, ChunkStore, FileChunks
 from kexpert.index.postings import Postings, make
@@ -22,7 +23,6 @@ from kexpert.index.query import View
 from kexpert.index.search import Method, Searcher
 from kexpert.index.semantic import SearchSettings, VectorReader, build_search
 from kexpert.index.service import build, open_view
-from kexpert.index.store import cache_directory
 from tests.toy_embedder import make_embedder
 
 FILES = {

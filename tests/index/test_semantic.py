@@ -21,12 +21,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kexpert.core.chunk import chunks
+from kexpert.index.database import cache_directory
 from kexpert.index.lane import Lane, LaneSettings, lane_of, vectors_folder
 from kexpert.index.lexical import ChunkStore
 from kexpert.index.search import Method
 from kexpert.index.semantic import SearchSettings, VectorReader, as_read, build_search, compare, prepare
 from kexpert.index.service import IndexService, build, open_view
-from kexpert.index.store import cache_directory
 from kexpert.index.vectors import VectorStore
 from tests.toy_embedder import make_embedder
 

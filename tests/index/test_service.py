@@ -16,8 +16,9 @@ import pytest
 from kexpert.core.source import Source
 from kexpert.core.symbols import Kind
 from kexpert.index import service as service_module
+from kexpert.index.database import IndexState, cache_directory
 from kexpert.index.service import IndexService, IndexUnavailable, build, open_view
-from kexpert.index.store import IndexState, cache_directory, state_of
+from kexpert.index.store import Store
 
 Maker = Callable[[Mapping[str, bytes]], Path]
 
@@ -185,12 +186,12 @@ def test_a_bad_index_is_said_and_rebuilt(make_tree: Maker, start: Callable[..., 
             key, value = ("version", "0") if damage == "old version" else ("root", "/somewhere/else")
             db.execute("UPDATE meta SET value = ? WHERE key = ?", (value, key))
         db.close()
-    assert state_of(database, root) is not IndexState.READY
+    assert Store.state_of(database, root) is not IndexState.READY
     said: list[str] = []
     service = start(root, on_message=said.append)
     assert names(service, "do_exit") == [("kernel/exit.c", Kind.FUNCTION)]
     assert any("building it anew" in line for line in said)
-    assert state_of(database, root) is IndexState.READY
+    assert Store.state_of(database, root) is IndexState.READY
 
 
 def test_damage_found_while_serving_is_mended(make_tree: Maker, start: Callable[..., IndexService]) -> None:
@@ -230,11 +231,11 @@ def test_killed_while_indexing_goes_on_where_it_was(make_tree: Maker) -> None:
     process.wait()
     assert within(10, lambda: _writable(database))
     kept = stored()
-    assert state_of(database, root) in (IndexState.PARTIAL, IndexState.READY)
+    assert Store.state_of(database, root) in (IndexState.PARTIAL, IndexState.READY)
     report = build(root)
     assert report.files == len(many) + 2
     assert report.changed == report.files - kept
-    assert state_of(database, root) is IndexState.READY
+    assert Store.state_of(database, root) is IndexState.READY
     assert len(open_view(root).lookup("v_19_7")) == 1
 
 

@@ -11,9 +11,9 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from kexpert_trainer.commands import GROUPS
+from kexpert_trainer.commands import GROUPS, Commands
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -46,9 +46,6 @@ class Arguments(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(USAGE, f"kexpert-train: {message}; see {self.prog} --help\n")
-
-
-Commands = Any  # argparse gives the type of add_subparsers no public name
 
 
 def arguments() -> Arguments:

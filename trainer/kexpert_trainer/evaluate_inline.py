@@ -23,7 +23,8 @@ from kexpert.core.parse import parse
 from kexpert.core.repair import errors
 from kexpert_trainer.baselines import NGrams, SimilarLines
 from kexpert_trainer.inline_holes import KINDS, Hole, cut_holes
-from kexpert_trainer.new_functions import c_files, new_functions, occurring
+from kexpert_trainer.new_functions import new_functions, occurring
+from kexpert_trainer.tree import c_files
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _NO_CODE = re.compile(r'/\*.*?(?:\*/|\Z)|//[^\n]*|"(?:[^"\\\n]|\\.)*"?', re.S)

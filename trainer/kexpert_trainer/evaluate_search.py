@@ -31,8 +31,9 @@ from kexpert.core.lex import blank_comments
 from kexpert.core.symbols import Kind
 from kexpert.core.words import split_words
 from kexpert_trainer.metrics import Figures, figures
-from kexpert_trainer.new_functions import c_files, is_measured
+from kexpert_trainer.new_functions import is_measured
 from kexpert_trainer.progress import progress
+from kexpert_trainer.tree import c_files
 
 METHODS = ("bm25", "vectors", "fused", "reranked")
 _LEAST_WORDS = 2  # of a brief that asks something

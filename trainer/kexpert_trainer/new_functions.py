@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import random
 import re
 from collections.abc import Iterable, Iterator
@@ -12,10 +11,10 @@ from pathlib import Path
 
 from kexpert.core.extract import extract
 from kexpert.core.symbols import Kind
+from kexpert_trainer.tree import c_files
 
 #: Hex digits with which the SHA-256 of a path begins whose file is for measuring; the rest is kept for others.
 MEASURED = "89abcdef"
-_GENERATED = "drivers/gpu/drm/amd/include/"
 _MOST_BYTES = 300_000
 _WORD = re.compile(rb"[A-Za-z_]\w*")
 
@@ -34,17 +33,6 @@ class NewFunction:
 def is_measured(path: str) -> bool:
     """Whether a file, by its path in the tree, is for measuring."""
     return hashlib.sha256(path.encode()).hexdigest()[0] in MEASURED
-
-
-def c_files(tree: Path) -> Iterator[str]:
-    """Paths of a tree's C files and headers, in order, without the generated register headers."""
-    for folder, folders, names in os.walk(tree):
-        folders.sort()
-        below = os.path.relpath(folder, tree)
-        for name in sorted(names):
-            path = name if below == "." else f"{below}/{name}"
-            if name.endswith((".c", ".h")) and not path.startswith(_GENERATED):
-                yield path
 
 
 def new_functions(newer: Path, older: Path, files: int, seed: int) -> list[NewFunction]:

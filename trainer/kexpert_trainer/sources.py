@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import zlib
 from collections.abc import Iterable, Iterator
@@ -12,8 +11,8 @@ from pathlib import Path
 
 from datasketch import MinHash, MinHashLSH
 
-#: 395 MB of register numbers, a third of the tree.
-_GENERATED = ("drivers/gpu/drm/amd/include/",)
+from kexpert_trainer.tree import c_files
+
 #: Larger files are tables, whatever they are called.
 _MOST_BYTES = 400_000
 _FEWEST_BYTES = 200
@@ -42,13 +41,9 @@ class SourceFile:
 
 def paths(tree: Path, seed: int = 0) -> list[str]:
     """Every C file and header but the generated ones, shuffled the same way for the same seed on any machine."""
-    found = []
-    for folder, folders, names in os.walk(tree):
-        relative = Path(folder).relative_to(tree).as_posix()
-        start = "" if relative == "." else f"{relative}/"
-        folders[:] = [name for name in folders if not f"{start}{name}/".startswith(_GENERATED)]
-        found += [start + name for name in names if name.endswith((".c", ".h"))]
-    return sorted(found, key=lambda path: hashlib.blake2b(f"{seed}/{path}".encode(), digest_size=16).digest())
+    return sorted(
+        c_files(tree), key=lambda path: hashlib.blake2b(f"{seed}/{path}".encode(), digest_size=16).digest()
+    )
 
 
 def read(tree: Path, path: str) -> SourceFile | None:

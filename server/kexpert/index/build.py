@@ -23,11 +23,13 @@ from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from kexpert.core.chunk import is_generated
 from kexpert.core.extract import extract, identifiers
 from kexpert.core.kconfig import parse_kconfig
 from kexpert.core.symbols import FileFacts, Kind, Symbol
+from kexpert.index.database import IndexState, discard
 from kexpert.index.lock import Turn
-from kexpert.index.store import IndexState, Store, discard, state_of
+from kexpert.index.store import Store
 from kexpert.index.tree import MAX_FILE_BYTES, FileKind, TreeFile, look, read, scan
 
 #: Bytes of source that a batch holds. The first are small, so that something is known at once; the
@@ -122,7 +124,7 @@ def _differs(file: TreeFile, row: tuple[int, int, int] | None) -> bool:
 def prepare(root: Path, database: Path) -> str | None:
     """Make sure that ``database`` is this version's index of this tree, laying an empty one where it
     is not. Returns a line to tell the user when an index was thrown away. The caller holds the lock."""
-    state = state_of(database, root)
+    state = Store.state_of(database, root)
     if state in (IndexState.READY, IndexState.PARTIAL):
         return None
     discard(database)
@@ -152,7 +154,7 @@ def in_order(files: Iterable[TreeFile], near: Iterable[str] = ()) -> list[TreeFi
             return 4, path
         if path.startswith(("kernel/", "mm/", "lib/", "fs/", "block/", "net/core", "drivers/base/", arch)):
             return 5, path
-        if path.startswith("drivers/gpu/drm/amd/include/"):
+        if is_generated(path):
             return 9, path
         return 6, path
 

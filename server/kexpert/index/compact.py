@@ -39,9 +39,10 @@ def compact(root: Path, database: Path, interrupted: Callable[[], bool]) -> bool
                 data = read(root, path)
                 if data is None:
                     continue
-                words = identifiers(data)
                 if kind in (FileKind.C, FileKind.HEADER):
                     words = identifiers(blank_comments(data)) - _own_names(db, file_id, path, data)
+                else:
+                    words = identifiers(data)
                 rows.append((file_id, b" ".join(words).decode("latin-1")))
             db.execute("BEGIN IMMEDIATE")
             db.executemany("INSERT INTO fresh_words (rowid, word) VALUES (?, ?)", rows)

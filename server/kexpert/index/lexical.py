@@ -10,21 +10,18 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
-import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import quote
 
 from kexpert.core import chunk as chunk_module
 from kexpert.core import words as words_module
 from kexpert.core.chunk import Chunk, ChunkKind
 from kexpert.core.words import pieces, stem, stems, words_of
-from kexpert.index.store import IndexState
+from kexpert.index.database import Database
 
 #: Bump when what is stored changes: older databases are rebuilt.
 #: 1: first layout.
@@ -95,50 +92,15 @@ class Row:
     mtime_ns: int
 
 
-class ChunkStore:
+class ChunkStore(Database):
     """One connection to a tree's search database. Not shared between threads."""
 
-    def __init__(self, path: Path, *, readonly: bool = False) -> None:
-        self.path = path
-        address = f"file:{quote(str(path.absolute()))}?mode={'ro' if readonly else 'rwc'}"
-        self.db = sqlite3.connect(address, uri=True, isolation_level=None, timeout=120, check_same_thread=False)
-        try:
-            if not readonly:
-                self.db.execute("PRAGMA journal_mode = WAL")
-                self.db.execute("PRAGMA synchronous = OFF")  # a torn database is detected and rebuilt
-                self.db.execute("PRAGMA wal_autocheckpoint = 16384")
-                self.db.execute("PRAGMA journal_size_limit = 67108864")
-        except sqlite3.Error:
-            self.db.close()
-            raise
+    schema = _SCHEMA
+    tables = ("chunks",)
 
-    def close(self) -> None:
-        self.db.close()
-
-    # -- state ----------------------------------------------------------------------------------
-
-    def create(self, root: Path) -> None:
-        """Lay an empty database."""
-        self.db.execute("BEGIN IMMEDIATE")
-        for statement in _SCHEMA.split(";\n"):
-            if statement.strip():
-                self.db.execute(statement)
-        self.set_meta("root", os.path.realpath(root))
-        self.set_meta("version", version())
-        self.set_meta("complete", "0")
-        self.db.execute("COMMIT")
-
-    def meta(self, key: str) -> str | None:
-        row = self.db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return row[0] if row else None
-
-    def set_meta(self, key: str, value: str) -> None:
-        self.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
-
-    @property
-    def complete(self) -> bool:
-        """Whether the whole tree has been read once."""
-        return self.meta("complete") == "1"
+    @classmethod
+    def version(cls) -> str:
+        return version()
 
     def finish(self) -> None:
         """The tree is read: note the frequent words, so that no query walks their lists to count them."""
@@ -449,22 +411,6 @@ def version() -> str:
         with contextlib.suppress(OSError, TypeError):
             digest.update(Path(module.__file__ or "").read_bytes())
     return f"{SEARCH_VERSION}-{digest.hexdigest()}"
-
-
-def state_of(path: Path, root: Path) -> IndexState:
-    """Look at the database at ``path`` as the search database of ``root``, without changing it."""
-    if not path.exists():
-        return IndexState.MISSING
-    try:
-        with contextlib.closing(ChunkStore(path, readonly=True)) as store:
-            if store.meta("version") != version():
-                return IndexState.VERSION_MISMATCH
-            if store.meta("root") != os.path.realpath(root):
-                return IndexState.FOREIGN
-            store.db.execute("SELECT 1 FROM chunks LIMIT 1").fetchone()
-            return IndexState.READY if store.complete else IndexState.PARTIAL
-    except sqlite3.Error:
-        return IndexState.CORRUPT
 
 
 def texts_of(chunk: Chunk) -> tuple[str, str, str]:

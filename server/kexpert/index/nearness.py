@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
 
 from kexpert.core.symbols import Kind
 
 #: A row whose first fields are those of a Symbol: name, kind, path.
-Named = TypeVar("Named", bound=Sequence[object])
+Named = TypeVar("Named", bound=tuple[Any, ...])
 _OUTSIDE = ("tools/", "samples/", "scripts/", "Documentation/")
 
 
@@ -46,15 +46,15 @@ def ranked(rows: Iterable[Named], callers: Mapping[str, int], near: str) -> list
     best: dict[tuple[str, Kind], tuple[int, Named]] = {}
     for row in rows:
         name, kind, path = row[:3]
-        away = nearness[path]  # type: ignore[index]
+        away = nearness[path]
         key = (name, kind)
-        held = best.get(key)  # type: ignore[arg-type]
+        held = best.get(key)
         if held is None or away < held[0]:
-            best[key] = (away, row)  # type: ignore[index]
+            best[key] = (away, row)
 
     def order(item: tuple[int, Named]) -> tuple[int, int, int, str]:
         away, row = item
-        name = str(row[0])
+        name: str = row[0]
         called = callers.get(name, 0)
         reach = 0 if away <= 1 else 1 if called >= 1000 else 2 if called >= 100 or away <= 3 else 3
         return reach, -called.bit_length(), len(name), name

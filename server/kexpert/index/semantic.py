@@ -21,11 +21,12 @@ from typing import Any
 
 from kexpert.core.chunk import is_generated
 from kexpert.index.build import Progress, default_jobs, in_order
+from kexpert.index.database import IndexState, cache_directory, discard
 from kexpert.index.lane import FileToRead, LaneSettings, lane_of, vectors_folder, vectors_identity
 from kexpert.index.lanes import LaneDamaged, LaneFailed, Lanes
-from kexpert.index.lexical import POSTINGS, ChunkStore, state_of
+from kexpert.index.lexical import POSTINGS, ChunkStore
 from kexpert.index.lock import WriterLock
-from kexpert.index.store import IndexState, Store, cache_directory, discard
+from kexpert.index.store import Store
 from kexpert.index.tree import MAX_FILE_BYTES, FileKind, TreeFile
 from kexpert.index.vectors import DIMENSIONS
 from kexpert.index.vectors import discard as vectors_discard
@@ -62,7 +63,7 @@ class Difference:
 def prepare(root: Path, directory: Path, lanes: int) -> str | None:
     """Make sure that there is a search database of this version; the line to tell when an old one was thrown away."""
     database = directory / "search.db"
-    state = state_of(database, root)
+    state = ChunkStore.state_of(database, root)
     if state in (IndexState.READY, IndexState.PARTIAL):
         return None
     discard(database)
@@ -439,7 +440,7 @@ class VectorReader:
         self._lanes: Lanes | None = None
         self._lock = WriterLock(directory / "vectors.lock")
         database = directory / "search.db"
-        if state_of(database, root) not in (IndexState.READY, IndexState.PARTIAL):
+        if ChunkStore.state_of(database, root) not in (IndexState.READY, IndexState.PARTIAL):
             on_message(f"{root}: nothing is there to search by meaning; run: kexpert index --tree {root}")
         elif not settings.vectors:
             on_message("vectors.enabled is off: words alone are compared")
@@ -491,7 +492,7 @@ def _is_up_to_date(root: Path, directory: Path, settings: SearchSettings) -> boo
     """Whether there is nothing to do, told without loading any vectors."""
     from kexpert.index.embed import EmbedderError, load_embedder
 
-    if state_of(directory / "search.db", root) is not IndexState.READY:
+    if ChunkStore.state_of(directory / "search.db", root) is not IndexState.READY:
         return False
     difference = compare(root, directory, None, settings.vectors)
     if difference.todo or difference.gone or _much_is_new(directory):

@@ -13,12 +13,13 @@ from kexpert.core.source import Source
 from kexpert.index import places
 from kexpert.index.build import BuildReport, IndexWriteError, Progress, measure, plan, plan_for, prepare, update
 from kexpert.index.compact import compact
+from kexpert.index.database import IndexState, cache_directory, discard
 from kexpert.index.lock import WriterLock
 from kexpert.index.query import View
 from kexpert.index.reader import Reader
 from kexpert.index.search import Searcher
 from kexpert.index.semantic import SearchSettings, SemanticIndex, VectorReader
-from kexpert.index.store import IndexState, Store, cache_directory, discard, state_of
+from kexpert.index.store import Store
 from kexpert.index.watch import Watcher
 
 #: Changes told by the system come in bursts (git switch): wait until none came for this long.
@@ -268,7 +269,7 @@ class IndexUnavailable(Exception):
 def open_view(root: Path, vectors: VectorReader | None = None) -> View:
     """The index of a tree as it is, for a command that runs once. Raises IndexUnavailable."""
     database = cache_directory(root) / "index.db"
-    state = state_of(database, root)
+    state = Store.state_of(database, root)
     if state not in (IndexState.READY, IndexState.PARTIAL):
         raise IndexUnavailable(f"{root}: no index ({state.value}); run: kexpert index --tree {root}")
     reader = Reader(root, database)

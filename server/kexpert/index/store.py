@@ -7,15 +7,11 @@ of the old one (words, callers) is passed over by id until the store is compacte
 
 from __future__ import annotations
 
-import hashlib
-import os
-import sqlite3
 from collections.abc import Iterable, Sequence
-from enum import Enum
 from operator import itemgetter
-from pathlib import Path
 
 from kexpert.core.symbols import FileFacts, Kind, Symbol
+from kexpert.index.database import Database
 from kexpert.index.tree import FileKind, TreeFile
 
 #: Bump when what is stored changes: older stores are rebuilt.
@@ -69,95 +65,27 @@ _BY_SUBWORD = frozenset(
 _SUBWORD_KINDS = ",".join(str(int(kind)) for kind in sorted(_BY_SUBWORD))
 
 
-def is_register_table(symbols: Sequence[Symbol]) -> bool:
+def _is_register_table(symbols: Sequence[Symbol]) -> bool:
     """Whether these are a header's that has some hundred macros and nothing else: nobody looks for a
     register by a part of its name, and there are millions."""
     return len(symbols) > 400 and all(symbol[1] is Kind.MACRO for symbol in symbols)
 
 
-class IndexState(Enum):
-    """What stands on disk for a tree."""
+class Store(Database):
+    """One connection to a tree's symbol index. Not shared between threads."""
 
-    MISSING = "there is none yet"
-    CORRUPT = "the database is damaged"
-    VERSION_MISMATCH = "it was made by another version of kexpert"
-    FOREIGN = "it belongs to another tree"
-    PARTIAL = "the first indexing has not finished"
-    READY = "ready"
+    schema = _SCHEMA
+    tables = ("symbols", "files")
 
-
-def cache_directory(root: Path) -> Path:
-    """Where a tree's index lives: ``$XDG_CACHE_HOME/kexpert/<tree id>``; never in the tree."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    real = os.path.realpath(root)
-    digest = hashlib.sha256(os.fsencode(real)).hexdigest()[:12]
-    return Path(base) / "kexpert" / f"{Path(real).name}-{digest}"
-
-
-def discard(database: Path) -> None:
-    """Remove a database with its side files; readers notice by its identity."""
-    for suffix in ("", "-wal", "-shm"):
-        database.with_name(database.name + suffix).unlink(missing_ok=True)
-
-
-class Store:
-    """One connection to a tree's database. Not shared between threads."""
-
-    def __init__(self, path: Path, *, readonly: bool = False) -> None:
-        self.path = path
-        self.readonly = readonly
-        if readonly:
-            self.db = sqlite3.connect(f"file:{_quote(path)}?mode=ro", uri=True, isolation_level=None, timeout=30,
-                                      check_same_thread=False)  # fmt: skip
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self.db = sqlite3.connect(path, isolation_level=None, timeout=120, check_same_thread=False)
-        try:
-            if not readonly:
-                self.db.execute("PRAGMA journal_mode = WAL")
-                self.db.execute("PRAGMA synchronous = OFF")  # a torn store is detected and rebuilt
-                self.db.execute("PRAGMA wal_autocheckpoint = 16384")
-                self.db.execute("PRAGMA journal_size_limit = 67108864")
-                self.db.execute("PRAGMA secure_delete = OFF")
-        except sqlite3.Error:
-            self.db.close()
-            raise
-
-    def close(self) -> None:
-        self.db.close()
-
-    # -- state ----------------------------------------------------------------------------------
-
-    def create(self, root: Path) -> None:
-        """Lay an empty store."""
-        self.db.execute("BEGIN IMMEDIATE")
-        for statement in _SCHEMA.split(";\n"):
-            if statement.strip():
-                self.db.execute(statement)
-        self.set_meta("root", os.path.realpath(root))
-        self.set_meta("version", str(INDEX_VERSION))
-        self.set_meta("complete", "0")
-        self.db.execute("COMMIT")
-
-    def meta(self, key: str) -> str | None:
-        row = self.db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return row[0] if row else None
-
-    def set_meta(self, key: str, value: str) -> None:
-        self.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
-
-    @property
-    def complete(self) -> bool:
-        """Whether the first indexing of the tree has come to its end."""
-        return self.meta("complete") == "1"
+    @classmethod
+    def version(cls) -> str:
+        return str(INDEX_VERSION)
 
     def finish(self) -> None:
         """Make what only a whole index can have: the order of callers and the popular names."""
         self.db.execute("PRAGMA cache_size = -200000")
         self.db.execute("BEGIN IMMEDIATE")
-        for statement in _LATE_SCHEMA.split(";\n"):
-            if statement.strip():
-                self.db.execute(statement)
+        self.execute_each(_LATE_SCHEMA)
         self.set_meta("complete", "1")
         self.db.execute("COMMIT")
         self.db.execute("PRAGMA cache_size = -16000")
@@ -197,7 +125,7 @@ class Store:
                 self._drop(file.path)
                 base = file_id << FILE_SHIFT
                 rows = enumerate(facts.symbols[:_MAX_ROWS], base)
-                in_table = is_register_table(facts.symbols)
+                in_table = _is_register_table(facts.symbols)
                 self._insert(file_id, file, facts, in_table)
                 if in_table:
                     registers += [
@@ -286,34 +214,3 @@ class Store:
         """Share of files in ``words`` and ``calls`` that are superseded."""
         dead, live = self.db.execute("SELECT (SELECT count(*) FROM dead), (SELECT count(*) FROM files)").fetchone()
         return float(dead) / max(dead + live, 1)
-
-
-def _quote(path: Path) -> str:
-    from urllib.parse import quote
-
-    return quote(str(path.absolute()))
-
-
-def state_of(path: Path, root: Path) -> IndexState:
-    """Look at the database at ``path`` as the index of ``root``, without changing it."""
-    if not path.exists():
-        return IndexState.MISSING
-    try:
-        store = Store(path, readonly=True)
-    except sqlite3.Error:
-        return IndexState.CORRUPT
-    try:
-        version = store.meta("version")
-        if version != str(INDEX_VERSION):
-            return IndexState.VERSION_MISMATCH
-        if store.meta("root") != os.path.realpath(root):
-            return IndexState.FOREIGN
-        store.db.execute("SELECT 1 FROM symbols LIMIT 1").fetchone()
-        store.db.execute("SELECT 1 FROM files LIMIT 1").fetchone()
-        return IndexState.READY if store.complete else IndexState.PARTIAL
-    except sqlite3.Error as error:
-        # a database that another process is creating this moment has no tables yet
-        empty = "no such table" in str(error) and path.stat().st_size <= 4096
-        return IndexState.MISSING if empty else IndexState.CORRUPT
-    finally:
-        store.close()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +16,14 @@ import llama_cpp as llama
 import numpy as np
 
 from kexpert.core.manifest import Manifest, mismatch, tokenizer_hash
-from kexpert.core.prompt import Context, Order
-from kexpert.model.engine import Cancelled, Failed, Refused, Token
-from kexpert.model.fim import find_markers, fit
-from kexpert.model.healing import Logits, Vocabulary, answer, bits_of, shared
+from kexpert.model.engine import Cancelled, Failed, Refused
+from kexpert.model.healing import Logits, Vocabulary, shared
+from kexpert.model.local import FEWEST_PROMPT, MOST_CONTEXT, LocalModel, markers_among
 
 #: Tokens evaluated between two looks at whether anybody still waits; smaller batches are slower.
 _BATCH = 128
-#: More is read by no model that runs on a CPU while somebody types.
-MOST_CONTEXT = 8192
 #: What a laptop reads in a third of a second, which is what a jump to another place costs.
 _USUAL_CONTEXT = 1024
-#: What an answer may take of a context that is smaller than both together.
-_FEWEST_PROMPT = 32
 #: Bytes of weights that are compared with their manifest.
 _MOST_HASHED = 512 << 20
 #: Logits of these are never chosen from while text is wanted.
@@ -42,7 +37,7 @@ def _say_nothing(level: int, text: bytes, data: ctypes.c_void_p) -> None:
 _QUIET = llama.llama_log_callback(_say_nothing)  # must outlive the last call into the library
 
 
-class Llama:
+class Llama(LocalModel):
     """One model in memory with one sequence in its cache."""
 
     def __init__(
@@ -59,15 +54,11 @@ class Llama:
         texts = self._texts()
         if manifest is not None and (reason := mismatch(manifest, tokenizer_hash(texts), _sha256(path, manifest))):
             raise Refused(reason)
-        ids = {text: at for at, text in enumerate(texts)}
-        markers = find_markers(ids.get)
-        if markers is None:
-            raise Refused(f"{path}: its vocabulary has no markers for a hole (FIM); it cannot complete in the middle")
-        self.markers = markers
-        self._order: Order = manifest.order if manifest else "psm"
+        self.markers = markers_among(texts, path)
+        self._order = manifest.order if manifest else "psm"
         self.vocabulary = Vocabulary([self._bytes(at) for at in range(len(texts))])
         trained = manifest.context if manifest else llama.llama_model_n_ctx_train(self._model)
-        self.context = min(context or _USUAL_CONTEXT, max(trained, _FEWEST_PROMPT), MOST_CONTEXT)
+        self.context = min(context or _USUAL_CONTEXT, max(trained, FEWEST_PROMPT), MOST_CONTEXT)
         self._context = self._new_context(threads)
         if adapter is not None:
             self._adapt(adapter)
@@ -117,19 +108,6 @@ class Llama:
         if count < 0:
             raise Failed("a text could not be cut into tokens")
         return list(tokens[:count])
-
-    def stream(self, context: Context, most: int, cancelled: Callable[[], bool]) -> Generator[Token, None, None]:
-        """See ``Engine.stream``."""
-        most = min(most, self.context - _FEWEST_PROMPT)
-        ids, tail = fit(context, self._order, self.encode, self.markers, self.context - most)
-        logits = self._evaluate(ids, cancelled)
-        yield from answer(self.vocabulary, tail, logits, self._advance, most, cancelled)
-
-    def score(self, context: Context, middle: str, cancelled: Callable[[], bool]) -> tuple[float, int]:
-        """(bits, bytes) of a middle that is known, with what the prompt's end makes the model repeat."""
-        ids, tail = fit(context, self._order, self.encode, self.markers, self.context // 2)
-        following = self.encode(tail + middle)[: self.context - len(ids)]
-        return bits_of(self.vocabulary, following, self._evaluate(ids, cancelled), self._advance, cancelled)
 
     # -- the cache ------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ Triton attention, else with torch's own. The only importer of torch and its kin;
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +13,16 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 
 from kexpert.core.manifest import Manifest, mismatch, tokenizer_hash
-from kexpert.core.prompt import Context, Order
-from kexpert.model.engine import Cancelled, Refused, Token
-from kexpert.model.fim import find_markers, fit
-from kexpert.model.healing import Logits, Vocabulary, answer, bits_of, shared
+from kexpert.model.engine import Cancelled, Refused
+from kexpert.model.healing import Logits, Vocabulary, shared
+from kexpert.model.local import MOST_CONTEXT, LocalModel, markers_among
 
 #: Tokens evaluated between two looks at whether anybody still waits.
 _BATCH = 512
-_MOST_CONTEXT = 8192
-_FEWEST_PROMPT = 32
 _BLANK = "▁"  # how SentencePiece writes a blank
 
 
-class Torch:
+class Torch(LocalModel):
     """One model in memory with one sequence in its cache."""
 
     def __init__(
@@ -49,21 +46,17 @@ class Torch:
         texts = [str(self._tokenizer.convert_ids_to_tokens(at) or "") for at in range(len(self._tokenizer))]
         if manifest is not None and (reason := mismatch(manifest, tokenizer_hash(texts))):
             raise Refused(reason)
-        ids = {text: at for at, text in enumerate(texts)}
-        markers = find_markers(ids.get)
-        if markers is None:
-            raise Refused(f"{path}: its vocabulary has no markers for a hole (FIM); it cannot complete in the middle")
-        self.markers = markers
+        self.markers = markers_among(texts, path)
         if adapter is not None:
             model = _adapted(model, adapter)
         self._model = model.to(self._device).eval()
-        self._order: Order = manifest.order if manifest else "psm"
-        special = {*self._tokenizer.all_special_ids, *markers.ids.values()}
+        self._order = manifest.order if manifest else "psm"
+        special = {*self._tokenizer.all_special_ids, *self.markers.ids.values()}
         size = model.get_output_embeddings().weight.shape[0]
         pieces = [b"" if at in special else _bytes(text) for at, text in enumerate(texts)]
         self.vocabulary = Vocabulary([*pieces, *[b""] * (size - len(pieces))][:size])
-        trained = manifest.context if manifest else getattr(model.config, "max_position_embeddings", _MOST_CONTEXT)
-        self.context = min(context or trained, trained, _MOST_CONTEXT)
+        trained = manifest.context if manifest else getattr(model.config, "max_position_embeddings", MOST_CONTEXT)
+        self.context = min(context or trained, trained, MOST_CONTEXT)
         self._cached: list[int] = []
         self._cache = DynamicCache()
 
@@ -82,20 +75,6 @@ class Torch:
         """The tokens of a text, in which no marker is read."""
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
         return ids
-
-    def stream(
-        self, context: Context, most: int, cancelled: Callable[[], bool]
-    ) -> Generator[Token, None, None]:
-        """See ``Engine.stream``."""
-        most = min(most, self.context - _FEWEST_PROMPT)
-        ids, tail = fit(context, self._order, self.encode, self.markers, self.context - most)
-        yield from answer(self.vocabulary, tail, self._evaluate(ids, cancelled), self._advance, most, cancelled)
-
-    def score(self, context: Context, middle: str, cancelled: Callable[[], bool]) -> tuple[float, int]:
-        """(bits, bytes) of a middle that is known, with what the prompt's end makes the model repeat."""
-        ids, tail = fit(context, self._order, self.encode, self.markers, self.context // 2)
-        following = self.encode(tail + middle)[: self.context - len(ids)]
-        return bits_of(self.vocabulary, following, self._evaluate(ids, cancelled), self._advance, cancelled)
 
     # -- the cache ------------------------------------------------------------------------------
 
