@@ -345,8 +345,10 @@ def test_interrupting_is_one_line_and_exit_code_130(kexpert: Shell, tree: Path) 
 
 
 def start(*arguments: str | Path) -> Any:
+    """A command that can be interrupted, even when the tests run in a shell's background."""
     command = [sys.executable, "-m", "kexpert", *map(str, arguments)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, **pipes, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
 
 def run(*arguments: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:

@@ -114,7 +114,7 @@ def origin_of(
     return Origin(
         name=name,
         provenance=provenance,
-        licence="GPL-2.0-only",
+        licence="GPL-2.0-or-later",
         data={
             "tree": data.provenance["tree"],
             "files": data.provenance["files"],

@@ -6,6 +6,7 @@ so that packed documents, fused loss and attention kernels meet in one place tha
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -40,6 +41,25 @@ def attend_masked(q: Tensor, k: Tensor, v: Tensor, documents: Documents) -> Tens
     return out.transpose(1, 2)
 
 
+def attend_each(q: Tensor, k: Tensor, v: Tensor, documents: Documents) -> Tensor:
+    """CPU: torch's SDPA on one document after the other, so that nothing above the diagonal is worked out."""
+    assert documents.starts is not None
+    starts = documents.starts.tolist()
+    groups = q.shape[2] // k.shape[2]
+    q_each, k_each, v_each = (
+        x.flatten(0, 1).transpose(0, 1).repeat_interleave(times, 0).unsqueeze(0)
+        for x, times in ((q, 1), (k, groups), (v, groups))
+    )
+    out = [
+        F.scaled_dot_product_attention(
+            q_each[:, :, start:end], k_each[:, :, start:end], v_each[:, :, start:end], is_causal=True
+        )
+        for start, end in itertools.pairwise(starts)
+        if start < end
+    ]
+    return torch.cat(out, 2).squeeze(0).transpose(0, 1).view_as(q)
+
+
 def attend_varlen(q: Tensor, k: Tensor, v: Tensor, documents: Documents) -> Tensor:
     """CUDA: torch's FlashAttention over documents end to end, none of which sees another."""
     from torch.nn.attention.varlen import varlen_attn
@@ -63,7 +83,9 @@ def attend_triton(q: Tensor, k: Tensor, v: Tensor, documents: Documents) -> Tens
 
 
 #: Names for the command line.
-ATTENTION: dict[str, Attend] = {"masked": attend_masked, "varlen": attend_varlen, "triton": attend_triton}
+ATTENTION: dict[str, Attend] = {
+    "masked": attend_masked, "each": attend_each, "varlen": attend_varlen, "triton": attend_triton,
+}  # fmt: skip
 
 
 class RMSNorm(nn.Module):
