@@ -1,5 +1,6 @@
 // Looks at VS Code as somebody who sits before it: mouse, keys, and what is on the screen.
-// The one argument is JSON: {address, tree, shots, look: {hover|completion: {file, at, sees}, definition: {file, at, lands}}}.
+// The one argument is JSON: {address, tree, shots, look: {hover|completion: {file, at, sees}, definition: {file, at, lands},
+// search: {asks, sees, lands}, similar: {file, at, sees}, ghost: {file, at, types, sees}}}.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -96,7 +97,46 @@ const steps = {
     await page.locator(".statusbar", { hasText: `Ln ${line}, Col` }).waitFor();
     await page.locator(".peekview-widget").waitFor({ state: "detached" });
   },
+  async search(what) {
+    // What is asked while the tree is being read for the first time finds nothing yet.
+    await see(what, ".quick-input-list .monaco-list-row", async () => {
+      await command("kexpert: Search by Meaning");
+      await page.getByText("What does it do?").first().waitFor();
+      await page.keyboard.type(what.asks);
+      await page.keyboard.press("Enter");
+      await page.locator(".quick-input-widget input[placeholder='Go to']").waitFor({ timeout: 5_000 }).catch(() => {});
+    });
+    await page.screenshot({ path: join(job.shots, "search-list.png") });
+    await page.keyboard.press("Enter");
+    const { line } = place(what.lands);
+    await page.locator(`.tab.active[data-resource-name="${what.lands.file.split("/").at(-1)}"]`).waitFor();
+    await page.locator(".statusbar", { hasText: `Ln ${line}, Col` }).waitFor();
+  },
+  async similar(what) {
+    await open(what);
+    await see(what, ".quick-input-list .monaco-list-row", () => command("kexpert: Find Similar Code"));
+  },
+  async ghost(what) {
+    await open(what);
+    await page.keyboard.press("End");
+    await page.keyboard.type(what.types);
+    const ghost = page.locator(".view-lines [class*='ghost-text']");
+    await ghost.first().waitFor();
+    await see(what, ".view-lines", async () => {});
+    await page.screenshot({ path: join(job.shots, "ghost-shown.png") });
+    await page.keyboard.press("Tab");
+    await ghost.first().waitFor({ state: "detached" });
+    await see(what, ".view-lines", async () => {});
+  },
 };
+
+/** A command from the palette. */
+async function command(title) {
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("F1");
+  await page.locator(".quick-input-widget input").first().fill(`>${title}`);
+  await page.locator(".quick-input-list .monaco-list-row", { hasText: title }).first().click();
+}
 
 let failed = 0;
 try {

@@ -1,4 +1,4 @@
-"""The extension in a real VS Code: hover, completion, a jump. ``make test-vscode`` runs this.
+"""The extension in a real VS Code: hover, completion, a jump, search, ghost text. ``make test-vscode`` runs this.
 
 SCREENSHOTS=DIR keeps what was on the screen. TREE=DIR shows a kernel tree of yours instead of the tests' own; its index
 lies in the usual cache, so have it made first.
@@ -23,6 +23,7 @@ from typing import Any
 
 from tests.editors.toy_tree import make_toy_tree
 from tests.editors.vscode.get_vscode import NoVSCode, VSCode, get_vscode, run
+from tests.model.tiny import speaking_model
 
 HERE = Path(__file__).resolve().parent
 EXTENSION = HERE.parents[2] / "editors" / "vscode"
@@ -55,7 +56,22 @@ TOY = {
         "at": "struct toy_|ops car_ops",
         "lands": {"file": "include/linux/toy.h", "at": "struct toy_|ops {"},
     },
+    "search": {
+        "asks": "wind a toy up",
+        "sees": ["toy_wind", "function in drivers/toy/core.c"],
+        "lands": {"file": "drivers/toy/core.c", "at": "int |toy_wind(struct toy *toy, unsigned int turns)\n{"},
+    },
+    "similar": {"file": "drivers/toy/core.c", "at": "int toy_|wind(struct toy", "sees": ["drivers/toy/user.c"]},
+    "ghost": {
+        "file": "drivers/toy/user.c",
+        "at": "unsigned int turns)\n|{",
+        "types": "\n",
+        "sees": ["return toy_wind(toy, 1);"],
+    },
 }
+
+#: What the model of the tests' own tree says wherever it is asked.
+SENTENCE = ("{\n", "\treturn", " toy", "_wind", "(to", "y", ",", " ", "1", ");")
 
 #: The same in any kernel tree.
 KERNEL = {
@@ -82,7 +98,8 @@ def main() -> int:
         tree = Path(own).resolve() if own else make_toy_tree(home / "linux")
         shots = Path(os.environ.get("SCREENSHOTS") or home / "shots").resolve()
         shots.mkdir(parents=True, exist_ok=True)
-        with serving(vscode, package, home, keep_cache=bool(own)) as address:
+        model = {} if own else {"kexpert.model.path": str(speaking_model(home / "model", SENTENCE))}
+        with serving(vscode, package, home, model, keep_cache=bool(own)) as address:
             job = {"address": address, "tree": str(tree), "shots": str(shots), "look": KERNEL if own else TOY}
             return look(vscode, job)
 
@@ -97,11 +114,11 @@ def build_extension(vscode: VSCode) -> Path:
 
 
 @contextmanager
-def serving(vscode: VSCode, package: Path, home: Path, keep_cache: bool) -> Iterator[str]:
+def serving(vscode: VSCode, package: Path, home: Path, settings: dict[str, Any], keep_cache: bool) -> Iterator[str]:
     """code-server with the extension, in folders below ``home``; its address."""
     user = home / "user"
     (user / "User").mkdir(parents=True)
-    (user / "User" / "settings.json").write_text(json.dumps(SETTINGS))
+    (user / "User" / "settings.json").write_text(json.dumps(SETTINGS | settings))
     folders = ["--user-data-dir", str(user), "--extensions-dir", str(home / "extensions")]
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     environment = {
