@@ -8,6 +8,11 @@ PYTHON := $(or $(PYTHON),$(firstword $(foreach p,python3 python3.14 python3.13 p
 BIN := .venv/bin
 BASE := .venv/.installed
 DEVELOPMENT := .venv/.installed-for-development
+# A machine whose own Python has torch for CUDA runs the kernels with that, and nothing is installed.
+GPU_PYTHON := $(if $(filter %-gpu,$(MAKECMDGOALS)),$(shell \
+	$(PYTHON) -c 'import torch, triton; torch.cuda.is_available() and print("$(PYTHON)")' 2>/dev/null))
+ON_GPU = PYTHONPATH=$(CURDIR)/kernels PYTHONUNBUFFERED=1 $(or $(GPU_PYTHON),$(BIN)/python)
+SIDE_BY_SIDE = $(shell $(ON_GPU) -c 'import xdist; print("-n 8")' 2>/dev/null)
 export TREE
 
 .PHONY: help demo test test-vscode test-gpu lint bench bench-gpu clean
@@ -25,8 +30,8 @@ test: $(DEVELOPMENT) ## all the tests
 test-vscode: $(DEVELOPMENT) ## the extension in a real VS Code: needs Chromium, fetches 0.8 GB; SCREENSHOTS=DIR keeps pictures
 	@$(BIN)/python -m tests.editors.vscode.run
 
-test-gpu: $(DEVELOPMENT) ## the Triton kernels on a CUDA device, in real shapes (KEXPERT_TEST_DEVICE=cuda)
-	@KEXPERT_TEST_DEVICE=cuda $(BIN)/python -m pytest tests/kernels
+test-gpu: $(if $(GPU_PYTHON),,$(DEVELOPMENT)) ## the Triton kernels on a CUDA device, in real shapes
+	@KEXPERT_TEST_DEVICE=cuda $(ON_GPU) -m pytest tests/kernels $(SIDE_BY_SIDE)
 
 lint: $(DEVELOPMENT) ## ruff, mypy (strict on core and features), import contracts
 	@$(BIN)/ruff check .
@@ -36,8 +41,8 @@ lint: $(DEVELOPMENT) ## ruff, mypy (strict on core and features), import contrac
 bench: $(DEVELOPMENT) ## measure on TREE; writes the table in docs/benchmarks.md
 	@tree=$$($(PYTHON) scripts/get_tree.py) && $(BIN)/python -m benchmarks.bench --tree "$$tree"
 
-bench-gpu: $(DEVELOPMENT) ## attention on a CUDA device beside torch's: JSON and plots in build/kernels, under 8 minutes
-	@$(BIN)/python -m kexpert_kernels.benchmark
+bench-gpu: $(if $(GPU_PYTHON),,$(DEVELOPMENT)) ## attention on a CUDA device beside torch's: build/kernels, under 8 minutes
+	@$(ON_GPU) -m kexpert_kernels.benchmark
 
 clean: ## remove .venv and caches of tools (indexes and trees under ~/.cache/kexpert stay)
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -40,7 +40,7 @@ class Configuration:
     block_n: int
     warps: int = 4
     stages: int = 2
-    tma: bool = False  # keys and values through tensor descriptors: sm_90 and newer
+    tma: bool = False  # the tiles that a program walks over come through tensor descriptors: sm_90 and newer
 
 
 class Launch(Protocol):
@@ -75,30 +75,45 @@ _C = Configuration
 _TABLE: dict[str, dict[int, Sequence[Configuration]]] = {
     "forward": {
         64: [
-            _C(128, 64, 4, 3), _C(128, 128, 8, 2), _C(128, 128, 4, 2), _C(128, 32, 4, 3), _C(64, 64, 4, 3),
-            _C(64, 32, 4, 2), _C(128, 128, 8, 3, tma=True), _C(128, 64, 4, 3, tma=True),
+            _C(128, 64, 4, 3), _C(128, 128, 8, 2), _C(128, 32, 4, 3), _C(64, 64, 4, 3), _C(64, 32, 4, 2),
+            _C(128, 128, 8, 3, tma=True), _C(128, 64, 4, 3, tma=True),
         ],
         128: [
-            _C(128, 64, 8, 3), _C(128, 128, 8, 2), _C(128, 64, 4, 2), _C(64, 64, 4, 3), _C(64, 64, 4, 2),
-            _C(64, 32, 4, 2), _C(128, 128, 8, 2, tma=True), _C(128, 64, 4, 3, tma=True),
+            _C(128, 64, 8, 3), _C(128, 128, 8, 2), _C(64, 64, 4, 3), _C(64, 64, 4, 2), _C(64, 32, 4, 2),
+            _C(128, 128, 8, 2, tma=True), _C(128, 128, 8, 3, tma=True), _C(128, 64, 8, 3, tma=True),
         ],
-        256: [_C(128, 64, 8, 2), _C(64, 64, 4, 2), _C(64, 32, 4, 2), _C(32, 32, 4, 1)],
+        256: [_C(128, 64, 8, 2), _C(64, 64, 4, 2), _C(64, 32, 4, 2), _C(32, 32, 4, 1), _C(128, 64, 8, 2, tma=True)],
     },
     "backward_keys": {  # M counts queries, N keys
-        64: [_C(64, 128, 8, 2), _C(64, 128, 4, 2), _C(64, 64, 4, 3), _C(32, 128, 4, 3), _C(32, 64, 4, 2)],
-        128: [_C(32, 128, 8, 2), _C(64, 128, 8, 2), _C(64, 64, 8, 2), _C(64, 64, 4, 2), _C(32, 64, 4, 1)],
-        256: [_C(32, 64, 8, 2), _C(64, 64, 8, 1), _C(32, 32, 4, 1), _C(16, 32, 4, 1)],
+        64: [
+            _C(64, 128, 8, 2), _C(64, 64, 4, 2), _C(32, 64, 4, 2),
+            _C(64, 128, 8, 2, tma=True), _C(64, 128, 8, 3, tma=True), _C(64, 64, 4, 2, tma=True),
+        ],
+        128: [
+            _C(32, 128, 8, 2), _C(32, 64, 4, 2), _C(32, 64, 4, 1),
+            _C(32, 128, 8, 2, tma=True), _C(64, 128, 8, 2, tma=True), _C(64, 64, 4, 2, tma=True),
+        ],
+        256: [_C(32, 64, 8, 2), _C(32, 64, 8, 1), _C(32, 32, 4, 1), _C(16, 32, 4, 1), _C(32, 64, 8, 2, tma=True)],
     },
     "backward_queries": {
-        64: [_C(128, 64, 4, 3), _C(128, 64, 8, 3), _C(128, 32, 4, 3), _C(64, 64, 4, 3), _C(64, 32, 4, 2)],
-        128: [_C(128, 64, 8, 2), _C(64, 64, 4, 2), _C(128, 32, 4, 2), _C(64, 32, 4, 3), _C(64, 32, 4, 1)],
-        256: [_C(64, 64, 8, 1), _C(64, 32, 4, 2), _C(32, 32, 4, 1), _C(16, 32, 4, 1)],
+        64: [
+            _C(128, 64, 4, 3), _C(128, 64, 8, 3), _C(128, 32, 4, 3), _C(64, 64, 4, 3), _C(64, 32, 4, 2),
+            _C(128, 128, 8, 2, tma=True), _C(128, 64, 8, 3, tma=True),
+        ],
+        128: [
+            _C(128, 64, 8, 2), _C(64, 64, 4, 2), _C(64, 32, 4, 3), _C(64, 32, 4, 1),
+            _C(128, 64, 8, 2, tma=True), _C(128, 64, 8, 3, tma=True), _C(64, 64, 4, 3, tma=True),
+        ],
+        256: [_C(64, 64, 8, 1), _C(64, 32, 4, 2), _C(32, 32, 4, 1), _C(16, 32, 4, 1), _C(64, 64, 8, 1, tma=True)],
     },
     "decode": {  # M is the group's and not chosen
         128: [_C(16, 64, 4, 3), _C(16, 128, 4, 2), _C(16, 128, 8, 2), _C(16, 32, 4, 4), _C(16, 64, 2, 2)],
         256: [_C(16, 32, 4, 3), _C(16, 64, 4, 2), _C(16, 16, 4, 2)],
     },
 }  # fmt: skip
+
+#: fp32 is multiplied exactly, without tensor cores, in unrolled code that for larger tiles takes minutes to compile.
+_FULL_PRECISION = [_C(32, 32, 4, 1), _C(16, 16, 4, 1)]
 
 
 def shared_memory(kernel: str, c: Configuration, block_d: int, itemsize: int, capability: tuple[int, int]) -> int:
@@ -115,6 +130,8 @@ def shared_memory(kernel: str, c: Configuration, block_d: int, itemsize: int, ca
     query_tile, key_tile = c.block_m * block_d * itemsize, c.block_n * block_d * itemsize
     staying, arriving = (key_tile, query_tile) if kernel == "backward_keys" else (query_tile, key_tile)
     tiles = (2 if kernel.startswith("backward") else 1) * staying + 2 * buffers * arriving
+    if kernel == "backward_keys":
+        tiles += 2 * buffers * c.block_m * 4  # log-sum-exp and delta
     return tiles + moved * c.block_m * c.block_n * itemsize + 2048
 
 
@@ -127,6 +144,8 @@ def candidates(kernel: str, block_d: int, itemsize: int, device: Device, tma: bo
         return [Configuration(32, 32)]
     table = _TABLE[kernel]
     every = table[min(d for d in table if d >= block_d)]
+    if itemsize == 4 and kernel != "decode":
+        every = _FULL_PRECISION
     able = [c for c in every if not c.tma or (tma and device.capability >= (9, 0))]
 
     def needed(c: Configuration) -> int:
@@ -163,7 +182,7 @@ class Choices:
     def _time(self, configuration: Configuration, launch: Callable[[Configuration], None]) -> float:
         try:
             return self._measure(lambda: launch(configuration))
-        except (triton.OutOfResources, triton.CompilationError, RuntimeError):
+        except (triton.TritonError, RuntimeError):  # too large, refused by ptxas, or by the driver
             return float("inf")
 
     def _stored(self) -> dict[str, Configuration]:

@@ -14,7 +14,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -115,16 +115,19 @@ def sdpa(backend: SDPBackend) -> Attention:
 
 
 def flex(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
-    attend, mask = _flex(q.shape[2], k.shape[2], causal, str(q.device))
+    attend, mask = _flex(q.shape, k.shape, causal, str(q.device))
     return attend(q, k, v, block_mask=mask, enable_gqa=q.shape[1] != k.shape[1])
 
 
-@functools.cache
-def _flex(queries: int, keys: int, causal: bool, device: str) -> tuple[Callable[..., Tensor], Any]:
+@functools.lru_cache(1)
+def _flex(q: torch.Size, k: torch.Size, causal: bool, device: str) -> tuple[Callable[..., Tensor], Any]:
+    """Compiled for one shape, as is fastest. What was compiled before goes: after some shapes more, torch would give
+    the compiler up and run the uncompiled code without a word."""
     from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
-    mask = create_block_mask(lambda b, h, i, j: i >= j, None, None, queries, keys, device) if causal else None
-    return torch.compile(flex_attention, dynamic=False), mask
+    torch._dynamo.reset()
+    mask = create_block_mask(lambda b, h, i, j: i >= j, None, None, q[2], k[2], device) if causal else None
+    return torch.compile(flex_attention, dynamic=False, fullgraph=True), mask
 
 
 def ours(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
@@ -148,7 +151,7 @@ EAGER_LENGTH = 4096
 
 @dataclass(slots=True)
 class Report:
-    """What has been measured so far; written anew after every section, so that an interrupted run is kept."""
+    """What has been measured so far; written anew after every shape, so that an interrupted run is kept."""
 
     folder: Path
     deadline: float
@@ -159,7 +162,7 @@ class Report:
     def has_time(self, what: str) -> bool:
         if time.monotonic() < self.deadline:
             return True
-        self.left_out.append(f"{what}: time was up")
+        self.leave_out(f"{what}: time was up")
         return False
 
     def add(self, **row: Any) -> None:
@@ -167,12 +170,24 @@ class Report:
         rate = next((f"{row[unit]:9.1f} {unit}" for unit in ("tflops", "gbps", "tokens_per_s") if unit in row), "")
         print(f"{row['pass']:9} {row['implementation']:15} {row['what']:36} {row['ms']:9.3f} ms {rate}", flush=True)
 
-    def save(self) -> None:
+    def save(self) -> dict[str, Any]:
         self.folder.mkdir(parents=True, exist_ok=True)
         figures = summary(self.rows, self.about["ceilings"]["copy_gbps"])
         content = {**self.about, "summary": figures, "rows": self.rows, "left_out": self.left_out}
         (self.folder / "benchmark.json").write_text(json.dumps(content, indent=1) + "\n")
-        draw(content, self.folder)
+        return content
+
+    def plot(self) -> None:
+        """Takes seconds, hence once a section; a machine without matplotlib keeps the figures."""
+        try:
+            draw(self.save(), self.folder)
+        except ImportError as error:
+            self.leave_out(f"plots: {error}")
+
+    def leave_out(self, line: str) -> None:
+        if line not in self.left_out:
+            self.left_out.append(line)
+            print(f"left out: {line}", flush=True)
 
 
 def milliseconds(run: Callable[[], object], device: str) -> float:
@@ -202,7 +217,7 @@ def peak_mib(run: Callable[[], object], device: str) -> float | None:
 
 def ceilings(plan: Plan) -> dict[str, float]:
     """What the device does at most, measured: the product of two matrices, and a copy (bytes read and written)."""
-    n, size = (8192, 2**29) if plan.device == "cuda" else (64, 2**16)
+    n, size = (8192, 2**30) if plan.device == "cuda" else (64, 2**16)
     a, b = (torch.randn(n, n, device=plan.device, dtype=plan.dtype) for _ in range(2))
     source = torch.empty(size, device=plan.device, dtype=torch.uint8)
     target = torch.empty_like(source)
@@ -212,26 +227,26 @@ def ceilings(plan: Plan) -> dict[str, float]:
     }
 
 
-def suitable(shape: Shape, device: str) -> Iterator[tuple[str, Attention]]:
-    for name, attend in IMPLEMENTATIONS.items():
+def suitable(shape: Shape, device: str, names: Collection[str]) -> Iterator[tuple[str, Attention]]:
+    for name in names:
         if device == "cpu" and name not in (OURS, "eager"):
             continue
         if name == "flex" and shape.queries not in FLEX_LENGTHS:
             continue
         if name == "eager" and shape.queries > EAGER_LENGTH:
             continue
-        yield name, attend
+        yield name, IMPLEMENTATIONS[name]
 
 
-def measure_attention(plan: Plan, report: Report) -> None:
+def measure_attention(plan: Plan, report: Report, names: Collection[str]) -> None:
     for shape in plan.attention:
-        for name, attend in suitable(shape, plan.device):
+        for name, attend in suitable(shape, plan.device, names):
             if not report.has_time(f"{name} {shape}"):
                 continue
             try:
                 _forward_and_backward(plan, report, shape, name, attend)
-            except (RuntimeError, torch.OutOfMemoryError) as error:
-                report.left_out.append(f"{name} {shape}: {_first_line(error)}")
+            except Exception as error:  # whatever one implementation does, the others have their turn
+                report.leave_out(f"{name} {shape}: {_first_line(error)}")
             gc.collect()
         report.save()
 
@@ -282,8 +297,8 @@ def measure_decode(plan: Plan, report: Report) -> None:
                 with torch.no_grad():
                     ms = graphed_milliseconds(lambda: [attend(*x, False) for x in sets], plan.device) / 3  # noqa: B023
                     memory = peak_mib(lambda: attend(*sets[0], False), plan.device)  # noqa: B023
-            except (RuntimeError, torch.OutOfMemoryError) as error:
-                report.left_out.append(f"decode {name} {shape}: {_first_line(error)}")
+            except Exception as error:
+                report.leave_out(f"decode {name} {shape}: {_first_line(error)}")
                 continue
             moved = 2 * shape.batch * shape.key_heads * shape.keys * shape.d * sets[0][0].element_size()
             rate = moved / ms / 1e6
@@ -299,7 +314,8 @@ def measure_model(plan: Plan, report: Report) -> None:
 
     attention_interface.register()
     configuration = LlamaConfig(**plan.model, use_cache=True, bos_token_id=None, eos_token_id=None, pad_token_id=0)
-    model = AutoModelForCausalLM.from_config(configuration, dtype=plan.dtype).to(plan.device)
+    with torch.device(plan.device):  # a GPU draws a billion numbers at once, a processor for a minute
+        model = AutoModelForCausalLM.from_config(configuration, dtype=plan.dtype)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5)
     prompt = torch.randint(1, plan.model["vocab_size"], (1, plan.prompt), device=plan.device)
     batch = torch.randint(1, plan.model["vocab_size"], plan.train, device=plan.device)
@@ -330,8 +346,8 @@ def measure_model(plan: Plan, report: Report) -> None:
                 rate = 1e3 * tokens / ms
                 report.add(**{"pass": kind}, implementation=name, what=what, ms=ms, tokens_per_s=rate,
                            peak_mib=peak_mib(run, plan.device))  # fmt: skip
-            except (RuntimeError, torch.OutOfMemoryError) as error:
-                report.left_out.append(f"{kind} {name}: {_first_line(error)}")
+            except Exception as error:
+                report.leave_out(f"{kind} {name}: {_first_line(error)}")
     report.save()
 
 
@@ -344,7 +360,7 @@ def _synchronized(run: Callable[[], object], device: str) -> float:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:200]}"
 
 
 def about(plan: Plan) -> dict[str, Any]:
@@ -377,15 +393,22 @@ def main(arguments: list[str] | None = None) -> int:
     torch.manual_seed(0)
     plan = quick_plan(options.device) if options.quick else gpu_plan()
     begin = time.monotonic()
-    report = Report(options.out, begin + 60 * options.minutes, about(plan))
-    # Half of the time at most for the long table, so that the others have some.
-    report.deadline = begin + 60 * options.minutes * 0.65
-    measure_attention(plan, report)
-    report.deadline = begin + 60 * options.minutes
-    measure_decode(plan, report)
-    measure_model(plan, report)
-    report.about["seconds"] = round(time.monotonic() - begin, 1)
-    report.save()
+    report = Report(options.out, 0.0, about(plan))
+    # What compiles for longest comes last, and the long table leaves some time to the others.
+    plain = [name for name in IMPLEMENTATIONS if name != "flex"]
+    for share, section, measure in (
+        (0.6, "attention", functools.partial(measure_attention, names=plain)),
+        (0.75, "decode", measure_decode),
+        (0.95, "model", measure_model),
+        (1.0, "flex", functools.partial(measure_attention, names=["flex"])),
+    ):
+        report.deadline = begin + 60 * options.minutes * share
+        try:
+            measure(plan, report)
+        except Exception as error:
+            report.leave_out(f"{section}: {_first_line(error)}")
+        report.about["seconds"] = round(time.monotonic() - begin, 1)
+        report.plot()
     for name, figure in summary(report.rows, report.about["ceilings"]["copy_gbps"]).items():
         print(f"{name}: {'not measured' if figure is None else f'{figure:.2f}'}")
     print(f"{len(report.rows)} rows, {len(report.left_out)} left out: {options.out / 'benchmark.json'}")

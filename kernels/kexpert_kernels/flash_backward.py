@@ -7,26 +7,32 @@ atomic additions would do with five, in exchange for the same bits at every run.
 
 from __future__ import annotations
 
-import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+from triton.tools.tensor_descriptor import TensorDescriptor
 
 from kexpert_kernels import autotuning
 from kexpert_kernels.autotuning import Configuration
-from kexpert_kernels.tiles import LOG2E, kept, load_tile, spans, store_tile, visible_keys
+from kexpert_kernels.tiles import LOG2E, describable, descriptor, kept, load_tile, spans, store_tile, visible_keys
+
+#: What the rows of L and delta are padded to: the tallest tile of queries.
+PADDED_TO = 128
 
 
-@triton.jit(do_not_specialize=["queries"])
-def delta_kernel(
-    Out, Grad, GradLse, Delta, o_strides, g_strides, heads, queries,
+@triton.jit(do_not_specialize=["heads", "queries"])
+def row_terms_kernel(
+    Out, Grad, GradLse, Lse, Terms, o_strides, g_strides, heads, queries, padded,
     D: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_D: tl.constexpr,
 ):  # fmt: skip
-    """delta_i = sum_c dO_ic O_ic - dL_i, the term that the gradients of one softmax row share.
+    """What every gradient of a softmax row needs: L_i in units of log 2, and delta_i = sum_c dO_ic O_ic - dL_i.
 
-    Out, Grad (dO) (batch, heads, queries, D), any strides; GradLse (dL) and Delta (batch, heads, queries) fp32.
+    Rows past the last query have an infinite L, so that no weight is left of them and nobody has to look.
+
+    Out, Grad (dO) (batch, heads, queries, D), any strides; Lse (L) and GradLse (dL) (batch, heads, queries) fp32
+    Terms          (batch, heads, 2, padded) fp32, padded a multiple of BLOCK_M
     """
-    tiles = tl.cdiv(queries, BLOCK_M)
+    tiles = padded // BLOCK_M
     head = tl.program_id(0) // tiles
     first = tl.program_id(0) % tiles * BLOCK_M
     batch = head // heads
@@ -34,30 +40,45 @@ def delta_kernel(
     grad = load_tile(Grad, g_strides, batch, head % heads, first, queries, BLOCK_M, D, BLOCK_D, True, False)
     rows = first + tl.arange(0, BLOCK_M)
     at = tl.cast(head, tl.int64) * queries + rows
+    lse = tl.load(Lse + at, mask=rows < queries, other=float("inf"))
     grad_lse = tl.load(GradLse + at, mask=rows < queries, other=0.0)
-    delta = tl.sum(out.to(tl.float32) * grad.to(tl.float32), 1) - grad_lse
-    tl.store(Delta + at, delta, mask=rows < queries)
+    terms = Terms + tl.cast(head, tl.int64) * 2 * padded + rows
+    tl.store(terms, lse * LOG2E)
+    tl.store(terms + padded, tl.sum(out.to(tl.float32) * grad.to(tl.float32), 1) - grad_lse)
+
+
+@triton.jit
+def _row_terms(Terms, padded, head, first, ROWS: tl.constexpr, TMA: tl.constexpr):
+    """L and delta of some rows of a head; with TMA, ``Terms`` is a descriptor with blocks of (1, ROWS)."""
+    if TMA:
+        lse = Terms.load([head * 2, first]).reshape(ROWS)
+        delta = Terms.load([head * 2 + 1, first]).reshape(ROWS)
+    else:
+        terms = Terms + tl.cast(head, tl.int64) * 2 * padded + first + tl.arange(0, ROWS)
+        lse = tl.load(terms)
+        delta = tl.load(terms + padded)
+    return lse, delta
 
 
 @triton.jit
 def _keys_from_queries(
-    dk, dv, k, v, Q, Grad, q_strides, g_strides, Lse, Delta, Ranges, seed, batch, head, heads, columns, begin, end,
-    queries, keys, offset, window, scale, keep,
+    dk, dv, k, v, Q, Grad, q_strides, g_strides, Terms, padded, Ranges, seed, batch, head, heads, columns, begin,
+    end, queries, keys, offset, window, scale, keep,
     D: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_D: tl.constexpr, MASKED: tl.constexpr, CAUSAL: tl.constexpr,
-    WINDOWED: tl.constexpr, RANGES: tl.constexpr, DROPOUT: tl.constexpr,
+    WINDOWED: tl.constexpr, RANGES: tl.constexpr, DROPOUT: tl.constexpr, TMA: tl.constexpr,
 ):  # fmt: skip
     """One span of the queries of one head added to the gradients of a tile of keys; tiles are (keys, queries)."""
     for first in tl.range(begin, end, BLOCK_M):
-        q = load_tile(Q, q_strides, batch, head % heads, first, queries, BLOCK_M, D, BLOCK_D, True, False)
-        grad = load_tile(Grad, g_strides, batch, head % heads, first, queries, BLOCK_M, D, BLOCK_D, True, False)
+        q = load_tile(Q, q_strides, batch, head % heads, first, queries, BLOCK_M, D, BLOCK_D, True, TMA)
+        grad = load_tile(Grad, g_strides, batch, head % heads, first, queries, BLOCK_M, D, BLOCK_D, True, TMA)
         rows = first + tl.arange(0, BLOCK_M)
-        at = tl.cast(head, tl.int64) * queries + rows
-        lse = tl.load(Lse + at, mask=rows < queries, other=float("inf")) * LOG2E  # no weight past the last query
-        delta = tl.load(Delta + at, mask=rows < queries, other=0.0)
+        lse, delta = _row_terms(Terms, padded, head, first, BLOCK_M, TMA)
         weights = tl.exp2(tl.dot(k, q.T, input_precision="ieee") * scale - lse[None, :])
         if MASKED:
             lo, hi = visible_keys(rows, Ranges, batch, queries, keys, offset, window, CAUSAL, WINDOWED, RANGES)
-            visible = (columns[:, None] >= lo[None, :]) & (columns[:, None] < hi[None, :])
+            visible = columns[:, None] < hi[None, :]
+            if WINDOWED or RANGES:
+                visible = visible & (columns[:, None] >= lo[None, :])
             weights = tl.where(visible, weights, 0.0)
         grad_weights = tl.dot(v, grad.T, input_precision="ieee")
         dropped = weights
@@ -71,12 +92,12 @@ def _keys_from_queries(
     return dk, dv
 
 
-@triton.jit(do_not_specialize=["queries", "keys", "offset", "window"])
+@triton.jit(do_not_specialize=["heads", "queries", "keys", "offset", "window"])
 def flash_backward_keys_kernel(
-    Q, K, V, Grad, Lse, Delta, GradK, GradV, Ranges, Seed, q_strides, k_strides, v_strides, g_strides, dk_strides,
-    dv_strides, heads, group, queries, keys, offset, window, scale, keep,
+    Q, K, V, Grad, Terms, GradK, GradV, Ranges, Seed, q_strides, k_strides, v_strides, g_strides, dk_strides,
+    dv_strides, heads, group, queries, padded, keys, offset, window, scale, keep,
     D: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_D: tl.constexpr, CAUSAL: tl.constexpr,
-    WINDOWED: tl.constexpr, RANGES: tl.constexpr, DROPOUT: tl.constexpr,
+    WINDOWED: tl.constexpr, RANGES: tl.constexpr, DROPOUT: tl.constexpr, TMA: tl.constexpr,
 ):  # fmt: skip
     """dV = (P o Z)^T dO and dK = scale * dS^T Q, with P = exp(scale * Q K^T - L) and dS = P o (Z o (dO V^T) - delta).
 
@@ -85,7 +106,7 @@ def flash_backward_keys_kernel(
 
     Q, Grad (dO)                 (batch, heads, queries, D)      fp16, bf16 or fp32, any strides
     K, V, GradK (dK), GradV (dV) (batch, key heads, keys, D)     the same dtype, any strides
-    Lse (L), Delta               (batch, heads, queries)         fp32
+    Terms (L, delta)             (batch, heads, 2, padded)       fp32, see ``row_terms_kernel``
     Ranges, Seed, offset, window as in ``flash_forward_kernel``
 
     Source: Dao, "FlashAttention-2", 2023, algorithm 2, the loop over blocks of keys.
@@ -131,21 +152,21 @@ def flash_backward_keys_kernel(
         head = batch * heads + key_head * group + member
         if CAUSAL or RANGES:
             dk, dv = _keys_from_queries(
-                dk, dv, k, v, Q, Grad, q_strides, g_strides, Lse, Delta, Ranges, seed, batch, head, heads, columns,
+                dk, dv, k, v, Q, Grad, q_strides, g_strides, Terms, padded, Ranges, seed, batch, head, heads, columns,
                 a, b, queries, keys, offset, window, scale_log2, keep,
-                D, BLOCK_M, BLOCK_D, True, CAUSAL, WINDOWED, RANGES, DROPOUT,
+                D, BLOCK_M, BLOCK_D, True, CAUSAL, WINDOWED, RANGES, DROPOUT, TMA,
             )
         if not RANGES:
             dk, dv = _keys_from_queries(
-                dk, dv, k, v, Q, Grad, q_strides, g_strides, Lse, Delta, Ranges, seed, batch, head, heads, columns,
+                dk, dv, k, v, Q, Grad, q_strides, g_strides, Terms, padded, Ranges, seed, batch, head, heads, columns,
                 b, c, queries, keys, offset, window, scale_log2, keep,
-                D, BLOCK_M, BLOCK_D, False, CAUSAL, WINDOWED, RANGES, DROPOUT,
+                D, BLOCK_M, BLOCK_D, False, CAUSAL, WINDOWED, RANGES, DROPOUT, TMA,
             )
         if WINDOWED:
             dk, dv = _keys_from_queries(
-                dk, dv, k, v, Q, Grad, q_strides, g_strides, Lse, Delta, Ranges, seed, batch, head, heads, columns,
+                dk, dv, k, v, Q, Grad, q_strides, g_strides, Terms, padded, Ranges, seed, batch, head, heads, columns,
                 c, d, queries, keys, offset, window, scale_log2, keep,
-                D, BLOCK_M, BLOCK_D, True, CAUSAL, WINDOWED, RANGES, DROPOUT,
+                D, BLOCK_M, BLOCK_D, True, CAUSAL, WINDOWED, RANGES, DROPOUT, TMA,
             )
     # fmt: on
     store_tile(GradK, dk_strides, dk * scale, batch, key_head, low, keys, BLOCK_N, D, BLOCK_D)
@@ -156,16 +177,19 @@ def flash_backward_keys_kernel(
 def _queries_from_keys(
     dq, q, grad, lse, delta, K, V, k_strides, v_strides, seed, batch, head, key_head, rows, lo, hi, begin, end,
     keys, scale, keep,
-    D: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_D: tl.constexpr, MASKED: tl.constexpr, DROPOUT: tl.constexpr,
+    D: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_D: tl.constexpr, MASKED: tl.constexpr, LOWER: tl.constexpr,
+    DROPOUT: tl.constexpr, TMA: tl.constexpr,
 ):  # fmt: skip
-    """One span of keys added to the gradient of a tile of queries."""
+    """One span of keys added to the gradient of a tile of queries; LOWER as in the forward pass."""
     for first in tl.range(begin, end, BLOCK_N):
-        k = load_tile(K, k_strides, batch, key_head, first, keys, BLOCK_N, D, BLOCK_D, MASKED, False)
-        v = load_tile(V, v_strides, batch, key_head, first, keys, BLOCK_N, D, BLOCK_D, MASKED, False)
+        k = load_tile(K, k_strides, batch, key_head, first, keys, BLOCK_N, D, BLOCK_D, MASKED, TMA)
+        v = load_tile(V, v_strides, batch, key_head, first, keys, BLOCK_N, D, BLOCK_D, MASKED, TMA)
         columns = first + tl.arange(0, BLOCK_N)
         weights = tl.exp2(tl.dot(q, k.T, input_precision="ieee") * scale - lse[:, None])
         if MASKED:
-            visible = (columns[None, :] >= lo[:, None]) & (columns[None, :] < hi[:, None])
+            visible = columns[None, :] < hi[:, None]
+            if LOWER:
+                visible = visible & (columns[None, :] >= lo[:, None])
             weights = tl.where(visible, weights, 0.0)
         grad_weights = tl.dot(grad, v.T, input_precision="ieee")
         if DROPOUT:
@@ -176,12 +200,12 @@ def _queries_from_keys(
     return dq
 
 
-@triton.jit(do_not_specialize=["queries", "keys", "offset", "window"])
+@triton.jit(do_not_specialize=["heads", "group", "queries", "keys", "offset", "window"])
 def flash_backward_queries_kernel(
-    Q, K, V, Grad, Lse, Delta, GradQ, Ranges, Seed, q_strides, k_strides, v_strides, g_strides, dq_strides, heads,
-    group, queries, keys, offset, window, scale, keep,
+    Q, K, V, Grad, Terms, GradQ, Ranges, Seed, q_strides, k_strides, v_strides, g_strides, dq_strides, heads,
+    group, queries, padded, keys, offset, window, scale, keep,
     D: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_D: tl.constexpr, CAUSAL: tl.constexpr,
-    WINDOWED: tl.constexpr, RANGES: tl.constexpr, DROPOUT: tl.constexpr,
+    WINDOWED: tl.constexpr, RANGES: tl.constexpr, DROPOUT: tl.constexpr, TMA: tl.constexpr,
 ):  # fmt: skip
     """dQ = scale * dS K, with dS as in ``flash_backward_keys_kernel``.
 
@@ -206,9 +230,7 @@ def flash_backward_queries_kernel(
     a, b, c, d = spans(lo, hi, BLOCK_N)
     q = load_tile(Q, q_strides, batch, head % heads, first, queries, BLOCK_M, D, BLOCK_D, True, False)
     grad = load_tile(Grad, g_strides, batch, head % heads, first, queries, BLOCK_M, D, BLOCK_D, True, False)
-    at = tl.cast(head, tl.int64) * queries + tl.minimum(rows, queries - 1)
-    lse = tl.load(Lse + at) * LOG2E
-    delta = tl.load(Delta + at)
+    lse, delta = _row_terms(Terms, padded, head, first, BLOCK_M, False)
     seed = tl.load(Seed) if DROPOUT else 0
     dq = tl.zeros([BLOCK_M, BLOCK_D], tl.float32)
     scale_log2 = scale * LOG2E
@@ -216,15 +238,15 @@ def flash_backward_queries_kernel(
     if WINDOWED or RANGES:
         dq = _queries_from_keys(
             dq, q, grad, lse, delta, K, V, k_strides, v_strides, seed, batch, head, key_head, rows, lo, hi,
-            a, b, keys, scale_log2, keep, D, BLOCK_N, BLOCK_D, True, DROPOUT,
+            a, b, keys, scale_log2, keep, D, BLOCK_N, BLOCK_D, True, WINDOWED or RANGES, DROPOUT, TMA,
         )
     dq = _queries_from_keys(
         dq, q, grad, lse, delta, K, V, k_strides, v_strides, seed, batch, head, key_head, rows, lo, hi,
-        b, c, keys, scale_log2, keep, D, BLOCK_N, BLOCK_D, False, DROPOUT,
+        b, c, keys, scale_log2, keep, D, BLOCK_N, BLOCK_D, False, False, DROPOUT, TMA,
     )
     dq = _queries_from_keys(
         dq, q, grad, lse, delta, K, V, k_strides, v_strides, seed, batch, head, key_head, rows, lo, hi,
-        c, d, keys, scale_log2, keep, D, BLOCK_N, BLOCK_D, True, DROPOUT,
+        c, d, keys, scale_log2, keep, D, BLOCK_N, BLOCK_D, True, WINDOWED or RANGES, DROPOUT, TMA,
     )
     # fmt: on
     store_tile(GradQ, dq_strides, dq * scale, batch, head % heads, first, queries, BLOCK_M, D, BLOCK_D)
@@ -258,11 +280,13 @@ def flash_backward(
     if not q.numel() or not k.numel():
         return dq.zero_(), dk.zero_(), dv.zero_()
     block_d = max(16, triton.next_power_of_2(d))
-    delta = torch.empty_like(lse)
-    delta_kernel[(triton.cdiv(queries, 64) * batch * heads,)](
-        out, grad, grad_lse.contiguous(), delta, out.stride(), grad.stride(), heads, queries, d, 64, block_d
-    )
-    numbers = (heads, heads // key_heads, queries, keys, offset, window, scale, 1.0 - dropout)
+    padded = triton.cdiv(queries, PADDED_TO) * PADDED_TO
+    terms = lse.new_empty(batch * heads * 2, padded)
+    row_terms_kernel[(padded // 64 * batch * heads,)](
+        out, grad, grad_lse.contiguous(), lse, terms, out.stride(), grad.stride(), heads, queries, padded,
+        D=d, BLOCK_M=64, BLOCK_D=block_d,
+    )  # fmt: skip
+    numbers = (heads, heads // key_heads, queries, padded, keys, offset, window, scale, 1.0 - dropout)
     switches = {
         "D": d,
         "BLOCK_D": block_d,
@@ -271,28 +295,31 @@ def flash_backward(
         "RANGES": ranges is not None,
         "DROPOUT": dropout > 0,
     }
-    given = (q, k, v, grad, lse, delta)
-    given_strides = (q.stride(), k.stride(), v.stride(), grad.stride())
+    strides = (q.stride(), k.stride(), v.stride(), grad.stride())
 
     def launch_keys(c: Configuration, warmup: bool = False) -> None:
+        q_source, grad_source = (descriptor(x, c.block_m, block_d) if c.tma else x for x in (q, grad))
+        terms_source = TensorDescriptor(terms, terms.shape, terms.stride(), [1, c.block_m]) if c.tma else terms
         flash_backward_keys_kernel.run(
-            *given, dk, dv, ranges, seed, *given_strides, dk.stride(), dv.stride(), *numbers,
-            BLOCK_M=c.block_m, BLOCK_N=c.block_n, **switches, num_warps=c.warps, num_stages=c.stages,
+            q_source, k, v, grad_source, terms_source, dk, dv, ranges, seed,
+            *strides, dk.stride(), dv.stride(), *numbers,
+            BLOCK_M=c.block_m, BLOCK_N=c.block_n, **switches, TMA=c.tma, num_warps=c.warps, num_stages=c.stages,
             grid=(triton.cdiv(keys, c.block_n) * batch * key_heads,), warmup=warmup,
         )  # fmt: skip
 
     def launch_queries(c: Configuration, warmup: bool = False) -> None:
+        k_source, v_source = (descriptor(x, c.block_n, block_d) if c.tma else x for x in (k, v))
         flash_backward_queries_kernel.run(
-            *given, dq, ranges, seed, *given_strides, dq.stride(), *numbers,
-            BLOCK_M=c.block_m, BLOCK_N=c.block_n, **switches, num_warps=c.warps, num_stages=c.stages,
+            q, k_source, v_source, grad, terms, dq, ranges, seed, *strides, dq.stride(), *numbers,
+            BLOCK_M=c.block_m, BLOCK_N=c.block_n, **switches, TMA=c.tma, num_warps=c.warps, num_stages=c.stages,
             grid=(triton.cdiv(queries, c.block_m) * batch * heads,), warmup=warmup,
         )  # fmt: skip
 
     if configurations is None:
         case = (block_d, str(q.dtype), causal, window > 0, ranges is not None, dropout > 0, autotuning.bucket(queries))
         configurations = (
-            autotuning.choose("backward_keys", case, q, launch_keys),
-            autotuning.choose("backward_queries", case, q, launch_queries),
+            autotuning.choose("backward_keys", case, q, launch_keys, tma=describable(q) and describable(grad)),
+            autotuning.choose("backward_queries", case, q, launch_queries, tma=describable(k) and describable(v)),
         )
     launch_keys(configurations[0])
     launch_queries(configurations[1])

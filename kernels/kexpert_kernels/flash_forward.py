@@ -6,27 +6,31 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
-from triton.tools.tensor_descriptor import TensorDescriptor
 
 from kexpert_kernels import autotuning
 from kexpert_kernels.autotuning import Configuration
-from kexpert_kernels.tiles import LN2, LOG2E, kept, load_tile, spans, store_tile, visible_keys
+from kexpert_kernels.tiles import LN2, LOG2E, describable, descriptor, kept, load_tile, spans, store_tile, visible_keys
 
 
 @triton.jit
 def _attend(
     out, total, peak, q, K, V, k_strides, v_strides, seed, batch, head, key_head, rows, lo, hi, begin, end, keys,
     scale, keep,
-    D: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_D: tl.constexpr, MASKED: tl.constexpr, DROPOUT: tl.constexpr,
-    TMA: tl.constexpr,
+    D: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_D: tl.constexpr, MASKED: tl.constexpr, LOWER: tl.constexpr,
+    DROPOUT: tl.constexpr, TMA: tl.constexpr,
 ):  # fmt: skip
-    """One span of keys folded into the running output, sum and peak of the online softmax."""
+    """One span of keys folded into the running output, sum and peak of the online softmax.
+
+    LOWER: keys are bounded from below as well as from above, where they are masked.
+    """
     for first in tl.range(begin, end, BLOCK_N):
         k = load_tile(K, k_strides, batch, key_head, first, keys, BLOCK_N, D, BLOCK_D, MASKED, TMA)
         scores = tl.dot(q, k.T, input_precision="ieee")
         columns = first + tl.arange(0, BLOCK_N)
         if MASKED:
-            visible = (columns[None, :] >= lo[:, None]) & (columns[None, :] < hi[:, None])
+            visible = columns[None, :] < hi[:, None]
+            if LOWER:
+                visible = visible & (columns[None, :] >= lo[:, None])
             scores = tl.where(visible, scores, float("-inf"))
         new_peak = tl.maximum(peak, tl.max(scores, 1) * scale)
         # A row that has seen nothing yet keeps minus infinity; subtracting it from itself would give NaN.
@@ -42,7 +46,7 @@ def _attend(
     return out, total, peak
 
 
-@triton.jit(do_not_specialize=["queries", "keys", "offset", "window"])
+@triton.jit(do_not_specialize=["heads", "group", "queries", "keys", "offset", "window"])
 def flash_forward_kernel(
     Q, K, V, Out, Lse, Ranges, Seed, q_strides, k_strides, v_strides, o_strides, heads, group, queries, keys,
     offset, window, scale, keep,
@@ -90,24 +94,24 @@ def flash_forward_kernel(
         out, total, peak = _attend(
             out, total, peak, q, K, V, k_strides, v_strides, seed, batch, head, key_head, rows, lo, hi, a, b, keys,
             scale_log2, keep,
-            D, BLOCK_N, BLOCK_D, True, DROPOUT, TMA,
+            D, BLOCK_N, BLOCK_D, True, WINDOWED or RANGES, DROPOUT, TMA,
         )
     out, total, peak = _attend(
         out, total, peak, q, K, V, k_strides, v_strides, seed, batch, head, key_head, rows, lo, hi, b, c, keys,
         scale_log2, keep,
-        D, BLOCK_N, BLOCK_D, False, DROPOUT, TMA,
+        D, BLOCK_N, BLOCK_D, False, False, DROPOUT, TMA,
     )
     out, total, peak = _attend(
         out, total, peak, q, K, V, k_strides, v_strides, seed, batch, head, key_head, rows, lo, hi, c, d, keys,
         scale_log2, keep,
-        D, BLOCK_N, BLOCK_D, True, DROPOUT, TMA,
+        D, BLOCK_N, BLOCK_D, True, WINDOWED or RANGES, DROPOUT, TMA,
     )
     # fmt: on
     seen = total > 0
     total = tl.where(seen, total, 1.0)
     lse = tl.where(seen, (peak + tl.log2(total)) * LN2, float("-inf"))
     tl.store(Lse + tl.cast(head, tl.int64) * queries + rows, lse, mask=rows < queries)
-    out = out / (total * keep)[:, None]
+    out = out * (1.0 / (total * keep))[:, None]
     store_tile(Out, o_strides, out, batch, head % heads, first, queries, BLOCK_M, D, BLOCK_D)
 
 
@@ -141,11 +145,9 @@ def flash_forward(
     block_d = max(16, triton.next_power_of_2(d))
 
     def launch(c: Configuration, warmup: bool = False) -> None:
-        def source(x: Tensor) -> Tensor | TensorDescriptor:
-            return TensorDescriptor(x, x.shape, x.stride(), [1, 1, c.block_n, block_d]) if c.tma else x
-
+        k_source, v_source = (descriptor(x, c.block_n, block_d) if c.tma else x for x in (k, v))
         flash_forward_kernel.run(
-            q, source(k), source(v), out, lse, ranges, seed, q.stride(), k.stride(), v.stride(), out.stride(),
+            q, k_source, v_source, out, lse, ranges, seed, q.stride(), k.stride(), v.stride(), out.stride(),
             heads, heads // k.shape[1], queries, keys, offset, window, scale, 1.0 - dropout,
             D=d, BLOCK_M=c.block_m, BLOCK_N=c.block_n, BLOCK_D=block_d, CAUSAL=causal and ranges is None,
             WINDOWED=window > 0 and ranges is None, RANGES=ranges is not None, DROPOUT=dropout > 0, TMA=c.tma,
@@ -155,12 +157,6 @@ def flash_forward(
 
     if configuration is None:
         case = (block_d, str(q.dtype), causal, window > 0, ranges is not None, dropout > 0, autotuning.bucket(queries))
-        configuration = autotuning.choose("forward", case, q, launch, tma=_describable(k) and _describable(v))
+        configuration = autotuning.choose("forward", case, q, launch, tma=describable(k) and describable(v))
     launch(configuration)
     return out, lse
-
-
-def _describable(x: Tensor) -> bool:
-    """A tensor descriptor wants contiguous rows that begin at multiples of 16 bytes, and none that are shared."""
-    strides = [n * x.element_size() for n in x.stride()[:3]]
-    return x.stride(3) == 1 and x.data_ptr() % 16 == 0 and all(n > 0 and n % 16 == 0 for n in strides)

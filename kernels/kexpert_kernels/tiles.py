@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import triton
 import triton.language as tl
+from torch import Tensor
+from triton.tools.tensor_descriptor import TensorDescriptor
 
 #: Rounds of Philox 4x32; seven pass BigCrush (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011).
 PHILOX_ROUNDS: tl.constexpr = tl.constexpr(7)
 LOG2E: tl.constexpr = tl.constexpr(1.4426950408889634)
 LN2: tl.constexpr = tl.constexpr(0.6931471805599453)
+
+
+def describable(x: Tensor) -> bool:
+    """A tensor descriptor wants contiguous rows that begin at multiples of 16 bytes, and none that are shared."""
+    strides = [n * x.element_size() for n in x.stride()[:3]]
+    return x.stride(3) == 1 and x.data_ptr() % 16 == 0 and all(n > 0 and n % 16 == 0 for n in strides)
+
+
+def descriptor(x: Tensor, rows: int, columns: int) -> TensorDescriptor:
+    """``x`` (batch, heads, rows, D) for the copy engine of sm_90 and newer, which brings tiles of rows x columns."""
+    return TensorDescriptor(x, x.shape, x.stride(), [1, 1, rows, columns])
 
 
 @triton.jit

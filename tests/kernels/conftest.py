@@ -13,6 +13,9 @@ DEVICE = os.environ.get("KEXPERT_TEST_DEVICE", "cpu")
 
 if DEVICE == "cpu":
     interpreter.mend()
+else:
+    # Timing seven configurations of every case would take most of an hour; one test times, and one runs each of them.
+    os.environ["KEXPERT_KERNELS_TUNE"] = "0"
 
 
 @pytest.fixture(scope="session")

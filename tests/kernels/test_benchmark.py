@@ -49,7 +49,7 @@ def test_what_fails_is_named_and_has_no_row(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(benchmark, "IMPLEMENTATIONS", {OURS: broken})
     plan = benchmark.quick_plan("cpu")
     report = Report(tmp_path, float("inf"), benchmark.about(plan))
-    benchmark.measure_attention(plan, report)
+    benchmark.measure_attention(plan, report, [OURS])
     benchmark.measure_decode(plan, report)
     assert report.rows == []
     assert len(report.left_out) == len(plan.attention) + len(plan.decode)

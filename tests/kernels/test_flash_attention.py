@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from kexpert_kernels import autotuning, reference
 from kexpert_kernels import flash_attention as module
-from kexpert_kernels import reference
-from kexpert_kernels.autotuning import Configuration
+from kexpert_kernels.autotuning import Configuration, Device, candidates
 from kexpert_kernels.flash_attention import flash_attention, flash_attention_packed
+from kexpert_kernels.flash_backward import flash_backward
 from kexpert_kernels.flash_forward import flash_forward
 from kexpert_kernels.ranges import causal_ranges, mask_of_ranges
 from tests.kernels.close import assert_as_good
@@ -88,6 +91,41 @@ def test_dtypes(device: torch.device, dtype: torch.dtype) -> None:
 @pytest.mark.parametrize(("queries", "keys"), [(113, 203), (512, 512), (1023, 1023), (1024, 2048), (2049, 1111)])
 def test_real_shapes(cuda: torch.device, queries: int, keys: int, causal: bool, d: int, dtype: torch.dtype) -> None:
     check(*tensors(cuda, queries, keys, batch=2, heads=8, key_heads=2, d=d, dtype=dtype), causal=causal)
+
+
+@pytest.mark.parametrize("d", [64, 128, 256])
+@pytest.mark.parametrize("causal", [False, True])
+def test_every_configuration_of_this_device(cuda: torch.device, causal: bool, d: int) -> None:
+    """Whichever is fastest may be chosen, so all must be right: lengths that no tile divides."""
+    q, k, v = (x.detach() for x in tensors(cuda, 333, 397, batch=2, heads=4, key_heads=2, d=d))
+    rule = (None, None, causal, 64, 0, d**-0.5, 0.0)
+    offered = {
+        kernel: candidates(kernel, d, 2, Device.of(torch.cuda.current_device()), tma=True)
+        for kernel in ("forward", "backward_keys", "backward_queries")
+    }
+    out, lse = flash_forward(q, k, v, *rule, Configuration(32, 32))
+    for c in offered["forward"]:
+        got = flash_forward(q, k, v, *rule, c)
+        torch.testing.assert_close(got, (out, lse), atol=2e-2, rtol=2e-2, msg=lambda text, c=c: f"{c}: {text}")
+    given = torch.randn_like(out), torch.randn_like(lse), q, k, v, out, lse
+    plain = Configuration(32, 32), Configuration(32, 32)
+    expected = flash_backward(*given, *rule, plain)
+    for one, kernel in enumerate(("backward_keys", "backward_queries")):
+        for c in offered[kernel]:
+            got = flash_backward(*given, *rule, (c, plain[1]) if one == 0 else (plain[0], c))
+            torch.testing.assert_close(got, expected, atol=5e-2, rtol=5e-2, msg=lambda text, c=c: f"{c}: {text}")
+
+
+def test_timing_chooses_something_right(cuda: torch.device, cache_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KEXPERT_KERNELS_TUNE")
+    autotuning._choices.cache_clear()
+    try:
+        check(*tensors(cuda, 700, batch=2, heads=4, d=64), causal=True)
+        chosen = json.loads(autotuning.cache_file(Device.of(torch.cuda.current_device())).read_text())
+    finally:
+        autotuning._choices.cache_clear()
+    assert {name.split()[0] for name in chosen} == {"forward", "backward_keys", "backward_queries"}
+    assert cache_home.exists()
 
 
 @pytest.mark.parametrize("d", [8, 32, 40, 80, 96, 128, 256])
@@ -214,6 +252,10 @@ def test_keys_through_tensor_descriptors(device: torch.device) -> None:
             for tma in (False, True)
         )
         torch.testing.assert_close(described, plain, rtol=0, atol=0)
+        given = torch.randn_like(plain[0]), torch.randn_like(plain[1]), q, k, v, *plain
+        rule = (ranges, None, True, 30, window, 0.2, 0.0)
+        grads = (flash_backward(*given, *rule, (Configuration(32, 32, tma=tma),) * 2) for tma in (False, True))
+        torch.testing.assert_close(*grads, rtol=0, atol=0)
 
 
 def test_block_sizes_do_not_change_the_result(device: torch.device) -> None:

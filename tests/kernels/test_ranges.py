@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kexpert_kernels.ranges import causal_ranges, mask_of_ranges, packed_ranges, ranges_of_mask
@@ -11,6 +11,7 @@ from kexpert_kernels.ranges import causal_ranges, mask_of_ranges, packed_ranges,
 LENGTHS = st.integers(0, 12)
 
 
+@settings(deadline=None)  # the first example waits for torch
 @given(queries=LENGTHS, keys=LENGTHS, offset=st.none() | st.integers(-5, 15), window=st.none() | st.integers(1, 8))
 def test_causal_is_what_it_says(queries: int, keys: int, offset: int | None, window: int | None) -> None:
     mask = mask_of_ranges(causal_ranges(2, queries, keys, offset=offset, window=window), keys)
@@ -21,6 +22,7 @@ def test_causal_is_what_it_says(queries: int, keys: int, offset: int | None, win
             assert bool(mask[1, i, j]) == seen
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.booleans(), min_size=6, max_size=6), min_size=1, max_size=5))
 def test_a_mask_and_back_fills_its_holes_and_no_more(rows: list[list[bool]]) -> None:
     mask = torch.tensor(rows)[None]
@@ -30,6 +32,7 @@ def test_a_mask_and_back_fills_its_holes_and_no_more(rows: list[list[bool]]) -> 
         assert [j for j in range(6) if after[j]] == (list(range(seen[0], seen[-1] + 1)) if seen else [])
 
 
+@settings(deadline=None)
 @given(st.lists(LENGTHS, min_size=1, max_size=5), st.integers(0, 3), st.none() | st.integers(1, 4))
 def test_packed_sequences_do_not_see_each_other(lengths: list[int], rest: int, window: int | None) -> None:
     starts = torch.tensor([0, *lengths]).cumsum(0).to(torch.int32)
