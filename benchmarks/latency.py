@@ -61,30 +61,30 @@ def short_requests(client: Client, use: Use) -> dict[str, Wait]:
     half = (len(use.name) + 1) // 2
     query = {"query": use.name[: max(3, half)]}
     return {
-        "hover": timed(lambda: client.at("hover", use.path, use.line, use.column)),
-        "definition": timed(lambda: client.at("definition", use.path, use.line, use.column)),
-        "completion": timed(lambda: client.at("completion", use.path, use.line, use.column + half)),
-        "workspace symbol": timed(lambda: client.request("workspace/symbol", query)),
+        "hover": timed(client, lambda: client.at("hover", use.path, use.line, use.column)),
+        "definition": timed(client, lambda: client.at("definition", use.path, use.line, use.column)),
+        "completion": timed(client, lambda: client.at("completion", use.path, use.line, use.column + half)),
+        "workspace symbol": timed(client, lambda: client.request("workspace/symbol", query)),
     }
 
 
 def references(client: Client, use: Use) -> Wait:
     client.open(use.path)
     context = {"includeDeclaration": True}
-    wait = timed(lambda: client.at("references", use.path, use.line, use.column, context=context))
+    wait = timed(client, lambda: client.at("references", use.path, use.line, use.column, context=context))
     client.close(use.path)
     return wait
 
 
-def timed(call: Callable[[], Any]) -> Wait:
-    """An error counts as an endless wait."""
+def timed(client: Client, call: Callable[[], Any]) -> Wait:
+    """Until the last byte of the answer was read; what a client makes of it is its own. An error is an endless wait."""
     started = time.perf_counter()
     try:
         answer = call()
     except ServerError:
         return Wait(float("inf"), False)
     said = answer.get("items", answer) if isinstance(answer, dict) else answer
-    return Wait(milliseconds(started), bool(said))
+    return Wait((client.arrived - started) * 1000, bool(said))
 
 
 def milliseconds(started: float) -> float:

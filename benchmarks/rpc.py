@@ -8,6 +8,7 @@ import os
 import queue
 import subprocess
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any, Self
@@ -28,6 +29,7 @@ class Client:
     def __init__(self, command: Sequence[str], root: Path, env: dict[str, str] | None = None) -> None:
         self.root = root
         self.server_info: JSON = None
+        self.arrived = 0.0  # when the last byte of the last answer was read (time.perf_counter)
         self._ids = itertools.count(1)
         self._answers: queue.Queue[JSON] = queue.Queue()
         self._write_lock = threading.Lock()
@@ -95,11 +97,12 @@ class Client:
         self._write({"id": number, "method": method, "params": params})
         while True:
             try:
-                answer = self._answers.get(timeout=timeout)
+                found = self._answers.get(timeout=timeout)
             except queue.Empty:
                 raise ServerError(f"{method}: no answer in {timeout} s") from None
-            if answer is None:
+            if found is None:
                 raise ServerError(f"{method}: the server is gone (exit code {self._process.wait()})")
+            answer, self.arrived = found
             if answer["id"] == number:
                 if "error" in answer:
                     raise ServerError(f"{method}: {answer['error'].get('message')}")
@@ -117,9 +120,11 @@ class Client:
 
     def _read(self) -> None:
         assert self._process.stdout
-        while (message := read_message(self._process.stdout)) is not None:
+        while (body := read_body(self._process.stdout)) is not None:
+            arrived = time.perf_counter()
+            message = json.loads(body)
             if "method" not in message:
-                self._answers.put(message)
+                self._answers.put((message, arrived))
             elif "id" in message:
                 asked = message["method"] == "workspace/configuration"
                 nothing = [None] * len(message["params"]["items"]) if asked else None
@@ -127,12 +132,12 @@ class Client:
         self._answers.put(None)
 
 
-def read_message(stream: IO[bytes]) -> JSON:
-    """The next message; None at the end of the stream."""
+def read_body(stream: IO[bytes]) -> bytes | None:
+    """The next message's JSON; None at the end of the stream."""
     length = 0
     while (header := stream.readline()) not in (b"\r\n", b""):
         name, _, value = header.partition(b":")
         if name.lower() == b"content-length":
             length = int(value)
     body = stream.read(length)
-    return json.loads(body) if length and len(body) == length else None
+    return body if length and len(body) == length else None

@@ -296,7 +296,7 @@ def run_references(args: argparse.Namespace) -> int:
     from kexpert.features.references import references
 
     root, view, source, offset = asked_about(args)
-    spans = references(view, source, offset, True, lambda: False)
+    spans = [use for file in references(view, source, offset, True, lambda: False) for use in file]
     return print_spans(args, root, view, spans, "no uses are known of what stands there")
 
 

@@ -250,8 +250,8 @@ def test_any_bytes_are_survived(junk: bytes, near: bytes) -> None:
 @pytest.mark.parametrize("piece", [b"__a", b"/*", b"@a: ", b"*/", b"//\n", b"(", b"[["])
 def test_repetition_stays_linear(piece: bytes) -> None:
     data = piece * (100_000 // len(piece))
-    started = time.perf_counter()
+    started = time.process_time()
     parse_kerneldoc(b"/**\n * f() - " + data + b"*/")
     comment_above(data + b"*/\n", len(data) + 3)
     inline_member_docs((b"/** x */ " + piece) * 5_000)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2

@@ -93,9 +93,9 @@ def test_fields() -> None:
 @pytest.mark.parametrize("pattern", ["*a" * 60, "[" * 100, "(a|a)*" * 30, ".*" * 50, "a{1,9}" * 20, "a" * 3000, "(?("])
 def test_hostile_patterns_end_quickly(letter: str, pattern: str) -> None:
     listed = parse_maintainers(f"T\nF:\t*\n{letter}:\t{pattern}\n{letter}:\t{pattern}/\n".encode())
-    started = time.perf_counter()
+    started = time.process_time()
     listed.match("a" * 4000 + "!")
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 @given(st.binary(), st.text(alphabet="abc/.*"))

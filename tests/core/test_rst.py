@@ -63,6 +63,6 @@ def test_any_text_is_survived(text: str) -> None:
     "piece", ["`", "``", "*", "**a", "_", "a_", "__a", ":a", ":c:x:`", "&a", "+-", "= ", "[", "- \n", "::\n "]
 )
 def test_repetition_stays_linear(piece: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     to_markdown(piece * 20_000)
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3

@@ -73,7 +73,7 @@ def test_any_text_gives_lower_case_words(text: str) -> None:
 
 
 def test_a_long_line_is_read_in_time_that_grows_with_it() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     for text in ("a" * 1_000_000, "aA" * 500_000, "a1_" * 300_000, "é" * 500_000):
         split_words(text)
-    assert time.perf_counter() - began < 10
+    assert time.process_time() - began < 10

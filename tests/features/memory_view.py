@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from kexpert.core.chunk import Chunk, chunks
 from kexpert.core.lex import blank_comments, is_member_use
 from kexpert.core.source import Source
-from kexpert.core.symbols import Assignment, Kind, Symbol, Use
+from kexpert.core.symbols import Assignment, FileUses, Kind, Symbol, Use
 from kexpert.core.words import query_stems, stems
 from kexpert.index.query import View
 from kexpert.index.search import Hit, Method
@@ -90,13 +90,16 @@ class MemoryView(View):
         name: str,
         cancelled: Callable[[], bool] = lambda: False,
         within: Collection[str] | None = None,
-    ) -> Iterable[Use]:
+    ) -> list[FileUses]:
+        found = []
         word = re.compile(rb"\b%s\b" % name.encode())
         for path, source in self.sources.items():
             if within is not None and path not in within:
                 continue
             for match in word.finditer(blank_comments(source.data)):
-                yield Use(path, *match.span(), is_member_use(source.data, match.start()), None)
+                member = is_member_use(source.data, match.start())
+                found.append(FileUses.of(Use(path, *match.span(), member, None)))
+        return found
 
     def files_mentioning(self, name: str) -> list[str]:
         word = re.compile(rb"\b%s\b" % name.encode())

@@ -138,10 +138,10 @@ def test_what_is_not_surely_a_constant_has_no_value(text: str) -> None:
 def test_hostile_macros_end_soon() -> None:
     doubling = {f"M{n}": Macro(f"M{n}", None, "", f"M{n + 1} M{n + 1}") for n in range(60)}
     doubling["M20"] = Macro("M20", None, "", "")
-    began = time.monotonic()
+    began = time.process_time()
     assert evaluate("M0", doubling.get) is None
     assert evaluate("(" * 8000, doubling.get) is None
     assert evaluate("~" * 8001, doubling.get) is None
     assert call_arguments(b"(" + b'"\\' * 500_000, 0) is None
     assert parse_macro(b"#define A " + b"/*" * 500_000) is None
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2

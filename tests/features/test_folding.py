@@ -133,6 +133,6 @@ def test_folds_are_sound_on_any_text(pieces: list[bytes]) -> None:
     [b"{\n" * 200_000, b"#if\n{\n" * 100_000, b"#define a \\\n" * 200_000, b"// \\\n" * 200_000, b"/*" * 500_000],
 )
 def test_adverse_text_takes_no_more_than_a_moment(data: bytes) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     folds(Source("a.c", data))
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import pytest
 
 from kexpert.features.references import RenameError, highlights, prepare_rename, references, rename
@@ -52,7 +54,7 @@ def lines(fixture: str, include_declaration: bool = True) -> list[str]:
     view, source, offset = at_cursor(fixture)
     found = references(view, source, offset, include_declaration, lambda: False)
     out = []
-    for span in found:
+    for span in chain.from_iterable(found):
         text = view.source(span.path)
         assert text is not None
         out.append(f"{span.path}: {text.lines.line_bytes(text.lines.line_of(span.start)).decode().strip()}")
@@ -105,7 +107,7 @@ def test_member_behind_dot_and_arrow_but_no_local_of_that_name() -> None:
 
 def test_cancelled_references_stop() -> None:
     view, source, offset = at_cursor(put("return helper(foo->count) + foo_/*|*/count();"))
-    view.references = lambda name, cancelled=lambda: False: iter(())  # type: ignore[method-assign]
+    view.references = lambda name, cancelled=lambda: False: []  # type: ignore[method-assign]
     assert references(view, source, offset, False, lambda: True) == []
 
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from unittest import mock
@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from kexpert.core.symbols import Use
+from kexpert.core.symbols import FileUses, Use
 from kexpert.index import places
 from kexpert.index.build import plan, plan_for, prepare, update
 from kexpert.index.compact import compact
@@ -51,7 +51,7 @@ def test_packed_and_unpacked_are_the_places_that_a_search_finds(texts: list[byte
         known = CommonWord(word, [(covered, packed.get(word))])
         assert known.covered == set(ids)
         for file_id, text in zip(ids, texts, strict=True):
-            assert list(known.uses({file_id: "a.c"})) == list(uses("a.c", text, word.encode()))
+            assert flat(known.uses({file_id: "a.c"})) == list(uses("a.c", text, word.encode()))
 
 
 NAMES = ["kernel/a.c", "kernel/b.c", "include/linux/c.h", "mm/d.c", "mm/Makefile", "arch/x86/e.S"]
@@ -131,11 +131,15 @@ def answers(root: Path, database: Path) -> tuple[dict[str, list[Use]], dict[str,
     reader = Reader(root, database)
     reader.refresh()
     try:
-        known = {word: list(View(reader).references(word)) for word in WORDS}
+        known = {word: flat(View(reader).references(word)) for word in WORDS}
         with mock.patch.object(Reader, "common_word", lambda self, word: CommonWord(word, ())):
-            return known, {word: list(View(reader).references(word)) for word in WORDS}
+            return known, {word: flat(View(reader).references(word)) for word in WORDS}
     finally:
         reader.close()
+
+
+def flat(files: Iterable[FileUses]) -> list[Use]:
+    return [use for file in files for use in file]
 
 
 def written(root: Path, word: str) -> list[Use]:
@@ -149,7 +153,7 @@ def read_for(view: View, word: str, monkeypatch: pytest.MonkeyPatch) -> tuple[li
     whole = Reader.bytes_of
     with monkeypatch.context() as patch:
         patch.setattr(Reader, "bytes_of", lambda self, path: read.append(path) or whole(self, path))
-        return [use.path for use in view.references(word)], read
+        return [file.path for file in view.references(word)], read
 
 
 def test_files_are_read_for_rare_names_and_where_they_changed(
@@ -163,12 +167,12 @@ def test_files_are_read_for_rare_names_and_where_they_changed(
     assert read_for(open_view(root), "c", monkeypatch) == (["mm/c.c"], ["mm/c.c"])
     line = b"void *f(void) { return NULL; }\n"
     (root / "mm/b.c").write_bytes(b"\n\n" + line)
-    found = list(open_view(root).references("NULL"))
+    found = flat(open_view(root).references("NULL"))
     there = (0, len("int *a = "))
     assert [use.place for use in found] == [there, (2, line.index(b"NULL")), there, there, there]
     assert read_for(open_view(root), "NULL", monkeypatch) == (every, ["mm/b.c"])
-    assert list(open_view(root).references("NULL", within={"mm/c.c"})) == [found[2]]
-    assert list(open_view(root).references("NULL", cancelled=lambda: True)) == []
+    assert flat(open_view(root).references("NULL", within={"mm/c.c"})) == [found[2]]
+    assert flat(open_view(root).references("NULL", cancelled=lambda: True)) == []
 
 
 def test_register_headers_are_searched_as_before(make_tree: Maker) -> None:
@@ -176,7 +180,7 @@ def test_register_headers_are_searched_as_before(make_tree: Maker) -> None:
     root = make_tree({"include/reg.h": registers, "mm/a.c": b"int *a = NULL;\n", "mm/b.c": b"int *b = NULL;\n"})
     build(root)
     assert places.follow(root, cache_directory(root) / "index.db", many=1)
-    assert len(list(open_view(root).references("NULL"))) == 502
+    assert len(flat(open_view(root).references("NULL"))) == 502
 
 
 def test_what_is_noted_of_files_that_are_gone_is_cleared_away(make_tree: Maker) -> None:
@@ -188,7 +192,7 @@ def test_what_is_noted_of_files_that_are_gone_is_cleared_away(make_tree: Maker) 
         assert places.follow(root, database, many=0)
     with contextlib.closing(Store(database)) as store:
         assert store.db.execute("SELECT count(*) FROM place_parts").fetchone()[0] < 10
-    assert [use.place for use in open_view(root).references("NULL")] == [(0, len("int *a = "))]
+    assert [use.place for use in flat(open_view(root).references("NULL"))] == [(0, len("int *a = "))]
 
 
 def test_a_server_catches_up_by_itself(make_tree: Maker, monkeypatch: pytest.MonkeyPatch) -> None:

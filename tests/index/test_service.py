@@ -67,7 +67,7 @@ def test_a_name_is_found_where_it_is_defined_and_declared(make_tree: Maker, star
 
 def test_references_leave_comments_out(make_tree: Maker, start: Callable[..., IndexService]) -> None:
     root = make_tree(TREE)
-    found = list(start(root).view().references("copy_thing"))
+    found = [use for file in start(root).view().references("copy_thing") for use in file]
     assert [(span.path, (root / span.path).read_bytes()[span.start : span.end]) for span in found] == [
         ("include/linux/sched.h", b"copy_thing"),
         ("kernel/exit.c", b"copy_thing"),

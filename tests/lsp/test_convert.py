@@ -7,7 +7,7 @@ import json
 import pytest
 
 from kexpert.core.source import Source
-from kexpert.core.symbols import Flag, Kind, Span, Symbol, Use
+from kexpert.core.symbols import FileUses, Flag, Kind, Span, Symbol, Use
 from kexpert.core.text import Encoding
 from kexpert.features.completion_item import ITEM_KINDS, Item
 from kexpert.index.occurrences import uses
@@ -39,7 +39,10 @@ def test_many_locations_are_what_few_would_be(encoding: Encoding) -> None:
     found = {path: list(uses(path, data, b"a")) for path, data in TEXTS.items()}
     known = {use.start: use.place for use in found["plain.c"]}
     assert None not in known.values()
-    asked = [Use(*span, False, known.get(span.start) if span.path == "plain.c" else None) for span in spans]
+    places_of = [known.get(span.start) if span.path == "plain.c" else None for span in spans]
+    asked = [FileUses.of(Use(*span, False, place)) for span, place in zip(spans, places_of, strict=True)]
+    asked[-1:] = [uses("plain.c", TEXTS["plain.c"], b"a")]
+    expected[-1:] = places.locations([Span(*use[:3]) for use in found["plain.c"]])
     body = response(7, places.encoded_locations(asked)).partition(b"\r\n\r\n")[2]
     assert json.loads(body) == {"jsonrpc": "2.0", "id": 7, "result": expected}
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from kexpert.core.conditions import directives, negate
 from kexpert.core.lex import blank_comments
@@ -73,7 +74,7 @@ class Declarator:
 
 @dataclass(slots=True)
 class Declaration:
-    """One declaration of a body."""
+    """One declaration of a body. Not to be changed by who is given it: it is kept."""
 
     start: int  # offset in the code that was read
     base: str  # "unsigned long", "struct foo", "foo_t"; "struct" for an inline one without a tag
@@ -98,6 +99,8 @@ class Body:
     unsure_from: int  # offset from which members depend on an undecided #if
 
 
+# Most structs hold a struct device or some such, which holds two dozen others: those few are read once.
+@lru_cache(maxsize=256)
 def read_body(text: bytes) -> Body | None:
     """Find the body in ``struct foo { ... } __packed`` or in a bare ``{ ... }``; None if there is none."""
     code = blank_comments(text)
@@ -116,8 +119,13 @@ def read_body(text: bytes) -> Body | None:
     return Body(code, opening + 1, closing, attributes, unsure_from)
 
 
-def declarations(body: Body, start: int, end: int) -> Iterator[Declaration]:
+@lru_cache(maxsize=512)
+def declarations(body: Body, start: int, end: int) -> tuple[Declaration, ...]:
     """The declarations between two offsets of the body's code."""
+    return tuple(_declarations(body, start, end))
+
+
+def _declarations(body: Body, start: int, end: int) -> Iterator[Declaration]:
     code = body.code
     at = start
     depth = 0

@@ -8,8 +8,10 @@ from the file when asked, so it cannot be stale on its own.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
+from itertools import compress
 from typing import NamedTuple
 
 
@@ -97,7 +99,7 @@ class Span(NamedTuple):
 
 
 class Use(NamedTuple):
-    """An occurrence of a name in the code of some file. (A tuple: a common name has 200,000.)"""
+    """An occurrence of a name in the code of some file."""
 
     path: str
     start: int
@@ -106,6 +108,42 @@ class Use(NamedTuple):
     member: bool
     #: (line, character), 0-based, where that is known and the same in every encoding
     place: tuple[int, int] | None
+
+
+#: A column that depends on the encoding.
+UNKNOWN_COLUMN = -1
+
+
+@dataclass(slots=True)
+class FileUses:
+    """The occurrences of a name in the code of one file, in order, as sequences side by side: a common
+    name has 200,000, and whoever needs no ``Use`` of each should not pay for it."""
+
+    path: str
+    size: int  # bytes of the name
+    starts: Sequence[int]
+    members: Sequence[bool | int]  # behind ``.`` or ``->``
+    lines: Sequence[int]  # 0-based
+    columns: Sequence[int]  # 0-based, or UNKNOWN_COLUMN; then the line may be unknown as well
+
+    @classmethod
+    def of(cls, use: Use) -> FileUses:
+        """One occurrence."""
+        line, column = use.place or (0, UNKNOWN_COLUMN)
+        return cls(use.path, use.end - use.start, [use.start], [use.member], [line], [column])
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def __iter__(self) -> Iterator[Use]:
+        for start, member, line, column in zip(self.starts, self.members, self.lines, self.columns, strict=True):
+            place = None if column == UNKNOWN_COLUMN else (line, column)
+            yield Use(self.path, start, start + self.size, bool(member), place)
+
+    def only(self, keep: Sequence[object]) -> FileUses:
+        """Those for which ``keep`` holds something true."""
+        sides = (self.starts, self.members, self.lines, self.columns)
+        return FileUses(self.path, self.size, *(list(compress(side, keep)) for side in sides))
 
 
 @dataclass(slots=True)

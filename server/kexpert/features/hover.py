@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from kexpert.core.source import Source
@@ -26,16 +27,19 @@ _MENTIONS = (Kind.EXPORT, Kind.INITCALL)
 
 
 def hover(view: View, source: Source, offset: int, similar_within: float = 0.0) -> HoverCard | None:
-    """The card of what stands at ``offset``; None where nothing is known. ``similar_within``: how many seconds
-    may be spent on finding what it is similar to."""
+    """The card of what stands at ``offset``; None where nothing is known. ``similar_within``: what it is similar
+    to is awaited until the question is so many seconds old; a card that takes as long waits for nothing."""
+    end = time.monotonic() + similar_within
     found = resolve(view, source, offset)
     if found is None:
         return None
+    if similar_within and found.kind == "symbol":
+        _similar(view, found.symbols, 0.0)  # begins to look, while the card is made
     card = _card(Reading(view, source), source, found)
     if card is not None:
         card.start, card.end = found.start, found.end
         if similar_within and found.kind == "symbol":
-            card.similar = _similar(view, found.symbols, similar_within)
+            card.similar = _similar(view, found.symbols, max(0.0, end - time.monotonic()))
     return card
 
 

@@ -9,12 +9,12 @@ one) a struct that holds it; where the struct is not known, in the files of this
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from kexpert.core.scope import occurrences
 from kexpert.core.source import Source
-from kexpert.core.symbols import Kind, Span, Symbol, Use
+from kexpert.core.symbols import FileUses, Kind, Span, Symbol, Use
 from kexpert.core.text import decode, identifier_at
 from kexpert.features.definition import name_span
 from kexpert.features.occurrences import in_file, is_write, member_in_file
@@ -41,22 +41,27 @@ class Highlight:
 
 def references(
     view: View, source: Source, offset: int, include_declaration: bool, cancelled: Callable[[], bool]
-) -> list[Use]:
-    """Every use of the thing at ``offset``; with its definitions and declarations if asked."""
+) -> list[FileUses]:
+    """Every use of the thing at ``offset``; with its definitions and declarations if asked. Its own file's first."""
     found = resolve(view, source, offset)
     if found is None:
         return []
     if found.local is not None:
-        return [
-            Use(source.path, start, end, False, None)
-            for start, end in occurrences(source, found.local)
-            if include_declaration or start != found.local.name_start
+        spans = [
+            span
+            for span in occurrences(source, found.local)
+            if include_declaration or span[0] != found.local.name_start
         ]
+        return _each(Span(source.path, *span) for span in spans)
     if _is_member_name(found):
-        return list(_of_member(view, found, source, include_declaration, cancelled))
+        return _of_member(view, found, source, include_declaration, cancelled)
     if found.kind in ("symbol", "config") and found.symbols:
         return _of_symbols(view, found, include_declaration, cancelled)
     return []
+
+
+def _each(spans: Iterable[Span]) -> list[FileUses]:
+    return [FileUses.of(Use(*span, False, None)) for span in spans]
 
 
 def highlights(view: View, source: Source, offset: int) -> list[Highlight]:
@@ -92,28 +97,29 @@ def _marked(source: Source, spans: list[tuple[int, int]], defined: set[int]) -> 
 
 def _of_symbols(
     view: View, found: Resolved, include_declaration: bool, cancelled: Callable[[], bool]
-) -> list[Use]:
+) -> list[FileUses]:
     primary = found.symbols[0]
     rows = view.lookup(primary.name)
     own = {name_span(view, row) for row in rows if _same_thing(primary, row)}
     if is_private(primary):
         home = view.source(primary.path)
-        uses = [Use(primary.path, *span, False, None) for span in in_file(home, primary.name)] if home else []
+        files = _each(Span(primary.path, *span) for span in in_file(home, primary.name)) if home else []
     else:
         elsewhere = {row.path for row in rows if is_private(row) and row.path != primary.path}
-        uses = [use for use in view.references(primary.name, cancelled) if use.path not in elsewhere]
+        files = [file for file in view.references(primary.name, cancelled) if file.path not in elsewhere]
         if any(row.kind == Kind.MEMBER for row in rows):
-            uses = [use for use in uses if not use.member]
-    # Uses come file by file and in order; only the definitions have to be put among them.
-    files = {span.path for span in own}
+            files = [
+                file.only([not member for member in file.members]) if any(file.members) else file for file in files
+            ]
+    defined = {span.path for span in own}
+    apart = [use for file in files if file.path in defined for use in file]
+    used = {Span(*use[:3]) for use in apart}
     if include_declaration:
-        own -= {Span(*use[:3]) for use in uses if use.path in files}
-        if own:
-            uses = sorted([*uses, *(Use(*span, False, None) for span in own)])
-    elif own:
-        uses = [use for use in uses if use.path not in files or Span(*use[:3]) not in own]
-    here = [use for use in uses if use.path == primary.path]
-    return here + [use for use in uses if use.path != primary.path]
+        apart += [Use(*span, False, None) for span in own - used]
+    else:
+        apart = [use for use in apart if Span(*use[:3]) not in own]
+    files = [file for file in files if file.path not in defined] + [FileUses.of(use) for use in sorted(apart)]
+    return sorted(filter(len, files), key=lambda file: (file.path != primary.path, file.path))
 
 
 def _same_thing(primary: Symbol, row: Symbol) -> bool:
@@ -125,14 +131,19 @@ def _same_thing(primary: Symbol, row: Symbol) -> bool:
 
 def _of_member(
     view: View, found: Resolved, source: Source, include_declaration: bool, cancelled: Callable[[], bool]
-) -> Iterator[Use]:
-    declared = found.member.name_start if found.member else -1
-    if include_declaration and found.member is not None:
-        yield Use(found.member.path, declared, declared + len(found.name), True, None)
-    within = _files_that_know(view, found, source)
-    for use in view.references(found.name, cancelled, within):
-        if use.member and (use.start != declared or found.member is None or use.path != found.member.path):
-            yield use
+) -> list[FileUses]:
+    files = []
+    declared = Span("", -1, -1)
+    if found.member is not None:
+        declared = Span(found.member.path, found.member.name_start, found.member.name_start + len(found.name))
+        files = _each([declared]) if include_declaration else []
+    for file in view.references(found.name, cancelled, _files_that_know(view, found, source)):
+        keep = file.members
+        if file.path == declared.path:
+            keep = [member and start != declared.start for start, member in zip(file.starts, keep, strict=True)]
+        if any(keep):
+            files.append(file if all(keep) else file.only(keep))
+    return files
 
 
 def _files_that_know(view: View, found: Resolved, source: Source) -> set[str]:

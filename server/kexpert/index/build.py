@@ -32,10 +32,12 @@ from kexpert.index.lock import Turn
 from kexpert.index.store import Store
 from kexpert.index.tree import MAX_FILE_BYTES, FileKind, TreeFile, look, read, scan
 
-#: Bytes of source that a batch holds. The first are small, so that something is known at once; the
-#: later ones large: each commit of one worker empties the page cache of the others.
-_FIRST_BATCH_BYTES = 1 << 20
-_BATCH_BYTES = 8 << 20
+#: Bytes of source that a batch holds. The first are small, so that something is known at once; later ones are large,
+#: for each commit of one worker empties the page cache of the others; the last are small again, so that
+#: no worker waits long for another.
+_SMALL_BATCH_BYTES = 1 << 20
+_BATCH_BYTES = 16 << 20
+_LAST_SHARE = 6
 #: So few files are parsed at once in this process: starting workers takes longer.
 _INLINE_FILES = 48
 
@@ -227,13 +229,16 @@ def peak_rss_mb(workers: int) -> float:
 
 def _batches(files: list[tuple[int, TreeFile]]) -> Iterator[list[tuple[int, TreeFile]]]:
     batch: list[tuple[int, TreeFile]] = []
-    size, enough = 0, _FIRST_BATCH_BYTES
+    left = sum(file.size for _, file in files)
+    size, enough = 0, _SMALL_BATCH_BYTES
     for item in files:
         batch.append(item)
         size += item[1].size
         if size >= enough:
             yield batch
-            batch, size, enough = [], 0, min(enough + enough // 4, _BATCH_BYTES)
+            left -= size
+            enough = max(min(enough + enough // 4, _BATCH_BYTES, left // _LAST_SHARE), _SMALL_BATCH_BYTES)
+            batch, size = [], 0
     if batch:
         yield batch
 

@@ -6,16 +6,16 @@ import re
 from collections.abc import Iterator
 
 from kexpert.core.lex import blank_comments, is_member_use
-from kexpert.core.symbols import Use
+from kexpert.core.symbols import UNKNOWN_COLUMN, FileUses
 
 _WORD = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz")
 
 
-def uses(path: str, data: bytes, name: bytes) -> Iterator[Use]:
+def uses(path: str, data: bytes, name: bytes) -> FileUses:
     """The occurrences of ``name`` in the code of one file."""
     found = list(occurrences(data, name))
-    for at, place in zip(found, lines_and_columns(data, found), strict=True):
-        yield Use(path, at, at + len(name), is_member_use(data, at), place)
+    members = [is_member_use(data, at) for at in found]
+    return FileUses(path, len(name), found, members, *lines_and_columns(data, found))
 
 
 def occurrences(data: bytes, name: bytes) -> Iterator[int]:
@@ -70,16 +70,17 @@ def _plain(data: bytes, line: int, at: int) -> bool:
     )
 
 
-def lines_and_columns(data: bytes, offsets: list[int]) -> list[tuple[int, int] | None]:
-    """(line, column) of ascending offsets, 0-based; None where the column depends on the encoding
-    of what stands before it on its line."""
+def lines_and_columns(data: bytes, offsets: list[int]) -> tuple[list[int], list[int]]:
+    """Lines and columns of ascending offsets, 0-based; UNKNOWN_COLUMN where the column depends on the
+    encoding of what stands before it on its line."""
     if b"\r" in data:  # lines of another kind: for whoever reads the file with care
-        return [None] * len(offsets)
-    found: list[tuple[int, int] | None] = []
+        return [0] * len(offsets), [UNKNOWN_COLUMN] * len(offsets)
+    lines, columns = [], []
     line = last = 0
     for at in offsets:
         line += data.count(b"\n", last, at)
         start = data.rfind(b"\n", 0, at) + 1
-        found.append((line, at - start) if data[start:at].isascii() else None)
+        lines.append(line)
+        columns.append(at - start if data[start:at].isascii() else UNKNOWN_COLUMN)
         last = at
-    return found
+    return lines, columns

@@ -8,12 +8,12 @@ from __future__ import annotations
 import zlib
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate, chain, repeat
-from typing import TYPE_CHECKING, Any
+from itertools import accumulate, repeat
+from typing import TYPE_CHECKING
 
 from kexpert.core.extract import WORDS_ONLY
 from kexpert.core.lex import LOOK_BEHIND, blank_comments
-from kexpert.core.symbols import Use
+from kexpert.core.symbols import UNKNOWN_COLUMN, FileUses
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,8 +27,6 @@ Part = tuple[bytes, list[tuple[str, bytes]]]
 #: Between the files of a part: ends a line, and is neither a word nor blank.
 _SEPARATOR = b";\n"
 _BLANKS = b" \t\n\r\x0b\x0c"
-#: The column where it depends on the encoding.
-_UNKNOWN = -1
 
 
 def places_in(ids: Sequence[int], texts: Sequence[bytes], words: Sequence[bytes]) -> Part:
@@ -61,7 +59,7 @@ def places_in(ids: Sequence[int], texts: Sequence[bytes], words: Sequence[bytes]
             file,
             at - begins[file],
             line - np.searchsorted(newlines, begins)[file],
-            np.where(is_plain, at - line_start, _UNKNOWN),
+            np.where(is_plain, at - line_start, UNKNOWN_COLUMN),
             _are_members(data, at),
         )
     )
@@ -121,28 +119,22 @@ class CommonWord:
         self._parts = [(array("q", files), packed) for files, packed in parts]
         self.covered = {file_id for ids, _ in self._parts for file_id in ids}
 
-    def uses(self, paths: Mapping[int, str]) -> Iterator[Use]:
-        """The places in some of these files (id -> path), each file's in order."""
+    def uses(self, paths: Mapping[int, str]) -> Iterator[FileUses]:
+        """The places in some of these files (id -> path)."""
         for ids, packed in self._parts:
             if packed is not None and not paths.keys().isdisjoint(ids):
                 yield from self._unpack([paths.get(file_id) for file_id in ids], packed)
 
-    def _unpack(self, paths: Sequence[str | None], packed: bytes) -> Iterator[Use]:
+    def _unpack(self, paths: Sequence[str | None], packed: bytes) -> Iterator[FileUses]:
         flat = array("i", zlib.decompress(packed))
         files = flat[0]
-        names = [paths[number] for number in flat[1 : files + 1]]
-        counts = flat[files + 1 : 2 * files + 1]
         first = 2 * files + 1
         each = (len(flat) - first) // 4
         starts, lines, columns, members = (flat[first + n * each : first + (n + 1) * each] for n in range(4))
-        at = list(accumulate(starts))
-        places: Iterable[tuple[int, int] | None] = zip(accumulate(lines), columns, strict=True)
-        if _UNKNOWN in columns:
-            places = [place if place[1] != _UNKNOWN else None for place in zip(accumulate(lines), columns, strict=True)]
-        rows: Iterable[tuple[Any, ...]] = zip(
-            chain.from_iterable(map(repeat, names, counts)), at, [start + self._size for start in at],
-            map(bool, members), places, strict=True,
-        )  # fmt: skip
-        if None in names:
-            rows = (row for row in rows if row[0] is not None)
-        return map(tuple.__new__, repeat(Use), rows)  # what Use._make does, in C alone
+        at, line_at = list(accumulate(starts)), list(accumulate(lines))
+        begin = 0
+        for number, end in zip(flat[1 : files + 1], accumulate(flat[files + 1 : first]), strict=True):
+            if path := paths[number]:
+                here = slice(begin, end)
+                yield FileUses(path, self._size, at[here], members[here], line_at[here], columns[here])
+            begin = end

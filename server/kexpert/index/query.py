@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kexpert.core.chunk import Chunk, chunks
 from kexpert.core.source import Source
-from kexpert.core.symbols import DEFINITIONS, Assignment, Kind, Symbol, Use
+from kexpert.core.symbols import DEFINITIONS, Assignment, FileUses, Kind, Symbol
 from kexpert.index.nearness import ranked
 from kexpert.index.occurrences import uses
 from kexpert.index.reader import Reader, Row, as_symbol
@@ -19,10 +20,13 @@ from kexpert.index.tree import inside
 if TYPE_CHECKING:
     from kexpert.index.search import Hit, Method, Searcher
 
-#: Rows looked at for one prefix before ranking, and names added to them because many call them: a
-#: short prefix has ten thousands, and a reader waits.
+#: Rows looked at for one prefix before ranking. A short prefix has ten thousands, and a reader waits: of
+#: such a one so many names, those that many call and the shortest of the first, and so many rows of each.
 _PREFIX_ROWS = 1500
+_PREFIX_NAMES = 2000
 _POPULAR = 120
+_SHORT = 120
+_ROWS_OF_NAME = 12
 #: Nobody abbreviates a name to more letters, and a search by letters in their order is slow.
 _LONGEST_ABBREVIATION = 10
 #: A definition before its declarations.
@@ -135,9 +139,13 @@ class View:
         own = [symbol for symbol in self.symbols_in(near) if symbol.name.startswith(prefix)] if near else []
         rows: list[tuple[Any, ...]] = [*own]
         rows += self._open_symbols(lambda symbol: symbol.name.startswith(prefix), prefix, ())
-        stored = self._reader.starting_with(prefix, _PREFIX_ROWS)
-        if len(stored) >= _PREFIX_ROWS:
-            stored += self._reader.named_any(list(popular)[:_POPULAR], _PREFIX_ROWS)
+        if self._reader.are_many(prefix, _PREFIX_ROWS):
+            # not all can be looked at: what is called most, and what is nearly typed
+            names = self._reader.names_from(prefix, _PREFIX_NAMES)
+            chosen = dict.fromkeys([*list(popular)[:_POPULAR], *sorted(names, key=len)[:_SHORT]])
+            stored = self._reader.named_any(list(chosen), _ROWS_OF_NAME)
+        else:
+            stored = self._reader.starting_with(prefix, _PREFIX_ROWS)
         rows += [row for row in stored if row[2] not in self._overlay]
         return [as_symbol(row) for row in ranked(rows, popular, near)[:limit]]
 
@@ -180,9 +188,9 @@ class View:
         name: str,
         cancelled: Callable[[], bool] = lambda: False,
         within: Collection[str] | None = None,
-    ) -> Iterable[Use]:
+    ) -> list[FileUses]:
         """Every occurrence in code (not in comments or strings) over the tree, or in the files
-        ``within``, file by file. A file is read unless the index knows its places and it is as it was then."""
+        ``within``, in order of path. A file is read unless the index knows its places and it is as it was then."""
         if not name.isidentifier():
             return []
         common = self._reader.common_word(name)
@@ -190,7 +198,7 @@ class View:
         needle = name.encode()
         opened = {path for path, source in self._overlay.items() if needle in source.data}
         known: dict[int, str] = {}
-        found: list[Use] = []
+        found: list[FileUses] = []
         for path in opened.union(stored.keys() - self._overlay.keys()):
             if cancelled():
                 return []
@@ -201,10 +209,9 @@ class View:
                 if self._path_is_current(path, size, mtime_ns):
                     known[file_id] = path
                     continue
-            found += uses(path, self.data(path) or b"", needle)
+            found.append(uses(path, self.data(path) or b"", needle))
         found += common.uses(known)
-        found.sort()
-        return found
+        return sorted(filter(len, found), key=attrgetter("path"))
 
     def place_of(self, symbol: Symbol) -> tuple[int, int] | None:
         """(line, character) of a symbol's name, where that is the same in every encoding and the
@@ -272,30 +279,35 @@ class View:
 
     def assignments_of(self, function: str) -> list[Assignment]:
         """Ops tables in which a function stands."""
-        return self._assignments("function", function, 2000)
+        return self._assignments("function", function, 2000, lambda _: True)
 
     def implementations(self, struct: str, member: str, limit: int = 2000) -> list[Assignment]:
         """Functions assigned to a member of a struct; ``struct`` "" for any."""
-        found = self._assignments("member", member, 50_000)
-        if struct:
-            fills = {written: self._is_of(written, struct) for written in {a.struct for a in found}}
-            found = [assignment for assignment in found if fills[assignment.struct]]
-        return found[:limit]
+        fills: dict[str, bool] = {}
 
-    def _assignments(self, column: str, value: str, limit: int) -> list[Assignment]:
+        def is_wanted(written: str) -> bool:
+            if written not in fills:
+                fills[written] = not struct or self._is_of(written, struct)
+            return fills[written]
+
+        return self._assignments("member", member, 50_000, is_wanted)[:limit]
+
+    def _assignments(
+        self, column: str, value: str, limit: int, is_wanted: Callable[[str], bool]
+    ) -> list[Assignment]:
+        """Entries of tables whose struct, as it is written there, is wanted."""
         found = [
             assignment
             for source in self._overlay.values()
             if value.encode() in source.data
             for assignment in source.facts.assignments
-            if getattr(assignment, column) == value
+            if getattr(assignment, column) == value and is_wanted(assignment.struct)
         ]
-        for assignment, size, mtime in self._reader.assignments(column, value, limit):
-            if assignment.path in self._overlay:
-                continue
-            if not self._path_is_current(assignment.path, size, mtime):
-                continue
-            found.append(assignment)
+        # Most of what is assigned to a ``probe`` is not of the struct in question: no file is looked at for that.
+        for fields, size, mtime in self._reader.assignments(column, value, limit):
+            path = fields[4]
+            if is_wanted(fields[0]) and path not in self._overlay and self._path_is_current(path, size, mtime):
+                found.append(Assignment(*fields))
         return found
 
     def _is_of(self, written: str, struct: str) -> bool:

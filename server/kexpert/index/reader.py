@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import threading
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kexpert.core.source import Source
-from kexpert.core.symbols import Assignment, Flag, Kind, Symbol
+from kexpert.core.symbols import Flag, Kind, Symbol
 from kexpert.core.text import IDENTIFIER
 from kexpert.index.build import facts_of
 from kexpert.index.place_codec import CommonWord
@@ -28,6 +29,9 @@ _FROM_REGISTERS = f"FROM registers r JOIN files f ON f.id = r.id >> {FILE_SHIFT}
 #: Text that stays; what was parsed of it takes some ten times as much.
 _CACHED_BYTES = 8 << 20
 _COLUMN_REACH = 2048
+#: Answers that are kept, and how long one may be.
+_MAX_KEPT = 2000
+_FEW_ROWS = 40
 
 _KINDS = {int(kind): kind for kind in Kind}
 _flags = lru_cache(maxsize=None)(Flag)  # an enum's own look-up costs as much as the rest of a row
@@ -104,6 +108,15 @@ class Reader:
             self._local.store = held = (self._generation, store)
         return held[1].db
 
+    def _kept(self) -> dict[Any, list[Row]]:
+        """What was read by this thread since the store changed last."""
+        version = (self._generation, self._rows("PRAGMA data_version"))
+        held = getattr(self._local, "kept", None)
+        if held is None or held[0] != version or len(held[1]) >= _MAX_KEPT:
+            self._local.kept = held = (version, {})
+        kept: dict[Any, list[Row]] = held[1]
+        return kept
+
     @property
     def complete(self) -> bool:
         rows = self._rows("SELECT value FROM meta WHERE key = 'complete'")
@@ -112,21 +125,47 @@ class Reader:
     # -- symbols --------------------------------------------------------------------------------
 
     def named(self, name: str, kinds: Collection[Kind], limit: int) -> list[Row]:
+        """Symbols of a name. What few rows are is kept until the store changes: the same names are asked for again
+        and again."""
+        kept, asked = self._kept(), (name, tuple(kinds), limit)
+        found = kept.get(asked)
+        if found is None:
+            found = self._named(name, kinds, limit)
+            if 0 < len(found) <= _FEW_ROWS:  # nothing may be the answer of a store that cannot be asked this moment
+                kept[asked] = found
+        return list(found)
+
+    def _named(self, name: str, kinds: Collection[Kind], limit: int) -> list[Row]:
         found = self._symbols(f"{_FROM} WHERE s.name = ? {_of_kind(kinds)} LIMIT ?", (name, limit))
         if not kinds or Kind.MACRO in kinds:
             found += self._registers("WHERE r.name = ? LIMIT ?", (name, limit - len(found)))
         return found
 
-    def named_any(self, names: Sequence[str], limit: int) -> list[Stored]:
-        """Rows of some names, a few of each."""
-        found: list[Stored] = []
-        for start in range(0, len(names), 60):
-            part = names[start : start + 60]
-            marks = ",".join("?" * len(part))
-            among = f"name IN ({marks}) LIMIT ?"
-            found += self._rows(f"SELECT {_SYMBOL} {_FROM} WHERE s.{among}", (*part, limit))
-            found += self._rows(f"SELECT {_REGISTER} {_FROM_REGISTERS} WHERE r.{among}", (*part, limit))
-        return found
+    def named_any(self, names: Sequence[str], each: int) -> list[Stored]:
+        """Rows of some names, at most ``each`` of one (on average, where register headers define them)."""
+        asked = json.dumps(list(names))
+        found = self._rows(
+            f"SELECT {_SYMBOL} FROM json_each(?) n"
+            " JOIN symbols s ON s.id IN (SELECT id FROM symbols WHERE name = n.value LIMIT ?)"
+            f" JOIN files f ON f.id = s.id >> {FILE_SHIFT}",
+            (asked, each),
+        )
+        return found + self._rows(
+            f"SELECT {_REGISTER} FROM json_each(?) n JOIN registers r ON r.name = n.value"
+            f" JOIN files f ON f.id = r.id >> {FILE_SHIFT} LIMIT ?",
+            (asked, len(names) * each),
+        )
+
+    def are_many(self, prefix: str, limit: int) -> bool:
+        """Whether so many symbols begin with ``prefix``."""
+        begun = "SELECT count(*) FROM (SELECT 1 FROM symbols WHERE name >= ? AND name < ? LIMIT ?)"
+        rows = self._rows(begun, (prefix, _after(prefix), limit))
+        return bool(rows) and rows[0][0] >= limit
+
+    def names_from(self, prefix: str, limit: int) -> list[str]:
+        """The first names that begin with ``prefix``, register headers left out."""
+        distinct = "SELECT DISTINCT name FROM symbols WHERE name >= ? AND name < ? LIMIT ?"
+        return [row[0] for row in self._rows(distinct, (prefix, _after(prefix), limit))]
 
     def starting_with(self, prefix: str, limit: int) -> list[Stored]:
         among = "name >= ? AND name < ? LIMIT ?"
@@ -222,10 +261,11 @@ class Reader:
             found.update(row[0] for row in rows)
         return found
 
-    def assignments(self, column: str, value: str, limit: int) -> list[tuple[Assignment, int, int]]:
+    def assignments(self, column: str, value: str, limit: int) -> list[tuple[tuple[Any, ...], int, int]]:
+        """(the fields of an Assignment, its file's size, its mtime)"""
         assert column in ("function", "member")
         return [
-            (Assignment(struct, member, function, table, path, at, line), size, mtime)
+            ((struct, member, function, table, path, at, line), size, mtime)
             for struct, member, function, table, at, line, path, size, mtime in self._rows(
                 "SELECT a.struct, a.member, a.function, a.tbl, a.at, a.line, f.path, f.size, f.mtime_ns"
                 f" FROM assignments a JOIN files f ON f.id = a.id >> {FILE_SHIFT} WHERE a.{column} = ? LIMIT ?",

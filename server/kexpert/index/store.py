@@ -137,9 +137,7 @@ class Store(Database):
                         (name, row, kind, flags, line, at, start, end, scope or None)
                         for row, (name, kind, _, line, at, start, end, scope, flags) in rows
                     ]
-            # in the order of the index by name: each of its pages is visited once
-            symbols.sort(key=itemgetter(0))
-            registers.sort(key=itemgetter(0))
+            registers.sort(key=itemgetter(0))  # the order of their table: each of its pages is visited once
             db.executemany(
                 "INSERT INTO symbols (name, id, kind, flags, line, at, start, end, scope)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",

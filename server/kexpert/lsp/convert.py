@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
 from json.encoder import encode_basestring_ascii
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from kexpert.core.chunk import ChunkKind
 from kexpert.core.source import Source
-from kexpert.core.symbols import Flag, Kind, Span, Symbol, Use
+from kexpert.core.symbols import UNKNOWN_COLUMN, FileUses, Flag, Kind, Span, Symbol
 from kexpert.core.text import decode, spans_in
 from kexpert.lsp.wire import Encoded
 
@@ -94,24 +92,17 @@ class Places:
         at = {"line": known[0], "character": known[1]}
         return {"uri": self._snapshot.uri(symbol.path), "range": {"start": at, "end": at}}
 
-    def encoded_locations(self, uses: Sequence[Use]) -> Encoded:
-        """What ``locations`` gives, as JSON: for tens of thousands, objects cost more than all the rest."""
-        found: list[str] = []
-        left: list[int] = []
-        for path, in_one_file in groupby(uses, itemgetter(0)):
-            head = f'{{"uri":{encode_basestring_ascii(self._snapshot.uri(path))},"range":{{"start":{{"line":'
-            for _, start, end, _, place in in_one_file:
-                if place is None:
-                    left.append(len(found))
-                    found.append("")
-                    continue
-                line, character = place
-                at = f'{line},"character":'
-                found.append(f'{head}{at}{character}}},"end":{{"line":{at}{character + end - start}}}}}}}')
-        spans = [Span(*uses[index][:3]) for index in left]
-        for index, location in zip(left, self.locations_or_none(spans), strict=True):
-            found[index] = json.dumps(location) if location else ""
-        return Encoded("[" + ",".join(filter(None, found)) + "]")
+    def encoded_locations(self, files: Sequence[FileUses]) -> Encoded:
+        """Where uses are, in order, as JSON: for tens of thousands, objects cost more than all the rest."""
+        found: list[bytes] = []
+        for file in files:
+            if UNKNOWN_COLUMN in file.columns:
+                text = ",".join(map(json.dumps, self.locations([Span(*use[:3]) for use in file])))
+            else:
+                text = _plain_locations(self._snapshot.uri(file.path), file)
+            if text:
+                found += [b"," if found else b"[", text.encode("ascii")]
+        return Encoded([*found, b"]"] if found else [b"[]"])
 
     def _by_file(self, spans: Sequence[Span]) -> Iterator[tuple[str, bytes, list[int]]]:
         """(URI, text, indices of its spans) for every file that can be read."""
@@ -122,6 +113,16 @@ class Places:
             data = self._view.data(path)
             if data is not None:
                 yield self._snapshot.uri(path), data, indices
+
+
+def _plain_locations(uri: str, file: FileUses) -> str:
+    """Locations as JSON, a comma between them."""
+    head = f'{{"uri":{encode_basestring_ascii(uri)},"range":{{"start":{{"line":'
+    size = file.size
+    return ",".join([
+        f'{head}{line},"character":{column}}},"end":{{"line":{line},"character":{column + size}}}}}}}'
+        for line, column in zip(file.lines, file.columns, strict=True)
+    ])  # fmt: skip
 
 
 def markup(markdown: str, rich: bool) -> Json:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from kexpert.core.chunk import Chunk
 from kexpert.core.source import Source
-from kexpert.core.symbols import Assignment, Kind, Symbol, Use
+from kexpert.core.symbols import Assignment, FileUses, Kind, Symbol
 from kexpert.index.occurrences import uses
 from kexpert.index.query import View
 from kexpert.index.search import Hit, Method
@@ -68,11 +68,10 @@ class OpenBuffers(View):
         name: str,
         cancelled: Callable[[], bool] = lambda: False,
         within: Collection[str] | None = None,
-    ) -> Iterable[Use]:
-        for path, source in self._sources.items():
-            if cancelled():
-                return
-            yield from uses(path, source.data, name.encode("utf-8", "surrogateescape"))
+    ) -> list[FileUses]:
+        word = name.encode("utf-8", "surrogateescape")
+        found = (uses(path, source.data, word) for path, source in sorted(self._sources.items()) if not cancelled())
+        return [one for one in found if one]
 
     def files_mentioning(self, name: str) -> list[str]:
         word = name.encode("utf-8", "surrogateescape")

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 REQUEST_FAILED = -32803
 #: Results of one search.
 _MOST_FOUND = 200
-#: Seconds that a hover waits for what is similar. What comes later is there the next time.
-_SIMILAR_WITHIN = 0.006
+#: How many seconds old a hover may get by waiting for what is similar. What comes later is there the next time.
+_SIMILAR_WITHIN = 0.012
 
 
 @dataclass

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -33,6 +34,12 @@ class Lane(Enum):
     SLOW = ("slow", 2)  # whole-tree questions
     PROGRAM = ("program", 1)  # waits for another process
     MODEL = ("model", 1)  # the model answers one question at a time
+    BACKGROUND = ("background", 1)  # nobody waits for it: it begins when no question has come for a moment
+
+
+#: Seconds without a question after which work in the background may begin: an editor that opens a
+#: file asks about it at once, and two threads of one interpreter are slower than one after the other.
+_QUIET = 0.05
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +60,8 @@ class Jobs:
 
     _lanes: dict[Lane, ThreadPoolExecutor] = field(default_factory=dict)
     _flags: dict[Any, threading.Event] = field(default_factory=dict)
+    _questions: set[Future[Any]] = field(default_factory=set)  # under way
+    _last: float = 0.0  # when work came last (monotonic)
 
     def start(self, key: Any, lane: Lane, work: Callable[[Callable[[], bool]], Any]) -> Future[Any]:
         """Run ``work`` in a lane. Its future raises JsonRpcRequestCancelled when it was cancelled."""
@@ -60,6 +69,8 @@ class Jobs:
 
         def run() -> Any:
             try:
+                while lane is Lane.BACKGROUND and not self._is_quiet() and not flag.wait(_QUIET / 2):
+                    pass
                 result = None if flag.is_set() else work(flag.is_set)
                 if flag.is_set():
                     raise JsonRpcRequestCancelled
@@ -71,7 +82,15 @@ class Jobs:
         if lane not in self._lanes:
             name, threads = lane.value
             self._lanes[lane] = ThreadPoolExecutor(threads, thread_name_prefix=f"kexpert-{name}")
-        return self._lanes[lane].submit(run)
+        self._last = time.monotonic()
+        future = self._lanes[lane].submit(run)
+        if lane in (Lane.QUICK, Lane.SLOW):
+            self._questions.add(future)
+            future.add_done_callback(self._questions.discard)
+        return future
+
+    def _is_quiet(self) -> bool:
+        return not self._questions and time.monotonic() - self._last >= _QUIET
 
     def cancel(self, key: Any) -> None:
         if flag := self._flags.pop(key, None):

@@ -323,7 +323,7 @@ class Server:
             )
         self._check(document.uri)
         snapshot = self.session.snapshot()
-        self.protocol.jobs.start(("warm", path), Lane.SLOW, lambda cancelled: warm(snapshot, path))
+        self.protocol.jobs.start(("warm", path), Lane.BACKGROUND, lambda cancelled: warm(snapshot, path))
 
     def did_change(self, params: Any) -> None:
         path = self.session.change(params.text_document.uri, params.content_changes)
@@ -342,6 +342,7 @@ class Server:
 
         uri = params.text_document.uri
         path = self.session.close(uri)
+        self.protocol.jobs.cancel(("warm", path))
         if self.checkpatch:
             self.checkpatch.forget(path)
         if not self._pulls_diagnostics():

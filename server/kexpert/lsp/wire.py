@@ -12,7 +12,7 @@ import contextlib
 import json
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -70,15 +70,16 @@ def _skip(stream: BinaryIO, length: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A result that is JSON already."""
+    """A result that is JSON already, in pieces: it may be 40 MB, which are not to be copied again and again."""
 
-    json: str
+    json: Sequence[bytes]
 
 
 def response(request_id: Any, result: Any, default: Callable[[Any], Any] | None = None) -> bytes:
     """The answer to a request, framed."""
     if isinstance(result, Encoded):
-        return _framed(f'{{"jsonrpc":"2.0","id":{json.dumps(request_id)},"result":{result.json}}}')
+        head = f'{{"jsonrpc":"2.0","id":{json.dumps(request_id)},"result":'
+        return _framed(head.encode("ascii"), *result.json, b"}")
     return frame({"jsonrpc": "2.0", "id": request_id, "result": result}, default)
 
 
@@ -87,12 +88,11 @@ def frame(message: Any, default: Callable[[Any], Any] | None = None) -> bytes:
     text = json.dumps(message, default=default, separators=(",", ":"))
     if "\\ud" in text:
         text = _ESCAPES.sub(_whole, text)
-    return _framed(text)
+    return _framed(text.encode("ascii"))
 
 
-def _framed(text: str) -> bytes:
-    body = text.encode("ascii")
-    return b"Content-Length: %d\r\n\r\n" % len(body) + body
+def _framed(*body: bytes) -> bytes:
+    return b"".join([b"Content-Length: %d\r\n\r\n" % sum(map(len, body)), *body])
 
 
 def _whole(match: re.Match[str]) -> str:
