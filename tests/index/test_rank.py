@@ -69,7 +69,7 @@ def test_features_see_what_is_said_and_what_is_meant() -> None:
     def lexicon(words):  # type: ignore[no-untyped-def]
         return np.array([vectors.get(word, (0.0, 0.0)) for word in words], np.float32), np.ones(len(words), np.float32)
 
-    entries = [Entry(["drop", "ref"], ["frob"], []), Entry(["frob"], ["put", "ref"], [])]
+    entries = [Entry(["drop", "ref"], ["frob"], []), Entry(["frob"], ["put", "ref"], [], static=True)]
     rows = features(["put", "ref"], entries, lexicon)
     of = {name: rows[:, at] for at, name in enumerate(FEATURES)}
     np.testing.assert_allclose(of["name"], [0.5, 0])
@@ -77,3 +77,7 @@ def test_features_see_what_is_said_and_what_is_meant() -> None:
     np.testing.assert_allclose(of["body"], [0, 1])
     np.testing.assert_allclose(of["weakest"], [0.8, 1], atol=1e-6)
     np.testing.assert_allclose(of["name used"], [0.5, 0])
+    drop, ref, asked = np.array((0.8, 0.6)), np.array((0.0, 1.0)), np.array((1.0, 1.0))
+    whole = (drop + ref) @ asked / np.linalg.norm(drop + ref) / np.linalg.norm(asked)
+    np.testing.assert_allclose(of["name cosine"], [whole, -np.sqrt(0.5)], atol=1e-6)
+    assert of["static"].tolist() == [0, 1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from kexpert.core.chunk import Chunk, ChunkKind
 from kexpert.core.relevance import FEATURES
 from kexpert.index.embed import load_embedder
-from kexpert_trainer import embedder
+from kexpert_trainer import embedder, pairs_file
 from kexpert_trainer.cli import main
 from kexpert_trainer.embedder import Checkpoint, Model, Rows, Settings, Stage
 from kexpert_trainer.pairs import Corpus, Ragged, read_tree
@@ -99,6 +100,27 @@ def test_reading_with_two_processes_gives_the_same(tree: Path, corpus: Corpus, m
     assert other.names == corpus.names
     for field, rows in corpus.fields.items():
         assert [other.words[at] for at in other.fields[field].values] == [corpus.words[at] for at in rows.values]
+
+
+def test_a_tree_that_was_read_is_not_read_again_until_it_changes(tree: Path, corpus: Corpus, tmp_path: Path) -> None:
+    kept, told = tmp_path / "pairs.safetensors", pairs_file.identity(tree)
+    assert pairs_file.load(kept, told) is None
+    pairs_file.save(corpus, kept, told)
+    loaded = pairs_file.load(kept, pairs_file.identity(tree))
+    assert loaded is not None
+    for field in ("words", "paths", "names", "spellings"):
+        assert getattr(loaded, field) == getattr(corpus, field)
+    assert loaded.functions.tolist() == corpus.functions.tolist()
+    for field, rows in corpus.fields.items():
+        assert loaded.fields[field].values.tolist() == rows.values.tolist()
+        assert loaded.fields[field].offsets.tolist() == rows.offsets.tolist()
+    other = tmp_path / "tree"
+    shutil.copytree(tree, other)
+    file = next(other.rglob("*.c"))
+    file.write_text(file.read_text() + "int more;\n")
+    assert pairs_file.load(kept, pairs_file.identity(other)) is None
+    kept.write_bytes(b"torn")
+    assert pairs_file.load(kept, told) is None
 
 
 def test_ragged_rows_are_taken_in_any_order() -> None:

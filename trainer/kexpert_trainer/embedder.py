@@ -14,6 +14,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -27,9 +28,12 @@ Floats = NDArray[np.float32]
 #: How a batch is made up. "name" asks for a body by the words of its name, "subject" by the file's
 #: and the name's, as the subject line of a commit does.
 MIXTURE = {
-    "brief": 0.40, "rest": 0.08, "comment": 0.16, "inner": 0.12, "call": 0.05, "section": 0.02, "name": 0.11,
-    "subject": 0.06,
+    "brief": 0.30, "rest": 0.08, "comment": 0.20, "inner": 0.16, "call": 0.06, "section": 0.02, "name": 0.11,
+    "subject": 0.07,
 }  # fmt: skip
+#: The share of words that a batch does not see, of questions and of chunks by PARTS: a brief is met
+#: dozens of times, and would else be known by heart from a few rare words of its function.
+_UNSEEN_ASKED, _UNSEEN = 0.2, (0.2, 0.2, 0.4)
 _LEAST_WORDS = {"brief": 2, "rest": 4, "comment": 3, "inner": 4, "call": 3, "section": 4, "name": 2, "subject": 2}
 _FROM_NAME = ("name", "subject")
 _FOLDER_GROUP = 16  # chunks of one folder that stand together in a batch
@@ -53,6 +57,7 @@ class Rows:
     """Which words get a vector: families by ``stem``, the frequent ones."""
 
     def __init__(self, corpus: Corpus, settings: Settings) -> None:
+        self._corpus = corpus
         counts = np.zeros(len(corpus.words), np.int64)
         for field in corpus.fields.values():
             counts += np.bincount(field.values, minlength=len(corpus.words))
@@ -73,6 +78,11 @@ class Rows:
         before = np.concatenate([[0], np.cumsum(kept)])
         return Ragged(rows[kept].astype(np.int32), before[field.offsets])
 
+    @cached_property
+    def chunks(self) -> tuple[Ragged, NDArray[np.uint8]]:
+        """The corpus' chunks as bags of rows, and the fields that hold each (bit n: PARTS[n])."""
+        return merged([self.only(self._corpus.fields[part]) for part in PARTS], len(self))
+
 
 @dataclass(slots=True)
 class Examples:
@@ -86,12 +96,12 @@ class Examples:
 
 
 def examples(corpus: Corpus, rows: Rows, usable: NDArray[np.bool_]) -> Examples:
-    parts = {part: rows.only(corpus.fields[part]) for part in PARTS}
-    chunk, places = merged([parts[part] for part in PARTS], len(rows))
+    chunk, places = rows.chunks
+    names, bodies = (rows.only(corpus.fields[part]) for part in ("name", "body"))
     questions = {kind: rows.only(corpus.fields[kind]) for kind in QUESTIONS if kind in corpus.fields}
-    questions["name"] = parts["name"]
-    questions["subject"] = _paired(rows.only(_last_folder(corpus)), parts["name"])
-    enough = parts["body"].lengths >= 3
+    questions["name"] = names
+    questions["subject"] = _paired(rows.only(_last_folder(corpus)), names)
+    enough = bodies.lengths >= 3
     askable, folders = {}, {}
     where = np.array([path.rpartition("/")[0] for path in corpus.paths], dtype=object)
     for kind, field in questions.items():
@@ -133,7 +143,10 @@ def _last_folder(corpus: Corpus) -> Ragged:
 
 
 def _paired(left: Ragged, right: Ragged) -> Ragged:
-    return Ragged.of([[*left[row], *right[row]] for row in range(len(left))])
+    """Row by row one behind the other."""
+    owner = np.concatenate([np.repeat(np.arange(len(field)), field.lengths) for field in (left, right)])
+    values = np.concatenate([left.values, right.values])[np.argsort(owner, kind="stable")]
+    return Ragged(values, left.offsets + right.offsets)
 
 
 def _grouped(found: NDArray[np.int64], where: NDArray[np.object_]) -> list[NDArray[np.int64]]:
@@ -176,12 +189,13 @@ class Model:
         self.seen = {name: torch.zeros(len(rows)) for name in ("table", "asked")}
         self.seen["fields"] = torch.zeros(3)
 
-    def learn(self, data: Examples, picked: list[tuple[str, NDArray[np.int64]]], rate: float) -> float:
+    def learn(self, data: Examples, picked: list[tuple[str, NDArray[np.int64]]], rate: float, step: int) -> float:
         """One step on one batch; returns its loss."""
         torch = self.torch
+        rng = np.random.default_rng((self.settings.seed, step, 1))
         chunk_rows = np.concatenate([chunks for _, chunks in picked])
-        owner, words, fields = self._chunk_bags(data, picked, chunk_rows)
-        asked_owner, asked_words = _asked_bags(data, picked)
+        owner, words, fields = _chunk_bags(data, picked, chunk_rows, rng)
+        asked_owner, asked_words = _asked_bags(data, picked, rng)
         used = np.zeros(len(self.asked), bool)
         used[words] = used[asked_words] = True
         local = np.cumsum(used) - 1
@@ -204,18 +218,6 @@ class Model:
             self._adapt("fields", slice(None), weights.grad, 0.4 * rate)
             self.sharpness -= 0.2 * rate * sharpness.grad.clamp(-1, 1)
         return float(loss.detach())
-
-    def _chunk_bags(
-        self, data: Examples, picked: list[tuple[str, NDArray[np.int64]]], chunk_rows: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
-        """Words of the batch's chunks; one whose name is the question is seen without its name's words."""
-        owner, words = data.chunk.take(chunk_rows)
-        _, places = Ragged(data.places.astype(np.int32), data.chunk.offsets).take(chunk_rows)
-        from_name = np.concatenate([np.full(len(chunks), kind in _FROM_NAME) for kind, chunks in picked])
-        hidden = from_name[owner] & (places & 1 > 0)
-        owner, words, places = owner[~hidden], words[~hidden], places[~hidden]
-        fields = np.stack([(places >> bit) & 1 for bit in range(len(PARTS))], axis=1).astype(np.float32)
-        return owner, words.astype(np.int64), fields
 
     def _bags(self, table, words, weights, owner, size):  # type: ignore[no-untyped-def]
         starts = self.torch.from_numpy(np.searchsorted(owner, np.arange(size)))
@@ -247,8 +249,23 @@ def _unit(vectors):  # type: ignore[no-untyped-def]
     return vectors / (vectors.norm(dim=1, keepdim=True) + 1e-6)
 
 
+def _chunk_bags(
+    data: Examples, picked: list[tuple[str, NDArray[np.int64]]], chunk_rows: NDArray[np.int64], rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
+    """Words of the batch's chunks with the fields where each is seen; one whose name is the question is
+    seen without its name's words."""
+    owner, words = data.chunk.take(chunk_rows)
+    _, places = Ragged(data.places.astype(np.int32), data.chunk.offsets).take(chunk_rows)
+    from_name = np.concatenate([np.full(len(chunks), kind in _FROM_NAME) for kind, chunks in picked])
+    places = np.where(from_name[owner] & (places & 1 > 0), 0, places)
+    fields = np.stack([(places >> bit) & 1 for bit in range(len(PARTS))], axis=1).astype(np.float32)
+    fields *= rng.random(fields.shape, np.float32) >= np.array(_UNSEEN, np.float32)
+    seen = fields.any(axis=1)
+    return owner[seen], words[seen].astype(np.int64), fields[seen]
+
+
 def _asked_bags(
-    data: Examples, picked: list[tuple[str, NDArray[np.int64]]]
+    data: Examples, picked: list[tuple[str, NDArray[np.int64]]], rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     owners, words, before = [], [], 0
     for kind, chunks in picked:
@@ -256,7 +273,9 @@ def _asked_bags(
         owners.append(owner + before)
         words.append(found.astype(np.int64))
         before += len(chunks)
-    return np.concatenate(owners), np.concatenate(words)
+    owner, word = np.concatenate(owners), np.concatenate(words)
+    seen = rng.random(len(owner)) >= _UNSEEN_ASKED
+    return owner[seen], word[seen]
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +308,8 @@ def train(
         raise ValueError("nothing in this tree is both commented and long enough to learn from")
     smooth = 0.0
     for at in range(max(step, stage.first), stage.last):
-        loss = model.learn(data, batch_rows(data, model.settings.batch, (model.settings.seed, at)), stage.rate_at(at))
+        picked = batch_rows(data, model.settings.batch, (model.settings.seed, at))
+        loss = model.learn(data, picked, stage.rate_at(at), at)
         smooth = 0.98 * smooth + 0.02 * loss if smooth else loss
         shown(at + 1 - stage.first, stage.last - stage.first, f"loss {smooth:.3f}")
         if checkpoint and ((at + 1) % _SAVED == 0 or at + 1 == stage.last):

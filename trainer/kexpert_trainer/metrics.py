@@ -17,7 +17,11 @@ class Figures:
 
 
 def figures(answers: Sequence[Sequence[Hashable]], right: Sequence[Hashable]) -> Figures:
-    places = [place_of(each, truth) for each, truth in zip(answers, right, strict=True)]
+    return of_places([place_of(each, truth) for each, truth in zip(answers, right, strict=True)])
+
+
+def of_places(places: Sequence[int]) -> Figures:
+    """``places`` of the right answers, 1 for the first, 0 for one that is not among the first ten."""
     count = max(len(places), 1)
     return Figures(
         sum(1 / place for place in places if place) / count,

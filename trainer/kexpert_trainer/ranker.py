@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kexpert.core.relevance import FEATURES, Entry, features
+from kexpert.core.relevance import FEATURES, INLINE, STATIC, Entry, features
 from kexpert.core.words import STOP_WORDS, stem
 from kexpert_trainer.embedder import Model, Rows
+from kexpert_trainer.metrics import Figures, of_places
 from kexpert_trainer.pairs import Corpus, Ragged
 
 Floats = NDArray[np.float32]
@@ -25,6 +26,7 @@ Ints = NDArray[np.int64]
 DEPTH = 100  # candidates of each retriever
 _COLUMNS = (("name", 8.0), ("body", 1.0), ("path", 2.0))
 _K1, _B = 1.2, 0.75  # FTS5's
+_SHOWN = 10  # answers that count
 _HIDDEN, _EPOCHS, _RATE, _DECAY = 24, 16, 0.01, 1e-3
 
 
@@ -48,6 +50,8 @@ class Retrieval:
         self._vectors = chunk_vectors(corpus, rows, model, pool)
         stop = {stem(word) for word in STOP_WORDS}
         self._stop = np.array([word in stop for word in corpus.words])
+        number = {word: at for at, word in enumerate(corpus.words)}
+        self._linkage = number.get(STATIC, -1), number.get(INLINE, -1)
 
     def _index(self, corpus: Corpus, pool: Ints) -> None:
         """BM25 of every word in every chunk, sorted by word."""
@@ -111,7 +115,8 @@ class Retrieval:
         chunk = self.pool[at]
         name, body, path = (self.corpus.fields[field][chunk].tolist() for field, _ in _COLUMNS)
         exported, file = bool(self.corpus.exported[chunk]), self.corpus.paths[chunk]
-        return Entry(name, body, path, (), lexical, cosine, exported, file)
+        static, inline = (word in body for word in self._linkage)
+        return Entry(name, body, path, (), lexical, cosine, exported, file, static, inline)
 
 
 def chunk_vectors(corpus: Corpus, rows: Rows, model: Model, pool: Ints) -> Floats:
@@ -177,6 +182,17 @@ def fit(asked: Sequence[Asked], seed: int = 1) -> dict[str, object]:
             "hidden": [_numbers(row) for row in inner.weight.T.numpy()], "bias": _numbers(inner.bias.numpy()),
             "out": _numbers(outer.weight[0].numpy()),
         }  # fmt: skip
+
+
+def measured(learnt: dict[str, object], asked: Sequence[Asked]) -> Figures:
+    """How well a ranking that was learnt orders the candidates of other questions."""
+    mean, scale, hidden, bias, out = (np.array(learnt[key]) for key in ("mean", "scale", "hidden", "bias", "out"))
+    places = []
+    for each in asked:
+        scores = np.maximum((each.rows - mean) / scale @ hidden + bias, 0) @ out
+        place = 1 + int((scores > scores[each.right]).sum()) if each.right >= 0 else 0
+        places.append(place if place <= _SHOWN else 0)
+    return of_places(places)
 
 
 def _numbers(values: Floats) -> list[float]:

@@ -16,18 +16,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kexpert_trainer import embedder_export, ranker
-from kexpert_trainer.embedder import Checkpoint, Model, Rows, Settings, Stage, merged, train
+from kexpert_trainer import embedder_export, pairs_file, ranker
+from kexpert_trainer.embedder import Checkpoint, Model, Rows, Settings, Stage, train
 from kexpert_trainer.pairs import PARTS, Corpus, digest, read_tree
 from kexpert_trainer.progress import progress
 
 HELD_OUT = 0.25  # of the files, by the digest of their paths
+_KEPT = 5  # every fifth question tells how good a ranking is that was learnt from the others
 _POOL = 119_000  # chunks that the ranking's questions are asked of
 _VOCABULARY, _SPELLINGS = 44_000, 100_000  # what 16 MB hold
 #: A summary is prose about the chunk, so that each of its words says more than one of the code's.
 _SUMMARY = 2.0
 _RATE, _LATER_RATE = 0.05, 0.02
-_CHECKPOINT = "training.safetensors"
+_CHECKPOINT, _PAIRS = "training.safetensors", "pairs.safetensors"
+_WORKING = (_CHECKPOINT, _PAIRS)  # there until a run has come to its end
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,7 @@ class Recipe:
 def make(tree: Path, out: Path, recipe: Recipe) -> None:
     """Read, train, write; what was trained lies in ``out`` and a run that was stopped goes on from there."""
     out.mkdir(parents=True, exist_ok=True)
-    with _shown("Reading") as shown:
-        corpus = read_tree(tree, recipe.threads, shown)
+    corpus = _corpus(tree, out / _PAIRS, recipe.threads)
     settings = Settings(recipe.dimensions, (recipe.dimensions // 2,), recipe.batch, recipe.seed, recipe.threads,
                         vocabulary=_VOCABULARY)  # fmt: skip
     rows = Rows(corpus, settings)
@@ -61,7 +62,19 @@ def make(tree: Path, out: Path, recipe: Recipe) -> None:
     with _shown("Training on everything") as shown:
         train(corpus, rows, model, everything, np.ones_like(held), shown, checkpoint)
     export(corpus, rows, model, out)
-    (out / _CHECKPOINT).unlink(missing_ok=True)
+    for name in _WORKING:
+        (out / name).unlink(missing_ok=True)
+
+
+def _corpus(tree: Path, kept: Path, jobs: int) -> Corpus:
+    """What a tree teaches, of the disk where a run before this one has read it."""
+    told = pairs_file.identity(tree)
+    corpus = pairs_file.load(kept, told)
+    if corpus is None:
+        with _shown("Reading") as shown:
+            corpus = read_tree(tree, jobs, shown)
+        pairs_file.save(corpus, kept, told)
+    return corpus
 
 
 def held_out(corpus: Corpus) -> NDArray[np.bool_]:
@@ -102,6 +115,10 @@ def _ranking(corpus: Corpus, rows: Rows, model: Model, held: NDArray[np.bool_], 
     retrieval = ranker.Retrieval(corpus, rows, model, pool_of(corpus, questions, _POOL, recipe.seed))
     with progress("Asking", len(questions)) as advance:
         asked = ranker.gather(retrieval, corpus.fields["brief"], questions, advance)
+    kept = asked[_KEPT - 1 :: _KEPT]
+    others = [each for at, each in enumerate(asked, 1) if at % _KEPT]
+    told = ranker.measured(ranker.fit(others, recipe.seed), kept)
+    print(f"{len(kept):,} held-out questions: MRR@10 {told.mrr:.3f}, Recall@10 {told.recall:.3f}", flush=True)
     return ranker.fit(asked, recipe.seed)
 
 
@@ -114,14 +131,14 @@ def export(corpus: Corpus, rows: Rows, model: Model, out: Path) -> None:
         model.settings.nested,
     )  # fmt: skip
     embedder_export.write(static, corpus.spellings[:_SPELLINGS], out)
-    size = sum(file.stat().st_size for file in out.iterdir() if file.name != _CHECKPOINT)
+    size = sum(file.stat().st_size for file in out.iterdir() if file.name not in _WORKING)
     if size > embedder_export.MAX_BYTES:
         raise ValueError(f"{out}: {size >> 20} MB, more than {embedder_export.MAX_BYTES >> 20} MB")
 
 
 def _worth(corpus: Corpus, rows: Rows) -> NDArray[np.float32]:
     """Inverse document frequency of every row among the chunks."""
-    chunk, _ = merged([rows.only(corpus.fields[part]) for part in PARTS], len(rows))
+    chunk, _ = rows.chunks
     found = np.bincount(chunk.values, minlength=len(rows))
     return np.log1p((len(corpus.names) - found + 0.5) / (found + 0.5)).astype(np.float32)
 

@@ -13,12 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kexpert.core.words import stem
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[np.float32]
     #: Words -> (their unit vectors, zeros for the unknown; what each is worth)
     Lexicon = Callable[[Sequence[str]], tuple[Array, Array]]
+
+#: The words of a function's code that say from where it can be called.
+STATIC, INLINE = stem("static"), stem("inline")
 
 FEATURES = (
     "lexical", "cosine", "lexical place", "cosine place",
@@ -28,6 +33,7 @@ FEATURES = (
     "cosine below best", "name below best", "meaning below best", "lexical share",
     "file's company", "file's cosine", "file's best", "file's meaning",
     "folder's company", "folder's cosine", "folder's best", "folder's meaning",
+    "static", "inline", "name cosine",
 )  # fmt: skip
 
 
@@ -43,6 +49,8 @@ class Entry:
     cosine: float = 0.0
     exported: bool = False
     file: str = ""  # its path, whole
+    static: bool = False
+    inline: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +112,8 @@ def features(asked: Sequence[str], entries: Sequence[Entry], lexicon: Lexicon) -
         lexical / max(10 * float(worth[:count].sum()), 1e-6),
         *_company([entry.file for entry in entries], cosine, anywhere @ share),
         *_company([entry.file.rpartition("/")[0] for entry in entries], cosine, anywhere @ share),
+        np.array([entry.static for entry in entries]), np.array([entry.inline for entry in entries]),
+        _whole(name, vectors, worth, count),
     ]  # fmt: skip
     return np.stack(columns, axis=1).astype(np.float32)
 
@@ -142,6 +152,15 @@ def _names(name: _Field, path: _Field, likeness: Array, worth: Array) -> tuple[A
         name.gathered(np.maximum, likeness[0, name.words]),
         name.gathered(np.maximum, likeness[count - 1, name.words]),
     )
+
+
+def _whole(name: _Field, vectors: Array, worth: Array, count: int) -> Array:
+    """The cosine of each name to the question, both taken as the sum of their words by what these are worth."""
+    sums = name.gathered(np.add, np.ascontiguousarray((vectors[name.words] * worth[name.words, None]).T)).T
+    question = worth[:count] @ vectors[:count]
+    size = np.linalg.norm(sums, axis=1) * np.linalg.norm(question)
+    result: Array = np.divide(sums @ question, size, out=np.zeros_like(size), where=size > 1e-6)
+    return result
 
 
 def _runs(name: _Field, count: int) -> Array:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kexpert.core.chunk import ChunkKind
-from kexpert.core.relevance import FEATURES, Entry, features
+from kexpert.core.relevance import FEATURES, INLINE, STATIC, Entry, features
 from kexpert.core.words import query_stems, stems
 from kexpert.index.embed import SHIPPED, StaticEmbedder, shipped
 
@@ -70,7 +70,7 @@ def rerank(query: str, candidates: Sequence[Candidate], embedder: object = None)
     cosines = static.encode_stems((names, paths, summaries, bodies)) @ static.encode_query(query)
     entries = [
         Entry(names[at], bodies[at], paths[at], summaries[at], each.lexical, float(cosines[at]), each.exported,
-              each.path)
+              each.path, STATIC in bodies[at], INLINE in bodies[at])
         for at, each in enumerate(candidates)
     ]  # fmt: skip
     scores = ranker().score(features(asked, entries, static.lexicon))
