@@ -13,7 +13,8 @@ from typing import Any
 from kexpert.core.source import Source
 from kexpert.core.text import encode
 from kexpert.features.inline import State, Suggestion, suggest
-from kexpert.features.inline_context import gather
+from kexpert.features.inline_context import Recent, gather
+from kexpert.features.inline_neighbours import Nearby, neighbours
 from kexpert.index.query import View
 from kexpert.index.service import IndexService
 from kexpert.lsp.inline_options import settings_of, wanted_model
@@ -84,15 +85,18 @@ def _answer(service: IndexService, engine: Engine, question: dict[str, Any], opt
         return suggestion_json(suggest(view, source, len(before), engine, settings, State()))
 
     try:
+        source = Source(question["path"], before + after)
+        view = service.view({source.path: source})
+        near = neighbours(view, source, len(before), Nearby(), Recent())
+        if read := getattr(engine, "read", None):
+            read(near, lambda: False)  # as where a file has been open for a moment
         answer |= ask(before)
         if typed := question.get("typed"):
             answer["after_typing"] = ask(before + encode(typed))
         score = getattr(engine, "score", None)
         if score and "middle" in question:
-            source = Source(question["path"], before + after)
-            view = service.view({source.path: source})
             context = gather(view, source, len(before), (engine.context or 1024) // 2)
-            answer["bits"], answer["bytes"] = score(context, question["middle"], lambda: False)
+            answer["bits"], answer["bytes"] = score(context, question["middle"], lambda: False, near)
     except Failed as problem:
         answer["failed"] = str(problem)
     return answer

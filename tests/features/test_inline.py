@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -12,8 +13,9 @@ from kexpert.core.source import Source
 from kexpert.features.inline import Settings, State, Suggestion, ahead, as_item, suggest
 from kexpert.features.inline_context import Gathered, Recent, gather
 from kexpert.features.inline_filter import doubt
+from kexpert.features.inline_neighbours import Nearby, neighbours
 from kexpert.features.inline_stop import end_of, shape_at, trimmed
-from kexpert.model.engine import Token
+from kexpert.model.engine import ALONE, Kin, Neighbours, Token
 from tests.features.memory_view import CURSOR, MemoryView, at_cursor
 
 TREE = """\
@@ -47,12 +49,14 @@ class Says:
     context: int = 1024
     ends: bool = True
     asked: list[Context] = field(default_factory=list)
+    near: list[Neighbours] = field(default_factory=list)
     taken: int = 0
 
     def stream(
-        self, context: Context, most: int, cancelled: Callable[[], bool]
+        self, context: Context, most: int, cancelled: Callable[[], bool], near: Neighbours = ALONE
     ) -> Generator[Token, None, None]:
         self.asked.append(context)
+        self.near.append(near)
         for word in self.text.replace(" ", "\0 ").replace("\n", "\0\n").split("\0"):
             self.taken += 1
             yield Token(word, self.logprob)
@@ -97,6 +101,11 @@ def check(code: str, says: str, expected: str) -> None:
         ("\ta();", "\n\tb();\n\tc();\n\n", "\n}\n", "\n\tb();\n\tc();"),
         ("\tif (a)", "\n\t\tb();\n\tc();\n", "\n}\n", "\n\t\tb();"),
         ("\t\tgo = ", "f(1);", "f(1);\n", ""),
+        ("\t", "a();\n\tb();\n\tc();\n", "\n\tb();\n}\n", "a();"),
+        ("\t", "if (a) {\n\t\tc();\n\t}\n", "\n\t\tb();\n\t}\n}\n", "if (a) {"),
+        ("\thelper(", "1,\n\t\t7,\n\t\t8);\n", "\n\t\t2);\n}\n", "1,"),
+        ("\tif (", "a)\n\t\tc();\n", "\n\t\tb();\n}\n", "a)"),
+        ("\tx = a +", " b +\n\t\td;\n", "\n\t\tc;\n}\n", " b +"),
     ],
 )
 def test_an_answer_ends_with_its_statement_or_block(before: str, says: str, after: str, expected: str) -> None:
@@ -109,6 +118,21 @@ def test_no_more_tokens_are_taken_than_are_shown() -> None:
     engine = Says("a = helper(1);\n" + "a = helper(1);\n" * 50)
     ask(f"int f(int a)\n{{\n\ta = {CURSOR}\n}}\n", engine)
     assert engine.taken < 12
+
+
+def test_another_line_is_shown_only_if_it_is_likely() -> None:
+    class Unsure(Says):
+        def stream(self, *asked: Any) -> Generator[Token, None, None]:
+            yield Token("a = helper(1);\n\t", -0.1)
+            yield Token("helper(", self.logprob)
+            yield Token("2);\n", -0.1)
+            yield Token("", -0.1, last=True)
+
+    code = f"int f(int a)\n{{\n\t{CURSOR}\n}}\n"
+    for logprob, expected in ((-0.2, "a = helper(1);\n\thelper(2);"), (-3.0, "a = helper(1);")):
+        found = ask(code, Unsure("", logprob))
+        assert found
+        assert found.text == expected
 
 
 def test_half_a_line_is_not_shown_when_the_tokens_run_out() -> None:
@@ -316,6 +340,75 @@ def test_a_function_like_this_one_is_told() -> None:
     view, source, offset = at_cursor(TREE + other + here)
     context = gather(view, source, offset, 2000)
     assert any("toy_wind(toy, 7);" in e.text for e in context.excerpts if e.path == "drivers/toy/other.c")
+
+
+# What may be copied from
+
+
+FUNCTION = f"int f(struct toy *toy)\n{{\n\ttoy_wind(toy, 1);\n\t{CURSOR}\n\treturn 0;\n}}\n"
+NEAR = """\
+//- drivers/toy/here.c
+int before_it;
+{}int behind_it;
+//- drivers/toy/here_too.c
+int beside_it;
+//- drivers/car/car.c
+int winds_too(struct toy *toy)
+{{
+	toy_wind(toy, 2);
+	return somewhere_else;
+}}
+
+int does_not(void)
+{{
+	return unlike;
+}}
+"""
+
+
+def test_the_file_its_folder_and_callers_of_the_same_may_be_copied_from() -> None:
+    says = Says("helper(1);")
+    ask(NEAR.format(FUNCTION), says)
+    [near] = says.near
+    assert near.before == "int f(struct toy *toy)\n{\n\ttoy_wind(toy, 1);\n\t"
+    assert near.after == "\n\treturn 0;\n}"
+    kinds = {kin: "".join(text.text for text in near.texts if text.kin is kin) for kin in Kin}
+    assert kinds[Kin.FUNCTION] == ""
+    assert kinds[Kin.FILE].split() == ["int", "before_it;", "int", "behind_it;"]
+    assert "beside_it" in kinds[Kin.FOLDER]
+    assert "somewhere_else" in kinds[Kin.TREE]
+    assert "unlike" not in kinds[Kin.TREE]
+
+
+def test_typing_leaves_neighbours_as_they_are() -> None:
+    """Else they would be read again with each letter."""
+    view, source, offset = at_cursor(TREE + NEAR.format(FUNCTION))
+    state, says = State(), Says("?")
+    suggest(view, source, offset, says, Settings(), state)
+    for size in range(1, 12):
+        typed, at = type_on(view, source, offset, b"toy_wind(toy, 3);\n"[:size])
+        suggest(view, typed, at, says, Settings(), state)
+    assert len({tuple(text.key for text in near.texts) for near in says.near}) == 1
+
+
+def test_an_edit_changes_the_block_that_it_is_in() -> None:
+    long = "".join(f"int f{at}(void)\n{{\n\treturn {at};\n}}\n\n" for at in range(2000))
+    keys = []
+    for code in (long, long.replace("return 7;", "return 1000;")):
+        says = Says("?")
+        ask("//- drivers/toy/long.c\n" + code + FUNCTION, says)
+        keys.append({text.key for text in says.near[0].texts})
+    assert len(keys[0] - keys[1]) == 1
+    assert len(keys[0]) > 5
+
+
+@pytest.mark.parametrize(
+    "code", [CURSOR, "x" * 100_000 + CURSOR, "}\n" * 30_000 + CURSOR + "{\n" * 30_000, "\xff" + CURSOR]
+)
+def test_neighbours_of_nonsense_are_bounded(code: str) -> None:
+    view, source, offset = at_cursor(code)
+    near = neighbours(view, source, offset, Nearby(), Recent())
+    assert len(near.before) + len(near.after) + sum(len(text.text) for text in near.texts) < 400_000
 
 
 def test_edits_close_to_one_another_are_one_place() -> None:

@@ -88,6 +88,30 @@ def test_letters_that_no_token_begins_end_the_answer() -> None:
     assert Reader(VOCABULARY, b"?").choose(best(**{"(": 5.0}))[0] is None
 
 
+WORDS = Vocabulary([b"", b"\t", b"\t\t", b"\tre", b"\treturn", b"turn", b"}", b"80", b"\treg"])
+
+
+def begins_with(tail: bytes, **logits: float) -> bytes:
+    """The token that is chosen first."""
+    found = np.full(len(WORDS.pieces), -9, np.float32)
+    for piece, value in logits.items():
+        found[WORDS.pieces.index(piece.replace("tab", "\t").replace("brace", "}").replace("END", "").encode())] = value
+    token, _ = Reader(WORDS, tail).choose(found)
+    return b"" if token is None else WORDS.pieces[token]
+
+
+def test_a_word_is_rather_finished_than_cut() -> None:
+    """A model that does not see the letters behind a token thinks it likelier than it is."""
+    assert begins_with(b"\tretu", tab=4.0, tabre=3.0, tabreturn=2.0) == b"\treturn"
+    assert begins_with(b"\tretu", tab=9.0, tabre=9.0) == b"\tre"
+
+
+def test_no_suggestion_begins_with_blanks_behind_blanks_a_blocks_end_or_nothing() -> None:
+    assert begins_with(b"\t", tabtab=9.0, tabreturn=2.0) == b"\treturn"
+    assert begins_with(b"", brace=9.0, turn=2.0) == b"turn"
+    assert begins_with(b"", END=9.0, turn=2.0) == b"turn"
+
+
 def test_a_character_of_several_tokens_comes_whole() -> None:
     reader = Reader(VOCABULARY, b"")
     assert [reader.read(9), reader.read(10), reader.rest()] == ["", "é", ""]

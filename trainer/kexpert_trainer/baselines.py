@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
+from functools import lru_cache
 
 from kexpert_trainer.inline_holes import Hole
 
@@ -89,5 +90,6 @@ class SimilarLines:
         return found
 
 
+@lru_cache(maxsize=512)
 def _words_of_lines(text: str) -> list[tuple[str, frozenset[str]]]:
     return [(line.strip(), frozenset(_WORD.findall(line))) for line in text.split("\n") if line.strip()]

@@ -29,7 +29,7 @@ _DIRECTIVES = frozenset({"include", "define", "ifdef", "ifndef", "if", "elif", "
 def doubt(view: View, source: Source, offset: int, text: bytes, logprob: float, least: float) -> tuple[Doubt, str]:
     """(why a suggestion is to be hidden, what of it); ("", "") for one to show.
 
-    ``logprob`` is the mean of its tokens' (NaN: the engine does not say), ``least`` the one below which it hides.
+    ``logprob`` is how sure the model is (NaN: the engine does not say), ``least`` the one below which it hides.
     """
     if not text.strip():
         return "empty", ""

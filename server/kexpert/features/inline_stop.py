@@ -13,6 +13,8 @@ _CLOSING = {")": "(", "]": "[", "}": "{"}
 _COMMENT = "*/"
 #: Characters before the cursor in which its statement is looked for.
 _STATEMENT = 2000
+#: Blank lines below it that are passed over.
+_BLANK = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +28,12 @@ class Shape:
     most_lines: int
     #: ``(`` and ``[`` that are open before the cursor.
     inside: int = 0
-    #: The next line that is not blank, without its indentation: repeating it is no suggestion.
+    #: The next line that is not blank: repeating it is no suggestion.
     below: str = ""
+    #: ``(`` or ``[``, and ``{``, that are closed behind the cursor and must be open where a suggestion ends.
+    owed: tuple[int, int] = (0, 0)
+    #: Columns by which the cursor's line and the one below are indented.
+    indents: tuple[int, int] = (0, 0)
 
     @property
     def one_line(self) -> bool:
@@ -48,7 +54,35 @@ def shape_at(before: str, after: str, most_lines: int) -> Shape:
             inside = 0
         last = last if piece.isspace() else _last_ink(piece)
     fresh = not inside and last in ("", ";", "{", "}", ":", _COMMENT)
-    return Shape(rest, fresh, most_lines, inside, below.lstrip().partition("\n")[0].strip())
+    following = next((line.rstrip() for line in below.split("\n", _BLANK)[:_BLANK] if line.strip()), "")
+    indents = _indent(before[before.rfind("\n") + 1 :]), _indent(following)
+    return Shape(rest, fresh, most_lines, inside, following, _owed(before, after), indents)
+
+
+def _indent(line: str) -> int:
+    blank = line[: len(line) - len(line.lstrip())]
+    return len(blank.expandtabs(8))
+
+
+def _owed(before: str, after: str) -> tuple[int, int]:
+    """What is closed behind a cursor: brackets of its statement, and braces of its function that were not opened."""
+    body = before[before.rfind("\n{") + 1 :]
+    behind = after.partition("\n}")[0]
+    opened = len(_unclosed(body, "{", "}")[0])
+    statement = next((part.start() for part in _PART.finditer(behind) if _last_ink(part[0]) in "{};"), len(behind))
+    return _unclosed(behind[:statement], "([", ")]")[1], max(_unclosed(behind, "{", "}")[1] - max(opened - 1, 0), 0)
+
+
+def _unclosed(text: str, opening: str, closing: str) -> tuple[str, int]:
+    """(brackets that a text opens and does not close, how many it closes that it did not open)."""
+    opened, more = "", 0
+    for part in _PART.finditer(text):
+        if part[0] in opening:
+            opened += part[0]
+        elif part[0] in closing:
+            more += not opened
+            opened = opened[:-1]
+    return opened, more
 
 
 def end_of(text: str, shape: Shape) -> int | None:
@@ -70,6 +104,14 @@ def end_of(text: str, shape: Shape) -> int | None:
                 return part.start()
             if last:
                 lines += 1
+                line = text.rfind("\n", 0, part.start()) + 1
+                if line and text[line : part.start()].rstrip() == shape.below:
+                    return line - 1
+                if shape.owed != (0, 0) and _depths(open_brackets) == shape.owed:
+                    return part.start()
+                indent = _indent(text[line : part.start()]) if line else shape.indents[0]
+                if shape.indents[1] > indent and last not in (";", "}", _COMMENT):
+                    return part.start()  # what it begins stands below
                 if not open_brackets and last in (";", "}", ":", _COMMENT):
                     complete = part.start()
                     if not shape.fresh or (last == "}" and lines > 1):
@@ -81,6 +123,17 @@ def end_of(text: str, shape: Shape) -> int | None:
         if not piece.isspace():
             last = _last_ink(piece)
     return None
+
+
+def whole_until(text: str) -> int:
+    """The last end of a line, if every statement before it is whole, else 0."""
+    at = text.rfind("\n")
+    return at if at > 0 and text[:at].rstrip()[-1:] in (";", "}") and not _is_open(text[:at]) else 0
+
+
+def _depths(open_brackets: list[str]) -> tuple[int, int]:
+    curly = open_brackets.count("{")
+    return len(open_brackets) - curly, curly
 
 
 def _last_ink(piece: str) -> str:
@@ -95,7 +148,7 @@ def trimmed(text: str, shape: Shape) -> str:
         return text if _is_open(without) or without == text.rstrip() else without
     text = text.rstrip()
     above, newline, last = text.rpartition("\n")
-    repeats = newline and last.strip() == shape.below and not _is_open(above)
+    repeats = newline and last.strip() == shape.below.strip() and not _is_open(above)
     return above.rstrip() if repeats else text
 
 

@@ -197,7 +197,6 @@ def _with_inline(request: Request, source: Source, offset: int, found: Completio
     next letter brings what was worked out since."""
     from kexpert.features.inline import as_item
 
-    request.inline.arrived()
     suggestion = request.inline.recall(request.view, source, offset, request.snapshot.options)
     if suggestion is not None:
         found.items.insert(0, as_item(source, suggestion))

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: The key of the one suggestion that is worked out before anybody asks for it.
 _BACKGROUND = ("inline", "background")
+#: (path, text, offset)
+_Place = tuple[str, bytes, int]
 
 
 class Inline:
@@ -40,6 +42,7 @@ class Inline:
         self._silent = ""  # why there is no engine
         self._opening = threading.Lock()
         self._state: State | None = None
+        self._thinking: _Place | None = None  # what is worked out before anybody asks for it
 
     def arrived(self) -> Callable[[], bool]:
         """A question came: those before it are over. Whether this one is."""
@@ -99,14 +102,16 @@ class Inline:
         if not is_on(options, source.path):
             return None
         found = recall(source, offset, self._kept())
-        if found is None and self._opened() is not None:
+        # A client that asks again meanwhile must not make it begin anew.
+        if found is None and self._thinking != (source.path, source.data, offset) and self._opened() is not None:
+            self.arrived()
             self._in_background(view, source, offset, options)
         return found
 
     def close(self) -> None:
         """End the model's process, if there is one."""
         self._newest = next(self._tickets)
-        engine, self._engine, self._silent = self._engine, None, ""
+        engine, self._engine, self._silent, self._thinking = self._engine, None, "", None
         if engine is not None:
             engine.close()
 
@@ -151,9 +156,14 @@ class Inline:
     def _in_background(self, view: View, source: Source, offset: int, options: Options) -> None:
         """Work out a suggestion, to be remembered; the next question ends it."""
         newest = self._newest
+        place = self._thinking = (source.path, source.data, offset)
 
         def work(cancelled: Callable[[], bool]) -> None:
-            self._suggest_nobody(view, source, offset, options, lambda: cancelled() or self._newest != newest)
+            try:
+                self._suggest_nobody(view, source, offset, options, lambda: cancelled() or self._newest != newest)
+            finally:
+                if self._thinking is place:
+                    self._thinking = None
 
         jobs = self._jobs()
         jobs.cancel(_BACKGROUND)

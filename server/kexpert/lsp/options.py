@@ -105,8 +105,8 @@ class Options:
     inline_confidence: float = _option(
         "inline.confidence",
         0.5,
-        "Hide suggestions whose tokens the model finds less probable than this on average (geometric mean). A key that "
-        "asks for a suggestion shows them all the same.",
+        "Hide suggestions of which the model is less sure than this. A key that asks for a suggestion shows them all "
+        "the same.",
         low=0,
         high=1,
     )

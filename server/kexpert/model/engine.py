@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -46,14 +47,48 @@ class Token:
     last: bool = False
 
 
+class Kin(IntEnum):
+    """How near to the cursor a text is, which says how readily it is copied from."""
+
+    FUNCTION = 0  # the one that holds the cursor
+    FILE = 1
+    FOLDER = 2
+    TREE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A text that may be copied from; ``key`` is another one for every other text."""
+
+    key: str
+    kin: Kin
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """More than a prompt can hold: ``before`` and ``after`` are the cursor's function, ``texts`` the file else
+    and others like it, the nearest first. The hole itself is nowhere in them."""
+
+    before: str = ""
+    after: str = ""
+    texts: tuple[Neighbour, ...] = ()
+
+
+ALONE = Neighbours()
+
+
 class Engine(Protocol):
     """A model that fills holes. One question at a time: a newer one ends the one before it."""
 
     #: Tokens that prompt and answer may have together; 0 while unknown.
     context: int
 
-    def stream(self, context: Context, most: int, cancelled: Callable[[], bool]) -> Generator[Token, None, None]:
-        """At most ``most`` tokens for the hole. Close the iterator when there are enough.
+    def stream(
+        self, context: Context, most: int, cancelled: Callable[[], bool], near: Neighbours = ALONE
+    ) -> Generator[Token, None, None]:
+        """At most ``most`` tokens for the hole; what stands in ``near`` is the likelier for it, where the engine
+        can tell. Close the iterator when there are enough.
 
         Raises Refused, Failed or Cancelled.
         """

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 from kexpert.core.prompt import Context, Order
-from kexpert.model.engine import Refused, Token
+from kexpert.model.echo import Echo, Library
+from kexpert.model.engine import ALONE, Neighbours, Refused, Token
 from kexpert.model.fim import Markers, find_markers, fit
 from kexpert.model.healing import Logits, Vocabulary, answer, bits_of
 
@@ -15,6 +17,10 @@ from kexpert.model.healing import Logits, Vocabulary, answer, bits_of
 MOST_CONTEXT = 8192
 #: What an answer may take of a context that is smaller than both together.
 FEWEST_PROMPT = 32
+#: Characters before the cursor in which its statement begins.
+_STATEMENT = 2000
+#: Seconds that a question may spend on reading neighbours; the rest is read between questions.
+_READING = 0.03
 
 
 class LocalModel(ABC):
@@ -24,6 +30,7 @@ class LocalModel(ABC):
     markers: Markers
     context: int
     _order: Order
+    _library: Library | None = None
 
     @abstractmethod
     def encode(self, text: str) -> list[int]:
@@ -37,17 +44,38 @@ class LocalModel(ABC):
     def _advance(self, token: int) -> Logits:
         """Logits behind one more token."""
 
-    def stream(self, context: Context, most: int, cancelled: Callable[[], bool]) -> Generator[Token, None, None]:
+    def stream(
+        self, context: Context, most: int, cancelled: Callable[[], bool], near: Neighbours = ALONE
+    ) -> Generator[Token, None, None]:
         """See ``Engine.stream``."""
         most = min(most, self.context - FEWEST_PROMPT)
         ids, tail = fit(context, self._order, self.encode, self.markers, self.context - most)
-        yield from answer(self.vocabulary, tail, self._evaluate(ids, cancelled), self._advance, most, cancelled)
+        echo = self._echo(context, near)
+        logits = self._evaluate(ids, cancelled)
+        before = context.prefix[: len(context.prefix) - len(tail)][-_STATEMENT:]
+        yield from answer(self.vocabulary, before, tail, logits, self._advance, echo, most, cancelled)
 
-    def score(self, context: Context, middle: str, cancelled: Callable[[], bool]) -> tuple[float, int]:
+    def score(
+        self, context: Context, middle: str, cancelled: Callable[[], bool], near: Neighbours = ALONE
+    ) -> tuple[float, int]:
         """(bits, bytes) of a middle that is known, with what the prompt's end makes the model repeat."""
         ids, tail = fit(context, self._order, self.encode, self.markers, self.context // 2)
         following = self.encode(tail + middle)[: self.context - len(ids)]
-        return bits_of(self.vocabulary, following, self._evaluate(ids, cancelled), self._advance, cancelled)
+        echo = self._echo(context, near)
+        return bits_of(self.vocabulary, following, self._evaluate(ids, cancelled), self._advance, echo, cancelled)
+
+    def read(self, near: Neighbours, enough: Callable[[], bool]) -> bool:
+        """Read neighbours, the nearest first, until it is ``enough``; whether all are read."""
+        if self._library is None:
+            self._library = Library(self.vocabulary.pieces, self.encode)
+        self._library.want(near)
+        return self._library.read(enough)
+
+    def _echo(self, context: Context, near: Neighbours) -> Echo:
+        until = time.monotonic() + _READING
+        self.read(near, lambda: time.monotonic() > until)
+        assert self._library is not None
+        return self._library.echo(context.prefix)
 
 
 def markers_among(texts: Sequence[str], path: Path) -> Markers:

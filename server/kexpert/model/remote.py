@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kexpert.core.prompt import Context
-from kexpert.model.engine import Api, Cancelled, Failed, Refused, Token
+from kexpert.model.engine import ALONE, Api, Cancelled, Failed, Neighbours, Refused, Token
 
 #: Seconds that connecting and any one read may take, and between two looks at whether anybody waits.
 _PATIENCE = 30.0
@@ -51,7 +51,7 @@ class Remote:
         self._newest = 0
 
     def stream(
-        self, context: Context, most: int, cancelled: Callable[[], bool]
+        self, context: Context, most: int, cancelled: Callable[[], bool], near: Neighbours = ALONE
     ) -> Generator[Token, None, None]:
         self._newest += 1
         number = self._newest

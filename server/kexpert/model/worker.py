@@ -1,9 +1,8 @@
-"""A model in a process of its own, so that neither its memory nor its death is the server's.
+"""A model in a process of its own, so that neither its memory nor its death is the server's: the parent's end.
 
-Both ends speak JSON, one object a line. The child reads what it is to load, answers ``ready`` or ``refused``,
-then takes ``ask`` (numbered) and ``cancel`` and answers with tokens. It looks for a cancellation before every
-token and between batches of a prompt; a newer question ends the one before it. Run with
-``python -m kexpert.model.worker``, which imports a model's library and nothing of the server.
+Both ends speak JSON, one object a line. The child (``model.worker_child``) reads what it is to load, answers
+``ready`` or ``refused``, then takes ``ask`` (numbered) and ``cancel`` and answers with tokens. A newer question ends
+the one before it. A neighbour's text goes to the child once, for as long as it is a neighbour.
 """
 
 from __future__ import annotations
@@ -12,8 +11,6 @@ import contextlib
 import itertools
 import json
 import os
-import queue
-import resource
 import select
 import subprocess
 import sys
@@ -22,12 +19,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any
 
-from kexpert.core.manifest import Manifest, dump_manifest, parse_manifest
-from kexpert.core.prompt import Context, Excerpt
-from kexpert.model.engine import Cancelled, Choice, Failed, Refused, Token
+from kexpert.core.manifest import dump_manifest
+from kexpert.core.prompt import Context
+from kexpert.model.engine import ALONE, Cancelled, Choice, Failed, Neighbours, Refused, Token
 
 Message = dict[str, Any]
 
@@ -43,8 +39,6 @@ _DEATHS, _MINUTE = 3, 60.0
 _SHARING = {"GOMP_SPINCOUNT": "2000"}
 #: A longer line is none of ours.
 _MOST_LINE = 8 << 20
-#: Bytes of memory beside the weights: caches, buffers, Python.
-_SPARE = 2 << 30
 
 
 class Worker:
@@ -67,15 +61,25 @@ class Worker:
         self._newest = 0
         self._busy = threading.Lock()
 
-    def stream(self, context: Context, most: int, cancelled: Callable[[], bool]) -> Generator[Token, None, None]:
-        with contextlib.closing(self._ask({"context": asdict(context), "most": most}, cancelled)) as replies:
+    def stream(
+        self, context: Context, most: int, cancelled: Callable[[], bool], near: Neighbours = ALONE
+    ) -> Generator[Token, None, None]:
+        with contextlib.closing(self._ask({"context": asdict(context), "most": most}, cancelled, near)) as replies:
             for reply in replies:
                 if "text" in reply:
                     yield Token(reply["text"], reply["logprob"], reply["last"])
 
-    def score(self, context: Context, middle: str, cancelled: Callable[[], bool]) -> tuple[float, int]:
+    def read(self, near: Neighbours, cancelled: Callable[[], bool]) -> None:
+        """Wait until the model has read all neighbours; without this it does so between two questions."""
+        with contextlib.closing(self._ask({}, cancelled, near)) as replies:
+            for _ in replies:
+                pass
+
+    def score(
+        self, context: Context, middle: str, cancelled: Callable[[], bool], near: Neighbours = ALONE
+    ) -> tuple[float, int]:
         """(bits, bytes) that the model needs for a middle that is known."""
-        with contextlib.closing(self._ask({"context": asdict(context), "middle": middle}, cancelled)) as replies:
+        with contextlib.closing(self._ask({"context": asdict(context), "middle": middle}, cancelled, near)) as replies:
             for reply in replies:
                 if "bits" in reply:
                     return reply["bits"], reply["bytes"]
@@ -88,7 +92,9 @@ class Worker:
                 self._process.end()
                 self._process = None
 
-    def _ask(self, question: Message, cancelled: Callable[[], bool]) -> Generator[Message, None, None]:
+    def _ask(
+        self, question: Message, cancelled: Callable[[], bool], near: Neighbours
+    ) -> Generator[Message, None, None]:
         self._newest = number = next(self._numbers)
 
         def obsolete() -> bool:
@@ -100,7 +106,7 @@ class Worker:
         answered = False
         try:
             process = self._loaded(obsolete)
-            process.send({"ask": number, **question})
+            process.send({"ask": number, **question, "near": process.told(near)})
             while not answered:
                 reply = process.receive(_SILENCE, obsolete)
                 if reply.get("ask") == number:
@@ -160,7 +166,8 @@ class _Process:
     def __init__(self, load: Message) -> None:
         self.ready = False
         self._buffer = b""
-        command = [sys.executable, "-P", "-m", "kexpert.model.worker"]
+        self._held: frozenset[str] = frozenset()  # keys of the neighbours that the child has
+        command = [sys.executable, "-P", "-m", "kexpert.model.worker_child"]
         try:
             self._child = subprocess.Popen(
                 command,
@@ -182,6 +189,12 @@ class _Process:
         with contextlib.suppress(OSError):
             while data:
                 data = data[self._child.stdin.write(data) or 0 :]
+
+    def told(self, near: Neighbours) -> Message:
+        """Neighbours as they are sent: each text once for as long as it is a neighbour."""
+        held, self._held = self._held, frozenset(text.key for text in near.texts)
+        texts = [[text.key, text.kin, None if text.key in held else text.text] for text in near.texts]
+        return {"before": near.before, "after": near.after, "texts": texts}
 
     def receive(self, patience: float, obsolete: Callable[[], bool]) -> Message:
         """The next message. Raises Cancelled, or _Died also for a child that is silent or talks nonsense."""
@@ -224,126 +237,3 @@ class _Process:
 
 def _how(code: int) -> str:
     return f"signal {-code}" if code < 0 else f"exit code {code}"
-
-
-# The child
-
-
-class Model(Protocol):
-    """A model in this process."""
-
-    context: int
-
-    def stream(self, context: Context, most: int, cancelled: Callable[[], bool]) -> Generator[Token, None, None]: ...
-    def score(self, context: Context, middle: str, cancelled: Callable[[], bool]) -> tuple[float, int]: ...
-
-
-class Inbox:
-    """What the parent sends, read on a thread of its own so that a cancellation is seen at once."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self._questions: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        self._over = 0  # questions up to this number are of no interest any more
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def next(self) -> Message:
-        return self._questions.get()
-
-    def is_over(self, number: int) -> bool:
-        return number <= self._over
-
-    def _read(self) -> None:
-        for line in self._stream:
-            message = json.loads(line)
-            if "cancel" in message:
-                self._over = max(self._over, message["cancel"])
-            else:
-                self._over = max(self._over, message["ask"] - 1)
-                self._questions.put(message)
-        os._exit(0)  # the parent is gone
-
-
-def main() -> int:
-    """Serve questions until the parent goes away."""
-    out = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints must not end up between two messages
-
-    def send(**message: Any) -> None:
-        out.write(json.dumps(message).encode() + b"\n")
-        out.flush()
-
-    line = sys.stdin.buffer.readline()
-    if not line:
-        return 0
-    try:
-        model = load(json.loads(line))
-    except Refused as reason:
-        send(refused=str(reason))
-        return 1
-    send(ready=True, context=model.context)
-    inbox = Inbox(sys.stdin.buffer)
-    while True:
-        _answer(model, inbox.next(), inbox, send)
-
-
-def _answer(model: Model, question: Message, inbox: Inbox, send: Callable[..., None]) -> None:
-    number = question["ask"]
-
-    def cancelled() -> bool:
-        return inbox.is_over(number)
-
-    try:
-        if "middle" in question:
-            bits, size = model.score(_context(question["context"]), question["middle"], cancelled)
-            send(ask=number, bits=bits, bytes=size)
-        else:
-            for token in model.stream(_context(question["context"]), question["most"], cancelled):
-                send(ask=number, text=token.text, logprob=token.logprob, last=token.last)
-        send(ask=number, done=True)
-    except Cancelled:
-        pass  # the parent does not listen for this number any more
-    except Failed as problem:
-        send(ask=number, failed=str(problem))
-
-
-def _context(found: Message) -> Context:
-    excerpts = tuple(Excerpt(**excerpt) for excerpt in found["excerpts"])
-    return Context(found["path"], found["prefix"], found["suffix"], excerpts)
-
-
-def load(wanted: Message) -> Model:
-    """The model that the parent names. Raises Refused."""
-    path = Path(wanted["path"])
-    manifest: Manifest | None = parse_manifest(wanted["manifest"]) if wanted["manifest"] else None
-    adapter = Path(wanted["adapter"]) if wanted["adapter"] else None
-    _make_way()
-    try:
-        if wanted["kind"] == "torch":
-            from kexpert.model.torch import Torch
-
-            return Torch(path, manifest, adapter, wanted["threads"], wanted["context"])
-        _limit_memory(path)
-        from kexpert.model.llama import Llama
-
-        return Llama(path, manifest, adapter, wanted["threads"], wanted["context"])
-    except ImportError as problem:
-        raise Refused(f"a library that the model needs cannot be loaded: {problem}") from None
-
-
-def _limit_memory(path: Path) -> None:
-    """A bound on what this process may take, so that a bad model cannot take all there is."""
-    most = 2 * path.stat().st_size + _SPARE
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    if hard == resource.RLIM_INFINITY or hard > most:
-        resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
-
-
-def _make_way() -> None:
-    """When memory is short the kernel is to end the model, not the editor."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("500")
-
-
-if __name__ == "__main__":
-    sys.exit(main())
