@@ -39,12 +39,13 @@ def new_functions(newer: Path, older: Path, files: int, seed: int) -> list[NewFu
     """Functions of so many measured files (a random choice) whose names the older tree does not hold as a word."""
     measured = [path for path in c_files(newer) if path.endswith(".c") and is_measured(path)]
     chosen = random.Random(seed).sample(measured, min(files, len(measured)))
-    found = [function for path in chosen for function in _functions(newer, path)]
+    found = [function for path in chosen for function in functions_of(newer, path)]
     known = occurring(older, {function.name.encode() for function in found})
     return [function for function in found if function.name.encode() not in known]
 
 
-def _functions(tree: Path, path: str) -> Iterator[NewFunction]:
+def functions_of(tree: Path, path: str) -> Iterator[NewFunction]:
+    """The functions of one file, none of a very large one."""
     data = (tree / path).read_bytes()
     if len(data) > _MOST_BYTES:
         return

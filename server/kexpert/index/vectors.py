@@ -26,12 +26,13 @@ if TYPE_CHECKING:
 SHARD_CAPACITY = 45_000
 #: Numbers of a vector that are stored: the first ones, which an embedder of Matryoshka's kind makes the weightiest.
 DIMENSIONS = 128
-#: Fewer neighbours and a shorter search than ChromaDB's 16 and 100; a wider search when asked makes up for it.
+#: Fewer neighbours and a shorter construction than ChromaDB's 16 and 100, for speed; a wider search makes up for it. (Of
+#: the 100 nearest to a question, which is unlike any chunk, a search of 100 finds 0.68 and one of 400 finds 0.89.)
 _HNSW: Any = {
     "space": "ip",
     "max_neighbors": 8,
     "ef_construction": 40,
-    "ef_search": 100,
+    "ef_search": 400,
     "num_threads": 1,
     "batch_size": 100,
     # After so many changes the index is written to disk; what is not is read from a log at the next start.
