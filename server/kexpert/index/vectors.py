@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 SHARD_CAPACITY = 45_000
 #: Numbers of a vector that are stored: the first ones, which an embedder of Matryoshka's kind makes the weightiest.
 DIMENSIONS = 128
-#: Fewer neighbours and a shorter construction than ChromaDB's 16 and 100, for speed; a wider search makes up for it. (Of
-#: the 100 nearest to a question, which is unlike any chunk, a search of 100 finds 0.68 and one of 400 finds 0.89.)
+#: Fewer neighbours and a shorter construction than ChromaDB's 16 and 100, for speed; a wider search makes up for it. Of
+#: the 100 nearest to a question, which is unlike any chunk, a search of 100 finds 0.68 and one of 400 finds 0.89.
 _HNSW: Any = {
     "space": "ip",
     "max_neighbors": 8,
