@@ -43,8 +43,8 @@ class Weights:
     entropy: float
 
 
-#: By ``scripts/fit_echo.py`` beside kexpert-2m, with 150 functions of 6.1 that it had not learnt from: of the last third,
-#: fitted to the others, 1.72 nats a token by the model alone are 1.33 with neighbours.
+#: By ``scripts/fit_echo.py`` beside kexpert-2m, with 150 functions of 6.1 that it had not learnt from: for the last
+#: third, fitted to the others, 1.72 nats a token by the model alone are 1.33 with neighbours.
 WEIGHTS = Weights(
     (-0.85, -4.47, -1.78, -0.8, -0.05, 0.28, 0.61, 0.96, 0.96, 1.07, 1.07, 1.07, 1.07, 1.66, 1.66, 1.66, 1.66),
     ((0.79, 0.8, 0.92, -0.06), (1.02, 1.54, 1.67, 0.98)),
