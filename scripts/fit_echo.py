@@ -23,7 +23,7 @@ from kexpert.core.text import encode
 from kexpert.features.inline_context import Recent, gather
 from kexpert.features.inline_neighbours import Nearby, neighbours
 from kexpert.index.service import IndexService
-from kexpert.model.echo import _LONGEST, _SHORT, _SUREST, entropy
+from kexpert.model.echo import LONGEST, SHORT, SUREST, entropy
 from kexpert.model.fim import fit as fit_prompt
 from kexpert.model.healing import log_sum
 from kexpert.model.llama import Llama
@@ -37,6 +37,7 @@ _MOST_TOKENS = 20
 _MOST_PLACES = 1500
 #: Matches so long are weighed alike: a group begins at each of these lengths.
 _LENGTHS = (0, 1, 2, 3, 4, 5, 6, 7, 9, 13)
+_GROUPS = np.searchsorted(_LENGTHS, np.arange(LONGEST + 1), side="right") - 1
 _PENALTY = 1e-3
 
 
@@ -130,12 +131,11 @@ class Mixture(torch.nn.Module):
 
     def __init__(self, steps: Steps) -> None:
         super().__init__()
-        groups = np.searchsorted(_LENGTHS, np.arange(_LONGEST + 1), side="right") - 1
         length = np.concatenate(steps.length)
         self.owner = torch.tensor(np.concatenate(steps.owner))
         self.right = torch.tensor(np.concatenate(steps.right))
-        self.group = torch.tensor(groups[length])
-        self.longer = torch.tensor(length >= _SHORT).long()
+        self.group = torch.tensor(_GROUPS[length])
+        self.longer = torch.tensor(length >= SHORT).long()
         self.kin = torch.tensor(np.concatenate(steps.kin)).long()
         self.line = torch.tensor(np.concatenate(steps.lines).astype(np.float32))
         self.told, self.entropy, self.most = torch.tensor(steps.model).T
@@ -149,7 +149,7 @@ class Mixture(torch.nn.Module):
         score = self.lengths[self.group] + self.kins[self.kin] + (self.line * self.lines[self.longer]).sum(1)
         loud, zero = score.exp(), torch.zeros(len(self.told))
         said, rightly = (zero.scatter_add(0, self.owner, each) for each in (loud, loud * self.right))
-        own = (self.model[0] + self.model[1] * self.entropy).exp() / (1 + _SUREST - self.most).sqrt()
+        own = (self.model[0] + self.model[1] * self.entropy).exp() / (1 + SUREST - self.most).sqrt()
         return ((rightly + own * self.told.exp() + 1e-9) / (said + own)).log()
 
 
@@ -185,8 +185,7 @@ def weights(mixture: Mixture) -> Iterator[str]:
     def written(values: torch.Tensor) -> str:
         return "(" + ", ".join(f"{value:.2f}" for value in values.tolist()) + ")"
 
-    groups = np.searchsorted(_LENGTHS, np.arange(_LONGEST + 1), side="right") - 1
-    yield f"length {written(mixture.lengths[torch.tensor(groups)])}"
+    yield f"length {written(mixture.lengths[torch.tensor(_GROUPS)])}"
     yield f"lines  ({written(mixture.lines[0])}, {written(mixture.lines[1])})"
     yield f"kin    {written(mixture.kins)}"
     yield f"model  {mixture.model[0]:.2f}\nentropy {mixture.model[1]:.2f}"

@@ -12,7 +12,7 @@ from typing import Any
 
 from kexpert.core.source import Source
 from kexpert.core.text import encode
-from kexpert.features.inline import State, Suggestion, suggest
+from kexpert.features.inline import DEFAULT_CONTEXT, State, Suggestion, suggest
 from kexpert.features.inline_context import Recent, gather
 from kexpert.features.inline_neighbours import Nearby, neighbours
 from kexpert.index.query import View
@@ -95,7 +95,7 @@ def _answer(service: IndexService, engine: Engine, question: dict[str, Any], opt
             answer["after_typing"] = ask(before + encode(typed))
         score = getattr(engine, "score", None)
         if score and "middle" in question:
-            context = gather(view, source, len(before), (engine.context or 1024) // 2)
+            context = gather(view, source, len(before), (engine.context or DEFAULT_CONTEXT) // 2)
             answer["bits"], answer["bytes"] = score(context, question["middle"], lambda: False, near)
     except Failed as problem:
         answer["failed"] = str(problem)

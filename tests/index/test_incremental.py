@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 from kexpert.index.build import plan, plan_for, prepare, update
 from kexpert.index.compact import compact
 from kexpert.index.store import FILE_SHIFT, Store
+from tests.index.edited_tree import edited_tree
 
 NAMES = ["kernel/a.c", "kernel/b.c", "include/linux/c.h", "mm/d.c", "mm/Kconfig", "mm/Makefile", "arch/x86/e.S"]
 PIECES = [
@@ -113,13 +113,7 @@ def bring_up(root: Path, database: Path) -> None:
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(start=st.dictionaries(paths, contents, max_size=5), edits=steps, told=st.booleans())
 def test_following_edits_equals_starting_over(start: dict[str, bytes], edits: list[tuple], told: bool) -> None:
-    folder = Path(tempfile.mkdtemp())
-    try:
-        root, database = folder / "linux", folder / "index.db"
-        for name in NAMES:
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-        for path, data in start.items():
-            (root / path).write_bytes(data)
+    with edited_tree(NAMES, start) as (root, database):
         bring_up(root, database)
         clock = 1_700_000_000_000_000_000
         for edit in edits:
@@ -146,8 +140,6 @@ def test_following_edits_equals_starting_over(start: dict[str, bytes], edits: li
             with contextlib.closing(Store(database)) as store:
                 work = plan_for(root, store, changed) if told else plan(root, store)
             update(root, database, work)
-        fresh = folder / "fresh.db"
+        fresh = database.with_name("fresh.db")
         bring_up(root, fresh)
         assert dump(database) == dump(fresh)
-    finally:
-        shutil.rmtree(folder)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -30,6 +28,7 @@ from kexpert.index.reader import Reader
 from kexpert.index.service import IndexService, build, open_view
 from kexpert.index.store import Store
 from kexpert.index.tree import scan
+from tests.index.edited_tree import edited_tree
 
 Maker = Callable[[Mapping[str, bytes]], Path]
 
@@ -72,13 +71,7 @@ steps = st.lists(
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(start=st.dictionaries(paths, contents, min_size=2, max_size=6), edits=steps)
 def test_answers_are_the_same_however_far_the_pass_came(start: dict[str, bytes], edits: list[tuple]) -> None:
-    folder = Path(tempfile.mkdtemp())
-    try:
-        root, database = folder / "linux", folder / "index.db"
-        for name in NAMES:
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-        for path, data in start.items():
-            (root / path).write_bytes(data)
+    with edited_tree(NAMES, start) as (root, database):
         prepare(root, database)
         bring_up(root, database, None)
         clock = 1_700_000_000_000_000_000
@@ -109,8 +102,6 @@ def test_answers_are_the_same_however_far_the_pass_came(start: dict[str, bytes],
         bring_up(root, database, None)
         note(root, database, 6)
         assert answers(root, database)[0] == {word: written(root, word) for word in WORDS}
-    finally:
-        shutil.rmtree(folder)
 
 
 def bring_up(root: Path, database: Path, changed: set[str] | None) -> None:

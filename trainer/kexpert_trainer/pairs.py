@@ -8,7 +8,6 @@ comment above a call of it, a paragraph of Documentation/ that names it.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -20,13 +19,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kexpert.core.chunk import ChunkKind, chunks, is_generated
+from kexpert.core.chunk import ChunkKind, chunks
 from kexpert.core.extract import extract
 from kexpert.core.kerneldoc import comment_above, comment_text, parse_kerneldoc
 from kexpert.core.lex import blank_comments
 from kexpert.core.symbols import Kind
 from kexpert.core.text import decode
 from kexpert.core.words import split_words, stem
+from kexpert_trainer.tree import files
 
 Ints = NDArray[np.int32]
 
@@ -115,32 +115,32 @@ class _Batch:
 
 def sources(root: Path) -> list[str]:
     """C files and headers to learn from, and the texts under Documentation/, in a fixed order."""
-    found = []
-    for folder, folders, files in os.walk(root):
-        folders[:] = sorted(each for each in folders if not each.startswith("."))
-        prefix = os.path.relpath(folder, root).replace(os.sep, "/")
-        prefix = "" if prefix == "." else prefix + "/"
-        for name in files:
-            path = prefix + name
-            if name.endswith((".c", ".h")) or (name.endswith((".rst", ".txt")) and path.startswith("Documentation/")):
-                found.append(path)
-    return sorted(path for path in found if not is_generated(path))
+    return sorted(path for path in files(root) if _teaches(path) and not _is_hidden(path))
+
+
+def _teaches(path: str) -> bool:
+    return path.endswith((".c", ".h")) or (path.startswith("Documentation/") and path.endswith((".rst", ".txt")))
+
+
+def _is_hidden(path: str) -> bool:
+    """Whether a folder on the way is (of git, say)."""
+    return "/." in "/" + path.rpartition("/")[0]
 
 
 def read_tree(
     root: Path, jobs: int, shown: Callable[[int, int], None], wanted: Callable[[str], bool] = lambda _: True
 ) -> Corpus:
     """Read all that a tree teaches; ``shown(done, total)`` counts files. Raises OSError, ValueError."""
-    files = [path for path in sources(root) if wanted(path)]
-    if not files:
+    paths = [path for path in sources(root) if wanted(path)]
+    if not paths:
         raise ValueError(f"{root}: no C files; is this a kernel tree?")
-    batches = [files[at : at + _FILES] for at in range(0, len(files), _FILES)]
+    batches = [paths[at : at + _FILES] for at in range(0, len(paths), _FILES)]
     gathered = _Gathered()
     done = 0
     for batch, found in zip(batches, _mapped(root, batches, jobs), strict=True):
         gathered.add(found)
         done += len(batch)
-        shown(done, len(files))
+        shown(done, len(paths))
     return gathered.corpus()
 
 

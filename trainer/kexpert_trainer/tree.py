@@ -1,4 +1,4 @@
-"""Which files of a kernel tree are C."""
+"""The files of a kernel tree that are written by people."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from kexpert.core.chunk import is_generated
 
 def c_files(tree: Path) -> Iterator[str]:
     """Paths of a tree's C files and headers, in order, without the generated register headers."""
+    return (path for path in files(tree) if path.endswith((".c", ".h")))
+
+
+def files(tree: Path) -> Iterator[str]:
+    """Paths of all files, folder by folder in order, without the generated register headers."""
     for folder, folders, names in os.walk(tree):
         below = os.path.relpath(folder, tree)
         start = "" if below == "." else f"{below}/"
         folders[:] = sorted(name for name in folders if not is_generated(f"{start}{name}/"))
-        for name in sorted(names):
-            if name.endswith((".c", ".h")):
-                yield start + name
+        yield from (start + name for name in sorted(names))

@@ -26,7 +26,7 @@ from kexpert.index.query import View
 from kexpert.model.engine import Engine
 
 #: Tokens that a prompt may have where the engine does not say.
-_DEFAULT_CONTEXT = 1024
+DEFAULT_CONTEXT = 1024
 #: How far around the cursor the shape of the hole is read.
 _REACH = 4096
 #: Characters of an answer that are looked at, whoever gives more.
@@ -96,7 +96,7 @@ def suggest(
         decode_text(data[max(offset - _REACH, 0) : offset]), decode_text(data[offset : offset + _REACH]),
         settings.most_lines,
     )  # fmt: skip
-    room = engine.context or _DEFAULT_CONTEXT
+    room = engine.context or DEFAULT_CONTEXT
     most = min(settings.most_tokens, int(room * _MOST_ANSWER))
     context = gather(view, source, offset, room - most, state.gathered, state.recent)
     near = neighbours(view, source, offset, state.nearby, state.recent)

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import sqlite3
+from abc import ABC, abstractmethod
 from enum import Enum
 from pathlib import Path
 from typing import ClassVar
@@ -37,7 +38,7 @@ def discard(database: Path) -> None:
         database.with_name(database.name + suffix).unlink(missing_ok=True)
 
 
-class Database:
+class Database(ABC):
     """One connection. Not shared between threads. Its table ``meta`` says of which tree it is, by which version it was
     made, and whether all of the tree is in it."""
 
@@ -66,9 +67,9 @@ class Database:
             raise
 
     @classmethod
+    @abstractmethod
     def version(cls) -> str:
         """What a database must have been made by to be of use."""
-        raise NotImplementedError
 
     def close(self) -> None:
         self.db.close()

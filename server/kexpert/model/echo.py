@@ -22,7 +22,7 @@ Ids = NDArray[np.int32]
 Floats = NDArray[np.float32]
 
 #: Predecessors that are compared, and lines above and below the cursor.
-_LONGEST = 16
+LONGEST = 16
 _ABOVE, _BELOW = 8, 8
 #: How many lines around a place say what it is about.
 _AROUND = 17
@@ -34,7 +34,7 @@ _REACH = 1500
 class Weights:
     """Logarithms of weights; the four of a line are for short and for longer matches."""
 
-    length: tuple[float, ...]  # by the number of predecessors that agree, 0 to ``_LONGEST``
+    length: tuple[float, ...]  # by the number of predecessors that agree, 0 to ``LONGEST``
     lines: tuple[tuple[float, float, float, float], tuple[float, float, float, float]]
     kin: tuple[float, float, float, float]
     #: The model's own, and what is added to it for each nat of its entropy; it is over the root of the chance
@@ -53,9 +53,9 @@ WEIGHTS = Weights(
     -0.54,
 )
 #: Matches of fewer tokens are short.
-_SHORT = 3
+SHORT = 3
 #: No model is surer than this of its most likely token.
-_SUREST = 0.01
+SUREST = 0.01
 #: What a place loses each time it has spoken, so that no answer goes round in circles.
 _TIRED = 1.5
 
@@ -177,7 +177,7 @@ class Echo:
         own = [(np.array(encode(text), np.int32), Kin.FUNCTION) for text in (heal(near.before)[0], near.after) if text]
         shelf = library.shelf()
         self.shelves = [shelf, Shelf(self._alphabet, own, shelf.worth if len(shelf.ids) > 1 else None)]
-        self._past = encode(kept[-_REACH:])[-_LONGEST:]
+        self._past = encode(kept[-_REACH:])[-LONGEST:]
         # Lines as they stand behind some indentation, which is how most of them stand.
         above = [encode("\t" + line.strip()) for line in kept[-_REACH:].split("\n") if line.strip()][::-1]
         self._line = above.pop(0) if above and "\n" not in kept[len(kept.rstrip()) :] else []
@@ -222,7 +222,7 @@ class Echo:
         said = said[:size] if allowed is None else said[allowed]
         # The square root leaves a model that is sure of itself the last word; the fit to one of 2.8 million
         # parameters is as good with it as with the exponent that fits best (0.38).
-        errs = 1 - float(probabilities.max()) + _SUREST
+        errs = 1 - float(probabilities.max()) + SUREST
         model = math.exp(self._weights.model + self._weights.entropy * entropy(probabilities)) / math.sqrt(errs)
         mixture: Floats = ((said + model * probabilities) / (said.sum() + model)).astype(np.float32)
         return mixture
@@ -249,13 +249,13 @@ class Echo:
         line = shelf.line[places]
         short, longer = self._like[at]
         weights = np.array(self._weights.length)[length] + np.array(self._weights.kin)[shelf.kin[places]]
-        weights += np.where(length < _SHORT, short[line], longer[line]) - self._spoken[at][places]
-        self._spoken[at][places[length >= _SHORT]] += _TIRED
+        weights += np.where(length < SHORT, short[line], longer[line]) - self._spoken[at][places]
+        self._spoken[at][places[length >= SHORT]] += _TIRED
         return shelf.ids[places], np.exp(weights)
 
     def take(self, token: int) -> None:
         """``token`` was chosen."""
-        self._past = [*self._past, token][-_LONGEST:]
+        self._past = [*self._past, token][-LONGEST:]
         self._line.append(token)
         if self._alphabet.ends_line[token]:
             if self._alphabet.is_ink[self._line].any():
