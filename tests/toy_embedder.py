@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
+from kexpert.core.words import stem
+
 #: Words of a group share one direction: what a trained embedder would have learned.
 SAME = [("wait", "block", "sleep"), ("writeback", "flush", "dirty"), ("free", "release", "put"), ("lock", "mutex")]
 WORDS = """
@@ -19,8 +21,8 @@ WORDS = """
 
 def make_embedder(folder: Path, seed: int = 0, dimensions: int = 64) -> Path:
     """Write one in model2vec's format; another ``seed`` gives other vectors."""
-    words = [*(word for group in SAME for word in group), *WORDS.split()]
-    leader = {word: group[0] for group in SAME for word in group}
+    leader = {stem(word): group[0] for group in SAME for word in group}
+    words = list(dict.fromkeys([*leader, *map(stem, WORDS.split())]))
     rows = []
     for word in words:
         random = np.random.default_rng([seed, zlib.crc32(leader.get(word, word).encode())])

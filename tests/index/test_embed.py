@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from kexpert.core.chunk import Chunk, ChunkKind, chunks
+from kexpert.core.words import stems
 from kexpert.index.embed import SHIPPED, EmbedderError, load_embedder, shipped
 
 CODE = b"""\
@@ -70,6 +71,18 @@ def test_a_chunks_vector_does_not_depend_on_those_beside_it() -> None:
     embedder = load_embedder()
     alone = np.concatenate([embedder.encode_chunks([chunk]) for chunk in code()])
     np.testing.assert_allclose(embedder.encode_chunks(code() * 300)[:3], alone, atol=1e-5)
+
+
+def test_text_and_its_stems_make_the_same_vectors() -> None:
+    """Words like these are spelled as a rare family's stem ("registerer" leaves "register") and belong to another."""
+    said = "register a function that groups buffers by their format, bytes and pages"
+    chunk = Chunk("drivers/buffer/groups.c", ChunkKind.FUNCTION, "register_function", 0, 0, 0, said, "regs = bits;")
+    names, paths = stems(chunk.name), stems("drivers/buffer/groups")
+    embedder = shipped()
+    by_stems = embedder.encode_stems([[names], [paths], [stems(said)], [stems(chunk.body)]])
+    np.testing.assert_allclose(embedder.encode_chunks([chunk]), by_stems, atol=1e-5)
+    words, _ = embedder.lexicon(stems("register"))
+    np.testing.assert_allclose(embedder.encode_query("register"), words[0], atol=1e-5)
 
 
 def test_identities_differ_by_what_makes_vectors_differ() -> None:

@@ -44,6 +44,9 @@ class ChunkKind(IntEnum):
     CONFIG = 6  # a Kconfig entry
 
 
+#: The kinds that are code, not words about it.
+CODE = frozenset((ChunkKind.FUNCTION, ChunkKind.STRUCT, ChunkKind.MACRO))
+
 _KINDS = {
     Kind.FUNCTION: ChunkKind.FUNCTION, Kind.SYSCALL: ChunkKind.FUNCTION,
     Kind.STRUCT: ChunkKind.STRUCT, Kind.UNION: ChunkKind.STRUCT, Kind.ENUM: ChunkKind.STRUCT,

@@ -73,6 +73,15 @@ class _Field:
             out[..., filled] = operation.reduceat(values, starts, axis=-1)
         return out
 
+    def summed(self, rows: Array) -> Array:
+        """The sum of each candidate's rows, one of ``rows`` a word; zeros for one without words."""
+        out = np.zeros((len(self.lengths), rows.shape[1]), np.float32)
+        filled = np.flatnonzero(self.lengths)
+        if len(filled):
+            starts = np.cumsum(self.lengths[filled]) - self.lengths[filled]
+            out[filled] = np.add.reduceat(rows, starts, axis=0)
+        return out
+
 
 def features(asked: Sequence[str], entries: Sequence[Entry], lexicon: Lexicon) -> Array:
     """(candidates, FEATURES) for one question; every number is about -1 to 1."""
@@ -156,7 +165,7 @@ def _names(name: _Field, path: _Field, likeness: Array, worth: Array) -> tuple[A
 
 def _whole(name: _Field, vectors: Array, worth: Array, count: int) -> Array:
     """The cosine of each name to the question, both taken as the sum of their words by what these are worth."""
-    sums = name.gathered(np.add, np.ascontiguousarray((vectors[name.words] * worth[name.words, None]).T)).T
+    sums = name.summed(vectors[name.words] * worth[name.words, None])
     question = worth[:count] @ vectors[:count]
     size = np.linalg.norm(sums, axis=1) * np.linalg.norm(question)
     result: Array = np.divide(sums @ question, size, out=np.zeros_like(size), where=size > 1e-6)

@@ -34,6 +34,7 @@ FIELDS = ("name", "path", "summary", "body")
 
 _BATCH = 512  # chunks embedded at once: their gathered rows stay in the cache
 _KNOWN = 1 << 19  # pieces of text whose rows are remembered
+_READING = 2  # bump when the same weights make other vectors of a text
 _TEXT = 4_000  # characters of a chunk that a model reading plain text is given
 
 
@@ -134,7 +135,7 @@ class StaticEmbedder:
         except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
             raise EmbedderError(f"{folder}: not an embedder of kexpert's: {error}") from error
         digest = hashlib.blake2b(data + tokenizer + repr(self._fields).encode(), digest_size=8).hexdigest()
-        self.identity = f"static-{self.dimensions}-{digest}"
+        self.identity = f"static-{self.dimensions}-{_READING}-{digest}"
 
     def _load(self, tensors: dict[str, NDArray[Any]], vocabulary: dict[str, int], dimensions: int) -> None:
         rows, words = tensors["embeddings"], len(vocabulary)
@@ -156,9 +157,9 @@ class StaticEmbedder:
         self._rows = _Rows(self._row)
 
     def _row(self, word: str) -> int:
-        """The row of a word or of its family; -1 when neither is known."""
-        row = self._row_of.get(word, -1)
-        return row if row >= 0 else self._row_of.get(stem(word), -1)
+        """The row of a word's family, -1 when it is not known: ``register`` is of ``reg``, whatever rare family
+        (of ``registerer``) is spelled like it."""
+        return self._row_of.get(stem(word), -1)
 
     def encode_chunks(self, chunks: Sequence[Chunk]) -> Vectors:
         """(n, dimensions), rows of unit length; a chunk without a known word gives zeros."""
@@ -184,7 +185,8 @@ class StaticEmbedder:
         """Stems -> (their unit vectors, zeros for the unknown; what each is worth)."""
         rows = np.fromiter(map(self._row_of.get, words, repeat(-1)), np.int64, len(words))
         known = rows >= 0
-        vectors = np.where(known[:, None], self._directions[rows], np.float32(0))
+        vectors = self._directions[rows]
+        vectors[~known] = 0
         worth = np.where(known, self._worth[rows], np.float32(self._strange))
         return vectors, worth.astype(np.float32)
 

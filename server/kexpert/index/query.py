@@ -236,10 +236,6 @@ class View:
         """How many functions call ``name``, by the disk index (meaningful once ``complete``)."""
         return self._reader.caller_count(name)
 
-    def popularity_of(self, names: Collection[str]) -> dict[str, int]:
-        """How many functions call each of some names, by the disk index; only where it is at least a few."""
-        return self._reader.popularity_of(names)
-
     def exported(self, names: Sequence[str]) -> set[str]:
         """Those of some names that an EXPORT_SYMBOL gives to modules, by the disk index."""
         return self._reader.exported(names)

@@ -37,7 +37,6 @@ class Candidate:
     words: str = ""  # blank-joined stems of its code, each once
     summary: str = ""  # blank-joined stems of what is said of it
     exported: bool = False
-    callers: int = 0
     lexical: float = 0.0  # BM25, larger is better; 0 when that retriever did not return it
     vector: float = 0.0  # cosine; 0 when that retriever did not return it
     key: Any = None  # the caller's own

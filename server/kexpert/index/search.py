@@ -14,7 +14,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from kexpert.core.chunk import Chunk, ChunkKind
+from kexpert.core.chunk import CODE, Chunk, ChunkKind
 from kexpert.core.words import query_stems
 from kexpert.index.filters import Question, allowed, files_meant, parse
 from kexpert.index.lexical import POSTINGS, ChunkStore, Row
@@ -73,7 +73,6 @@ class Facts(Protocol):
 
     def data(self, path: str) -> bytes | None: ...
     def files_mentioning(self, name: str) -> list[str]: ...
-    def popularity_of(self, names: Sequence[str]) -> dict[str, int]: ...
     def exported(self, names: Sequence[str]) -> set[str]: ...
 
 
@@ -124,7 +123,7 @@ class Searcher:
             return []
 
     def similar(self, chunk: Chunk, limit: int, other_files: bool = False, timeout: float = _PATIENCE) -> list[Hit]:
-        """The chunks that a piece of code is most like, itself left out; ``other_files``: its whole file. Nothing
+        """The code that a piece of code is most like, itself left out; ``other_files``: its whole file. Nothing
         where that takes longer than ``timeout``: it is remembered then, and there when it is asked for again."""
         store = self._store()
         if store is None or self._vectors is None:
@@ -137,7 +136,7 @@ class Searcher:
         found = []
         for number, score in near:
             row = rows.get(number)
-            if row is None or (other_files and row.path == chunk.path):
+            if row is None or row.kind not in CODE or (other_files and row.path == chunk.path):
                 continue
             if row.path == chunk.path and row.start < chunk.end and chunk.start < row.end:
                 continue
@@ -242,7 +241,7 @@ class Searcher:
 
         numbers = list(dict.fromkeys([*lexical, *near]))
         names = list({rows[number].title for number in numbers if rows[number].kind is ChunkKind.FUNCTION})
-        callers, exported = facts.popularity_of(names), facts.exported(names)
+        exported = facts.exported(names)
         return [
             Candidate(
                 name=row.title,
@@ -251,7 +250,6 @@ class Searcher:
                 words=row.body,
                 summary=row.doc,
                 exported=row.title in exported,
-                callers=callers.get(row.title, 0),
                 lexical=lexical.get(number, 0.0),
                 vector=near.get(number, 0.0),
                 key=number,
