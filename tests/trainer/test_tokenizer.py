@@ -13,6 +13,9 @@ from kexpert.core.prompt import Context, Marker, render
 from kexpert_trainer import tokenizer as tokenizers
 from tests.trainer.small import driver, tokenizer
 
+ENCODER = tokenizers.Encoder(tokenizer())
+#: What decides where a pre-token ends: letters, digits, signs, and white space of every kind.
+LINES = st.text(alphabet="ab'sS7_;{ \t\n\r\f\x1c\x85\u2028éſ€", max_size=60)
 ODD = st.lists(st.one_of(st.text(), st.sampled_from(["\t\t", "<|fim_middle|>", "<|", "a<|endoftext|>", "\r\n", "  x"])))
 
 
@@ -30,6 +33,16 @@ def test_bytes_are_counted_as_the_text_has_them(parts: list[str]) -> None:
     text = "".join(parts).encode("utf-8", "replace").decode()
     lengths = tokenizers.byte_lengths(tokenizer())
     assert sum(lengths[at] for at in tokenizer().encode(text).ids) == len(text.encode())
+
+
+@settings(deadline=None)
+@given(st.one_of(LINES, ODD.map("".join)))
+def test_an_encoder_gives_what_the_tokenizer_gives(text: str) -> None:
+    text = text.encode("utf-8", "replace").decode()
+    for whole in (text, f"{text}\n{text}"):
+        encoding = tokenizer().encode(whole)
+        assert ENCODER.ids(whole) == encoding.ids
+        assert ENCODER.starts(whole) == [start for start, _ in encoding.offsets]
 
 
 def test_a_markers_name_in_a_text_is_text() -> None:

@@ -18,13 +18,15 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from itertools import dropwhile
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
+from datasketch import MinHash
 from rich.progress import track
 from tokenizers import Tokenizer
 
@@ -34,13 +36,17 @@ from kexpert.core.prompt import PROMPT_VERSION, Context, Excerpt, Marker, Order,
 from kexpert_trainer import tokenizer as tokenizers
 from kexpert_trainer.holes import choose_hole
 from kexpert_trainer.shards import MANIFEST, SPLITS, Corpus, read_corpus, read_shard, write_corpus, write_shard
-from kexpert_trainer.sources import SourceFile, distinct, is_held_out, paths, read
+from kexpert_trainer.sources import SourceFile, distinct, is_held_out, paths, read, signature
+from kexpert_trainer.tokenizer import Encoder
 
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(?:<([^>\n]+)>|"([^"\n]+)")', re.MULTILINE)
 _WORD = re.compile(r"[A-Za-z_]\w+")
 #: Ids that a window may grow by when it is cut at a hole and gets its markers.
 _MARGIN = 12
-_HEADERS_KEPT = 1024
+#: More than the files of a tree name: some 10 KB each of those that are there.
+_HEADERS_KEPT = 1 << 15
+#: That a process looks at for near-duplicates before it hands over what it found.
+_FILES_AT_A_TIME = 64
 _FILES = "files.txt"
 #: Room that is left for ``corpus.json``.
 MANIFEST_BYTES = 16 << 10
@@ -64,10 +70,9 @@ def make(tree: Path, tokenizer: Tokenizer, folder: Path, settings: Settings, job
     folder.mkdir(parents=True, exist_ok=True)
     _claim(folder, tree, tokenizer, settings)
     tokenizer.save(str(folder / tokenizers.FILE_NAME))
-    chosen = _chosen(tree, folder, settings)
-    parts = dict(_parts(chosen, settings))
-    missing = {name: part for name, part in parts.items() if not (folder / f"{name}.tsv").exists()}
     with ProcessPoolExecutor(jobs, initializer=_start, initargs=(tree, folder, settings)) as pool:
+        parts = dict(_parts(_chosen(tree, folder, settings, pool), settings))
+        missing = {name: part for name, part in parts.items() if not (folder / f"{name}.tsv").exists()}
         futures = [pool.submit(_write_part, name, part) for name, part in missing.items()]
         for future in track(as_completed(futures), "shards", total=len(futures)):
             future.result()
@@ -93,17 +98,17 @@ def _empty(folder: Path) -> None:
             path.unlink()
 
 
-def _chosen(tree: Path, folder: Path, settings: Settings) -> list[str]:
+def _chosen(tree: Path, folder: Path, settings: Settings, pool: Executor) -> list[str]:
     """The paths of the files that go in, looked for once."""
     record = folder / _FILES
     if record.exists():
         return record.read_text().splitlines()
     chosen, characters = [], 0
     found = paths(tree, settings.seed)
-    files = (file for path in track(found, "near-duplicates") if (file := read(tree, path)) is not None)
-    for file in distinct(files):
-        chosen.append(file.path)
-        characters += len(file.text)
+    signed = track(pool.map(_signed, found, chunksize=_FILES_AT_A_TIME), "near-duplicates", total=len(found))
+    for path, length in distinct(file for file in signed if file is not None):
+        chosen.append(path)
+        characters += length
         if settings.megabytes and characters > settings.megabytes * 1e6:
             break
     part = record.with_suffix(".part")
@@ -124,7 +129,7 @@ class _Worker:
     tree: Path
     folder: Path
     settings: Settings
-    tokenizer: Tokenizer
+    encoder: Encoder
 
 
 _worker: _Worker
@@ -133,7 +138,13 @@ _worker: _Worker
 def _start(tree: Path, folder: Path, settings: Settings) -> None:
     global _worker
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the processes are the parallelism
-    _worker = _Worker(tree, folder, settings, tokenizers.load(folder / tokenizers.FILE_NAME))
+    _worker = _Worker(tree, folder, settings, Encoder(tokenizers.load(folder / tokenizers.FILE_NAME)))
+
+
+def _signed(path: str) -> tuple[tuple[str, int], MinHash] | None:
+    """Path, characters and signature of a file, if it may go in."""
+    file = read(_worker.tree, path)
+    return None if file is None else ((path, len(file.text)), signature(file))
 
 
 def _write_part(name: str, part: list[str]) -> None:
@@ -146,9 +157,7 @@ def _write_part(name: str, part: list[str]) -> None:
             continue
         # Held-out files are written twice: left to right, to compare models, and with a hole in every window.
         rates = (0.0, 1.0) if is_held_out(path) else (worker.settings.holes,)
-        new = [
-            ids for rate in rates for ids in documents_of(file, worker.tokenizer, worker.settings, rate, worker.tree)
-        ]
+        new = [ids for rate in rates for ids in documents_of(file, worker.encoder, worker.settings, rate, worker.tree)]
         documents += new
         rows.append(f"{path}\t{file.licence}\t{len(new)}\t{sum(map(len, new))}\n")
     write_shard(worker.folder / f"{name}.xz", documents)
@@ -158,28 +167,26 @@ def _write_part(name: str, part: list[str]) -> None:
 
 
 def documents_of(
-    file: SourceFile, tokenizer: Tokenizer, settings: Settings, holes: float, tree: Path
+    file: SourceFile, encoder: Encoder, settings: Settings, holes: float, tree: Path
 ) -> Iterator[list[int]]:
     """The documents of one file: windows of whole lines, ``holes`` of them with something to fill in."""
     rng = random.Random(hashlib.blake2b(f"{settings.seed}/{holes}/{file.path}".encode()).digest())
-    declared = _declared(tree, file) if settings.excerpts else {}
-    end = tokenizers.markers(tokenizer)[Marker.END]
-    path_tokens = len(tokenizer.encode(file.path).ids)
-    encoding = tokenizer.encode(file.text)
-    starts = [start for start, _ in encoding.offsets]
+    headers = _headers(tree, file) if settings.excerpts else []
+    path_tokens = len(encoder.ids(file.path))
+    starts = encoder.starts(file.text)
     first = 0
     while first < len(starts):
         budget = settings.sequence - path_tokens - _MARGIN
-        spent = settings.sequence // 4 if declared and rng.random() < settings.excerpts else 0
+        spent = settings.sequence // 4 if headers and rng.random() < settings.excerpts else 0
         past = _window_end(file.text, starts, first, budget - spent)
         window = file.text[starts[first] : starts[past] if past < len(starts) else len(file.text)]
         first = past
         if not window.strip():
             continue
-        excerpts = _excerpts(window, declared, spent, tokenizer, rng) if spent else ()
-        ids = _example(file.path, window, excerpts, tokenizer, settings, holes, rng)
+        excerpts = _excerpts(window, tree, headers, spent, encoder, rng) if spent else ()
+        ids = _example(file.path, window, excerpts, encoder, settings, holes, rng)
         if len(ids) > settings.sequence:
-            ids = [*ids[: settings.sequence - 1], end]
+            ids = [*ids[: settings.sequence - 1], encoder.markers[Marker.END]]
         yield ids
 
 
@@ -200,57 +207,61 @@ def _window_end(text: str, starts: Sequence[int], first: int, budget: int) -> in
 
 
 def _example(
-    path: str, window: str, excerpts: tuple[Excerpt, ...], tokenizer: Tokenizer, settings: Settings, holes: float,
+    path: str, window: str, excerpts: tuple[Excerpt, ...], encoder: Encoder, settings: Settings, holes: float,
     rng: random.Random,
 ) -> list[int]:  # fmt: skip
     hole = choose_hole(window, rng) if rng.random() < holes else None
     if hole is None:
-        return tokenizers.encode(tokenizer, render_document(path, window, excerpts))
+        return encoder.prompt(render_document(path, window, excerpts))
     start, end = hole
     order: Order = "psm" if rng.random() < settings.prefix_first else "spm"
     context = Context(path, window[:start], window[end:], excerpts)
-    return tokenizers.encode(tokenizer, render(context, order, window[start:end]))
+    return encoder.prompt(render(context, order, window[start:end]))
 
 
-def _declared(tree: Path, file: SourceFile) -> dict[str, tuple[str, str]]:
-    """Name -> (header, declaration) of what the headers that a file names declare."""
-    declared: dict[str, tuple[str, str]] = {}
+def _headers(tree: Path, file: SourceFile) -> list[str]:
+    """The headers that a file names, from the first on of which there is something to tell."""
     beside = PurePosixPath(file.path).parent
-    for system, local in _INCLUDE.findall(file.text):
-        header = f"include/{system}" if system else os.path.normpath(beside / local)
-        for name, told in _header(tree, header):
-            declared.setdefault(name, (header, told))
-    return declared
+    named = _INCLUDE.findall(file.text)
+    headers = (f"include/{system}" if system else os.path.normpath(beside / local) for system, local in named)
+    return list(dropwhile(lambda header: not _declared(tree, header), headers))
 
 
 @lru_cache(_HEADERS_KEPT)
-def _header(tree: Path, path: str) -> list[tuple[str, str]]:
-    file = read(tree, path) if not path.startswith("..") else None
+def _declared(tree: Path, path: str) -> dict[str, str]:
+    """Name -> declaration of what a header declares."""
+    file = read(tree, path) if not path.startswith(("..", "/")) else None
     if file is None:
-        return []
+        return {}
     data = file.text.encode()
-    symbols = extract(path, data).symbols
+    symbols = reversed(extract(path, data).symbols)  # of a name that is declared twice, the first stays
     told = ((symbol.name, brief(data[symbol.start : symbol.end], symbol.kind)) for symbol in symbols)
-    return [(name, text) for name, text in told if text]
+    return {name: text for name, text in told if text}
 
 
 def _excerpts(
-    window: str, declared: dict[str, tuple[str, str]], budget: int, tokenizer: Tokenizer, rng: random.Random
+    window: str, tree: Path, headers: Sequence[str], budget: int, encoder: Encoder, rng: random.Random
 ) -> tuple[Excerpt, ...]:
     """Declarations of what a window names, one excerpt a header, as many as fit ``budget`` tokens."""
-    names = sorted(declared.keys() & set(_WORD.findall(window)))
+    words = set(_WORD.findall(window))
+    declared: dict[str, tuple[str, str]] = {}
+    for header in headers:
+        told = _declared(tree, header)
+        for name in words & told.keys():
+            declared.setdefault(name, (header, told[name]))
+    names = sorted(declared)
     rng.shuffle(names)
-    told: dict[str, list[str]] = {}
+    excerpts: dict[str, list[str]] = {}
     for name in names:
         header, text = declared[name]
-        cost = len(tokenizer.encode(text).ids) + 2
-        if header not in told:
-            cost += len(tokenizer.encode(header).ids) + 2
+        cost = len(encoder.ids(text)) + 2
+        if header not in excerpts:
+            cost += len(encoder.ids(header)) + 2
         if cost > budget:
             continue
         budget -= cost
-        told.setdefault(header, []).append(text)
-    return tuple(Excerpt(header, "\n".join(texts)) for header, texts in told.items())
+        excerpts.setdefault(header, []).append(text)
+    return tuple(Excerpt(header, "\n".join(texts)) for header, texts in excerpts.items())
 
 
 def _summary(tree: Path, tokenizer: Tokenizer, folder: Path, settings: Settings, parts: Iterable[str]) -> Corpus:

@@ -8,10 +8,13 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from datasketch import MinHash, MinHashLSH
 
 from kexpert_trainer.tree import c_files
+
+Item = TypeVar("Item")
 
 #: Larger files are tables, whatever they are called.
 _MOST_BYTES = 400_000
@@ -21,9 +24,10 @@ _SPDX = re.compile(r"SPDX-License-Identifier:\s*([^*\n]+)")
 #: Lines of a file that two near-duplicates have in common: this share of all that either has.
 _SIMILARITY = 0.7
 _PERMUTATIONS = 64
+_NO_LINES = MinHash(num_perm=_PERMUTATIONS, hashfunc=zlib.crc32)
 
 #: A line of numbers and signs alone: a row of a lookup table.
-_ROW = re.compile(r"[\s\d{}(),;+*/|<>~-]*(?:0[xX][0-9a-fA-F]+[uUlL]*[\s\d{}(),;+*/|<>~-]*)*(?:/\*.*\*/\s*)?")
+_ROW = re.compile(r"(?:0[xX][0-9a-fA-F]++[uUlL]*+|[\s\d{}(),;+*/|<>~-])*(?:/\*.*\*/\s*)?")
 _DIGIT = re.compile(r"\d")
 #: Of a longer table only so many rows stay: enough to show that there is one.
 _MOST_ROWS = 4
@@ -70,22 +74,27 @@ def without_tables(text: str) -> str:
     kept: list[str] = []
     rows = 0
     for line in text.splitlines(keepends=True):
-        is_row = len(line) < 1000 and _DIGIT.search(line) is not None and _ROW.fullmatch(line) is not None
+        is_row = len(line) < 1000 and _ROW.fullmatch(line) is not None and _DIGIT.search(line) is not None
         rows = rows + 1 if is_row else 0
         if rows <= _MOST_ROWS:
             kept.append(line)
     return "".join(kept)
 
 
-def distinct(files: Iterable[SourceFile]) -> Iterator[SourceFile]:
-    """Files in their order without those that are nearly one that came before (MinHash over lines)."""
+def signature(file: SourceFile) -> MinHash:
+    """What tells whether a file is nearly another one: MinHash over its lines."""
+    made = _NO_LINES.copy()
+    made.update_batch(_lines(file.text))
+    return made
+
+
+def distinct(files: Iterable[tuple[Item, MinHash]]) -> Iterator[Item]:
+    """What comes with a signature, in its order, without what is nearly something that came before."""
     seen = MinHashLSH(threshold=_SIMILARITY, num_perm=_PERMUTATIONS)
-    for file in files:
-        signature = MinHash(num_perm=_PERMUTATIONS, hashfunc=zlib.crc32)
-        signature.update_batch(_lines(file.text))
-        if not seen.query(signature):
-            seen.insert(file.path, signature, check_duplication=False)
-            yield file
+    for number, (item, made) in enumerate(files):
+        if not seen.query(made):
+            seen.insert(number, made, check_duplication=False)
+            yield item
 
 
 def _lines(text: str) -> list[bytes]:
@@ -101,7 +110,7 @@ def sample(tree: Path, megabytes: float, seed: int = 0) -> Iterator[str]:
     """Texts of files from all over a tree, none held out, for a tokenizer to learn from."""
     room = megabytes * 1e6
     files = (file for path in paths(tree, seed) if not is_held_out(path) and (file := read(tree, path)) is not None)
-    for file in distinct(files):
+    for file in distinct((file, signature(file)) for file in files):
         room -= len(file.text)
         if room < 0:
             return

@@ -6,9 +6,13 @@ that llama.cpp knows as ``qwen2``, so a GGUF of a model trained here tokenises i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from itertools import accumulate, chain
 from pathlib import Path
 
+import numpy as np
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from kexpert.core.manifest import tokenizer_hash
@@ -19,6 +23,16 @@ PRETOKENIZER = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 FILE_NAME = "tokenizer.json"
+#: The same for ASCII, in the terms of ``re``.
+_ASCII_PRETOKEN = re.compile(
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\nA-Za-z0-9]?[A-Za-z]+|[0-9]| ?[^\sA-Za-z0-9]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    re.ASCII,
+)
+#: A line and the blank ones below. No pre-token reaches over its end, for one that holds a line's end goes on to the
+#: last one among the white space: it is tokenised the same whatever stands around it.
+_STRETCH = re.compile(r"[^\n]*\n(?:\s*[\r\n])?|[^\n]+")
+#: Of those last seen the ids are kept, in some 100 MB together.
+_PRETOKENS_KEPT = _STRETCHES_KEPT = 1 << 17
 
 
 def train(texts: Iterable[str], vocabulary: int) -> Tokenizer:
@@ -63,9 +77,45 @@ def markers(tokenizer: Tokenizer) -> dict[Marker, int]:
     return found
 
 
+class Encoder:
+    """The ids that a tokenizer gives. Words and whole lines of code recur: those seen before cost a look-up."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.markers = markers(tokenizer)
+        self._tokenizer = tokenizer
+        self._lengths = byte_lengths(tokenizer)
+        self._pretoken = lru_cache(_PRETOKENS_KEPT)(self._encode)
+        self._stretch = lru_cache(_STRETCHES_KEPT)(self._encode_stretch)
+
+    def ids(self, text: str) -> list[int]:
+        """The ids of a text."""
+        return list(chain.from_iterable(map(self._stretch, _STRETCH.findall(text))))
+
+    def starts(self, text: str) -> list[int]:
+        """The character that each id of a text begins with or in."""
+        starts = [0, *accumulate(map(self._lengths.__getitem__, self.ids(text)))][:-1]
+        if text.isascii():
+            return starts
+        data = np.frombuffer(text.encode(), dtype=np.uint8)
+        character = np.cumsum((data & 0xC0) != 0x80) - 1  # of each byte: all but the first of one are 0b10xxxxxx
+        return character[starts].tolist()
+
+    def prompt(self, pieces: Sequence[Piece]) -> list[int]:
+        """The ids of a rendered prompt."""
+        return token_ids(list(pieces), self.ids, self.markers)
+
+    def _encode(self, text: str) -> tuple[int, ...]:
+        return tuple(self._tokenizer.encode(text).ids)
+
+    def _encode_stretch(self, text: str) -> tuple[int, ...]:
+        if not text.isascii():
+            return self._encode(text)
+        return tuple(chain.from_iterable(map(self._pretoken, _ASCII_PRETOKEN.findall(text))))
+
+
 def encode(tokenizer: Tokenizer, pieces: Sequence[Piece]) -> list[int]:
-    """The ids of a rendered prompt."""
-    return token_ids(list(pieces), lambda text: tokenizer.encode(text).ids, markers(tokenizer))
+    """The ids of one rendered prompt."""
+    return Encoder(tokenizer).prompt(pieces)
 
 
 def vocabulary(tokenizer: Tokenizer) -> list[str]:

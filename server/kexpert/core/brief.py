@@ -19,6 +19,8 @@ _SPACE = re.compile(r"\s+")
 _MEMBER_SPACE = re.compile(r"[^\S\n]+")
 _BODIES = (Kind.STRUCT, Kind.UNION, Kind.ENUM)
 _HEADERS = (Kind.FUNCTION, Kind.PROTOTYPE, Kind.SYSCALL, Kind.TRACEPOINT)
+_NAMES = (Kind.TYPEDEF, Kind.VARIABLE, Kind.DECLARATION)
+_TOLD = frozenset((*_BODIES, *_HEADERS, *_NAMES, Kind.MACRO))
 _NOISE = re.compile(
     r"\b(?:extern|__must_check|__init|__exit|__always_inline|noinline|asmlinkage|__cold|__printf\(\d+, ?\d+\)) ?"
 )
@@ -27,6 +29,8 @@ _NOISE = re.compile(
 def brief(text: bytes, kind: Kind) -> str:
     """A symbol's own text (``View.text``) -> one line ``int foo(struct bar *b);`` for a function, the members
     without comments for a struct, the first line for a macro; "" for what is not worth telling."""
+    if kind not in _TOLD:
+        return ""
     code = decode(blank_comments(text[:_READ]))
     if kind in _HEADERS:
         header = code.partition("{")[0].rstrip(" \t\r\n;")
@@ -42,7 +46,5 @@ def brief(text: bytes, kind: Kind) -> str:
         head, _, rest = code.partition("\n")
         told = _SPACE.sub(" ", head.rstrip("\\ \t\r")).strip()
         return told if len(told) <= MOST and (not rest or told.endswith(")")) else ""
-    if kind in (Kind.TYPEDEF, Kind.VARIABLE, Kind.DECLARATION):
-        told = _SPACE.sub(" ", code.partition("=")[0]).strip().rstrip("; ") + ";"
-        return told if len(told) <= MOST and "{" not in told else ""
-    return ""
+    told = _SPACE.sub(" ", code.partition("=")[0]).strip().rstrip("; ") + ";"
+    return told if len(told) <= MOST and "{" not in told else ""
