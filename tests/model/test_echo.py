@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,7 @@ def worker(folder: Path) -> Iterator[Worker]:
 
 def line_of(model: Llama | Worker, neighbours: Neighbours, typed: str = "", most: int = 60) -> str:
     context = Context("drivers/toy/new.c", HEAD + typed, TAIL)
+    neighbours = replace(neighbours, before=neighbours.before + typed)
     text = ""
     with closing(model.stream(context, most, never, neighbours)) as tokens:
         for token in tokens:
@@ -140,6 +142,41 @@ def test_any_text_can_stand_near(model: Llama, text: str, head: str) -> None:
     assert list(model.stream(place, 3, never, near(beside(text), head=head, tail=text[:2000])))
 
 
+# Whole lines
+
+
+def first_token(model: Llama, neighbours: Neighbours) -> str:
+    with closing(model.stream(Context("a.c", neighbours.before, TAIL), 60, never, neighbours)) as tokens:
+        return next(tokens).text
+
+
+def test_a_whole_line_is_copied_without_the_model(model: Llama, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(Llama, "_evaluate")
+    assert first_token(model, near(beside(SIBLING), head=f"{HEAD}toy_b")) == "rake(toy, TOY_SLOWLY);\n"
+
+
+def test_further_lines_are_copied_while_they_are_likely(model: Llama) -> None:
+    sibling = SIBLING.replace(
+        "\ttoy_brake", "\tif (toy->fast) {\n\t\ttoy_warn(toy);\n\t\treturn -EBUSY;\n\t}\n\ttoy_brake"
+    )
+    several = near(
+        *(beside(sibling.replace("toy_stop", f"toy_stop_{at}")) for at in range(4)), head=f"{HEAD}if (toy->f"
+    )
+    text = "".join(token.text for token in model.stream(Context("a.c", several.before, TAIL), 60, never, several))
+    assert text.startswith("ast) {\n\t\ttoy_warn(toy);\n\t\treturn -EBUSY;\n")
+
+
+def test_what_a_copy_did_without_is_read_when_there_is_time(model: Llama) -> None:
+    """A letter that is typed instead finds the prompt read."""
+    neighbours = near(beside(SIBLING), head=f"{HEAD}toy_b")
+    model._evaluate(model.encode("something else"), never)
+    first_token(model, neighbours)
+    assert not model.read(neighbours, lambda: True)
+    assert model.read(neighbours, never)
+    read = b"".join(model.vocabulary.pieces[token] for token in model._cached).decode()
+    assert HEAD.rstrip() in read
+
+
 # Through the process
 
 
@@ -166,9 +203,9 @@ def test_what_is_not_read_yet_is_not_copied(model: Llama) -> None:
     library.want(near(beside("int first;\n"), beside(SIBLING)))
     answers = iter((False, True))
     assert not library.read(lambda: next(answers))
-    assert len(library.shelf().ids) < 20
+    assert len(library.shelf()[0].ids) < 20
     assert library.read(never)
-    assert len(library.shelf().ids) > len(model.encode(SIBLING))
+    assert len(library.shelf()[0].ids) > len(model.encode(SIBLING))
 
 
 def test_reading_can_be_cancelled(worker: Worker) -> None:

@@ -11,12 +11,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kexpert.core.prompt import heal
 from kexpert.model.engine import Kin, Neighbours
+from kexpert.model.line_choice import Copied, Here, Likeness, choose
+from kexpert.model.line_notes import Notes
 
 Ids = NDArray[np.int32]
 Floats = NDArray[np.float32]
@@ -103,6 +106,11 @@ class Shelf:
         sums: Floats = np.add.reduceat(values[self.ids], self._starts)
         return sums
 
+    def kin_of_lines(self) -> NDArray[np.int64]:
+        """A border belongs to the line behind it, so the last token of each line tells."""
+        kin: NDArray[np.int64] = self.kin[np.append(self._starts[1:], len(self.ids)) - 1]
+        return kin
+
     def behind(self, token: int) -> NDArray[np.int64]:
         """The places whose predecessor is ``token``."""
         places = self._order[self._first[token] : self._first[token + 1]] + 1
@@ -129,21 +137,21 @@ class Shelf:
 
 
 class Library:
-    """The neighbours that were read, by their keys. Reading takes half a second a megabyte, so it is done once, and
+    """The neighbours that were read, by their keys. Reading takes nearly a second a megabyte, so it is done once, and
     ``read`` as far as time allows: what is not read yet is not copied from."""
 
     def __init__(self, pieces: Sequence[bytes], encode: Callable[[str], list[int]]) -> None:
         self.alphabet = Alphabet(pieces)
         self.encode = encode
-        self._held: dict[str, Ids] = {}
+        self._held: dict[str, tuple[Ids, Notes]] = {}
         self._wanted: Neighbours = Neighbours()
-        self._shelf: tuple[tuple[str, ...], Shelf] | None = None
+        self._shelf: tuple[tuple[str, ...], Shelf, Notes] | None = None
 
     def want(self, near: Neighbours) -> None:
         """Others than these are forgotten."""
         self._wanted = near
         keys = {text.key for text in near.texts}
-        self._held = {key: ids for key, ids in self._held.items() if key in keys}
+        self._held = {key: held for key, held in self._held.items() if key in keys}
 
     def read(self, enough: Callable[[], bool]) -> bool:
         """Read what is wanted, the nearest first, until it is ``enough``; whether all is read."""
@@ -151,16 +159,18 @@ class Library:
             if text.key not in self._held:
                 if enough():
                     return False
-                self._held[text.key] = np.array(self.encode(text.text), np.int32)
+                self._held[text.key] = np.array(self.encode(text.text), np.int32), Notes(text.text)
         return True
 
-    def shelf(self) -> Shelf:
-        """All that was read of what is wanted."""
+    def shelf(self) -> tuple[Shelf, Notes]:
+        """All that was read of what is wanted, as tokens and as lines."""
         texts = [text for text in self._wanted.texts if text.key in self._held]
         keys = tuple(text.key for text in texts)
         if self._shelf is None or self._shelf[0] != keys:
-            self._shelf = keys, Shelf(self.alphabet, [(self._held[text.key], text.kin) for text in texts])
-        return self._shelf[1]
+            held = [self._held[text.key] for text in texts]
+            shelf = Shelf(self.alphabet, [(ids, text.kin) for (ids, _), text in zip(held, texts, strict=True)])
+            self._shelf = keys, shelf, Notes.joined([notes for _, notes in held])
+        return self._shelf[1:]
 
     def echo(self, prefix: str) -> Echo:
         """What speaks for an answer behind ``prefix``."""
@@ -172,11 +182,14 @@ class Echo:
 
     def __init__(self, library: Library, near: Neighbours, prefix: str, weights: Weights = WEIGHTS) -> None:
         self._weights = weights
-        self._alphabet, encode = library.alphabet, library.encode
+        self._alphabet, self._encode = library.alphabet, library.encode
+        encode = library.encode
         kept, _ = heal(prefix)
-        own = [(np.array(encode(text), np.int32), Kin.FUNCTION) for text in (heal(near.before)[0], near.after) if text]
-        shelf = library.shelf()
-        self.shelves = [shelf, Shelf(self._alphabet, own, shelf.worth if len(shelf.ids) > 1 else None)]
+        own = [text for text in (heal(near.before)[0], near.after) if text]
+        read = [(np.array(encode(text), np.int32), Kin.FUNCTION) for text in own]
+        shelf, notes = library.shelf()
+        self._near, self._notes = near, (notes, Notes.joined([Notes(text) for text in own]))
+        self.shelves = [shelf, Shelf(self._alphabet, read, shelf.worth if len(shelf.ids) > 1 else None)]
         self._past = encode(kept[-_REACH:])[-LONGEST:]
         # Lines as they stand behind some indentation, which is how most of them stand.
         above = [encode("\t" + line.strip()) for line in kept[-_REACH:].split("\n") if line.strip()][::-1]
@@ -211,6 +224,22 @@ class Echo:
             for given in self._weights.lines
         )
         return short, longer
+
+    def line(self) -> Copied | None:
+        """The whole line of all texts that would stand best at the cursor."""
+        return choose(*self.lines(), Here(self._near))
+
+    def lines(self) -> tuple[Notes, NDArray[np.int64], Likeness]:
+        """The lines of all texts, how near each is, and how like its surroundings are to the cursor's."""
+        header = next((line for line in self._near.before.partition("{")[0].split("\n") if "(" in line), "")
+        head, parts = self._encode(header), []
+        for at, (shelf, notes) in enumerate(zip(self.shelves, self._notes, strict=True)):
+            like = [*self.features(at), shelf.likeness(head)]
+            # Behind the last line the border may stand as one more.
+            like = [_sized(each, len(notes.lines)) for each in like]
+            parts.append([_sized(shelf.kin_of_lines(), len(notes.lines)), *like[:-1], like[-1][notes.head]])
+        kin, *likeness = (np.concatenate(each) for each in zip(*parts, strict=True))
+        return Notes.joined(self._notes), kin, Likeness(*likeness)
 
     def mixed(self, probabilities: Floats, allowed: NDArray[np.int64] | None) -> Floats:
         """The model's probabilities of all tokens, or of those allowed, with what the places say."""
@@ -267,3 +296,7 @@ class Echo:
 def entropy(probabilities: Floats) -> float:
     """In nats."""
     return -float((probabilities * np.log(np.maximum(probabilities, 1e-12))).sum())
+
+
+def _sized(values: NDArray[Any], size: int) -> NDArray[Any]:
+    return values[:size] if len(values) >= size else np.pad(values, (0, size - len(values)))

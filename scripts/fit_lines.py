@@ -1,0 +1,165 @@
+"""``python -m scripts.fit_lines``: fit which whole line is copied (``WEIGHTS`` in kexpert/model/line_choice.py).
+
+Holes are cut into functions of an indexed tree; all lines near each are candidates, and the weights are those that
+make the right ones likeliest. Each half of the functions, fitted, tells how often the likeliest line is right in the
+other. The model has no say in it: only its vocabulary counts, so it is to be run again when that changes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from kexpert.core.manifest import parse_manifest
+from kexpert.core.source import Source
+from kexpert.core.text import encode
+from kexpert.features.inline_context import Recent
+from kexpert.features.inline_neighbours import Nearby, neighbours
+from kexpert.index.service import IndexService
+from kexpert.model.line_choice import Here, columns, endings
+from kexpert.model.llama import Llama
+from kexpert_trainer.inline_holes import Hole, cut_holes
+from kexpert_trainer.new_functions import functions_of
+from kexpert_trainer.tree import c_files
+
+_KINDS = ("inside", "line")
+_PENALTY = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One hole: what speaks for each candidate, which of them are alike, and which are right."""
+
+    function: int
+    typed: bool
+    columns: NDArray[np.float16]
+    key: NDArray[np.int64]
+    right: NDArray[np.bool_]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--tree", type=Path, required=True, help="an indexed tree")
+    parser.add_argument("--model", type=Path, required=True, help="folder with model.json and its GGUF")
+    parser.add_argument("--functions", type=int, default=400)
+    parser.add_argument("--seed", type=int, default=11)
+    args = parser.parse_args()
+    manifest = parse_manifest((args.model / "model.json").read_bytes())
+    model = Llama(args.model / manifest.base, manifest, None, 1, 0)
+    service = IndexService(args.tree, watch=False)
+    names: list[str] = []
+    asked = []
+    for number, hole in holes_of(args.tree, args.functions, args.seed):
+        asked += listen(number, hole, model, service, names)
+        if len(asked) % 100 == 0:
+            print(f"{len(asked)} holes", flush=True)
+    service.close()
+    report(asked, names)
+
+
+def holes_of(tree: Path, count: int, seed: int) -> Iterator[tuple[int, Hole]]:
+    """A hole inside a line and a whole line of so many functions, one a file, each with its function's number."""
+    rng = random.Random(seed)
+    paths = [path for path in c_files(tree) if path.endswith(".c")]
+    rng.shuffle(paths)
+    for number, path in enumerate(paths[:count]):
+        if functions := list(functions_of(tree, path)):
+            yield from ((number, hole) for hole in cut_holes([rng.choice(functions)], 1, number) if hole.kind in _KINDS)
+
+
+def listen(number: int, hole: Hole, model: Llama, service: IndexService, names: list[str]) -> Iterator[Asked]:
+    """What speaks for the lines near a hole; ``names`` are those of the columns, and filled here."""
+    source = Source(hole.path, encode(hole.before + hole.after))
+    near = neighbours(service.view({hole.path: source}), source, len(encode(hole.before)), Nearby(), Recent())
+    model.read(near, lambda: False)
+    assert model._library
+    notes, kin, like = model._library.echo(hole.before).lines()
+    here = Here(near)
+    may = here.possible(notes)
+    if len(may.at):
+        found = columns(notes, kin, like, here, may)
+        names[:] = found
+        matrix = np.stack([np.asarray(column, np.float16) for column in found.values()], 1)
+        wanted, key = encode(hole.middle).partition(b"\n")[0].rstrip(), endings(notes, may)
+        yield Asked(number, bool(here.typed), matrix, key, key == crc32(wanted))
+
+
+class Holes:
+    """Several holes as tensors, a row for each candidate."""
+
+    def __init__(self, asked: list[Asked]) -> None:
+        self.count = len(asked)
+        self.owner = torch.tensor(np.repeat(np.arange(len(asked)), [len(each.right) for each in asked]))
+        self.columns = torch.tensor(np.concatenate([each.columns for each in asked])).float()
+        self.right = torch.tensor(np.concatenate([each.right for each in asked])).float()
+        self.typed = torch.tensor([int(each.typed) for each in asked])
+        self.there = self.sums(self.right) > 0
+
+    def sums(self, values: torch.Tensor) -> torch.Tensor:
+        return torch.zeros(self.count).scatter_add(0, self.owner, values)
+
+
+class Chooser(torch.nn.Module):
+    """What ``line_choice.choose`` does, with weights that learn."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weights = torch.nn.Parameter(torch.zeros(width))
+        self.none = torch.nn.Parameter(torch.tensor([4.0, 0.0]))
+
+    def loss(self, holes: Holes) -> torch.Tensor:
+        """Nats for the right line, or for that none is right."""
+        loud = (holes.columns @ self.weights).clamp(max=30).exp()
+        none = self.none[holes.typed].exp()
+        rightly = holes.sums(loud * holes.right) + none * ~holes.there
+        penalty = _PENALTY * sum((each**2).sum() for each in self.parameters())
+        return -(rightly / (holes.sums(loud) + none)).log().mean() + penalty
+
+    @torch.no_grad()
+    def is_right(self, asked: Asked) -> bool:
+        loud = np.exp(asked.columns.astype(np.float32) @ self.weights.numpy())
+        _, which = np.unique(asked.key, return_inverse=True)
+        best = np.bincount(which, loud).argmax()
+        return bool(asked.right[which == best].any())
+
+
+def learn(asked: list[Asked], width: int) -> Chooser:
+    chooser, holes = Chooser(width), Holes(asked)
+    search = torch.optim.LBFGS(chooser.parameters(), max_iter=40, line_search_fn="strong_wolfe")
+
+    def closure() -> torch.Tensor:
+        search.zero_grad()
+        loss = chooser.loss(holes)
+        loss.backward()
+        return loss
+
+    search.step(closure)
+    return chooser
+
+
+def report(asked: list[Asked], names: list[str]) -> None:
+    """Print how often each half, fitted to the other, is right, and the weights of all."""
+    halves = [learn([each for each in asked if each.function % 2 != odd], len(names)) for odd in (0, 1)]
+    for typed, name in ((False, "whole lines"), (True, "inside a line")):
+        right = [halves[each.function % 2].is_right(each) for each in asked if each.typed == typed]
+        there = sum(bool(each.right.any()) for each in asked if each.typed == typed)
+        print(
+            f"{name}: {len(right)} holes with candidates, {there} with the right line; it is chosen {sum(right)} times"
+        )
+    chooser = learn(asked, len(names))
+    for name, weight in zip(names, chooser.weights.tolist(), strict=True):
+        print(f'    "{name}": {weight:.2f},')
+    print("NONE = ({:.2f}, {:.2f})".format(*chooser.none.exp().tolist()))
+
+
+if __name__ == "__main__":
+    torch.manual_seed(0)
+    main()
