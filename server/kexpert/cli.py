@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from kexpert.core.symbols import Span, Symbol, Use
     from kexpert.features.search import Found
     from kexpert.index.query import View
-    from kexpert.index.semantic import SearchReport, SearchSettings
+    from kexpert.index.search_once import SearchReport
+    from kexpert.index.semantic import SearchSettings
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -255,7 +256,7 @@ def run_index(args: argparse.Namespace) -> int:
 
 def index_for_search(root: Path) -> SearchReport:
     """Bring search in step with the symbol index."""
-    from kexpert.index.semantic import build_search
+    from kexpert.index.search_once import build_search
     from kexpert.terminal import progress_bar
 
     with progress_bar() as on_progress:
@@ -416,7 +417,7 @@ def searches(
     """How one query is answered: a single word by name, words by meaning. The vectors are loaded when first needed."""
     from kexpert.features.search import search
     from kexpert.index.search import Method
-    from kexpert.index.semantic import VectorReader
+    from kexpert.index.search_once import VectorReader
     from kexpert.index.service import open_view
 
     method = Method(args.method or "reranked")

@@ -14,14 +14,15 @@ from hypothesis import strategies as st
 from kexpert.core.chunk import ChunkKind, chunks
 from kexpert.core.source import Source
 from kexpert.core.words import query_stems
-from kexpert.index import lexical, semantic
+from kexpert.index import difference, lexical
 from kexpert.index.database import cache_directory
 from kexpert.index.filters import FilterError, parse
 from kexpert.index.lexical import WEIGHTS, ChunkStore, FileChunks
 from kexpert.index.postings import Postings, make
 from kexpert.index.query import View
 from kexpert.index.search import Method, Searcher
-from kexpert.index.semantic import SearchSettings, VectorReader, build_search
+from kexpert.index.search_once import VectorReader, build_search
+from kexpert.index.semantic import SearchSettings
 from kexpert.index.service import build, open_view
 from tests.toy_embedder import make_embedder
 
@@ -36,6 +37,7 @@ FILES = {
     "mm/probe.c": b"int probe_list(int list)\n{\n\tfree_table(list);\n\treturn device_start(list);\n}\n",
     "drivers/frob.c": b"struct frob_device {\n\tint size;\n\tint count;\n};\n\n"
     b"int frob_probe(struct frob_device *d)\n{\n\tfree_table(d);\n\treturn device_start(d->count);\n}\n",
+    "drivers/ring.c": b"int ring_ceq(void)\n{\n\treturn ring_start();\n}\n",
     "Documentation/mm/page.rst": b"Page tables\n===========\n\nHow a page table is copied.\n",
 }
 
@@ -78,6 +80,11 @@ def names(view: View, query: str, method: Method | None = None) -> list[str]:
 def test_words_find_what_holds_them(view: View) -> None:
     assert names(view, "writeback of a folio", Method.BM25)[0] == "folio_wait_writeback"
     assert names(view, "sleep", Method.BM25) == []
+
+
+@pytest.mark.parametrize("method", [Method.BM25, Method.FUSED, Method.RERANKED])
+def test_a_name_that_contracts_the_words_of_a_question_is_found(view: View, method: Method) -> None:
+    assert names(view, "create the completion event queue", method)[0] == "ring_ceq"
 
 
 def test_vectors_find_what_means_the_same(view: View) -> None:
@@ -215,14 +222,14 @@ def test_a_file_cut_short_is_no_posting_lists(filled: ChunkStore, tmp_path: Path
 def test_what_is_newer_than_the_lists_is_found(
     make_tree: Callable[[Mapping[str, bytes]], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(semantic, "_AHEAD", 1)
+    monkeypatch.setattr(difference, "_AHEAD", 1)
     root = make_tree(FILES)
     embedder = SearchSettings(embedder=str(make_embedder(tmp_path / "embedder")))
     build(root)
     build_search(root, embedder)
     directory = cache_directory(root)
     assert Postings(directory / "search.postings").last > 1
-    monkeypatch.setattr(semantic, "_AHEAD", 1000)
+    monkeypatch.setattr(difference, "_AHEAD", 1000)
     (root / "mm/new.c").write_bytes(b"int omega_writeback(int a)\n{\n\treturn wait_on_bit(a);\n}\n")
     (root / "mm/probe.c").unlink()
     build(root)

@@ -22,10 +22,12 @@ from hypothesis import strategies as st
 
 from kexpert.core.chunk import chunks
 from kexpert.index.database import cache_directory
+from kexpert.index.difference import compare
 from kexpert.index.lane import Lane, LaneSettings, lane_of, vectors_folder
 from kexpert.index.lexical import ChunkStore
 from kexpert.index.search import Method
-from kexpert.index.semantic import SearchSettings, VectorReader, as_read, build_search, compare, prepare
+from kexpert.index.search_once import VectorReader, build_search
+from kexpert.index.semantic import SearchSettings, as_read, prepare
 from kexpert.index.service import IndexService, build, open_view
 from kexpert.index.vectors import VectorStore
 from tests.toy_embedder import make_embedder
@@ -236,7 +238,8 @@ def test_a_chroma_server_keeps_the_vectors_of_a_tree(
 _BUILDER = """
     import sys
     from pathlib import Path
-    from kexpert.index.semantic import SearchSettings, build_search
+    from kexpert.index.search_once import build_search
+    from kexpert.index.semantic import SearchSettings
     from kexpert.index.service import build
 
     if __name__ == "__main__":

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from kexpert.core.contraction import CONTRACTED, contractions
 from kexpert.core.relevance import FEATURES, INLINE, STATIC, Entry, features
 from kexpert.core.words import STOP_WORDS, stem
 from kexpert_trainer.embedder import Model, Rows
@@ -51,7 +52,7 @@ class Retrieval:
         stop = {stem(word) for word in STOP_WORDS}
         self._stop = np.array([word in stop for word in corpus.words])
         number = {word: at for at, word in enumerate(corpus.words)}
-        self._linkage = number.get(STATIC, -1), number.get(INLINE, -1)
+        self._number = number
 
     def _index(self, corpus: Corpus, pool: Ints) -> None:
         """BM25 of every word in every chunk, sorted by word."""
@@ -75,10 +76,13 @@ class Retrieval:
         self.worth = np.log1p((len(pool) - found + 0.5) / (found + 0.5)).astype(np.float32)
 
     def lexical(self, words: Sequence[int]) -> Floats:
+        """BM25 of every chunk, contractions of the question's words counted as search counts them."""
         scores = np.zeros(len(self.pool), np.float32)
-        for word in words:
+        known = (self._number.get(word, -1) for word in contractions([self.corpus.words[word] for word in words]))
+        weighted = [(word, 1.0) for word in words] + [(word, CONTRACTED) for word in known if word >= 0]
+        for word, weight in weighted:
             span = slice(self._start[word], self._start[word + 1])
-            scores[self._owner[span]] += self._score[span]
+            scores[self._owner[span]] += np.float32(weight) * self._score[span]
         return scores
 
     def cosines(self, words: NDArray[np.int32]) -> Floats:
@@ -88,8 +92,8 @@ class Retrieval:
         result: Floats = self._vectors @ (question / (np.linalg.norm(question) + 1e-6)).astype(np.float32)
         return result
 
-    def lexicon(self, words: Sequence[int]) -> tuple[Floats, Floats]:
-        numbers = np.asarray(words)
+    def lexicon(self, words: Sequence[str]) -> tuple[Floats, Floats]:
+        numbers = np.array([self._number[word] for word in words], np.int64)
         rows = self._row[numbers]
         return np.where(rows[:, None] >= 0, self._directions[rows], np.float32(0)), self.worth[numbers]
 
@@ -106,17 +110,15 @@ class Retrieval:
         entries = [
             self._entry(at, float(lexical[at]) if at in inside else 0.0, float(cosine[at])) for at in found.tolist()
         ]
-        # the features only compare words, so that numbers serve as well as strings
-        rows = features(asked, entries, self.lexicon)  # type: ignore[arg-type]
+        rows = features([self.corpus.words[word] for word in asked], entries, self.lexicon)
         place = np.flatnonzero(found == truth)
         return Asked(rows, int(place[0]) if len(place) else -1)
 
     def _entry(self, at: int, lexical: float, cosine: float) -> Entry:
-        chunk = self.pool[at]
-        name, body, path = (self.corpus.fields[field][chunk].tolist() for field, _ in _COLUMNS)
+        chunk, words = self.pool[at], self.corpus.words
+        name, body, path = ([words[word] for word in self.corpus.fields[field][chunk]] for field, _ in _COLUMNS)
         exported, file = bool(self.corpus.exported[chunk]), self.corpus.paths[chunk]
-        static, inline = (word in body for word in self._linkage)
-        return Entry(name, body, path, (), lexical, cosine, exported, file, static, inline)
+        return Entry(name, body, path, (), lexical, cosine, exported, file, STATIC in body, INLINE in body)
 
 
 def chunk_vectors(corpus: Corpus, rows: Rows, model: Model, pool: Ints) -> Floats:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kexpert.core.contraction import Spelled
 from kexpert.core.words import stem
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ FEATURES = (
     "cosine below best", "name below best", "meaning below best", "lexical share",
     "file's company", "file's cosine", "file's best", "file's meaning",
     "folder's company", "folder's cosine", "folder's best", "folder's meaning",
-    "static", "inline", "name cosine",
+    "static", "inline", "name cosine", "name used contracted", "name in any way",
 )  # fmt: skip
 
 
@@ -123,6 +124,7 @@ def features(asked: Sequence[str], entries: Sequence[Entry], lexicon: Lexicon) -
         *_company([entry.file.rpartition("/")[0] for entry in entries], cosine, anywhere @ share),
         np.array([entry.static for entry in entries]), np.array([entry.inline for entry in entries]),
         _whole(name, vectors, worth, count),
+        *_spelled(Spelled(distinct), texts[0], flat[0], name, worth, share),
     ]  # fmt: skip
     return np.stack(columns, axis=1).astype(np.float32)
 
@@ -170,6 +172,18 @@ def _whole(name: _Field, vectors: Array, worth: Array, count: int) -> Array:
     size = np.linalg.norm(sums, axis=1) * np.linalg.norm(question)
     result: Array = np.divide(sums @ question, size, out=np.zeros_like(size), where=size > 1e-6)
     return result
+
+
+def _spelled(
+    spelled: Spelled, names: Sequence[Sequence[str]], words: Sequence[str], name: _Field, worth: Array, share: Array
+) -> tuple[Array, Array]:
+    """The share of each name that the question says, contractions of its words too, and the share of the question
+    that the name holds in any way."""
+    value = worth[name.words]
+    says = np.fromiter(map(spelled.says, words), np.float32, len(words))
+    total = np.maximum(name.gathered(np.add, value), np.float32(1e-6))
+    covered = [float(share[list(spelled.covered(each))].sum()) for each in names]
+    return np.divide(name.gathered(np.add, value * says), total, dtype=np.float32), np.array(covered, np.float32)
 
 
 def _runs(name: _Field, count: int) -> Array:

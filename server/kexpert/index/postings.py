@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from kexpert.core.contraction import CONTRACTED
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -84,17 +86,21 @@ class Postings:
         #: The highest number of a chunk that is in here.
         self.last = int(self._numbers[-1]) if chunks else 0
 
-    def match(self, words: Iterable[str], limit: int, within: Sequence[int] = ()) -> list[tuple[int, float]]:
-        """(chunk, BM25) of the best matches, best first; ``within``, if any, are the only ones looked at."""
+    def match(
+        self, words: Iterable[str], limit: int, within: Sequence[int] = (), also: Iterable[str] = ()
+    ) -> list[tuple[int, float]]:
+        """(chunk, BM25) of the best matches, best first; ``within``, if any, are the only ones looked at. The words
+        of ``also`` count ``CONTRACTED`` times as much."""
         count = len(self._numbers)
         scores = np.zeros(count, np.float32)
-        for word in dict.fromkeys(words):
+        counted = dict.fromkeys(also, CONTRACTED) | dict.fromkeys(words, 1.0)
+        for word, factor in counted.items():
             place = self._place.get(word)
             if place is None:
                 continue
             start, end = int(self._starts[place]), int(self._starts[place + 1])
             rarity = np.log((count - (end - start) + 0.5) / (end - start + 0.5))
-            weight = np.float32(max(rarity, 1e-6) / _SCALE)
+            weight = np.float32(factor * max(rarity, 1e-6) / _SCALE)
             # a chunk stands in a list once, so that this adds to each of them
             scores[self._chunks[start:end]] += self._parts[start:end] * weight
         if within:

@@ -13,7 +13,7 @@ import numpy as np
 from kexpert.core.chunk import ChunkKind
 from kexpert.core.relevance import FEATURES, INLINE, STATIC, Entry, features
 from kexpert.core.words import query_stems, stems
-from kexpert.index.embed import SHIPPED, StaticEmbedder, shipped
+from kexpert.index.embed import SHIPPED, EmbedderError, StaticEmbedder, shipped
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -100,8 +100,8 @@ class Ranker:
 
 @lru_cache(maxsize=1)
 def ranker() -> Ranker:
-    """The shipped weights."""
+    """The shipped weights. Raises EmbedderError for those of another version, OSError."""
     value = json.loads((SHIPPED / "ranker.json").read_bytes())
     if value["features"] != list(FEATURES):
-        raise ValueError(f"{SHIPPED / 'ranker.json'} was learnt on other features; run kexpert-train embedder")
+        raise EmbedderError(f"{SHIPPED / 'ranker.json'} was learnt on other features; run kexpert-train embedder")
     return Ranker(*(np.array(value[field], np.float32) for field in ("mean", "scale", "hidden", "bias", "out")))

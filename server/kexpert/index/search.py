@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from kexpert.core.chunk import CODE, Chunk, ChunkKind
+from kexpert.core.contraction import contractions
 from kexpert.core.words import query_stems
 from kexpert.index.filters import Question, allowed, files_meant, parse
 from kexpert.index.lexical import POSTINGS, ChunkStore, Row
@@ -186,8 +187,9 @@ class Searcher:
             asked = self._asking.submit(self._vectors.near, question.text, wide, within if exact else (), _PATIENCE)
         words = query_stems(question.text)
         lexical = self._match(store, words, wide, within if exact else ()) if method is not Method.VECTORS else []
+        rows = store.rows([number for number, _ in lexical])  # while the vectors are compared elsewhere
         near = asked.result() if asked else []
-        rows = store.rows(list(dict.fromkeys([number for number, _ in [*lexical, *near]])))
+        rows |= store.rows([number for number, _ in near if number not in rows])
         if not exact:
             keep = {number for number, row in rows.items() if allowed(row.path, row.kind, files, question.kinds)}
             lexical = [one for one in lexical if one[0] in keep][: max(_CANDIDATES, limit)]
@@ -210,13 +212,15 @@ class Searcher:
     def _match(
         self, store: ChunkStore, words: Sequence[str], limit: int, within: Sequence[int]
     ) -> list[tuple[int, float]]:
-        """(chunk, BM25): of the posting lists where they are there, and what is newer of the database."""
+        """(chunk, BM25): of the posting lists where they are there, and what is newer of the database, which cannot
+        weigh words: contractions count there as much as what is asked itself."""
+        also = contractions(words)
         postings = self._postings(store)
         if postings is None:
-            return store.match(words, limit, within)
-        found = postings.match(words, limit, within)
+            return store.match([*words, *also], limit, within)
+        found = postings.match(words, limit, within, also)
         if postings.last < store.last():
-            newer = store.match(words, limit, within, after=postings.last)
+            newer = store.match([*words, *also], limit, within, after=postings.last)
             found = sorted([*found, *newer], key=lambda one: -one[1])
         return found[:limit]
 

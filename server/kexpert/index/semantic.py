@@ -8,27 +8,23 @@ matter when either was killed.
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import threading
-import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kexpert.core.chunk import is_generated
 from kexpert.index.build import Progress, default_jobs, in_order
-from kexpert.index.database import IndexState, cache_directory, discard
-from kexpert.index.lane import FileToRead, LaneSettings, lane_of, vectors_folder, vectors_identity
+from kexpert.index.database import IndexState, discard
+from kexpert.index.difference import Difference, compare, much_is_new
+from kexpert.index.lane import FileToRead, LaneSettings, lane_of, vectors_folder
 from kexpert.index.lanes import LaneDamaged, LaneFailed, Lanes
 from kexpert.index.lexical import POSTINGS, ChunkStore
 from kexpert.index.lock import WriterLock
-from kexpert.index.store import Store
-from kexpert.index.tree import MAX_FILE_BYTES, FileKind, TreeFile
-from kexpert.index.vectors import DIMENSIONS
+from kexpert.index.tree import TreeFile
 from kexpert.index.vectors import discard as vectors_discard
 
 #: More lanes take more memory (some 400 MB each) and make a query ask more processes.
@@ -36,11 +32,8 @@ _MAX_LANES = 4
 #: Bytes of source that a batch holds: what is done again after a kill, and how often FTS5 writes a segment.
 _BATCH_BYTES = 2 << 20
 _PATIENCE_SECONDS = 3.0
-#: Chunks that FTS5 is asked about, besides those in the posting lists.
-_AHEAD = 10_000
 #: A lane that dies this often at its work is not started again.
 _DEATHS = 3
-_KINDS = (FileKind.C, FileKind.HEADER, FileKind.KCONFIG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +43,6 @@ class SearchSettings:
     vectors: bool = True
     url: str = ""
     embedder: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """What search does not know yet, and what it should forget."""
-
-    todo: list[TreeFile]
-    gone: list[str]
 
 
 def prepare(root: Path, directory: Path, lanes: int) -> str | None:
@@ -79,67 +64,6 @@ def lane_count(directory: Path) -> int:
     """Into how many lanes a tree's search was divided when it was made."""
     with contextlib.closing(ChunkStore(directory / "search.db", readonly=True)) as store:
         return int(store.meta("lanes") or 1)
-
-
-def compare(root: Path, directory: Path, paths: Collection[str] | None, with_vectors: bool) -> Difference:
-    """What the search database lacks of the symbol index and of Documentation/; ``paths``, if given, alone.
-    ``with_vectors``: a file lacks something also where its chunks are there and their vectors are not."""
-    with (
-        contextlib.closing(ChunkStore(directory / "search.db", readonly=True)) as store,
-        contextlib.closing(Store(directory / "index.db", readonly=True)) as symbols,
-    ):
-        if paths is not None and not any(path.endswith("/") for path in paths):
-            wanted = {file.path: file for path in paths if (file := _wanted(root, symbols, path))}
-            known = {path: row for path in paths if (row := store.file(path))}
-            unfinished: set[str] = set()
-        else:
-            wanted = {file.path: file for file in _all_wanted(root, symbols)}
-            known = store.files()
-            unfinished = set(store.unfinished()) if with_vectors else set()
-    todo = [
-        file for path, file in wanted.items() if known.get(path) != (file.size, file.mtime_ns) or path in unfinished
-    ]
-    return Difference(todo, [path for path in known if path not in wanted])
-
-
-def _wanted(root: Path, symbols: Store, path: str) -> TreeFile | None:
-    if is_documentation(path):
-        return _look_at(root, path)
-    row = symbols.db.execute("SELECT path, size, mtime_ns, kind FROM files WHERE path = ?", (path,)).fetchone()
-    return _of_row(row) if row else None
-
-
-def _all_wanted(root: Path, symbols: Store) -> Iterator[TreeFile]:
-    for row in symbols.db.execute("SELECT path, size, mtime_ns, kind FROM files"):
-        file = _of_row(row)
-        if file is not None:
-            yield file
-    for folder, _, names in os.walk(root / "Documentation"):
-        for name in names:
-            path = os.path.relpath(os.path.join(folder, name), root)
-            if is_documentation(path) and (file := _look_at(root, path)):
-                yield file
-
-
-def _of_row(row: tuple[str, int, int, int]) -> TreeFile | None:
-    path, size, mtime_ns, kind = row
-    return TreeFile(path, size, mtime_ns, FileKind(kind)) if kind in _KINDS and not is_generated(path) else None
-
-
-def is_documentation(path: str) -> bool:
-    """Whether sections of this file are found by search: the symbol index does not know it."""
-    return path.startswith("Documentation/") and path.endswith((".rst", ".txt"))
-
-
-def _look_at(root: Path, path: str) -> TreeFile | None:
-    try:
-        stat = os.lstat(root / path)
-        path.encode()
-    except (OSError, ValueError):
-        return None
-    if stat.st_size > MAX_FILE_BYTES or not os.path.isfile(root / path):
-        return None
-    return TreeFile(path, stat.st_size, stat.st_mtime_ns, FileKind.MAKEFILE)
 
 
 class _GiveUp(Exception):
@@ -367,7 +291,7 @@ class SemanticIndex:
         with contextlib.closing(ChunkStore(self.directory / "search.db")) as store:
             if whole and not self._whole and not store.complete:
                 store.finish()
-        if _much_is_new(self.directory):
+        if much_is_new(self.directory):
             self._await(self.lanes.processes[0].submit("postings"))
         if loud:
             self._on_progress(Progress("Indexing for search", total, total, "", finished=True))
@@ -396,23 +320,6 @@ class SemanticIndex:
                 process.submit("index", todo, gone)
 
 
-def _much_is_new(directory: Path) -> bool:
-    """Whether so many chunks are newer than the posting lists that these are worth making again."""
-    from kexpert.index.postings import Postings, identity
-
-    path = directory / POSTINGS
-    with contextlib.closing(ChunkStore(directory / "search.db", readonly=True)) as store:
-        if not store.complete or store.last() < _AHEAD:
-            return False
-        last, wanted = store.last(), store.meta("postings")
-    if not wanted or identity(path) != wanted:
-        return True
-    try:
-        return last - Postings(path).last > _AHEAD
-    except (OSError, ValueError):
-        return True
-
-
 def as_read(file: TreeFile) -> FileToRead:
     return FileToRead(file.path, file.size, file.mtime_ns)
 
@@ -428,100 +335,3 @@ def _batches(files: Iterable[TreeFile]) -> Iterator[list[FileToRead]]:
             batch, size = [], 0
     if batch:
         yield batch
-
-
-class VectorReader:
-    """The vectors of a tree as they are, for a command that runs once."""
-
-    def __init__(self, root: Path, settings: SearchSettings, on_message: Callable[[str], None]) -> None:
-        """Begin to load them. Where a server has them open (a folder of ChromaDB's is one process's) or there
-        are none, this is said, and nothing is near anything."""
-        directory = cache_directory(root)
-        self._lanes: Lanes | None = None
-        self._lock = WriterLock(directory / "vectors.lock")
-        database = directory / "search.db"
-        if ChunkStore.state_of(database, root) not in (IndexState.READY, IndexState.PARTIAL):
-            on_message(f"{root}: nothing is there to search by meaning; run: kexpert index --tree {root}")
-        elif not settings.vectors:
-            on_message("vectors.enabled is off: words alone are compared")
-        elif not settings.url and not self._lock.acquire():
-            on_message(f"process {self._lock.holder()} has the vectors of this tree open: words alone are compared")
-        else:
-            lane = LaneSettings(root, directory, 0, True, settings.url, settings.embedder, writes=False)
-            self._lanes = Lanes(lane, lane_count(directory), on_message)
-
-    def near(self, what: Any, limit: int, within: Sequence[int] = (), timeout: float = 5.0) -> list[tuple[int, float]]:
-        """(chunk, cosine) by meaning. The first call waits until the vectors are loaded."""
-        if self._lanes is None:
-            return []
-        for process in self._lanes.processes:
-            while process.alive and not process.ready.wait(0.1):
-                pass
-        return self._lanes.near(what, limit, within, 60.0)
-
-    def close(self) -> None:
-        if self._lanes is not None:
-            self._lanes.close()
-        self._lock.release()
-
-
-def build_search(
-    root: Path,
-    settings: SearchSettings,
-    on_progress: Callable[[Progress], None] = lambda _: None,
-    on_message: Callable[[str], None] = lambda _: None,
-) -> SearchReport:
-    """Bring a tree's search up to date with its symbol index and wait for it."""
-    began = time.monotonic()
-    directory = cache_directory(root)
-    if _is_up_to_date(root, directory, settings):
-        return _report(directory, began, 0.0)
-    index = SemanticIndex(root, directory, settings, on_progress=on_progress, on_message=on_message)
-    try:
-        index.follow(None)
-        while not index.wait_idle(0.5):
-            pass
-        if index.lanes is None:
-            return SearchReport(0, 0, time.monotonic() - began, failure=index.failure)
-        return _report(directory, began, index.lanes.peak_rss_mb())
-    finally:
-        index.close()
-
-
-def _is_up_to_date(root: Path, directory: Path, settings: SearchSettings) -> bool:
-    """Whether there is nothing to do, told without loading any vectors."""
-    from kexpert.index.embed import EmbedderError, load_embedder
-
-    if ChunkStore.state_of(directory / "search.db", root) is not IndexState.READY:
-        return False
-    difference = compare(root, directory, None, settings.vectors)
-    if difference.todo or difference.gone or _much_is_new(directory):
-        return False
-    if not settings.vectors:
-        return True
-    try:
-        identity = vectors_identity(load_embedder(settings.embedder, DIMENSIONS))
-    except EmbedderError:
-        return False
-    with contextlib.closing(ChunkStore(directory / "search.db", readonly=True)) as store:
-        return all(store.meta(f"embedder-{lane}") == identity for lane in range(int(store.meta("lanes") or 1)))
-
-
-def _report(directory: Path, began: float, peak_rss_mb: float) -> SearchReport:
-    with contextlib.closing(ChunkStore(directory / "search.db", readonly=True)) as store:
-        chunks, pending = store.counts()
-    disk = [path for path in directory.rglob("*") if path.is_file() and not path.name.startswith("index.db")]
-    size = sum(path.stat().st_size for path in disk) / 1e6
-    return SearchReport(chunks, chunks - pending, time.monotonic() - began, size, peak_rss_mb)
-
-
-@dataclass(frozen=True, slots=True)
-class SearchReport:
-    """What search has after a run: chunks, and how many have a vector."""
-
-    chunks: int
-    vectors: int
-    seconds: float
-    db_mb: float = 0.0
-    peak_rss_mb: float = 0.0
-    failure: str = ""

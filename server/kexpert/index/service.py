@@ -18,7 +18,8 @@ from kexpert.index.lock import WriterLock
 from kexpert.index.query import View
 from kexpert.index.reader import Reader
 from kexpert.index.search import Searcher
-from kexpert.index.semantic import SearchSettings, SemanticIndex, VectorReader
+from kexpert.index.search_once import VectorReader
+from kexpert.index.semantic import SearchSettings, SemanticIndex
 from kexpert.index.store import Store
 from kexpert.index.watch import Watcher
 
