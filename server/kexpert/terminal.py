@@ -72,17 +72,18 @@ class _Lines:
     def __init__(self) -> None:
         self._began = self._last = time.monotonic()
         self._title = self._message = ""
+        self._before = 0  # files that were done when this title was first shown
 
     def __call__(self, step: Step) -> None:
         now = time.monotonic()
         if step.title != self._title:
-            self._title, self._began = step.title, now
+            self._title, self._began, self._last, self._before = step.title, now, now, step.done
         quiet = now - self._last < _LINE_SECONDS
         if step.finished or (quiet and (step.message == self._message or now - self._began < _LINE_SECONDS)):
             return
         self._last, self._message = now, step.message
-        rate = step.done / max(now - self._began, 1e-9)
-        left = f", {(step.total - step.done) / rate:.0f} s left" if step.done else ""
+        rate = (step.done - self._before) / max(now - self._began, 1e-9)
+        left = f", {(step.total - step.done) / rate:.0f} s left" if rate else ""
         message = f", {step.message}" if step.message else ""
         line = f"{step.title}: {step.done:,} of {step.total:,} files, {rate:,.0f} files/s{left}{message}"
         print(line, file=sys.stderr, flush=True)
