@@ -52,6 +52,9 @@ _FIGURES = {
     "plain": "held_out_bits_per_byte_left_to_right", "filled": "held_out_bits_per_byte_behind_fim_middle",
 }  # fmt: skip
 
+#: Of a long list the card shows the beginning.
+_MOST_SHOWN = 8
+
 #: (float GGUF, result, kind of quantization): kexpert.model.llama's
 Quantizer = Callable[[Path, Path, str], None]
 
@@ -240,5 +243,7 @@ def _table(values: Mapping[str, Any]) -> str:
 
 def _cell(value: Any) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{name}: {_cell(each)}" for name, each in value.items())
+        shown = [f"{name}: {_cell(each)}" for name, each in list(value.items())[:_MOST_SHOWN]]
+        others = len(value) - len(shown)
+        return ", ".join(shown) + (f" and {others} others, in `model.json`" if others else "")
     return f"{value:,}" if isinstance(value, int) else str(value)
