@@ -13,13 +13,14 @@ from tests.editors.toy_tree import make_toy_tree
 from tests.model.tiny import speaking_model
 
 SENTENCE = ("{\n", "\treturn", " toy", "_wind", "(to", "y", ",", " ", "1", ");")
-PLACE = "drivers/toy/play.c"
+PLACE = "lib/play.c"  # beside nothing that a line could be copied from
 FILE = "#include <linux/toy.h>\n\nint toy_play(struct toy *toy)\n{\n\t\n}\n"
 
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = make_toy_tree(tmp_path_factory.mktemp("tree") / "linux")
+    (root / PLACE).parent.mkdir(exist_ok=True)
     (root / PLACE).write_text(FILE)
     return root
 
