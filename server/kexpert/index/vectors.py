@@ -5,8 +5,9 @@ memory, and must not have one folder open in two processes. So a ``VectorStore``
 (``index.lane``), of which each folder has one.
 
 What one collection costs grows with its size: adding 100,000 vectors of 256 numbers to one collection with
-ChromaDB's own settings takes 1.1 ms each, adding them to collections of 45,000 with the settings below a
-quarter of that. The caller says which collection ("shard") a vector belongs in, and a query asks all.
+ChromaDB's own settings takes 1.1 ms each, adding vectors of 128 to collections of 45,000 with the settings below a
+quarter of that. A query asks all collections, and each costs as much, so that fewer, larger ones are quicker to ask.
+The caller says which collection ("shard") a vector belongs in.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: Vectors of one collection.
-SHARD_CAPACITY = 45_000
+SHARD_CAPACITY = 80_000
 #: Numbers of a vector that are stored: the first ones, which an embedder of Matryoshka's kind makes the weightiest.
 DIMENSIONS = 128
 #: Fewer neighbours and a shorter construction than ChromaDB's 16 and 100, for speed; a wider search makes up for it. Of
