@@ -7,8 +7,6 @@ functions are fitted, a third tells how well. Run it when another model ships, a
 
 from __future__ import annotations
 
-import argparse
-import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from kexpert.core.manifest import parse_manifest
 from kexpert.core.source import Source
 from kexpert.core.text import encode
 from kexpert.features.inline_context import Recent, gather
@@ -27,9 +24,8 @@ from kexpert.model.echo import LONGEST, SHORT, SUREST, entropy
 from kexpert.model.fim import fit as fit_prompt
 from kexpert.model.healing import log_sum
 from kexpert.model.llama import Llama
-from kexpert_trainer.inline_holes import Hole, cut_holes
-from kexpert_trainer.new_functions import functions_of
-from kexpert_trainer.tree import c_files
+from kexpert_trainer.inline_holes import Hole
+from scripts.fitting import arguments, holes_by_file, minimise, open_model
 
 _ANSWER = 96
 _MOST_TOKENS = 20
@@ -38,7 +34,6 @@ _MOST_PLACES = 1500
 #: Matches so long are weighed alike: a group begins at each of these lengths.
 _LENGTHS = (0, 1, 2, 3, 4, 5, 6, 7, 9, 13)
 _GROUPS = np.searchsorted(_LENGTHS, np.arange(LONGEST + 1), side="right") - 1
-_PENALTY = 1e-3
 
 
 @dataclass(slots=True)
@@ -55,15 +50,10 @@ class Steps:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--tree", type=Path, required=True, help="an indexed tree")
-    parser.add_argument("--model", type=Path, required=True, help="folder with model.json and its GGUF")
+    parser = arguments(__doc__.partition("\n")[0], functions=120, seed=7)
     parser.add_argument("--corpus", type=Path, required=True, help="what it was trained on: those files are left out")
-    parser.add_argument("--functions", type=int, default=120)
-    parser.add_argument("--seed", type=int, default=7)
     args = parser.parse_args()
-    manifest = parse_manifest((args.model / "model.json").read_bytes())
-    model = Llama(args.model / manifest.base, manifest, None, 1, 0)
+    model = open_model(args.model)
     service = IndexService(args.tree, watch=False)
     steps, holes = Steps(), holes_of(args.tree, args.corpus, args.functions, args.seed)
     for at, (number, hole) in enumerate(holes):
@@ -75,17 +65,11 @@ def main() -> None:
 
 
 def holes_of(tree: Path, corpus: Path, count: int, seed: int) -> list[tuple[int, Hole]]:
-    """A hole inside a line and a whole line of so many functions, one a file, each with its function's number."""
+    """Holes of about so many functions of files that the model has not learnt from."""
     learnt = {line.partition("\t")[0] for part in corpus.glob("train-*.tsv") for line in part.read_text().splitlines()}
-    paths = [path for path in c_files(tree) if path.endswith(".c") and path not in learnt]
-    rng = random.Random(seed)
-    rng.shuffle(paths)
     found: list[tuple[int, Hole]] = []
-    for number, path in enumerate(paths):
-        functions = list(functions_of(tree, path))
-        if functions:
-            cut = cut_holes([rng.choice(functions)], 1, number)
-            found += [(number, hole) for hole in cut if hole.kind != "lines"]
+    for holes in holes_by_file(tree, seed, learnt):
+        found += holes
         if len(found) >= 2 * count:
             break
     return found
@@ -168,15 +152,7 @@ def fit(steps: Steps) -> None:
 
 
 def learn(mixture: Mixture, those: torch.Tensor) -> None:
-    search = torch.optim.LBFGS(mixture.parameters(), max_iter=30, line_search_fn="strong_wolfe")
-
-    def closure() -> torch.Tensor:
-        search.zero_grad()
-        loss = -mixture()[those].mean() + _PENALTY * sum((each**2).sum() for each in mixture.parameters())
-        loss.backward()
-        return loss
-
-    search.step(closure)
+    minimise(lambda: -mixture()[those].mean(), mixture.parameters(), 30)
 
 
 def weights(mixture: Mixture) -> Iterator[str]:

@@ -7,18 +7,15 @@ other. The model has no say in it: only its vocabulary counts, so it is to be ru
 
 from __future__ import annotations
 
-import argparse
-import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import chain, islice
 from zlib import crc32
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kexpert.core.manifest import parse_manifest
 from kexpert.core.source import Source
 from kexpert.core.text import encode
 from kexpert.features.inline_context import Recent
@@ -26,12 +23,8 @@ from kexpert.features.inline_neighbours import Nearby, neighbours
 from kexpert.index.service import IndexService
 from kexpert.model.line_choice import Here, columns, endings
 from kexpert.model.llama import Llama
-from kexpert_trainer.inline_holes import Hole, cut_holes
-from kexpert_trainer.new_functions import functions_of
-from kexpert_trainer.tree import c_files
-
-_KINDS = ("inside", "line")
-_PENALTY = 1e-3
+from kexpert_trainer.inline_holes import Hole
+from scripts.fitting import arguments, holes_by_file, minimise, open_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,33 +39,17 @@ class Asked:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--tree", type=Path, required=True, help="an indexed tree")
-    parser.add_argument("--model", type=Path, required=True, help="folder with model.json and its GGUF")
-    parser.add_argument("--functions", type=int, default=400)
-    parser.add_argument("--seed", type=int, default=11)
-    args = parser.parse_args()
-    manifest = parse_manifest((args.model / "model.json").read_bytes())
-    model = Llama(args.model / manifest.base, manifest, None, 1, 0)
+    args = arguments(__doc__.partition("\n")[0], functions=400, seed=11).parse_args()
+    model = open_model(args.model)
     service = IndexService(args.tree, watch=False)
     names: list[str] = []
     asked = []
-    for number, hole in holes_of(args.tree, args.functions, args.seed):
+    for number, hole in chain.from_iterable(islice(holes_by_file(args.tree, args.seed), args.functions)):
         asked += listen(number, hole, model, service, names)
         if len(asked) % 100 == 0:
             print(f"{len(asked)} holes", flush=True)
     service.close()
     report(asked, names)
-
-
-def holes_of(tree: Path, count: int, seed: int) -> Iterator[tuple[int, Hole]]:
-    """A hole inside a line and a whole line of so many functions, one a file, each with its function's number."""
-    rng = random.Random(seed)
-    paths = [path for path in c_files(tree) if path.endswith(".c")]
-    rng.shuffle(paths)
-    for number, path in enumerate(paths[:count]):
-        if functions := list(functions_of(tree, path)):
-            yield from ((number, hole) for hole in cut_holes([rng.choice(functions)], 1, number) if hole.kind in _KINDS)
 
 
 def listen(number: int, hole: Hole, model: Llama, service: IndexService, names: list[str]) -> Iterator[Asked]:
@@ -120,8 +97,7 @@ class Chooser(torch.nn.Module):
         loud = (holes.columns @ self.weights).clamp(max=30).exp()
         none = self.none[holes.typed].exp()
         rightly = holes.sums(loud * holes.right) + none * ~holes.there
-        penalty = _PENALTY * sum((each**2).sum() for each in self.parameters())
-        return -(rightly / (holes.sums(loud) + none)).log().mean() + penalty
+        return -(rightly / (holes.sums(loud) + none)).log().mean()
 
     @torch.no_grad()
     def is_right(self, asked: Asked) -> bool:
@@ -133,15 +109,7 @@ class Chooser(torch.nn.Module):
 
 def learn(asked: list[Asked], width: int) -> Chooser:
     chooser, holes = Chooser(width), Holes(asked)
-    search = torch.optim.LBFGS(chooser.parameters(), max_iter=40, line_search_fn="strong_wolfe")
-
-    def closure() -> torch.Tensor:
-        search.zero_grad()
-        loss = chooser.loss(holes)
-        loss.backward()
-        return loss
-
-    search.step(closure)
+    minimise(lambda: chooser.loss(holes), chooser.parameters(), 40)
     return chooser
 
 

@@ -42,7 +42,7 @@ def loaded(path: Path) -> llama_cpp.Llama:
 def prompt() -> list[int]:
     text = driver(3)
     context = Context("drivers/widget/a.c", text[:60], text[90:150])
-    return tokenizers.encode(tokenizer(), render(context, middle=text[60:90]))[:128]
+    return tokenizers.Encoder(tokenizer()).prompt(render(context, middle=text[60:90]))[:128]
 
 
 def logits_of(checkpoint_folder: Path, ids: list[int]) -> NDArray[np.float32]:

@@ -51,7 +51,7 @@ def test_a_markers_name_in_a_text_is_text() -> None:
 
 
 def test_a_prompt_has_one_id_a_marker() -> None:
-    ids = tokenizers.encode(tokenizer(), render(Context("a.c", "int x", ";\n"), middle=" = 1"))
+    ids = tokenizers.Encoder(tokenizer()).prompt(render(Context("a.c", "int x", ";\n"), middle=" = 1"))
     markers = tokenizers.markers(tokenizer())
     order = [Marker.FILE_SEP, Marker.FIM_PREFIX, Marker.FIM_SUFFIX, Marker.FIM_MIDDLE, Marker.END]
     assert [at for at in ids if at in markers.values()] == [markers[marker] for marker in order]

@@ -113,11 +113,6 @@ class Encoder:
         return tuple(chain.from_iterable(map(self._pretoken, _ASCII_PRETOKEN.findall(text))))
 
 
-def encode(tokenizer: Tokenizer, pieces: Sequence[Piece]) -> list[int]:
-    """The ids of one rendered prompt."""
-    return Encoder(tokenizer).prompt(pieces)
-
-
 def vocabulary(tokenizer: Tokenizer) -> list[str]:
     """Every token in the order of the ids, in the byte-level alphabet (a blank is ``Ġ``)."""
     return [tokenizer.id_to_token(at) for at in range(tokenizer.get_vocab_size())]

@@ -152,17 +152,22 @@ def _names(name: _Field, path: _Field, likeness: Array, worth: Array) -> tuple[A
     """What of each name the question speaks of, the other direction of looking: the share that it says, that
     it means, that it or the path says; and how near the name comes to its first and last word."""
     count, size = likeness.shape
-    value = worth[name.words]
-    total: Array = np.maximum(name.gathered(np.add, value), np.float32(1e-6))
     said = name.words < count
     located = np.isin(name.owners * size + name.words, path.owners * size + path.words)
     nearest: Array = likeness.max(axis=0, initial=0.0)
     shares: list[Array] = [said.astype(np.float32), nearest[name.words], (said | located).astype(np.float32)]
     return (
-        *(np.divide(name.gathered(np.add, value * share), total, dtype=np.float32) for share in shares),
+        *_used(name, worth, *shares),
         name.gathered(np.maximum, likeness[0, name.words]),
         name.gathered(np.maximum, likeness[count - 1, name.words]),
     )
+
+
+def _used(name: _Field, worth: Array, *shares: Array) -> list[Array]:
+    """How much of each name's worth is used, when of each of its words such a share is."""
+    value = worth[name.words]
+    total: Array = np.maximum(name.gathered(np.add, value), np.float32(1e-6))
+    return [np.divide(name.gathered(np.add, value * share), total, dtype=np.float32) for share in shares]
 
 
 def _whole(name: _Field, vectors: Array, worth: Array, count: int) -> Array:
@@ -176,14 +181,12 @@ def _whole(name: _Field, vectors: Array, worth: Array, count: int) -> Array:
 
 def _spelled(
     spelled: Spelled, names: Sequence[Sequence[str]], words: Sequence[str], name: _Field, worth: Array, share: Array
-) -> tuple[Array, Array]:
+) -> tuple[Array, ...]:
     """The share of each name that the question says, contractions of its words too, and the share of the question
     that the name holds in any way."""
-    value = worth[name.words]
     says = np.fromiter(map(spelled.says, words), np.float32, len(words))
-    total = np.maximum(name.gathered(np.add, value), np.float32(1e-6))
     covered = [float(share[list(spelled.covered(each))].sum()) for each in names]
-    return np.divide(name.gathered(np.add, value * says), total, dtype=np.float32), np.array(covered, np.float32)
+    return *_used(name, worth, says), np.array(covered, np.float32)
 
 
 def _runs(name: _Field, count: int) -> Array:

@@ -1,0 +1,60 @@
+"""What ``fit_echo`` and ``fit_lines`` have in common: a model, holes of a tree, and the search for weights."""
+
+from __future__ import annotations
+
+import argparse
+import random
+from collections.abc import Callable, Collection, Iterable, Iterator
+from pathlib import Path
+
+import torch
+
+from kexpert.core.manifest import parse_manifest
+from kexpert.model.llama import Llama
+from kexpert_trainer.inline_holes import Hole, cut_holes
+from kexpert_trainer.new_functions import functions_of
+from kexpert_trainer.tree import c_files
+
+_PENALTY = 1e-3
+
+
+def arguments(description: str, functions: int, seed: int) -> argparse.ArgumentParser:
+    """A parser for what both need; the numbers are defaults."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--tree", type=Path, required=True, help="an indexed tree")
+    parser.add_argument("--model", type=Path, required=True, help="folder with model.json and its GGUF")
+    parser.add_argument("--functions", type=int, default=functions)
+    parser.add_argument("--seed", type=int, default=seed)
+    return parser
+
+
+def open_model(folder: Path) -> Llama:
+    """The model of a folder, on one thread of the CPU."""
+    manifest = parse_manifest((folder / "model.json").read_bytes())
+    return Llama(folder / manifest.base, manifest, None, 1, 0)
+
+
+def holes_by_file(tree: Path, seed: int, without: Collection[str] = ()) -> Iterator[list[tuple[int, Hole]]]:
+    """Of each file, in random order: a hole inside a line and a whole line of one of its functions, where there are
+    such, each with the function's number."""
+    rng = random.Random(seed)
+    paths = [path for path in c_files(tree) if path.endswith(".c") and path not in without]
+    rng.shuffle(paths)
+    for number, path in enumerate(paths):
+        functions = list(functions_of(tree, path))
+        holes = cut_holes([rng.choice(functions)], 1, number) if functions else []
+        yield [(number, hole) for hole in holes if hole.kind != "lines"]
+
+
+def minimise(loss: Callable[[], torch.Tensor], parameters: Iterable[torch.nn.Parameter], steps: int) -> None:
+    """Change the parameters until ``loss``, with a penalty on their size, falls no further: so many steps at most."""
+    weights = list(parameters)
+    search = torch.optim.LBFGS(weights, max_iter=steps, line_search_fn="strong_wolfe")
+
+    def closure() -> torch.Tensor:
+        search.zero_grad()
+        total = loss() + _PENALTY * sum((each**2).sum() for each in weights)
+        total.backward()
+        return total
+
+    search.step(closure)
