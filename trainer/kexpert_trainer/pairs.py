@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kexpert.core.chunk import ChunkKind, chunks
+from kexpert.core.chunk import ChunkKind, chunks, is_documentation
 from kexpert.core.extract import extract
 from kexpert.core.kerneldoc import comment_above, comment_text, parse_kerneldoc
 from kexpert.core.lex import blank_comments
@@ -119,7 +119,7 @@ def sources(root: Path) -> list[str]:
 
 
 def _teaches(path: str) -> bool:
-    return path.endswith((".c", ".h")) or (path.startswith("Documentation/") and path.endswith((".rst", ".txt")))
+    return path.endswith((".c", ".h")) or is_documentation(path)
 
 
 def _is_hidden(path: str) -> bool:

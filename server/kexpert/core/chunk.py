@@ -90,11 +90,16 @@ def chunks(path: str, data: bytes, facts: FileFacts | None = None) -> list[Chunk
         found: Iterable[Chunk] = _code(path, data, facts if facts is not None else extract(path, data))
     elif name.startswith("Kconfig"):
         found = _options(path, data)
-    elif name.endswith(_DOC_SUFFIXES) and path.startswith("Documentation/"):
+    elif is_documentation(path):
         found = _sections(path, data)
     else:
         return []
     return list(_numbered(found))
+
+
+def is_documentation(path: str) -> bool:
+    """Whether a file's sections are chunks: the symbol index does not know such a file."""
+    return path.startswith("Documentation/") and path.endswith(_DOC_SUFFIXES)
 
 
 def is_generated(path: str) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from kexpert.core.chunk import is_generated
+from kexpert.core.chunk import is_documentation, is_generated
 from kexpert.index.lexical import POSTINGS, ChunkStore
 from kexpert.index.store import Store
 from kexpert.index.tree import MAX_FILE_BYTES, FileKind, TreeFile
@@ -69,11 +69,6 @@ def _all_wanted(root: Path, symbols: Store) -> Iterator[TreeFile]:
 def _of_row(row: tuple[str, int, int, int]) -> TreeFile | None:
     path, size, mtime_ns, kind = row
     return TreeFile(path, size, mtime_ns, FileKind(kind)) if kind in _KINDS and not is_generated(path) else None
-
-
-def is_documentation(path: str) -> bool:
-    """Whether sections of this file are found by search: the symbol index does not know it."""
-    return path.startswith("Documentation/") and path.endswith((".rst", ".txt"))
 
 
 def _look_at(root: Path, path: str) -> TreeFile | None:
