@@ -52,6 +52,12 @@ def test_functions_prototypes_and_variables() -> None:
     )
 
 
+@pytest.mark.parametrize("count", [3, 1500])
+def test_however_many_functions_a_file_has(count: int) -> None:
+    body = "{\n\tint sum = toy->turns + 1;\n\n\treturn sum;\n}\n"
+    check("".join(f"static int /*function*/toy_{at}(struct toy *toy)\n{body}\n" for at in range(count)))
+
+
 def test_functions_of_other_brace_styles() -> None:
     check(
         """

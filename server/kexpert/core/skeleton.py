@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import NamedTuple
 
 from tree_sitter import Point, Range, Tree
@@ -47,6 +48,8 @@ _BRACE = re.compile(rb"\s*\{")
 _BRACES = re.compile(rb"[{}]")
 SLANTED_BRACE = re.compile(rb"\n {1,3}\}[ \t]*\r?\n")
 _GAP = re.compile(rb"\s{32,}")
+#: With more of them a parser that skips them is the slower one: each range costs it a look at all others.
+_MOST_GAPS = 1000
 
 
 class MacroDefinition(NamedTuple):
@@ -108,7 +111,8 @@ def parse_sparse(text: bytes) -> Tree:
     masked = mask(text)
     ranges = []
     start, point = 0, Point(0, 0)
-    for gap in _GAP.finditer(masked):
+    gaps = list(islice(_GAP.finditer(masked), _MOST_GAPS + 1))
+    for gap in gaps if len(gaps) <= _MOST_GAPS else ():
         # one blank stays on either side, else the words around the gap would be read as one
         stop, resume = gap.start() + 1, gap.end() - 1
         ranges.append(Range(point, _advance(masked, point, start, stop), start, stop))
