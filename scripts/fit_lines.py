@@ -39,7 +39,7 @@ class Asked:
 
 
 def main() -> None:
-    args = arguments(__doc__.partition("\n")[0], functions=400, seed=11).parse_args()
+    args = arguments(__doc__.partition("\n")[0], functions=1000, seed=11).parse_args()
     model = open_model(args.model)
     service = IndexService(args.tree, watch=False)
     names: list[str] = []

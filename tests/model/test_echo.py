@@ -91,8 +91,8 @@ def test_without_neighbours_the_model_writes_what_it_would(model: Llama) -> None
 
 
 def test_the_nearer_of_two_texts_is_copied(model: Llama) -> None:
-    elsewhere = beside(SIBLING.replace("SLOWLY", "AT_ONCE"), Kin.FOLDER)
-    assert line_of(model, near(elsewhere, beside(SIBLING))) == "toy_brake(toy, TOY_SLOWLY);"
+    elsewhere = beside(SIBLING.replace("SLOWLY", "AT_ONCE"), Kin.TREE)
+    assert line_of(model, near(elsewhere, beside(SIBLING, Kin.FOLDER))) == "toy_brake(toy, TOY_SLOWLY);"
 
 
 def test_the_line_above_tells_which_place_is_meant(model: Llama) -> None:
@@ -159,9 +159,8 @@ def test_further_lines_are_copied_while_they_are_likely(model: Llama) -> None:
     sibling = SIBLING.replace(
         "\ttoy_brake", "\tif (toy->fast) {\n\t\ttoy_warn(toy);\n\t\treturn -EBUSY;\n\t}\n\ttoy_brake"
     )
-    several = near(
-        *(beside(sibling.replace("toy_stop", f"toy_stop_{at}")) for at in range(4)), head=f"{HEAD}if (toy->f"
-    )
+    siblings = (beside(sibling.replace("toy_stop", f"toy_stop_{at}"), Kin.FOLDER) for at in range(4))
+    several = near(*siblings, head=f"{HEAD}if (toy->f")
     text = "".join(token.text for token in model.stream(Context("a.c", several.before, TAIL), 60, never, several))
     assert text.startswith("ast) {\n\t\ttoy_warn(toy);\n\t\treturn -EBUSY;\n")
 

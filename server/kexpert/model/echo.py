@@ -192,7 +192,8 @@ class Echo:
         self.shelves = [shelf, Shelf(self._alphabet, read, shelf.worth if len(shelf.ids) > 1 else None)]
         self._past = encode(kept[-_REACH:])[-LONGEST:]
         # Lines as they stand behind some indentation, which is how most of them stand.
-        above = [encode("\t" + line.strip()) for line in kept[-_REACH:].split("\n") if line.strip()][::-1]
+        last = [line.strip() for line in kept[-_REACH:].split("\n") if line.strip()][: -_ABOVE - 2 : -1]
+        above = [encode("\t" + line) for line in last]
         self._line = above.pop(0) if above and "\n" not in kept[len(kept.rstrip()) :] else []
         self._above = [*above[:_ABOVE], [], []]
         below = [line.strip() for line in near.after.split("\n")[1 : 2 * _BELOW] if line.strip()]
@@ -234,7 +235,8 @@ class Echo:
         header = next((line for line in self._near.before.partition("{")[0].split("\n") if "(" in line), "")
         head, parts = self._encode(header), []
         for at, (shelf, notes) in enumerate(zip(self.shelves, self._notes, strict=True)):
-            like = [*self.features(at), shelf.likeness(head)]
+            above, above_that, below, _ = self.features(at)
+            like = [above, above_that, below, shelf.likeness(head)]
             # Behind the last line the border may stand as one more.
             like = [_sized(each, len(notes.lines)) for each in like]
             parts.append([_sized(shelf.kin_of_lines(), len(notes.lines)), *like[:-1], like[-1][notes.head]])

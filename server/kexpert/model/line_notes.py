@@ -23,6 +23,7 @@ _DECLARATION = re.compile(
     rb"(?:[ \t]|\*)[ \t*]*([A-Za-z_]\w*)[ \t]*(?=[=;,\[]|\Z)"
 )
 _MORE_DECLARED = re.compile(rb",[ \t*]*([A-Za-z_]\w*)[ \t]*(?=[,;=\[])")
+_PARAMETER = re.compile(rb"\b([A-Za-z_]\w*)[ \t]*(?:\[\w*\][ \t]*)?[,)]")
 _ASSIGNS = re.compile(rb"[^=!<>]=[^=]")
 #: Names are told apart by their hash, which is one of so many; of a longer line the beginning is read.
 NAMES = 1 << 17
@@ -40,6 +41,7 @@ class Role(IntEnum):
     DECLARED = 3
     LABEL = 4
     OTHER = 5
+    PARAMETER = 6
 
 
 #: How a line can begin, which with its last character is its kind.
@@ -64,6 +66,11 @@ def name_of(word: bytes) -> int:
 def stem_of(word: bytes) -> int:
     """The name before the first ``_``, which those of one driver often have in common."""
     return name_of(word.lstrip(b"_").partition(b"_")[0])
+
+
+def parameters_of(head: bytes) -> set[int]:
+    """The names of a function's parameters, of a line of its head or of the whole."""
+    return {name_of(word) for word in _PARAMETER.findall(head)}
 
 
 def ends_block(kind: int) -> bool:
@@ -114,6 +121,10 @@ def _role(word: bytes, before: bytes, behind: Sequence[bytes], declared: set[byt
     return Role.OTHER if word.isupper() else Role.PLAIN
 
 
+def _in_head(role: Role, is_parameter: bool) -> Role:
+    return Role.PARAMETER if role == Role.PLAIN and is_parameter else role
+
+
 def _kind(line: bytes, words: Sequence[bytes], declares: bool) -> int:
     first = words[0] if words else b""
     if first in _KIND:
@@ -146,11 +157,16 @@ class Notes:
         self.lines: list[bytes] = []
         kinds, indents, heads, owners, head = list[int](), list[int](), list[int](), list[int](), 0
         names: list[tuple[int, int, Role]] = []
+        in_head = False
         for raw in text.encode("utf-8", "replace").split(b"\n"):
             if line := raw.strip():
                 kind, found = read_line(line)
                 if not raw[:1].isspace() and b"(" in line and kind not in (_COMMENT, _DIRECTIVE):
-                    head = len(self.lines)
+                    head, in_head = len(self.lines), True
+                if in_head:
+                    parameters = parameters_of(line)
+                    found = [(name, stem, _in_head(role, name in parameters)) for name, stem, role in found]
+                    in_head = line.endswith(b",")
                 kinds.append(kind)
                 indents.append(indent_of(raw))
                 heads.append(head)
