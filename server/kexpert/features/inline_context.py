@@ -7,9 +7,10 @@ in front of it changes (see ``core.prompt`` for the order).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from kexpert.core.around import tokens_around
 from kexpert.core.brief import brief
 from kexpert.core.chunk import Chunk, ChunkKind
 from kexpert.core.keywords import KEYWORDS
@@ -18,13 +19,17 @@ from kexpert.core.scope import Function, enclosing_function, function_tokens, lo
 from kexpert.core.source import Source
 from kexpert.core.symbols import Flag, Kind, Symbol
 from kexpert.core.text import encode
+from kexpert.features.initialisers import braces_type
 from kexpert.features.ranking import rank_definitions
+from kexpert.features.types import Types
 from kexpert.index.query import View
 
 #: Kernel C in a kernel C vocabulary has 2.9 bytes a token; other vocabularies need more tokens.
 BYTES_PER_TOKEN = 2.8
-#: Of the room for a prompt: what other files may have, and what stands behind the cursor.
+#: Of the room for a prompt: what other files may have, and what stands behind the cursor. Of the former: what
+#: declarations may have; recent edits and a function like this one come after them.
 _EXCERPTS, _SUFFIX = 0.25, 0.25
+_DECLARATIONS = 0.6
 #: The first line of the prefix moves by so many at a time: each move costs a whole prompt.
 _STEP = 16
 #: Names looked up for one place, and lines above it that are read for them.
@@ -36,20 +41,24 @@ _COMMON_CALLERS = 3000
 _TOLD = (Kind.FUNCTION, Kind.PROTOTYPE, Kind.SYSCALL, Kind.MACRO)
 _RECORDS = (Kind.STRUCT, Kind.UNION)
 #: A similar function: characters that are worth telling, bytes that are compared, seconds that finding it may take.
-_FEWEST_SIBLING, _SIBLING_BYTES, _SIBLING_SECONDS = 300, 4000, 0.05
+_FEWEST_SIBLING, _SIBLING_BYTES, _SIBLING_SECONDS = 200, 4000, 0.05
+#: An edit nearer than so many bytes is no edit elsewhere: the prompt shows it.
+_NOT_ELSEWHERE = 4096
 _FUNCTION_NAME = re.compile(r"(\w+)[ \t\n]*\(")
-#: Recently edited stretches: so many, of so many lines around the edit.
-_RECENT, _AROUND = 3, 8
+#: Recently edited stretches: so many, of so many lines above and below the edit, or fewer where there is no room.
+_RECENT, _AROUND = 3, (8, 4, 2)
 
 
 @dataclass(slots=True)
 class Gathered:
-    """What was told of one function; it stands while the cursor stays there and no new type is met."""
+    """What was told of one function; it stands while the cursor stays there, no new type is met and nothing is edited
+    in another file."""
 
     path: str = ""
     start: int = -1
     types: frozenset[str] = frozenset()
     room: int = 0
+    edited: tuple[str, int] | None = None
     excerpts: tuple[Excerpt, ...] = ()
 
 
@@ -61,8 +70,12 @@ class Recent:
 
     def edited(self, path: str, line: int) -> None:
         """An edit on a line; edits close to one another are one place."""
-        kept = [(p, at) for p, at in self.places if p != path or abs(at - line) > _AROUND]
+        kept = [(p, at) for p, at in self.places if p != path or abs(at - line) > _AROUND[0]]
         self.places = [(path, line), *kept][: 2 * _RECENT]
+
+    def elsewhere(self, path: str) -> tuple[str, int] | None:
+        """The last edit in another file."""
+        return next((place for place in self.places if place[0] != path), None)
 
 
 def gather(
@@ -112,19 +125,30 @@ def _gather_excerpts(
     view: View, source: Source, offset: int, room: int, gathered: Gathered, recent: Recent | None
 ) -> None:
     function = enclosing_function(source, offset)
-    types = frozenset(_types(source, offset)) if function else frozenset()
+    tags = _types(source, offset) if function else _filled(view, source, offset)
+    types = frozenset(tags)
     start = function.start if function else -1
+    edited = recent.elsewhere(source.path) if recent else None
     # An edit above moves a function; where its header still stands it is the same.
-    same = gathered.path == source.path and gathered.start == start and gathered.room == room
-    if same and types <= gathered.types:
+    here = (gathered.path, gathered.start, gathered.room, gathered.edited) == (source.path, start, room, edited)
+    if here and types <= gathered.types:
         return
-    symbols = _needed(view, source, function, offset) if function else []
-    found = _excerpts(view, symbols, room)
+    called = _called(source, function, offset) if function else []
+    found = _excerpts(view, _needed(view, source, tags, called), int(room * _DECLARATIONS))
     found += _recent_excerpts(view, source.path, offset, room - _size(found), recent)
     if function:
         found += _sibling(view, source, function, room - _size(found))
     gathered.path, gathered.start, gathered.types, gathered.room = source.path, start, types, room
-    gathered.excerpts = tuple(found)
+    gathered.edited, gathered.excerpts = edited, tuple(found)
+
+
+def _filled(view: View, source: Source, offset: int) -> list[str]:
+    """The tag of the struct whose initialiser the cursor stands in."""
+    tokens, types = tokens_around(source, offset), Types(view, source)
+    at = tokens.at_offset(offset - 1)
+    owner = braces_type(types, tokens, at if tokens[at] == "{" else tokens.enclosing(at, "{"), offset)
+    of = types.resolved(owner) if owner else None
+    return [of.tag] if of and of.tag and not of.body else []
 
 
 def _types(source: Source, offset: int) -> list[str]:
@@ -140,13 +164,13 @@ def _types(source: Source, offset: int) -> list[str]:
     return sorted(found, key=lambda tag: -found[tag])
 
 
-def _needed(view: View, source: Source, function: Function, offset: int) -> list[Symbol]:
+def _needed(view: View, source: Source, tags: Sequence[str], called: Sequence[str]) -> list[Symbol]:
     """What to tell of: the types in scope, then functions and macros called near the hole."""
     wanted: list[Symbol] = []
-    for tag in _types(source, offset)[: _MOST_NAMES // 2]:
+    for tag in tags[: _MOST_NAMES // 2]:
         rows = [row for row in view.lookup(tag, _RECORDS, limit=20) if row.path != source.path]
         wanted += rank_definitions(view, rows, source)[:1]
-    for name in _called(source, function, offset)[:_MOST_NAMES]:
+    for name in called[:_MOST_NAMES]:
         if view.caller_count(name) > _COMMON_CALLERS:
             continue
         rows = [row for row in view.lookup(name, _TOLD, limit=20) if not _is_known(row, source)]
@@ -189,15 +213,23 @@ def _recent_excerpts(view: View, path: str, offset: int, room: int, recent: Rece
         source = view.source(where)
         if source is None or len(found) == _RECENT:
             continue
-        starts = source.lines.starts
-        start = starts[min(max(line - _AROUND, 0), len(starts) - 1)]
-        end = starts[line + _AROUND] if line + _AROUND < len(starts) else len(source.data)
-        text = decode_text(source.data[start:end])
-        overlaps = where == path and start - 4096 <= offset <= end + 4096
-        if not overlaps and len(where) + len(text) + 2 <= room:
+        at = source.lines.starts[min(line, len(source.lines.starts) - 1)]
+        if where == path and abs(at - offset) < _NOT_ELSEWHERE:
+            continue
+        texts = (decode_text(around_line(source, line, lines)) for lines in _AROUND)
+        text = next((text for text in texts if len(where) + len(text) + 2 <= room), "")
+        if text:
             found.append(Excerpt(where, text))
             room -= len(where) + len(text) + 2
     return found
+
+
+def around_line(source: Source, line: int, lines: int) -> bytes:
+    """A line with so many above and below; the file may have fewer by now."""
+    starts = source.lines.starts
+    start = starts[min(max(line - lines, 0), len(starts) - 1)]
+    end = starts[line + lines + 1] if line + lines + 1 < len(starts) else len(source.data)
+    return source.data[start:end]
 
 
 def _sibling(view: View, source: Source, function: Function, room: int) -> list[Excerpt]:

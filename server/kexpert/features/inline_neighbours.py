@@ -17,7 +17,7 @@ from kexpert.core.keywords import KEYWORDS
 from kexpert.core.scope import enclosing_function
 from kexpert.core.source import Source
 from kexpert.core.text import decode
-from kexpert.features.inline_context import Recent, decode_text
+from kexpert.features.inline_context import Recent, around_line, decode_text
 from kexpert.index.query import View
 from kexpert.model.engine import Kin, Neighbour, Neighbours
 
@@ -100,9 +100,7 @@ def _edited(view: View, path: str, recent: Recent) -> Iterator[Neighbour]:
     for where, line in recent.places:
         source = view.source(where) if where.rpartition("/")[0] != path.rpartition("/")[0] else None
         if source is not None:
-            starts = source.lines.starts
-            start, end = starts[min(max(line - _AROUND, 0), len(starts) - 1)], line + _AROUND
-            yield from _blocks(Kin.FOLDER, source.data[start : starts[end] if end < len(starts) else None])
+            yield from _blocks(Kin.FOLDER, around_line(source, line, _AROUND))
 
 
 def _called(code: bytes) -> list[str]:
