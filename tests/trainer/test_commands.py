@@ -36,6 +36,24 @@ def test_from_a_tree_to_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["base"] == "small-Q8_0.gguf"
 
 
+def test_one_command_makes_a_model_and_goes_on_where_it_stopped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = tmp_path / "made"
+    words = ["model", "--tree", str(tree(tmp_path / "tree")), "--out", str(made), "--size", "tiny", "--kinds", "Q8_0"]
+    words += ["--vocabulary", "400", "--sequence", "128", "--batch-rows", "4", "--micro-rows", "4", "--tokens"]
+    assert main([*words, "1024"]) == OK
+    manifest = parse_manifest((made / "model" / "model.json").read_bytes())
+    assert (made / "model" / manifest.base).is_file()
+    assert manifest.figures["tokens_seen"] == 1024
+    first = (made / "tokenizer.json").stat().st_mtime_ns
+    assert main([*words, "2048"]) == OK
+    again = parse_manifest((made / "model" / "model.json").read_bytes())
+    assert again.figures["tokens_seen"] == 2048
+    assert (made / "tokenizer.json").stat().st_mtime_ns == first
+    assert "kexpert-train corpus" in capsys.readouterr().err
+
+
 def test_what_fails_is_said_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["pretrain", "--corpus", str(tmp_path), "--out", str(tmp_path / "run")]) != OK
     assert "holds no corpus" in capsys.readouterr().err

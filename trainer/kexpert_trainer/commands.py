@@ -1,9 +1,12 @@
-"""The commands that make the model: ``tokenizer``, ``corpus``, ``load``, ``pretrain``, ``export``, ``parts``."""
+"""The commands that make the model: ``model`` does what ``tokenizer``, ``corpus``, ``pretrain`` and ``export`` do one
+after the other; ``load`` and ``parts`` carry a corpus to another machine, and weights back."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -152,4 +155,43 @@ def _run_parts(args: argparse.Namespace) -> int:
     return 0
 
 
-GROUPS = (tokenizer, corpus, load, pretrain, export, parts)
+def model(commands: Commands) -> None:
+    command = commands.add_parser("model", help="all of it: a tree in, GGUF out; goes on where it stopped")
+    command.add_argument("--tree", type=Path, required=True, metavar="DIR", help="kernel tree to learn from")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of all that is made")
+    command.add_argument("--size", choices=sorted(SIZES), default="100m", help="default: 100m")
+    command.add_argument("--tokens", type=float, default=400e6, help="of the whole run (default: 400e6)")
+    command.add_argument("--vocabulary", type=int, default=16_384, help="default: 16384")
+    command.add_argument("--sequence", type=int, default=2048, help="tokens of the longest document (default: 2048)")
+    command.add_argument("--megabytes", type=float, default=0, help="of text at most (default: the whole tree)")
+    command.add_argument("--batch-rows", type=int, default=128, help="rows of a step (default: 128)")
+    command.add_argument("--micro-rows", type=int, default=32, help="rows at once on one device (default: 32)")
+    command.add_argument("--minutes", type=float, default=float("inf"), help="stop training, saved, after so many")
+    command.add_argument("--kinds", nargs="+", default=["Q4_K_M"], metavar="KIND", help="of GGUF (default: Q4_K_M)")
+    command.set_defaults(run=_run_model)
+
+
+def _run_model(args: argparse.Namespace) -> int:
+    from kexpert_trainer.cli import arguments
+
+    vocabulary, whole, run = (args.out / name for name in ("tokenizer.json", "corpus", "run"))
+    name, sequence = f"kexpert-{args.size}", str(args.sequence)
+    provenance = f"Pre-trained from nothing on {args.tree.resolve().name}, {args.tokens / 1e6:.0f} million tokens."
+    steps: list[list[str | Path]] = [
+        ["tokenizer", "--tree", args.tree, "--out", vocabulary, "--vocabulary", str(args.vocabulary)],
+        ["corpus", "--tree", args.tree, "--tokenizer", vocabulary, "--out", whole, "--sequence", sequence,
+         "--megabytes", str(args.megabytes)],
+        ["pretrain", "--corpus", whole, "--out", run, "--size", args.size, "--tokens", str(args.tokens),
+         "--batch-rows", str(args.batch_rows), "--micro-rows", str(args.micro_rows), "--minutes", str(args.minutes)],
+        ["export", "--checkpoint", run / "last", "--corpus", whole, "--out", args.out / "model", "--name", name,
+         "--provenance", provenance, "--kinds", *args.kinds],
+    ]  # fmt: skip
+    for step in steps[vocabulary.exists() :]:
+        words = [str(word) for word in step]
+        print(shlex.join(("kexpert-train", *words)), file=sys.stderr)
+        each = arguments().parse_args(words)
+        each.run(each)
+    return 0
+
+
+GROUPS = (model, tokenizer, corpus, load, pretrain, export, parts)
