@@ -71,7 +71,7 @@ def driver(seed: int) -> str:
 
 def tree(folder: Path, drivers: int = 40) -> Path:
     """Write a tree; some of its files are held out."""
-    files = {"include/linux/widget.h": HEADER}
+    files = {"include/linux/widget.h": HEADER, "Makefile": "VERSION = 6\nPATCHLEVEL = 1\nSUBLEVEL = 27\n"}
     files |= {f"drivers/widget/driver{at}.c": driver(at) for at in range(drivers)}
     files |= {f"drivers/widget/{held_out(at)}": driver(1000 + at) for at in range(4)}
     for path, text in files.items():

@@ -164,6 +164,7 @@ def test_shards_name_their_files_and_licences(tmp_path: Path) -> None:
     assert licence in ("GPL-2.0", "GPL-2.0-only")
     assert int(tokens) > int(count) > 0
     assert corpus.provenance["licences"] == {"GPL-2.0-only": 44, "GPL-2.0": 1}
+    assert corpus.provenance["tree"] == "tree, Linux 6.1.27"
     assert corpus.tokens["train"] == len(shards.load(tmp_path / "corpus", "train"))
 
 

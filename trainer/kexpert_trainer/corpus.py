@@ -38,6 +38,7 @@ from kexpert_trainer.holes import choose_hole
 from kexpert_trainer.shards import MANIFEST, SPLITS, Corpus, read_corpus, read_shard, write_corpus, write_shard
 from kexpert_trainer.sources import SourceFile, distinct, is_held_out, paths, read, signature
 from kexpert_trainer.tokenizer import Encoder
+from kexpert_trainer.tree import name_of
 
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(?:<([^>\n]+)>|"([^"\n]+)")', re.MULTILINE)
 _WORD = re.compile(r"[A-Za-z_]\w+")
@@ -270,7 +271,7 @@ def _summary(tree: Path, tokenizer: Tokenizer, folder: Path, settings: Settings,
         for line in (folder / f"{name}.tsv").read_text().splitlines():
             licences[line.split("\t")[1] or "none named"] += 1
     provenance = {
-        "tree": tree.name, "settings": asdict(settings), "files": licences.total(),
+        "tree": name_of(tree), "settings": asdict(settings), "files": licences.total(),
         "licences": dict(licences.most_common()),
     }  # fmt: skip
     return _counted(folder, sorted(parts), tokenizer, settings.sequence, provenance)

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from kexpert.core.chunk import is_generated
+
+_VERSION = re.compile(r"^(?:VERSION|PATCHLEVEL|SUBLEVEL)[ \t]*=[ \t]*(\d+)", re.M)
+
+
+def name_of(tree: Path) -> str:
+    """The name of a tree's folder, and the version that its Makefile gives it."""
+    makefile = tree / "Makefile"
+    numbers = _VERSION.findall(makefile.read_text("utf-8", "replace")) if makefile.is_file() else []
+    return f"{tree.resolve().name}, Linux {'.'.join(numbers)}" if numbers else tree.resolve().name
 
 
 def c_files(tree: Path) -> Iterator[str]:
