@@ -11,7 +11,7 @@ DEVELOPMENT := .venv/.installed-for-development
 # A machine whose own Python has torch for CUDA runs the kernels with that, and nothing is installed.
 GPU_PYTHON := $(if $(filter %-gpu,$(MAKECMDGOALS)),$(shell \
 	$(PYTHON) -c 'import torch, triton; torch.cuda.is_available() and print("$(PYTHON)")' 2>/dev/null))
-ON_GPU = PYTHONPATH=$(CURDIR)/kernels PYTHONUNBUFFERED=1 $(or $(GPU_PYTHON),$(BIN)/python)
+ON_GPU = PYTHONPATH=$(CURDIR)/kernels:$(CURDIR)/server:$(CURDIR)/trainer PYTHONUNBUFFERED=1 $(or $(GPU_PYTHON),$(BIN)/python)
 SIDE_BY_SIDE = $(shell $(ON_GPU) -c 'import xdist; print("-n 8")' 2>/dev/null)
 export TREE
 
@@ -30,8 +30,8 @@ test: $(DEVELOPMENT) ## all the tests
 test-vscode: $(DEVELOPMENT) ## the extension in a real VS Code: needs Chromium, fetches 0.8 GB; SCREENSHOTS=DIR keeps pictures
 	@$(BIN)/python -m tests.editors.vscode.run
 
-test-gpu: $(if $(GPU_PYTHON),,$(DEVELOPMENT)) ## the Triton kernels on a CUDA device, in real shapes
-	@KEXPERT_TEST_DEVICE=cuda $(ON_GPU) -m pytest tests/kernels $(SIDE_BY_SIDE)
+test-gpu: $(if $(GPU_PYTHON),,$(DEVELOPMENT)) ## the Triton kernels, and training with them, on a CUDA device
+	@KEXPERT_TEST_DEVICE=cuda $(ON_GPU) -m pytest tests/kernels tests/trainer/test_gpu.py $(SIDE_BY_SIDE)
 
 lint: $(DEVELOPMENT) ## ruff, mypy (strict on core and features), import contracts
 	@$(BIN)/ruff check .

@@ -18,7 +18,6 @@ A mask takes one of three forms on its way from the model to the kernels:
 from __future__ import annotations
 
 import functools
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -40,24 +39,12 @@ DECODING_QUERIES = 8
 #: Queries whose masks are looked at together when intervals are made: bounds the memory that takes.
 QUERY_BLOCK = 256
 
-log = logging.getLogger(__name__)
-
 
 def register() -> str:
     """Makes ``attn_implementation="kexpert_triton"`` known to transformers; returns that name."""
     AttentionInterface.register(NAME, kexpert_attention)
     AttentionMaskInterface.register(NAME, kexpert_mask)
     return NAME
-
-
-@functools.cache
-def implementation(device: torch.device | str) -> str:
-    """What to give transformers as ``attn_implementation`` on a device: these kernels on CUDA, elsewhere ``sdpa``, and
-    the log says so once."""
-    if torch.device(device).type == "cuda":
-        return register()
-    log.info("attention: sdpa, since %s is not a CUDA device", device)
-    return "sdpa"
 
 
 def _runs_on(device: torch.device) -> bool:
@@ -184,6 +171,8 @@ def _one_dtype(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tenso
     """Under autocast, or with rotary embeddings in fp32, query and key come wider than value."""
     device = query.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else value.dtype
+    if query.dtype == key.dtype == value.dtype == dtype:  # as nearly always; to() takes its time to find that out
+        return query, key, value
     return query.to(dtype), key.to(dtype), value.to(dtype)
 
 

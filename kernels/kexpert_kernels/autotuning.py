@@ -17,7 +17,7 @@ import re
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import ParamSpec, Protocol, TypeVar
 
@@ -106,14 +106,18 @@ _TABLE: dict[str, dict[int, Sequence[Configuration]]] = {
         ],
         256: [_C(64, 64, 8, 1), _C(64, 32, 4, 2), _C(32, 32, 4, 1), _C(16, 32, 4, 1), _C(64, 64, 8, 1, tma=True)],
     },
-    "decode": {  # M is the group's and not chosen
+    "decode": {  # M is not chosen: as many rows as a group and its queries need
         128: [_C(16, 64, 4, 3), _C(16, 128, 4, 2), _C(16, 128, 8, 2), _C(16, 32, 4, 4), _C(16, 64, 2, 2)],
         256: [_C(16, 32, 4, 3), _C(16, 64, 4, 2), _C(16, 16, 4, 2)],
     },
 }  # fmt: skip
 
-#: fp32 is multiplied exactly, without tensor cores, in unrolled code that for larger tiles takes minutes to compile.
-_FULL_PRECISION = [_C(32, 32, 4, 1), _C(16, 16, 4, 1)]
+#: fp32 is multiplied exactly, without tensor cores, in unrolled code that for larger tiles takes minutes to compile and
+#: more registers than there are.
+_FULL_PRECISION: dict[str, Sequence[Configuration]] = {
+    **dict.fromkeys(("forward", "backward_keys", "backward_queries"), (_C(32, 32, 4, 1), _C(16, 16, 4, 1))),
+    "decode": (_C(16, 32, 8, 2), _C(16, 16, 8, 2), _C(16, 16, 4, 2)),
+}
 
 
 def shared_memory(kernel: str, c: Configuration, block_d: int, itemsize: int, capability: tuple[int, int]) -> int:
@@ -123,30 +127,41 @@ def shared_memory(kernel: str, c: Configuration, block_d: int, itemsize: int, ca
     while elsewhere one stage is in registers by then; weights on their way to a product that wants them in another
     layout; and what reductions exchange.
     """
-    asynchronous = capability[0] in (9, 10) and kernel != "decode"
+    asynchronous = capability[0] in (9, 10) and (kernel != "decode" or c.block_m >= 64)
     buffers = c.stages if asynchronous else max(1, c.stages - 1)
-    moved = {"decode": 1, "backward_keys": 2, "backward_queries": 1}.get(kernel, 0)
-    moved = moved if capability[0] == 10 or kernel == "decode" else 0
     query_tile, key_tile = c.block_m * block_d * itemsize, c.block_n * block_d * itemsize
-    staying, arriving = (key_tile, query_tile) if kernel == "backward_keys" else (query_tile, key_tile)
+    staying, arriving, owned = query_tile, key_tile, c.block_m
+    if kernel == "backward_keys":
+        staying, arriving, owned = key_tile, query_tile, c.block_n
+    if kernel == "decode":
+        moved = 2 if asynchronous else 1
+    elif asynchronous:
+        moved = {"backward_keys": 2, "backward_queries": 1}.get(kernel, 0) if capability[0] == 10 else 0
+    else:
+        moved = 1 if owned <= 64 else 0
     tiles = (2 if kernel.startswith("backward") else 1) * staying + 2 * buffers * arriving
     if kernel == "backward_keys":
         tiles += 2 * buffers * c.block_m * 4  # log-sum-exp and delta
+        tiles += arriving if c.stages == 1 else 0  # unless pipelined, one of the two lies there twice
     return tiles + moved * c.block_m * c.block_n * itemsize + 2048
 
 
-def candidates(kernel: str, block_d: int, itemsize: int, device: Device, tma: bool = False) -> list[Configuration]:
+@functools.cache
+def candidates(
+    kernel: str, block_d: int, itemsize: int, device: Device, *, tma: bool = False, rows: int | None = None
+) -> Sequence[Configuration]:
     """The configurations worth timing on a device, the default first.
 
     :param tma: whether the tensors can be described to the copy engine at all.
+    :param rows: of a tile of queries, where that is not for the configuration to say.
     """
     if device is INTERPRETER:
         return [Configuration(32, 32)]
     table = _TABLE[kernel]
-    every = table[min(d for d in table if d >= block_d)]
-    if itemsize == 4 and kernel != "decode":
-        every = _FULL_PRECISION
+    every = _FULL_PRECISION[kernel] if itemsize == 4 else table[min(d for d in table if d >= block_d)]
     able = [c for c in every if not c.tma or (tma and device.capability >= (9, 0))]
+    if rows is not None:
+        able = [replace(c, block_m=rows) for c in able]
 
     def needed(c: Configuration) -> int:
         return shared_memory(kernel, c, block_d, itemsize, device.capability)
@@ -155,8 +170,8 @@ def candidates(kernel: str, block_d: int, itemsize: int, device: Device, tma: bo
 
 
 def bucket(length: int) -> int:
-    """Classes of length that share a configuration: up to 512, 2048, beyond."""
-    return 512 if length <= 512 else 2048 if length <= 2048 else 1 << 30
+    """Classes of length that share a configuration: up to 512, 2048, 8192, beyond."""
+    return next((limit for limit in (512, 2048, 8192) if length <= limit), 1 << 30)
 
 
 class Choices:
@@ -208,26 +223,43 @@ def on_its_device(launcher: Callable[P, T]) -> Callable[P, T]:
 
     @functools.wraps(launcher)
     def launch(*args: P.args, **kwargs: P.kwargs) -> T:
-        with torch.cuda.device_of(args[0]):
+        index = args[0].get_device()  # -1 for the CPU
+        if index < 0 or index == torch.cuda.current_device():
+            return launcher(*args, **kwargs)
+        with torch.cuda.device(index):
             return launcher(*args, **kwargs)
 
     return launch
 
 
-def choose(kernel: str, case: tuple[object, ...], like: Tensor, launch: Launch, *, tma: bool = False) -> Configuration:
-    """What to launch ``kernel`` with for this ``case``, whose first field is the padded head dimension."""
+def choose(
+    kernel: str, case: tuple[object, ...], like: Tensor, launch: Launch, *, tma: bool = False, rows: int | None = None
+) -> Configuration:
+    """What to launch ``kernel`` with for this ``case``, whose first field is the padded head dimension.
+
+    :param tma: as for ``candidates``, and ``rows`` as well.
+    """
+    block_d = case[0]
+    assert isinstance(block_d, int)
     if INTERPRETED:
-        return candidates(kernel, int(str(case[0])), like.element_size(), INTERPRETER)[0]
-    choices = _choices(like.device.index)
-    name = f"{kernel} {' '.join(map(str, case))} {tma}"
+        return candidates(kernel, block_d, like.element_size(), INTERPRETER)[0]
+    index = like.get_device()
+    choices = _choices(index)
+    name = _name(kernel, *case, tma, rows)
     found = choices.get(name)
     if found is None:
-        fitting = candidates(kernel, int(str(case[0])), like.element_size(), Device.of(like.device.index), tma)
+        fitting = candidates(kernel, block_d, like.element_size(), Device.of(index), tma=tma, rows=rows)
         if os.environ.get("KEXPERT_KERNELS_TUNE") == "0" or torch.cuda.is_current_stream_capturing():
             return fitting[0]
         _compile(fitting, launch)
         found = choices.choose(name, fitting, launch)
     return found
+
+
+@functools.cache
+def _name(kernel: str, *case: object) -> str:
+    """What a choice is filed under; put together once a case, since every call asks."""
+    return " ".join(map(str, (kernel, *case)))
 
 
 def _compile(configurations: Sequence[Configuration], launch: Launch) -> None:

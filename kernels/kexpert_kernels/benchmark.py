@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 import triton
@@ -31,6 +31,8 @@ from kexpert_kernels.decode_attention import decode_attention
 from kexpert_kernels.flash_attention import flash_attention
 
 Attention = Callable[[Tensor, Tensor, Tensor, bool], Tensor]
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,17 @@ class Shape:
         q, k, v = (torch.randn(self.batch, *size, self.d, device=device, dtype=dtype).transpose(1, 2) for size in sizes)
         return q.requires_grad_(learning), k.requires_grad_(learning), v.requires_grad_(learning)
 
+    @property
+    def elements_read(self) -> int:
+        """Numbers in its keys and values."""
+        return 2 * self.batch * self.key_heads * self.keys * self.d
+
+    def cached(self, device: str, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+        """Laid out (batch, heads, length, d) in memory, as the cache of a model holds its keys."""
+        sizes = (self.heads, self.queries), (self.key_heads, self.keys), (self.key_heads, self.keys)
+        q, k, v = (torch.randn(self.batch, *size, self.d, device=device, dtype=dtype) for size in sizes)
+        return q, k, v
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -63,6 +76,7 @@ class Plan:
     dtype: torch.dtype
     attention: list[Shape]
     decode: list[Shape]
+    decode_bytes: int  # of keys and values that decoding reads before it comes to the first again: more than L2 holds
     model: dict[str, int]
     prompt: int
     new_tokens: int
@@ -86,24 +100,31 @@ def gpu_plan() -> Plan:
     ]
     model = {"hidden_size": 2048, "intermediate_size": 5632, "num_hidden_layers": 16, "num_attention_heads": 16,
              "num_key_value_heads": 4, "vocab_size": 32000, "max_position_embeddings": 32768}  # fmt: skip
-    return Plan("cuda", torch.bfloat16, shapes, decode, model, 8192, 64, (2, 4096))
+    return Plan("cuda", torch.bfloat16, shapes, decode, 256 * 2**20, model, 8192, 64, (2, 4096))
 
 
 def quick_plan(device: str) -> Plan:
     model = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2,
              "num_key_value_heads": 1, "vocab_size": 64, "max_position_embeddings": 64}  # fmt: skip
     shapes = [Shape(1, 2, 2, 20, 20, 16, False), Shape(1, 2, 1, 40, 40, 16, True)]
-    return Plan(device, torch.float32, shapes, [Shape(1, 4, 2, 1, 70, 16, False)], model, 12, 3, (1, 20))
+    return Plan(device, torch.float32, shapes, [Shape(1, 4, 2, 1, 70, 16, False)], 2**15, model, 12, 3, (1, 20))
 
 
 def eager(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
     """As the models of transformers write it."""
     group = q.shape[1] // k.shape[1]
-    k, v = k.repeat_interleave(group, dim=1), v.repeat_interleave(group, dim=1)
+    if group > 1:
+        k, v = k.repeat_interleave(group, dim=1), v.repeat_interleave(group, dim=1)
     scores = q @ k.mT * q.shape[-1] ** -0.5
     if causal:
-        scores = scores + torch.full(scores.shape[-2:], -torch.inf, device=q.device, dtype=q.dtype).triu(1)
+        scores = scores + _triangle(q.shape[2], k.shape[2], q.dtype, q.device)
     return torch.softmax(scores, dim=-1, dtype=torch.float32).to(q.dtype) @ v
+
+
+@functools.lru_cache(1)
+def _triangle(queries: int, keys: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The mask that a model makes once for all its layers."""
+    return torch.full((queries, keys), -torch.inf, device=device, dtype=dtype).triu(1)
 
 
 def sdpa(backend: SDPBackend) -> Attention:
@@ -164,6 +185,14 @@ class Report:
             return True
         self.leave_out(f"{what}: time was up")
         return False
+
+    def attempt(self, what: str, measure: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+        """What is measured, or nothing and a line why: whatever one measurement does, the others have their turn."""
+        try:
+            return measure(*args, **kwargs)
+        except Exception as error:
+            self.leave_out(f"{what}: {_first_line(error)}")
+            return None
 
     def add(self, **row: Any) -> None:
         self.rows.append(row)
@@ -263,44 +292,45 @@ def _forward_and_backward(plan: Plan, report: Report, shape: Shape, name: str, a
     def backward() -> tuple[Tensor, ...]:
         return torch.autograd.grad(out, (q, k, v), grad, retain_graph=True)
 
+    def both() -> tuple[Tensor, ...]:
+        return torch.autograd.grad(attend(q, k, v, shape.causal), (q, k, v), grad)
+
     gqa = f" kv{shape.key_heads}" if shape.key_heads != shape.heads else ""
     what = f"b{shape.batch} h{shape.heads}{gqa} s{shape.queries} d{shape.d} {'causal' if shape.causal else 'full'}"
-    for kind, run, flops in (("forward", forward, shape.flops), ("backward", backward, 2.5 * shape.flops)):
-        ms = milliseconds(run, plan.device)
-        row = {
-            "pass": kind,
-            "implementation": name,
-            "what": what,
-            **asdict(shape),
-            "ms": ms,
-            "tflops": flops / ms / 1e9,
-        }
-        if kind == "forward" and shape.queries <= 1024 and plan.device == "cuda":
-            row["graphed_ms"] = graphed_milliseconds(run, plan.device)
-        share = row["tflops"] / report.about["ceilings"]["matmul_tflops"]
-        report.add(**row, share=share, peak_mib=peak_mib(run, plan.device))
+    passes = ("forward", forward, forward, shape.flops), ("backward", backward, both, 2.5 * shape.flops)
+    for kind, run, whole, flops in passes:
+        ms = report.attempt(f"{kind} {name} {shape}", milliseconds, run, plan.device)
+        if ms is None:
+            continue
+        rate = flops / ms / 1e9
+        row = {"pass": kind, "implementation": name, "what": what, **asdict(shape), "ms": ms, "tflops": rate}
+        if kind == "forward" and shape.queries <= 1024:
+            graphed = report.attempt(f"graphed {name} {shape}", graphed_milliseconds, run, plan.device)
+            row |= {} if graphed is None else {"graphed_ms": graphed}
+        peak = report.attempt(f"memory of {kind} {name} {shape}", peak_mib, whole, plan.device)
+        report.add(**row, share=rate / report.about["ceilings"]["matmul_tflops"], peak_mib=peak)
 
 
 def measure_decode(plan: Plan, report: Report) -> None:
     """GB/s are the bytes of keys and values over the time, whatever was read besides; replayed as a CUDA graph.
 
-    Three sets of keys in turn, so that none is still in the cache when its turn comes.
+    So many sets of keys in turn that none is still in the L2 cache when its turn comes.
     """
     for shape in plan.decode:
+        moved = shape.elements_read * plan.dtype.itemsize
+        sets = [shape.cached(plan.device, plan.dtype) for _ in range(1 + plan.decode_bytes // moved)]
         for name, attend in IMPLEMENTATIONS.items():
             if name == "flex" or (plan.device == "cpu" and name not in (OURS, "eager")):
                 continue
             if not report.has_time(f"decode {name} {shape}"):
                 continue
             try:
-                sets = [shape.tensors(plan.device, plan.dtype, learning=False) for _ in range(3)]
                 with torch.no_grad():
-                    ms = graphed_milliseconds(lambda: [attend(*x, False) for x in sets], plan.device) / 3  # noqa: B023
+                    ms = graphed_milliseconds(lambda: [attend(*x, False) for x in sets], plan.device) / len(sets)  # noqa: B023
                     memory = peak_mib(lambda: attend(*sets[0], False), plan.device)  # noqa: B023
             except Exception as error:
                 report.leave_out(f"decode {name} {shape}: {_first_line(error)}")
                 continue
-            moved = 2 * shape.batch * shape.key_heads * shape.keys * shape.d * sets[0][0].element_size()
             rate = moved / ms / 1e6
             what = f"b{shape.batch} h{shape.heads} kv{shape.key_heads} s{shape.keys} d{shape.d}"
             report.add(**{"pass": "decode"}, implementation=name, what=what, **asdict(shape), ms=ms, gbps=rate,
@@ -373,6 +403,7 @@ def about(plan: Plan) -> dict[str, Any]:
         "triton": triton.__version__,
         "cuda": torch.version.cuda,
         "flops": "4 x batch x heads x queries x keys x d, half if causal; backward 2.5 times that",
+        "peak_mib": "beside the inputs; of a backward pass together with the forward pass before it",
         "ceilings": ceilings(plan),
     }
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from kexpert_kernels import autotuning
 from kexpert_kernels.autotuning import INTERPRETED, Configuration, Device
-from kexpert_kernels.tiles import LN2, LOG2E
+from kexpert_kernels.tiles import LN2, LOG2E, new_output, tile_side, tiles_of
 
 #: More rows (queries x heads of a group) than this make a tile that is no longer bound by memory.
 MAX_ROWS = 64
@@ -39,10 +39,10 @@ def load_keys(
     return tl.load(pointers, mask=inside[:, None] & (c < D)[None, :], other=0.0)
 
 
-@triton.jit(do_not_specialize=["keys", "splits", "window"])
+@triton.jit(do_not_specialize=["mask_batch", "mask_query", "keys", "splits", "window"])
 def decode_kernel(
-    Q, K, V, Out, Lse, Lengths, Mask, Table, q_strides, k_strides, v_strides, o_strides, m_strides, table_stride,
-    split_stride, heads, group, queries, keys, splits, window, page_size, scale,
+    Q, K, V, Out, Lse, Lengths, Mask, Table, q_strides, k_strides, v_strides, o_strides, mask_batch, mask_query,
+    mask_key, table_stride, split_stride, heads, group, queries, keys, splits, window, page_size, scale,
     D: tl.constexpr, ROWS: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_D: tl.constexpr, CAUSAL: tl.constexpr,
     WINDOWED: tl.constexpr, LENGTHS: tl.constexpr, MASK: tl.constexpr, PAGED: tl.constexpr,
 ):  # fmt: skip
@@ -55,7 +55,7 @@ def decode_kernel(
     K, V     (batch, key heads, keys, D)           any strides; with PAGED (pages, key heads, page size, D)
     Table    (batch, pages of a sequence)          int32: key j is row j % page size of page Table[b, j // page size]
     Lengths  (batch,)                              int32, keys that a sequence has; otherwise all
-    Mask     (batch, queries, keys)                bool, any strides
+    Mask     (batch, queries, keys)                bool, any strides; the two that grow with the keys not specialised
     Out, Lse (splits, batch, heads, queries[, D])  fp32; with one part, the result itself
 
     Causal: the last query sees the last key. Source: Dao et al., "Flash-Decoding for long-context inference", 2023.
@@ -80,7 +80,7 @@ def decode_kernel(
     hi = tl.where(real, hi, 0)
     begin, end = tl.min(tl.where(real, lo, length), 0), tl.max(hi, 0)
     if MASK:
-        begin, end = _visible_part(Mask, m_strides, batch, queries, begin, end)
+        begin, end = _visible_part(Mask, mask_batch, mask_query, mask_key, batch, queries, begin, end)
     share = tl.cdiv(tl.cdiv(tl.maximum(end - begin, 0), splits), BLOCK_N) * BLOCK_N
     begin += split * share
     end = tl.minimum(begin + share, end)
@@ -102,8 +102,8 @@ def decode_kernel(
         scores = tl.dot(q, k.T, input_precision="ieee")
         visible = (columns[None, :] >= lo[:, None]) & (columns[None, :] < tl.minimum(hi, end)[:, None])
         if MASK:
-            bits = Mask + tl.cast(batch, tl.int64) * m_strides[0] + query.to(tl.int64)[:, None] * m_strides[1]
-            visible = visible & tl.load(bits + columns[None, :] * m_strides[2], mask=visible, other=0).to(tl.int1)
+            bits = Mask + tl.cast(batch, tl.int64) * mask_batch + query.to(tl.int64)[:, None] * mask_query
+            visible = visible & tl.load(bits + columns[None, :] * mask_key, mask=visible, other=0).to(tl.int1)
         scores = tl.where(visible, scores, float("-inf"))
         new_peak = tl.maximum(peak, tl.max(scores, 1) * scale_log2)
         shift = tl.where(new_peak == float("-inf"), 0.0, new_peak)
@@ -126,14 +126,14 @@ def decode_kernel(
 
 
 @triton.jit
-def _visible_part(Mask, strides, batch, queries, begin, end):
+def _visible_part(Mask, mask_batch, mask_query, mask_key, batch, queries, begin, end):
     """From the first key in [begin, end) that any query sees to the last, plus one: a static cache is mostly unseen."""
     first, last = end, begin
     for query in tl.range(0, queries):
-        row = Mask + tl.cast(batch, tl.int64) * strides[0] + tl.cast(query, tl.int64) * strides[1]
+        row = Mask + tl.cast(batch, tl.int64) * mask_batch + tl.cast(query, tl.int64) * mask_query
         for start in tl.range(begin, end, 2048):
             columns = start + tl.arange(0, 2048)
-            seen = tl.load(row + columns * strides[2], mask=columns < end, other=0) != 0
+            seen = tl.load(row + columns * mask_key, mask=columns < end, other=0) != 0
             first = tl.minimum(first, tl.min(tl.where(seen, columns, end), 0))
             last = tl.maximum(last, tl.max(tl.where(seen, columns + 1, begin), 0))
     return first, last
@@ -202,8 +202,10 @@ def decode_attention(
         raise ValueError(f"dtypes {q.dtype}, {k.dtype}, {v.dtype} differ")
     if not fits(queries, heads // k.shape[1], d):
         raise ValueError(f"{queries} queries x {heads // k.shape[1]} heads of {d} are for flash_attention")
-    run = _decode_attention if torch.compiler.is_compiling() else launch_decode
     scale = d**-0.5 if scale is None else float(scale)
+    if scale <= 0:
+        raise ValueError(f"scale {scale} must be positive")
+    run = _decode_attention if torch.compiler.is_compiling() else launch_decode
     return run(q, k, v, lengths, mask, table, causal, window or 0, scale)
 
 
@@ -233,12 +235,10 @@ def launch_decode(
     batch, heads, queries, d = q.shape
     key_heads = k.shape[1]
     keys = k.shape[2] if table is None else k.shape[2] * table.shape[1]
-    out = q.new_empty(batch, queries, heads, d).transpose(1, 2)
-    lse = q.new_empty(batch, heads, queries, dtype=torch.float32)
+    out, lse = new_output(q)
     if out.numel() == 0:
         return out, lse
-    rows = max(16, triton.next_power_of_2(queries * heads // key_heads))
-    block_d = max(16, triton.next_power_of_2(d))
+    rows, block_d = tile_side(queries * heads // key_heads), tile_side(d)
     if splits is None:
         splits = split_count(batch * key_heads, keys, q)
     parts, part_lse = out, lse
@@ -250,20 +250,21 @@ def launch_decode(
         decode_kernel.run(
             q, k, v, parts, part_lse, lengths, mask, table,
             q.stride(), k.stride(), v.stride(), parts.stride()[-4:],
-            (0, 0, 0) if mask is None else mask.stride(), 0 if table is None else table.stride(0),
+            *((0, 0, 0) if mask is None else mask.stride()), 0 if table is None else table.stride(0),
             parts.stride(0) if splits > 1 else 0, heads, heads // key_heads, queries, keys, splits, window,
-            k.shape[2], scale, D=d, ROWS=rows, BLOCK_N=c.block_n, BLOCK_D=block_d, CAUSAL=causal,
-            WINDOWED=window > 0, LENGTHS=lengths is not None, MASK=mask is not None, PAGED=table is not None,
+            1 if table is None else k.shape[2], scale,
+            D=d, ROWS=rows, BLOCK_N=c.block_n, BLOCK_D=block_d, CAUSAL=causal, WINDOWED=window > 0,
+            LENGTHS=lengths is not None, MASK=mask is not None, PAGED=table is not None,
             num_warps=c.warps, num_stages=c.stages, grid=(batch * key_heads * splits,), warmup=warmup,
         )  # fmt: skip
 
     if configuration is None:
-        case = (block_d, str(q.dtype), rows, mask is not None, table is not None)
-        configuration = autotuning.choose("decode", case, q, launch)
+        case = (block_d, q.dtype, mask is not None, table is not None, autotuning.bucket(keys))
+        configuration = autotuning.choose("decode", case, q, launch, rows=rows)
     launch(configuration)
     if splits > 1:
         reduce_kernel[(batch * heads * queries,)](
-            parts, part_lse, out, lse, out.stride(), heads, queries, splits, d, triton.next_power_of_2(splits), block_d
+            parts, part_lse, out, lse, out.stride(), heads, queries, splits, d, 1 << (splits - 1).bit_length(), block_d
         )
     return out, lse
 
@@ -271,7 +272,7 @@ def launch_decode(
 def split_count(programs: int, keys: int, like: Tensor) -> int:
     """Parts of the keys that give each multiprocessor two programs, none shorter than 128 keys."""
     processors = 8 if INTERPRETED else Device.of(like.device.index).processors
-    return max(1, min(2 * processors // programs, triton.cdiv(keys, 128), MAX_SPLITS))
+    return max(1, min(2 * processors // programs, tiles_of(keys, 128), MAX_SPLITS))
 
 
 @torch.library.custom_op("kexpert::decode_attention", mutates_args=())
@@ -291,6 +292,4 @@ def _decode_attention(
 
 @_decode_attention.register_fake
 def _(q: Tensor, *_rest: Any) -> tuple[Tensor, Tensor]:
-    batch, heads, queries, d = q.shape
-    out = q.new_empty(batch, queries, heads, d).transpose(1, 2)
-    return out, q.new_empty(batch, heads, queries, dtype=torch.float32)
+    return new_output(q)

@@ -15,6 +15,7 @@ from torch import Tensor
 from kexpert_kernels.flash_backward import flash_backward
 from kexpert_kernels.flash_forward import flash_forward
 from kexpert_kernels.ranges import packed_ranges
+from kexpert_kernels.tiles import new_output, within_32_bits
 
 #: Widest rows: beyond, a tile of 16 rows would not fit beside its gradients.
 MAX_HEAD_DIMENSION = 256
@@ -52,8 +53,12 @@ def flash_attention(
     offset = k.shape[2] - q.shape[2] if offset is None else offset
     ranges = None if ranges is None else ranges.contiguous()
     seed = torch.randint(2**62, (1,), device=q.device) if dropout > 0 else None
-    run = _flash_attention if torch.compiler.is_compiling() else FlashAttention.apply
-    q, k, v = (_within_32_bits(x) for x in (q, k, v))
+    q, k, v = within_32_bits(q), within_32_bits(k), within_32_bits(v)
+    run = flash_forward
+    if torch.compiler.is_compiling():
+        run = _flash_attention
+    elif torch.is_grad_enabled():
+        run = FlashAttention.apply
     out, lse = run(q, k, v, ranges, seed, causal, offset, window or 0, scale, float(dropout))
     return out, lse
 
@@ -107,24 +112,22 @@ def _check(
         raise ValueError(f"scale {scale} must be positive, dropout {dropout} in [0, 1)")
 
 
-def _within_32_bits(x: Tensor) -> Tensor:
-    """Offsets inside a tile are 32 bits wide: 256 rows must not lie farther apart than that."""
-    return x if 256 * (x.stride(2) + x.stride(3)) < 2**31 else x.contiguous()
-
-
 def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
     q, k, v, ranges, seed, *ctx.numbers = inputs
     ctx.save_for_backward(q, k, v, *output, ranges, seed)
 
 
 class FlashAttention(torch.autograd.Function):
-    """The launchers with their gradients, as torch calls them outside compiled graphs."""
+    """The launchers with their gradients, as torch calls them outside compiled graphs.
+
+    ``forward`` remembers by itself: for the sake of a ``setup_context`` torch would bind its arguments at each call.
+    """
 
     @staticmethod
-    def forward(*inputs: Any) -> tuple[Tensor, Tensor]:
-        return flash_forward(*inputs)
-
-    setup_context = staticmethod(_remember)
+    def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, Tensor]:
+        output = flash_forward(*inputs)
+        _remember(ctx, inputs, output)
+        return output
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, grad_lse: Tensor) -> tuple[Tensor | None, ...]:
@@ -149,9 +152,7 @@ def _flash_attention(
 
 @_flash_attention.register_fake
 def _(q: Tensor, *_rest: Any) -> tuple[Tensor, Tensor]:
-    batch, heads, queries, d = q.shape
-    out = q.new_empty(batch, queries, heads, d).transpose(1, 2)
-    return out, q.new_empty(batch, heads, queries, dtype=torch.float32)
+    return new_output(q)
 
 
 @torch.library.custom_op("kexpert::flash_attention_backward", mutates_args=())

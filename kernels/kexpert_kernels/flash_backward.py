@@ -14,7 +14,19 @@ from triton.tools.tensor_descriptor import TensorDescriptor
 
 from kexpert_kernels import autotuning
 from kexpert_kernels.autotuning import Configuration
-from kexpert_kernels.tiles import LOG2E, describable, descriptor, kept, load_tile, spans, store_tile, visible_keys
+from kexpert_kernels.tiles import (
+    LOG2E,
+    describable,
+    descriptor,
+    kept,
+    load_tile,
+    spans,
+    store_tile,
+    tile_side,
+    tiles_of,
+    visible_keys,
+    within_32_bits,
+)
 
 #: What the rows of L and delta are padded to: the tallest tile of queries.
 PADDED_TO = 128
@@ -123,13 +135,17 @@ def flash_backward_keys_kernel(
     # The queries that can see them: [a, b) masked, [b, c) seeing all of them, [c, d) masked.
     a, b, c, d = 0, 0, queries, queries
     if RANGES:
-        a, d = queries, 0
-        for start in tl.range(0, queries, 512):
-            rows = start + tl.arange(0, 512)
+        firsts = tl.zeros([1024], tl.int32) + queries
+        ends = tl.zeros([1024], tl.int32)
+        for start in tl.range(0, queries, 1024):
+            rows = start + tl.arange(0, 1024)
             lo, hi = visible_keys(rows, Ranges, batch, queries, keys, offset, window, CAUSAL, WINDOWED, RANGES)
             seeing = (rows < queries) & (lo < hi) & (lo < high) & (hi > low)
-            a = tl.minimum(a, tl.min(tl.where(seeing, rows, queries), 0))
-            d = tl.maximum(d, tl.max(tl.where(seeing, rows + 1, 0), 0))
+            firsts = tl.minimum(firsts, tl.where(seeing, rows, queries))
+            ends = tl.maximum(ends, tl.where(seeing, rows + 1, 0))
+        a, d = queries, 0
+        if queries > 0:  # as it is; but outside a branch Triton 3.9 loses from here on how all pointers are aligned
+            a, d = tl.min(firsts, 0), tl.max(ends, 0)
         b = tl.cdiv(d, BLOCK_M) * BLOCK_M
     if CAUSAL:
         a = tl.maximum(low - offset, 0)
@@ -279,8 +295,9 @@ def flash_backward(
     dq, dk, dv = (x.new_empty(x.shape) for x in (q, k, v))
     if not q.numel() or not k.numel():
         return dq.zero_(), dk.zero_(), dv.zero_()
-    block_d = max(16, triton.next_power_of_2(d))
-    padded = triton.cdiv(queries, PADDED_TO) * PADDED_TO
+    grad = within_32_bits(grad)
+    block_d = tile_side(d)
+    padded = tiles_of(queries, PADDED_TO) * PADDED_TO
     terms = lse.new_empty(batch * heads * 2, padded)
     row_terms_kernel[(padded // 64 * batch * heads,)](
         out, grad, grad_lse.contiguous(), lse, terms, out.stride(), grad.stride(), heads, queries, padded,
@@ -304,7 +321,7 @@ def flash_backward(
             q_source, k, v, grad_source, terms_source, dk, dv, ranges, seed,
             *strides, dk.stride(), dv.stride(), *numbers,
             BLOCK_M=c.block_m, BLOCK_N=c.block_n, **switches, TMA=c.tma, num_warps=c.warps, num_stages=c.stages,
-            grid=(triton.cdiv(keys, c.block_n) * batch * key_heads,), warmup=warmup,
+            grid=(tiles_of(keys, c.block_n) * batch * key_heads,), warmup=warmup,
         )  # fmt: skip
 
     def launch_queries(c: Configuration, warmup: bool = False) -> None:
@@ -312,11 +329,11 @@ def flash_backward(
         flash_backward_queries_kernel.run(
             q, k_source, v_source, grad, terms, dq, ranges, seed, *strides, dq.stride(), *numbers,
             BLOCK_M=c.block_m, BLOCK_N=c.block_n, **switches, TMA=c.tma, num_warps=c.warps, num_stages=c.stages,
-            grid=(triton.cdiv(queries, c.block_m) * batch * heads,), warmup=warmup,
+            grid=(tiles_of(queries, c.block_m) * batch * heads,), warmup=warmup,
         )  # fmt: skip
 
     if configurations is None:
-        case = (block_d, str(q.dtype), causal, window > 0, ranges is not None, dropout > 0, autotuning.bucket(queries))
+        case = (block_d, q.dtype, causal, window > 0, ranges is not None, dropout > 0, autotuning.bucket(queries))
         configurations = (
             autotuning.choose("backward_keys", case, q, launch_keys, tma=describable(q) and describable(grad)),
             autotuning.choose("backward_queries", case, q, launch_queries, tma=describable(k) and describable(v)),

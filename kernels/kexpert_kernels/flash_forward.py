@@ -9,7 +9,20 @@ from torch import Tensor
 
 from kexpert_kernels import autotuning
 from kexpert_kernels.autotuning import Configuration
-from kexpert_kernels.tiles import LN2, LOG2E, describable, descriptor, kept, load_tile, spans, store_tile, visible_keys
+from kexpert_kernels.tiles import (
+    LN2,
+    LOG2E,
+    describable,
+    descriptor,
+    kept,
+    load_tile,
+    new_output,
+    spans,
+    store_tile,
+    tile_side,
+    tiles_of,
+    visible_keys,
+)
 
 
 @triton.jit
@@ -129,20 +142,19 @@ def flash_forward(
     dropout: float,
     configuration: Configuration | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Output, laid out (batch, queries, heads, D) and seen as (batch, heads, queries, D), and log-sum-exp.
+    """Output and log-sum-exp, laid out as by ``new_output``.
 
     :param window: 0 for none.
     :param configuration: what the autotuner would otherwise choose.
     """
     batch, heads, queries, d = q.shape
     keys = k.shape[2]
-    out = q.new_empty(batch, queries, heads, d).transpose(1, 2)
-    lse = q.new_empty(batch, heads, queries, dtype=torch.float32)
+    out, lse = new_output(q)
     if out.numel() == 0:
         return out, lse
     if keys == 0:
         return out.zero_(), lse.fill_(-torch.inf)
-    block_d = max(16, triton.next_power_of_2(d))
+    block_d = tile_side(d)
 
     def launch(c: Configuration, warmup: bool = False) -> None:
         k_source, v_source = (descriptor(x, c.block_n, block_d) if c.tma else x for x in (k, v))
@@ -152,11 +164,11 @@ def flash_forward(
             D=d, BLOCK_M=c.block_m, BLOCK_N=c.block_n, BLOCK_D=block_d, CAUSAL=causal and ranges is None,
             WINDOWED=window > 0 and ranges is None, RANGES=ranges is not None, DROPOUT=dropout > 0, TMA=c.tma,
             num_warps=c.warps, num_stages=c.stages,
-            grid=(triton.cdiv(queries, c.block_m) * batch * heads,), warmup=warmup,
+            grid=(tiles_of(queries, c.block_m) * batch * heads,), warmup=warmup,
         )  # fmt: skip
 
     if configuration is None:
-        case = (block_d, str(q.dtype), causal, window > 0, ranges is not None, dropout > 0, autotuning.bucket(queries))
+        case = (block_d, q.dtype, causal, window > 0, ranges is not None, dropout > 0, autotuning.bucket(queries))
         configuration = autotuning.choose("forward", case, q, launch, tma=describable(k) and describable(v))
     launch(configuration)
     return out, lse

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import triton
 import triton.language as tl
 from torch import Tensor
@@ -15,13 +16,37 @@ LN2: tl.constexpr = tl.constexpr(0.6931471805599453)
 
 def describable(x: Tensor) -> bool:
     """A tensor descriptor wants contiguous rows that begin at multiples of 16 bytes, and none that are shared."""
-    strides = [n * x.element_size() for n in x.stride()[:3]]
-    return x.stride(3) == 1 and x.data_ptr() % 16 == 0 and all(n > 0 and n % 16 == 0 for n in strides)
+    batch, head, row, column = x.stride()
+    step = 16 // x.element_size()
+    whole = not (batch % step or head % step or row % step or x.data_ptr() % 16)
+    return whole and column == 1 and batch > 0 and head > 0 and row > 0
 
 
 def descriptor(x: Tensor, rows: int, columns: int) -> TensorDescriptor:
     """``x`` (batch, heads, rows, D) for the copy engine of sm_90 and newer, which brings tiles of rows x columns."""
     return TensorDescriptor(x, x.shape, x.stride(), [1, 1, rows, columns])
+
+
+def within_32_bits(x: Tensor) -> Tensor:
+    """Offsets inside a tile are 32 bits wide: 256 rows must not lie farther apart than that."""
+    return x if 256 * (x.stride(2) + x.stride(3)) < 2**31 else x.contiguous()
+
+
+def tile_side(n: int) -> int:
+    """How wide or high a tile is that holds ``n``: a power of two, at least 16."""
+    return max(16, 1 << (n - 1).bit_length())
+
+
+def tiles_of(length: int, block: int) -> int:
+    """How many tiles a length takes. On every call's way, where ``triton.cdiv`` costs microseconds."""
+    return -(-length // block)
+
+
+def new_output(q: Tensor) -> tuple[Tensor, Tensor]:
+    """The output, laid out (batch, queries, heads, D) and seen as (batch, heads, queries, D), and log-sum-exp."""
+    batch, heads, queries, d = q.shape
+    out = q.new_empty_strided(q.shape, (queries * heads * d, d, heads * d, 1))
+    return out, q.new_empty(batch, heads, queries, dtype=torch.float32)
 
 
 @triton.jit

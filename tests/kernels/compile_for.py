@@ -1,8 +1,9 @@
-"""``python -m tests.kernels.compile_for 90 0``: compiles the launches of every kernel for an architecture, without a
+"""``python -m tests.kernels.compile_for 90 0 64``: compiles the launches of every kernel for an architecture, without a
 GPU.
 
-Prints a line of JSON for each: the kernel, the shared memory that it takes and that autotuning expects, and how often
-some instructions occur. The second argument is the number of the configuration among those that the device is offered.
+Prints a line of JSON for each: the kernel (that of decoding with the rows of its tile), what it was compiled from, the
+shared memory that it takes and that autotuning expects, and how often some instructions occur. The second argument is
+the number of the configuration among those that the device is offered, the third the head dimension.
 """
 
 from __future__ import annotations
@@ -52,25 +53,29 @@ def main(architecture: int, number: int, d: int = 64) -> None:
         found = {
             name: ptx.count(name) for name in ("wgmma.mma_async", "tcgen05.mma", "mma.sync", "cp.async.bulk.tensor")
         }
-        memory = {"shared": kernel.metadata.shared, "expected": expected.get(self.__name__)}
-        print(json.dumps({"kernel": self.__name__, **memory, **found}), flush=True)
+        name = self.__name__ + (f" {kwargs['ROWS']}" if "ROWS" in kwargs else "")
+        memory = {"shared": kernel.metadata.shared, "expected": expected.get(name)}
+        print(json.dumps({"kernel": name, "hash": kernel.hash, **memory, **found}), flush=True)
 
     JITFunction.run = run
     q = torch.empty(1, 4, 256, d, dtype=torch.bfloat16)
     k = torch.empty(1, 2, 256, d, dtype=torch.bfloat16)
     lse = torch.empty(1, 4, 256)
 
-    def chosen(kernel: str) -> Configuration:
-        offered = candidates(kernel, d, 2, device, tma=True)
+    def chosen(kernel: str, rows: int | None = None) -> Configuration:
+        offered = candidates(kernel, d, 2, device, tma=True, rows=rows)
         configuration = offered[number % len(offered)]
-        name = f"{'' if kernel == 'decode' else 'flash_'}{kernel}_kernel"
+        name = f"flash_{kernel}_kernel" if rows is None else f"{kernel}_kernel {rows}"
         expected[name] = shared_memory(kernel, configuration, d, 2, device.capability)
         return configuration
 
     rule = (None, None, True, 0, 0, 0.125, 0.0)
     flash_forward(q, k, k, *rule, chosen("forward"))
     flash_backward(q, lse, q, k, k, q, lse, *rule, (chosen("backward_keys"), chosen("backward_queries")))
-    launch_decode(q[:, :, :1], k, k, None, None, None, True, 0, 0.125, 2, chosen("decode"))
+    for queries, rows in ((1, 16), (32, 64)):
+        for keys in (250, 256):
+            k, mask = k.new_empty(1, 2, keys, d), torch.empty(1, queries, keys, dtype=torch.bool)
+            launch_decode(q[:, :, :queries], k, k, None, mask, None, False, 0, 0.125, 2, chosen("decode", rows))
 
 
 if __name__ == "__main__":

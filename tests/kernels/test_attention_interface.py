@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -25,7 +26,8 @@ from transformers.masking_utils import (
 )
 
 from kexpert_kernels import attention_interface
-from kexpert_kernels.attention_interface import NAME, implementation, kexpert_attention, kexpert_mask
+from kexpert_kernels.attention_interface import NAME, kexpert_attention, kexpert_mask
+from kexpert_kernels.implementation import implementation
 from kexpert_kernels.ranges import mask_of_ranges
 
 T = TypeVar("T")
@@ -292,6 +294,14 @@ def test_the_implementation_for_a_device(caplog: pytest.LogCaptureFixture) -> No
         assert {implementation("cpu") for _ in range(3)} == {"sdpa"}
     assert caplog.text.count("sdpa") == 1
     assert implementation("cuda") == NAME
+
+
+def test_without_triton_it_is_torchs(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    implementation.cache_clear()
+    monkeypatch.setitem(sys.modules, "kexpert_kernels.attention_interface", None)  # as if importing it failed
+    assert {implementation("cuda") for _ in range(3)} == {"sdpa"}
+    assert caplog.text.count("sdpa, since the Triton kernels") == 1
+    implementation.cache_clear()
 
 
 class TestCompiled:

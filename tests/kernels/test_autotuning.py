@@ -9,7 +9,7 @@ import pytest
 from triton import OutOfResources
 
 from kexpert_kernels import autotuning
-from kexpert_kernels.autotuning import Choices, Configuration, Device, cache_file, candidates, shared_memory
+from kexpert_kernels.autotuning import Choices, Configuration, Device, bucket, cache_file, candidates, shared_memory
 
 #: Shared memory that a block can have, from the CUDA programming guide's table of compute capabilities.
 DEVICES = [
@@ -41,6 +41,19 @@ def test_the_default_is_plain_and_fp32_still_fits() -> None:
     for kernel in KERNELS:
         default = candidates(kernel, 128, 4, small)[0]
         assert shared_memory(kernel, default, 128, 4, small.capability) <= small.shared_memory
+
+
+@pytest.mark.parametrize("device", DEVICES, ids=lambda d: d.name)
+@pytest.mark.parametrize("block_d", [64, 128, 256])
+def test_decoding_fits_with_as_many_rows_as_it_can_have(device: Device, block_d: int) -> None:
+    offered = candidates("decode", block_d, 2, device, rows=64)
+    assert {c.block_m for c in offered} == {64}
+    assert all(shared_memory("decode", c, block_d, 2, device.capability) <= device.shared_memory for c in offered)
+
+
+def test_lengths_that_differ_much_are_tuned_apart() -> None:
+    assert len({bucket(length) for length in (50, 600, 5000, 16384)}) == 4
+    assert bucket(8193) == bucket(100_000)
 
 
 def test_descriptors_only_for_tensors_that_can_be_described() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -54,6 +55,37 @@ def test_what_fails_is_named_and_has_no_row(tmp_path: Path, monkeypatch: pytest.
     assert report.rows == []
     assert len(report.left_out) == len(plan.attention) + len(plan.decode)
     assert all("No available kernel." in line and "and more" not in line for line in report.left_out)
+
+
+def test_what_cannot_be_a_graph_keeps_its_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_given: object) -> float:
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    monkeypatch.setattr(benchmark, "graphed_milliseconds", refuse)
+    plan = benchmark.quick_plan("cpu")
+    report = Report(tmp_path, float("inf"), benchmark.about(plan))
+    benchmark.measure_attention(plan, report, ["eager"])
+    assert [row["pass"] for row in report.rows] == ["forward", "backward"] * len(plan.attention)
+    assert len(report.left_out) == len(plan.attention)
+    assert all("capturing" in line for line in report.left_out)
+
+
+def test_what_has_no_gradient_keeps_its_forward_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_gradient: torch.Tensor) -> None:
+        raise RuntimeError("no gradient here")
+
+    def one_way(*given: Any) -> torch.Tensor:
+        out = benchmark.eager(*given)
+        if out.requires_grad:
+            out.register_hook(refuse)
+        return out
+
+    monkeypatch.setattr(benchmark, "IMPLEMENTATIONS", {"eager": one_way})
+    plan = benchmark.quick_plan("cpu")
+    report = Report(tmp_path, float("inf"), benchmark.about(plan))
+    benchmark.measure_attention(plan, report, ["eager"])
+    assert [row["pass"] for row in report.rows] == ["forward"] * len(plan.attention)
+    assert all("no gradient here" in line for line in report.left_out)
 
 
 def test_ratios_are_of_the_same_shape() -> None:

@@ -19,23 +19,27 @@ KERNELS = {
     "row_terms_kernel",
     "flash_backward_keys_kernel",
     "flash_backward_queries_kernel",
-    "decode_kernel",
+    "decode_kernel 16",
+    "decode_kernel 64",
     "reduce_kernel",
 }
 
 
-def compiled(architecture: int, number: int) -> dict[str, dict[str, Any]]:
-    command = [sys.executable, "-W", "ignore", "-m", "tests.kernels.compile_for", str(architecture), str(number)]
+def compiled(*which: int) -> list[dict[str, Any]]:
+    command = [sys.executable, "-W", "ignore", "-m", "tests.kernels.compile_for", *map(str, which)]
     environment = {**os.environ, "TRITON_INTERPRET": "0", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
-    return {line["kernel"]: line for line in map(json.loads, done.stdout.splitlines())}
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-@pytest.mark.parametrize("architecture", [86, 90, 100])
-def test_the_defaults_compile_and_fit(architecture: int) -> None:
-    kernels = compiled(architecture, 0)
+@pytest.mark.parametrize(("architecture", "d"), [(86, 64), (86, 256), (90, 64), (100, 64)])
+def test_the_defaults_compile_and_fit(architecture: int, d: int) -> None:
+    lines = compiled(architecture, 0, d)
+    kernels = {line["kernel"]: line for line in lines}
     assert set(kernels) == KERNELS
+    for rows in (16, 64):  # however many keys there are by now: a cache that grows is no reason to compile again
+        assert len({line["hash"] for line in lines if line["kernel"] == f"decode_kernel {rows}"}) == 1
     for kernel in kernels.values():
         assert kernel["shared"] <= SHARED_MEMORY[architecture] * 1024
         if kernel["expected"]:  # autotuning leaves out what does not fit by this reckoning
@@ -47,7 +51,7 @@ def test_the_defaults_compile_and_fit(architecture: int) -> None:
 
 def test_descriptors_become_the_copy_engine() -> None:
     """The last of the candidates on sm_90; what they bring feeds the tensor cores from where it arrives."""
-    kernels = compiled(90, -1)
+    kernels = {line["kernel"]: line for line in compiled(90, -1)}
     for name in ("flash_forward_kernel", "flash_backward_keys_kernel", "flash_backward_queries_kernel"):
         assert kernels[name]["cp.async.bulk.tensor"] and kernels[name]["wgmma.mma_async"]
         assert kernels[name]["shared"] <= kernels[name]["expected"]

@@ -43,7 +43,7 @@ def check(q: Tensor, k: Tensor, v: Tensor, visible: Tensor | None, got: tuple[Te
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
-@pytest.mark.parametrize(("heads", "key_heads"), [(2, 2), (8, 2), (8, 1)])
+@pytest.mark.parametrize(("heads", "key_heads"), [(2, 2), (8, 2), (8, 1), (6, 2), (12, 2), (7, 1)])
 def test_one_token(device: torch.device, heads: int, key_heads: int, dtype: torch.dtype) -> None:
     q, k, v = tensors(device, 137, heads=heads, key_heads=key_heads, dtype=dtype)
     check(q, k, v, None, decode_attention(q, k, v))
@@ -70,8 +70,9 @@ def test_head_dimensions(device: torch.device, d: int) -> None:
     check(q, k, v, None, decode_attention(q, k, v))
 
 
-def test_a_draft_of_several_tokens(device: torch.device) -> None:
-    q, k, v = tensors(device, 70, queries=5, batch=2)
+@pytest.mark.parametrize("heads", [4, 6])
+def test_a_draft_of_several_tokens(device: torch.device, heads: int) -> None:
+    q, k, v = tensors(device, 70, heads=heads, queries=5, batch=2)
     check(q, k, v, visibility(q, k), decode_attention(q, k, v))
 
 
@@ -88,6 +89,13 @@ def test_masks_with_holes_and_rows_that_see_nothing(device: torch.device) -> Non
     got = decode_attention(q, k, v, causal=False, mask=mask)
     check(q, k, v, mask[:, None], got)
     assert not got[0][1].any()
+
+
+def test_a_mask_over_a_long_cache(device: torch.device) -> None:
+    q, k, v = tensors(device, 5000, heads=2, key_heads=1, queries=2, d=16)
+    mask = torch.zeros(1, 2, 5000, dtype=torch.bool, device=device)
+    mask[0, 0, 2100:4500] = mask[0, 1, 3] = True
+    check(q, k, v, mask[:, None], decode_attention(q, k, v, causal=False, mask=mask))
 
 
 def test_a_mask_shared_by_queries_need_not_be_copied(device: torch.device) -> None:
@@ -159,6 +167,12 @@ def test_what_cannot_be_meant_is_refused(device: torch.device, changed: dict[str
     _, k, v = tensors(device, 40, **changed)
     with pytest.raises(ValueError, match=message):
         decode_attention(q, k, v)
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0])
+def test_a_scale_that_turns_the_order_of_scores_is_refused(device: torch.device, scale: float) -> None:
+    with pytest.raises(ValueError, match="positive"):
+        decode_attention(*tensors(device, 40), scale=scale)
 
 
 def test_long_prompts_are_for_the_other_kernel(device: torch.device) -> None:

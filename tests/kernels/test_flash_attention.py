@@ -80,6 +80,10 @@ def test_odd_lengths(device: torch.device, queries: int, keys: int, causal: bool
     check(*tensors(device, queries, keys), causal=causal)
 
 
+def test_a_thousand_queries(device: torch.device) -> None:
+    check(*tensors(device, 1023, heads=1), causal=True)
+
+
 @pytest.mark.parametrize("dtype", [*HALF, torch.float32])
 def test_dtypes(device: torch.device, dtype: torch.dtype) -> None:
     check(*tensors(device, 113, dtype=dtype, heads=1), causal=True)
@@ -133,9 +137,9 @@ def test_head_dimensions(device: torch.device, d: int) -> None:
     check(*tensors(device, 35, d=d, heads=1), causal=True)
 
 
-@pytest.mark.parametrize("key_heads", [8, 2, 1])
-def test_query_heads_share_key_heads(device: torch.device, key_heads: int) -> None:
-    check(*tensors(device, 18, batch=2, heads=8, key_heads=key_heads), causal=True)
+@pytest.mark.parametrize(("heads", "key_heads"), [(8, 8), (8, 2), (8, 1), (6, 2), (12, 2), (7, 1)])
+def test_query_heads_share_key_heads(device: torch.device, heads: int, key_heads: int) -> None:
+    check(*tensors(device, 18, batch=2, heads=heads, key_heads=key_heads), causal=True)
 
 
 @pytest.mark.parametrize(
@@ -165,6 +169,11 @@ def test_intervals_of_every_form(device: torch.device) -> None:
     check(*tensors(device, 40, 75, batch=2, heads=1), ranges=ranges)
 
 
+def test_intervals_of_many_queries(device: torch.device) -> None:
+    """More than are looked at together for the queries that see a tile of keys."""
+    check(*tensors(device, 1100, heads=1), ranges=causal_ranges(1, 1100, 1100, window=40, device=device))
+
+
 def test_intervals_shared_by_a_batch(device: torch.device) -> None:
     ranges = causal_ranges(1, 20, 20, window=7, device=device).expand(3, 2, 20)
     check(*tensors(device, 20, batch=3, heads=1), ranges=ranges)
@@ -192,6 +201,17 @@ def test_strides(device: torch.device, layout: Any) -> None:
     torch.testing.assert_close(*grads, **exactly)
 
 
+def test_rows_farther_apart_than_32_bits_reach(device: torch.device) -> None:
+    """The output's gradient is laid out by whoever computes it. On a CPU only the pages exist that are touched."""
+    q, k, v = (x.detach() for x in tensors(device, 33, 40))
+    far = torch.empty(33 * 2**26, device=device, dtype=q.dtype).as_strided((1, 2, 33, 16), (0, 16, 2**26, 1))
+    grad = far.copy_(torch.randn_like(q))
+    rule = (None, None, True, 7, 0, 0.25, 0.0)
+    out, lse = flash_forward(q, k, v, *rule)
+    given = torch.zeros_like(lse), q, k, v, out, lse, *rule
+    assert all(map(torch.equal, flash_backward(grad, *given), flash_backward(grad.contiguous(), *given)))
+
+
 def test_one_key_for_the_whole_batch(device: torch.device) -> None:
     q, k, v = tensors(device, 20, dtype=torch.float32)
     q = torch.randn(3, 2, 20, 16, device=device, requires_grad=True)
@@ -204,6 +224,15 @@ def test_extreme_logits(device: torch.device, size: float, dtype: torch.dtype) -
     """Scores of a few thousand leave one weight of 1; equal scores leave the mean."""
     q, k, v = tensors(device, 40, d=32, heads=1, dtype=dtype)
     check((q * size).detach().requires_grad_(), (k * size).detach().requires_grad_(), v, causal=True)
+
+
+@pytest.mark.parametrize("dtype", HALF)
+def test_growing_logits(device: torch.device, dtype: torch.dtype) -> None:
+    """Each tile of keys has larger scores than all before it, by more than an exponential can hold."""
+    q, k, v = (x.detach() for x in tensors(device, 40, 75, d=32, heads=1, dtype=dtype))
+    grow = torch.linspace(0, 30, 75, device=device)[:, None]
+    q, k = q.abs() * 30, (k.abs() * grow).to(dtype)
+    check(*(x.requires_grad_() for x in (q, k, v)))
 
 
 def test_scale_is_taken(device: torch.device) -> None:

@@ -113,7 +113,7 @@ def run(plan: Plan, folder: Path, limits: Limits) -> Figures:
 
     # Model and optimizers. Weights are float32; on a GPU the layers compute in bfloat16.
     shape = shape_of(plan.size, tokenizer.get_vocab_size(), corpus.sequence)
-    attention = limits.attention or ("varlen" if device.type == "cuda" else "each")
+    attention = limits.attention or ("triton" if device.type == "cuda" else "each")
     model = llama.Llama(shape, llama.ATTENTION[attention]).to(device)
     matrices = [weight for name, weight in model.named_parameters() if "proj" in name]
     others = [weight for name, weight in model.named_parameters() if "proj" not in name]
