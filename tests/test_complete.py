@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 
 from kexpert.cli import main
 from tests.editors.toy_tree import make_toy_tree
-from tests.model.tiny import speaking_model
+from tests.model.tiny import TinyVocabulary, speaking_model, write_manifest, write_model
 
 SENTENCE = ("{\n", "\treturn", " toy", "_wind", "(to", "y", ",", " ", "1", ");")
 PLACE = "lib/play.c"  # beside nothing that a line could be copied from
@@ -113,17 +115,105 @@ def test_a_model_that_is_not_there_is_named(tree: Path, tmp_path: Path, capsys: 
     assert "nowhere: no such file" in capsys.readouterr().err
 
 
-def test_the_doctor_says_which_model_and_why(
-    tree: Path, model: Path, home: Path, capsys: pytest.CaptureFixture[str]
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's configuration file, still to be written."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    file = tmp_path / "config" / "kexpert" / "config.toml"
+    file.parent.mkdir(parents=True)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [("inline.enabled = false", "inline.enabled is off"), ('inline.exclude = ["lib"]', "inline.exclude has 'lib'")],
+)
+def test_where_it_is_switched_off_it_says_so(
+    tree: Path, model: Path, settings: Path, setting: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings = home / "config" / "kexpert" / "config.toml"
-    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_text(setting)
+    assert complete(tree, model, f"{PLACE}:5:2") == 1
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", f"kexpert: {PLACE}: no inline completion: {said}\n")
+    question = settings.parent / "question"
+    question.write_text(json.dumps({"path": PLACE, "before": "int f(void)\n{\n\t", "after": "\n}\n"}))
+    assert complete(tree, model, "--batch", str(question)) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["text"], answer["shown"], answer["doubt"]) == ("", False, said)
+
+
+def findings(tree: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, dict[str, str]]]:
+    """The doctor's exit code, and what it finds, by what it is about."""
+    code = main(["doctor", "--tree", str(tree), "--json"])
+    return code, {each["what"]: each for each in json.loads(capsys.readouterr().out)}
+
+
+def without_markers(folder: Path) -> str:
+    vocabulary = TinyVocabulary(["return"], markers=["<|endoftext|>"])
+    return str(write_model(folder / "plain.gguf", vocabulary, end="<|endoftext|>"))
+
+
+def random_bytes(folder: Path) -> str:
+    (folder / "bad.gguf").write_bytes(random.Random(1).randbytes(3000))
+    return str(folder / "bad.gguf")
+
+
+def other_tokens(folder: Path) -> str:
+    """A model that is not the one of its ``model.json``."""
+    speaking_model(folder, ("return", "struct"))
+    write_manifest(folder, TinyVocabulary(["union"]), "tiny.gguf")
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [(without_markers, "marker"), (random_bytes, "cannot load"), (other_tokens, "token"),
+     (lambda folder: str(folder / "nowhere"), "no such file")],
+)  # fmt: skip
+def test_the_doctor_tries_the_model(
+    tree: Path, settings: Path, make: Any, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.write_text(f'model.path = "{make(settings.parent)}"\nmodel.device = "cpu"\n')
+    code, found = findings(tree, capsys)
+    assert (code, found["model"]["state"]) == (1, "bad")
+    assert said in found["model"]["detail"]
+
+
+@pytest.mark.parametrize("listens", [True, False])
+def test_the_doctor_tries_the_server(
+    tree: Path, settings: Path, listens: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        settings.write_text(f'model.url = "{url}"\nmodel.api = "completions"\n')
+        if not listens:
+            silent.close()
+        code, found = findings(tree, capsys)
+    assert (code, found["model"]["state"]) == (1, "bad")
+    assert ("not ready after 2 s" if listens else "Connection refused") in found["model"]["detail"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [("[model\n", "config.toml: cannot be read"), ('model.paht = "m.gguf"', "unknown option 'model.paht'"),
+     ('model.device = "gpu"', "must be one of auto, cpu")],
+)  # fmt: skip
+def test_the_doctor_tells_of_settings_that_are_ignored(
+    tree: Path, settings: Path, setting: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.write_text(setting)
+    code, found = findings(tree, capsys)
+    assert (code, found["settings"]["state"]) == (1, "bad")
+    assert said in found["settings"]["detail"]
+
+
+def test_the_doctor_says_which_model_and_why(
+    tree: Path, model: Path, settings: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     settings.write_text(f'model.path = "{model}"\nmodel.device = "cpu"\n')
-    try:
-        main(["doctor", "--tree", str(tree), "--json"])
-    finally:
-        settings.unlink()
-    finding = next(each for each in json.loads(capsys.readouterr().out) if each["what"] == "model")
-    assert finding["state"] == "ok"
+    code, found = findings(tree, capsys)
+    finding = found["model"]
+    assert (code, finding["state"]) == (0, "ok")
+    assert "settings" not in found
     assert "llama.cpp on the CPU (model.device is cpu)" in finding["detail"]
     assert "tiny" in finding["detail"]

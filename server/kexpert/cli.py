@@ -497,4 +497,4 @@ def run_doctor(args: argparse.Namespace) -> int:
             print(f"{finding.state:<8} {finding.what + ':':<18} {finding.detail}")
             if finding.mend:
                 print(f"{'':<27} {finding.mend}")
-    return FAILED if any(finding.state == "missing" for finding in findings) else OK
+    return FAILED if any(finding.state in ("missing", "bad") for finding in findings) else OK

@@ -17,7 +17,7 @@ from kexpert.features.inline_context import Recent, gather
 from kexpert.features.inline_neighbours import Nearby, neighbours
 from kexpert.index.query import View
 from kexpert.index.service import IndexService
-from kexpert.lsp.inline_options import settings_of, wanted_model
+from kexpert.lsp.inline_options import settings_of, wanted_model, why_off
 from kexpert.lsp.options import Options, file_layers, resolve
 from kexpert.model.engine import Engine, Failed, Refused, choose, open_engine
 
@@ -42,7 +42,9 @@ def engine_for(options: Options) -> Iterator[Engine]:
 
 
 def complete(view: View, source: Source, offset: int, options: Options) -> Suggestion | None:
-    """One suggestion. Raises Refused or Failed."""
+    """One suggestion. Raises Refused, also where the settings want none, or Failed."""
+    if why := why_off(options, source.path):
+        raise Refused(f"{source.path}: no inline completion: {why}")
     with engine_for(options) as engine:
         return suggest(view, source, offset, engine, settings_of(options, asked=False), State())
 
@@ -78,6 +80,8 @@ def _answer(service: IndexService, engine: Engine, question: dict[str, Any], opt
     before, after = encode(question["before"]), encode(question["after"])
     settings = settings_of(options, asked=False)
     answer: dict[str, Any] = {"id": question.get("id")}
+    if why := why_off(options, question["path"]):
+        return answer | _nothing(why)
 
     def ask(before: bytes) -> dict[str, Any]:
         source = Source(question["path"], before + after)
@@ -105,7 +109,7 @@ def _answer(service: IndexService, engine: Engine, question: dict[str, Any], opt
 def suggestion_json(suggestion: Suggestion | None) -> dict[str, Any]:
     """A suggestion as JSON; times in milliseconds."""
     if suggestion is None:
-        return {"text": "", "shown": False, "doubt": "no place"}
+        return _nothing("no place")
     found = asdict(suggestion)
     first, seconds, logprob = found.pop("first_token"), found.pop("seconds"), found.pop("logprob")
     return found | {
@@ -114,6 +118,10 @@ def suggestion_json(suggestion: Suggestion | None) -> dict[str, Any]:
         "first_token_ms": round(first * 1e3, 1),
         "ms": round(seconds * 1e3, 1),
     }
+
+
+def _nothing(why: str) -> dict[str, Any]:
+    return {"text": "", "shown": False, "doubt": why}
 
 
 __all__ = ["Failed", "Refused", "complete", "complete_batch", "options_for", "suggestion_json"]

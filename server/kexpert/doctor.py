@@ -8,11 +8,17 @@ import platform
 import shutil
 import sqlite3
 import sys
+import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from kexpert import __version__
+
+if TYPE_CHECKING:
+    from kexpert.lsp.options import Options
+    from kexpert.model.engine import Choice, Wanted
 
 #: Distributions; those of the extras are not listed, since nothing here needs them.
 DEPENDENCIES = (
@@ -20,27 +26,38 @@ DEPENDENCIES = (
     "llama-cpp-python",
 )  # fmt: skip
 
+#: Seconds that a model may take to load, and its server to answer.
+_LOADING = 60.0
+_ANSWERING = 2.0
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """``state``: "ok"; "note" for what kexpert can do without; "missing" for what it cannot."""
+    """``state``: "ok"; "note" for what kexpert can do without; "missing" for what it cannot; "bad" for what the
+    settings name and what cannot be used."""
 
     what: str
-    state: Literal["ok", "note", "missing"]
+    state: Literal["ok", "note", "missing", "bad"]
     detail: str
     mend: str = ""
 
 
 def examine(root: Path | None) -> list[Finding]:
     """Look at this machine and, when there is one, at a kernel tree."""
+    from kexpert.lsp.options import file_layers, resolve
+
+    layers, warnings = file_layers(root)
+    options, more = resolve(layers)
     findings = [Finding("kexpert", "ok", f"{__version__}, {Path(__file__).parent}"), python(), sqlite()]
     findings += map(dependency, DEPENDENCIES)
-    findings.append(model(root))
+    findings += [Finding("settings", "bad", warning) for warning in warnings + more]
+    findings.append(model(options))
     if root is None:
         mend = "cd into a tree, or name one with --tree DIR"
         findings.append(Finding("tree", "note", "this directory is not inside a Linux kernel tree", mend))
     else:
-        findings += [Finding("tree", "ok", str(root)), index(root), search(root), checkpatch(root), watches(root)]
+        findings += [Finding("tree", "ok", str(root)), index(root), search(root, options)]
+        findings += [checkpatch(root), watches(root)]
     return findings
 
 
@@ -67,22 +84,41 @@ def dependency(name: str) -> Finding:
         return Finding(name, "missing", "not installed", f"{sys.executable} -m pip install {name}")
 
 
-def model(root: Path | None) -> Finding:
-    """Which model completes as you type, on what, and why."""
+def model(options: Options) -> Finding:
+    """Which model completes as you type, on what, and why; whether it can."""
     from kexpert.lsp.inline_options import wanted_model
-    from kexpert.lsp.options import file_layers, resolve
     from kexpert.model.engine import choose
 
-    options, _ = resolve(file_layers(root)[0])
     if not options.inline_enabled:
         return Finding("model", "note", "inline.enabled is off")
-    choice = choose(wanted_model(options))
-    if choice.kind == "none":
-        return Finding("model", "note", f"no inline completion: {choice.why}", "name one with model.path or model.url")
+    wanted = wanted_model(options)
+    choice = choose(wanted)
+    mend = "name one with model.path or model.url"
+    if choice.kind == "none" and not wanted.path:
+        return Finding("model", "note", f"no inline completion: {choice.why}", mend)
+    if problem := trial(choice, wanted):
+        mend = "start the server, or mend model.url" if wanted.url else "name another one with model.path"
+        return Finding("model", "bad", f"no inline completion: {problem}", mend)
     detail = choice.why if choice.path is None else f"{choice.why}; {choice.path}"
     if choice.manifest:
         detail += f" ({choice.manifest.name}, {choice.manifest.licence or 'no licence named'})"
     return Finding("model", "ok", detail)
+
+
+def trial(choice: Choice, wanted: Wanted) -> str:
+    """Why a model cannot be used; "" for one that was loaded, or whose server was reached."""
+    from kexpert.model.engine import Cancelled, Failed, Refused, open_engine
+
+    patience = _ANSWERING if choice.kind == "remote" else _LOADING
+    until = time.monotonic() + patience
+    try:
+        with closing(open_engine(choice, wanted)) as engine:
+            engine.ready(lambda: time.monotonic() > until)
+    except (Refused, Failed) as problem:
+        return str(problem)
+    except Cancelled:
+        return f"{wanted.url or choice.path} is not ready after {patience:g} s"
+    return ""
 
 
 def index(root: Path) -> Finding:
@@ -97,16 +133,14 @@ def index(root: Path) -> Finding:
     return Finding("index", "note", f"{database}: {state.value}", mend)
 
 
-def search(root: Path) -> Finding:
+def search(root: Path, options: Options) -> Finding:
     """How much of a tree is found by meaning, and by which embedder."""
     from kexpert.index.database import IndexState, cache_directory
     from kexpert.index.embed import EmbedderError, load_embedder
     from kexpert.index.lane import vectors_identity
     from kexpert.index.lexical import ChunkStore
     from kexpert.index.vectors import DIMENSIONS
-    from kexpert.lsp.options import file_layers, resolve
 
-    options, _ = resolve(file_layers(root)[0])
     database = cache_directory(root) / "search.db"
     state = ChunkStore.state_of(database, root)
     mend = f"kexpert index --tree {root} (kexpert serve does it too)"

@@ -41,6 +41,7 @@ def test_entries_of_later_versions_are_passed_over() -> None:
         ({"format": 9}, "format 9"),
         ({"base": None}, "'base' must be a string"),
         ({"base": "../../etc/passwd"}, "beside the manifest"),
+        ({"base": ""}, "beside the manifest"),
         ({"adapter": "/tmp/x.gguf"}, "beside the manifest"),
         ({"context": "much"}, "'context' must be a whole number"),
         ({"context": 0}, "above 0"),
@@ -60,6 +61,15 @@ def test_a_missing_entry_is_named() -> None:
     del entries["tokenizer"]
     with pytest.raises(ManifestError, match="lacks 'tokenizer'"):
         parse_manifest(json.dumps(entries))
+
+
+def test_another_makers_model_is_taken_for_what_it_is() -> None:
+    manifest = parse_manifest('{"format": 1, "name": "other", "base": "weights", "context": 4096}')
+    assert manifest == Manifest("other", "weights", 0, "", 4096, order="psm")
+    assert mismatch(manifest, TOKENIZER) == ""
+    assert parse_manifest(dump_manifest(manifest)) == manifest
+    assert "tokenizer" in mismatch(replace(manifest, tokenizer="1" * 64), TOKENIZER)
+    assert "tokenizer" in mismatch(replace(MANIFEST, tokenizer=""), TOKENIZER)
 
 
 @given(st.text() | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import tracemalloc
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,9 +12,10 @@ import pytest
 
 from kexpert.core.prompt import Context
 from kexpert.core.source import Source
-from kexpert.features.inline import Settings, State, Suggestion, ahead, as_item, suggest
+from kexpert.features.inline import Settings, State, Suggestion, ahead, as_item, recall, suggest
 from kexpert.features.inline_context import Gathered, Recent, gather
 from kexpert.features.inline_filter import doubt
+from kexpert.features.inline_memory import Memory
 from kexpert.features.inline_neighbours import Nearby, neighbours
 from kexpert.features.inline_stop import end_of, shape_at, trimmed
 from kexpert.model.engine import ALONE, Kin, Neighbours, Token
@@ -62,6 +65,8 @@ class Says:
             yield Token(word, self.logprob)
         if self.ends:
             yield Token("", self.logprob, last=True)
+
+    def ready(self, cancelled: Callable[[], bool]) -> None: ...
 
     def close(self) -> None: ...
 
@@ -333,6 +338,38 @@ def test_what_was_edited_last_elsewhere_is_told() -> None:
     assert any("int force;" in excerpt.text for excerpt in context.excerpts)
 
 
+def test_what_is_edited_elsewhere_meanwhile_is_told() -> None:
+    view, source, offset = at_cursor(TREE + f"int f(struct toy *toy)\n{{\n\t{CURSOR}\n}}\n")
+    gathered, recent = Gathered(), Recent()
+    recent.edited(source.path, 3)
+    first = gather(view, source, offset, 1000, gathered, recent)
+    recent.edited("include/linux/toy.h", 1)
+    second = gather(view, source, offset, 1000, gathered, recent)
+    assert len(second.excerpts) > len(first.excerpts)
+    recent.edited(source.path, 4)
+    assert gather(view, source, offset, 1000, gathered, recent).excerpts == second.excerpts
+
+
+def test_declarations_leave_room_for_edits_and_for_a_function_like_this_one() -> None:
+    many = "".join(f"int toy_step_{at}(struct toy *toy, int how_far_it_goes);\n" for at in range(12))
+    calls = "".join(f"\ttoy_step_{at}(toy, {at});\n" for at in range(12))
+    other = f"//- drivers/toy/other.c\nstatic int car_probe(struct toy *toy)\n{{\n{calls}\treturn 0;\n}}\n"
+    edited = "//- drivers/car/car.c\n" + "int nothing;\n" * 40 + "int edited_here;\n" + "int nothing;\n" * 40
+    steps = f"//- include/linux/steps.h\n{many}"
+    here = f"//- drivers/toy/here.c\nstatic int ball_probe(struct toy *toy)\n{{\n{calls}\t{CURSOR}\n}}\n"
+    view, source, offset = at_cursor(TREE + steps + edited + other + here)
+    edits = Recent([("drivers/car/car.c", 40)])
+    for recent, wanted in ((edits, "int edited_here;"), (None, "static int car_probe(")):
+        excerpts = gather(view, source, offset, 928, recent=recent).excerpts
+        assert any(wanted in excerpt.text for excerpt in excerpts)
+        assert any("int toy_step_" in excerpt.text for excerpt in excerpts)
+
+
+def test_the_struct_that_an_initialiser_fills_is_told() -> None:
+    context = told(f"static struct toy a_toy = {{\n\t.turns = 1,\n\t{CURSOR}\n}};\n")
+    assert context.excerpts[0].text == "struct toy {\n\tint turns;\n\tstruct spring *spring;\n};"
+
+
 def test_a_function_like_this_one_is_told() -> None:
     other = "//- drivers/toy/other.c\nstatic int car_probe(struct toy *toy)\n{\n\tint force;\n\n"
     other += "\ttoy_wind(toy, 7);\n\treturn 0;\n}\n"
@@ -424,3 +461,43 @@ def test_bytes_that_are_no_text_are_told_as_something() -> None:
     assert source
     context = gather(view, source, len(source.data), 100)
     assert context.prefix.endswith(" int a;\n")
+
+
+# What is remembered
+
+
+def test_what_was_shown_to_who_asked_for_it_is_hidden_again_from_who_did_not() -> None:
+    """Confidence is asked for anew each time, by a menu too."""
+    code, state = f"int f(int a)\n{{\n\ta = {CURSOR}\n}}\n", State()
+    says = Says("helper(1);", logprob=-2)
+    sure, asked = Settings(least=-1), Settings(least=-math.inf)
+    assert shown(ask(code, says, sure, state)) == ""
+    assert shown(ask(code, says, asked, state)) == "helper(1);"
+    assert shown(ask(code, says, sure, state)) == ""
+    _, source, offset = at_cursor(TREE + code)
+    assert recall(source, offset, sure, state) is None
+    assert shown(recall(source, offset, asked, state)) == "helper(1);"
+
+
+def test_a_model_that_does_not_say_how_sure_it_is_is_remembered() -> None:
+    code, state, says = f"int f(int a)\n{{\n\ta = {CURSOR}\n}}\n", State(), Says("helper(1);", logprob=math.nan)
+    assert [shown(ask(code, says, state=state)) for _ in range(2)] == ["helper(1);"] * 2
+    assert len(says.asked) == 1
+
+
+def shown(suggestion: Suggestion | None) -> str:
+    return suggestion.text if suggestion and suggestion.shown else ""
+
+
+def test_what_is_remembered_of_large_files_is_little() -> None:
+    memory = Memory()
+    tracemalloc.start()
+    try:
+        for number in range(32):
+            memory.keep(Source("a.h", b"int i;\n" * 150_000 + b"%d" % number), 7_000, b"int j;", -0.1)
+        assert tracemalloc.get_traced_memory()[0] < 1 << 20
+    finally:
+        tracemalloc.stop()
+    found = memory.find(Source("a.h", b"int i;\n" * 1000 + b"int" + b"int i;\n" * 149_000 + b"9"), 7_003, -1)
+    assert found
+    assert found.text == b" j;"

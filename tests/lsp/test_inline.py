@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from kexpert.lsp.inline_options import is_on
+from kexpert.lsp.options import Options
 from tests.editors.toy_tree import make_toy_tree
 from tests.lsp.client import Client, RequestFailed
 from tests.lsp.test_server import cursor
@@ -71,11 +74,16 @@ def busy(environment: dict[str, str], tree: Path, babbler: Path) -> Iterator[tup
         yield client, uri
 
 
-def start(client: Client, tree: Path, model: Path, *, inline: bool = True, **options: Any) -> str:
-    """A session with a file open at a place; its URI."""
+def start(client: Client, tree: Path, model: Path | str, *, inline: bool = True, **options: Any) -> str:
+    """A session with a file open at a place; its URI. The model is a folder or an address."""
     capabilities = dict(INLINE) if inline else {}
-    client.initialize(tree, options={"model.path": str(model), "model.threads": 1} | options, **capabilities)
+    named = {"model.path" if isinstance(model, Path) else "model.url": str(model)}
+    client.initialize(tree, options=named | {"model.threads": 1} | options, **capabilities)
     return (tree / "drivers/toy/user.c").as_uri()
+
+
+def question(uri: str, position: dict[str, int]) -> dict[str, Any]:
+    return {"textDocument": {"uri": uri}, "position": position, "context": {"triggerKind": 2}}
 
 
 def inline(client: Client, uri: str, marked: str, kind: int = 2, **context: Any) -> Any:
@@ -114,9 +122,7 @@ def test_what_the_menu_holds_counts_as_typed(running: tuple[Client, str]) -> Non
     client.change(uri, {"text": text})
     begin = position | {"character": 1}
     chosen = {"range": {"start": begin, "end": position}, "text": "return toy"}
-    answer = client.at(
-        "inlineCompletion", uri, position, context={"triggerKind": 2, "selectedCompletionInfo": chosen}
-    )
+    answer = client.at("inlineCompletion", uri, position, context={"triggerKind": 2, "selectedCompletionInfo": chosen})
     assert answer == {"items": [{"insertText": "return toy_wind(toy, 1);", "range": chosen["range"]}]}
 
 
@@ -133,9 +139,34 @@ def test_what_is_unsure_is_shown_to_who_asks_for_it(client: Client, tree: Path, 
     client.open(uri, "")
     assert inline(client, uri, PLACE, kind=2) == []
     assert inline(client, uri, PLACE, kind=1) != []
+    assert inline(client, uri, PLACE, kind=2) == []
 
 
-@pytest.mark.parametrize("off", [{"enabled": False}, {"exclude": ["drivers/*"]}])
+def test_what_is_unsure_is_in_no_menu(client: Client, tree: Path, tmp_path: Path) -> None:
+    """Not even when a key has brought it before."""
+    model = speaking_model(tmp_path / "unsure", ("{\n", "\treturn", " 1", ";"), sure=0.15)
+    uri = start(client, tree, model, inline=False)
+    client.open(uri, "")
+    [suggestion] = inline(client, uri, PLACE, kind=1)
+    _, position = cursor(PLACE)
+    assert suggestion not in [item["label"] for item in client.at("completion", uri, position)["items"]]
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["drivers/net", "drivers/net/", "./drivers/net", "./drivers/net/*", "/drivers/net", "drivers/net/*", "drivers/n*",
+     "drivers/net/a.c", "*.c", "**", "**/*", ".", "./"],
+)  # fmt: skip
+def test_a_folder_is_excluded_however_it_is_spelt(pattern: str) -> None:
+    assert not is_on(Options(inline_exclude=(pattern,)), "drivers/net/a.c")
+
+
+@pytest.mark.parametrize("pattern", ["drivers/ne", "net", "rivers/net", "drivers/net/a", "*.h", ".config"])
+def test_what_is_not_meant_is_not_excluded(pattern: str) -> None:
+    assert is_on(Options(inline_exclude=(pattern,)), "drivers/net/a.c")
+
+
+@pytest.mark.parametrize("off", [{"enabled": False}, {"exclude": ["drivers/*"]}, {"exclude": ["./drivers/"]}])
 def test_it_can_be_switched_off_and_on(running: tuple[Client, str], off: dict[str, Any]) -> None:
     client, uri = running
     assert inline(client, uri, PLACE)
@@ -184,6 +215,54 @@ def test_a_worker_that_dies_costs_one_suggestion(client: Client, tree: Path, mod
     assert inline(client, uri, other) == ["return toy_wind(toy, 1);"]
 
 
+def test_a_worker_that_reads_nothing_does_not_keep_the_server(client: Client, tree: Path, model: Path) -> None:
+    uri = start(client, tree, model)
+    client.open(uri, "")
+    assert inline(client, uri, PLACE)
+    [child] = children_of(client)
+    os.kill(child, signal.SIGSTOP)
+    for number in range(40):
+        text, position = cursor(PLACE.replace("toy_play", f"toy_play_{number}") + "int after;\n" * 3000)
+        client.change(uri, {"text": text})
+        client.send("textDocument/inlineCompletion", question(uri, position))
+    assert client.leave() == 0
+    assert not Path(f"/proc/{child}").exists()
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The address of a server that never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_a_server_that_says_nothing_does_not_keep_ours(client: Client, tree: Path, silent: str) -> None:
+    uri = start(client, tree, silent)
+    client.open(uri, "")
+    text, position = cursor(PLACE)
+    client.change(uri, {"text": text})
+    cancelled = client.send("textDocument/inlineCompletion", question(uri, position))
+    time.sleep(0.5)
+    client.notify("$/cancelRequest", {"id": cancelled})
+    client.timeout = 15
+    with pytest.raises(RequestFailed):
+        client.wait(cancelled)
+    client.send("textDocument/inlineCompletion", question(uri, position))
+    assert client.leave() == 0
+
+
+def test_a_failure_is_said_once(client: Client, tree: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        gone = f"http://127.0.0.1:{server.getsockname()[1]}"
+    uri = start(client, tree, gone)
+    client.open(uri, "")
+    for number in range(3):
+        assert inline(client, uri, PLACE.replace("toy_play", f"toy_play_{number}")) == []
+        assert inline(client, uri, PLACE.replace("/*|*/", "/* nothing is completed here/*|*/ */")) == []
+    said = [params["message"] for method, params in client.notifications if method == "window/logMessage"]
+    assert len([text for text in said if "inline completion: 127.0.0.1" in text]) == 1
+
+
 def test_no_worker_is_left_behind(client: Client, tree: Path, model: Path) -> None:
     uri = start(client, tree, model)
     client.open(uri, "")
@@ -202,8 +281,7 @@ def test_the_newest_question_is_answered_at_once(busy: tuple[Client, str]) -> No
     client, uri = busy
     text, position = cursor(PLACE)
     client.change(uri, {"text": text})
-    params = {"textDocument": {"uri": uri}, "position": position, "context": {"triggerKind": 2}}
-    asked = [client.send("textDocument/inlineCompletion", params) for _ in range(10)]
+    asked = [client.send("textDocument/inlineCompletion", question(uri, position)) for _ in range(10)]
     assert [client.wait(each) for each in asked[:-1]] == [None] * 9
     client.wait(asked[-1])
 
@@ -212,10 +290,7 @@ def test_a_cancelled_question_ends(busy: tuple[Client, str]) -> None:
     client, uri = busy
     text, position = cursor(PLACE)
     client.change(uri, {"text": text})
-    asked = client.send(
-        "textDocument/inlineCompletion",
-        {"textDocument": {"uri": uri}, "position": position, "context": {"triggerKind": 2}},
-    )
+    asked = client.send("textDocument/inlineCompletion", question(uri, position))
     client.notify("$/cancelRequest", {"id": asked})
     with pytest.raises(RequestFailed) as refused:
         client.wait(asked)

@@ -53,6 +53,8 @@ def test_a_gpu_with_the_extra_runs_torch(tmp_path: Path, monkeypatch: pytest.Mon
     manifest(tmp_path)
     monkeypatch.setattr(engine.importlib.util, "find_spec", lambda name: object())
     assert choose(Wanted(path=str(tmp_path))).kind == "torch"
+    assert choose(Wanted(path=str(tmp_path))).on_gpu
+    assert not choose(Wanted(path=str(tmp_path), device="cpu")).on_gpu
     assert choose(Wanted(path=str(tmp_path), device="cpu")).kind == "llama"
 
 

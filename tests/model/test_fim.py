@@ -49,6 +49,19 @@ def test_excerpts_go_before_anything_near_the_cursor() -> None:
     assert fit(context, "spm", characters, MARKERS, len(whole) + 5)[0] == whole
 
 
+def test_a_model_without_a_mark_between_files_finds_excerpts_where_it_expects_code() -> None:
+    codellama = find_markers({"<s>": 1, "▁<PRE>": 1001, "▁<SUF>": 1002, "▁<MID>": 1003}.get)
+    assert codellama
+    context = Context("a.c", "int a; int", "int c;\n", (Excerpt("b.h", "int d;\n"),))
+    ids, _ = fit(context, "psm", characters, codellama, 1000)
+    assert ids == [
+        1, 1001, *characters("/* b.h */\nint d;\n\nint a;"), 1002, *characters("int c;\n"), 1003,
+    ]  # fmt: skip
+    assert fit(context, "psm", characters, codellama, len(ids) - 1)[0] == [
+        1, 1001, *characters("int a;"), 1002, *characters("int c;\n"), 1003,
+    ]  # fmt: skip
+
+
 def replace_excerpts(context: Context) -> Context:
     return Context(context.path, context.prefix, context.suffix)
 

@@ -10,8 +10,17 @@ import pytest
 from kexpert.core.manifest import parse_manifest
 from kexpert.core.prompt import Context, Excerpt, Marker
 from kexpert.model.engine import Cancelled, Refused, Wanted, choose
+from kexpert.model.fim import fit
 from kexpert.model.llama import Llama, quantize
-from tests.model.tiny import CONTEXT, TinyVocabulary, speaking_model, write_lora, write_manifest, write_model
+from tests.model.tiny import (
+    CONTEXT,
+    SentencePieceVocabulary,
+    TinyVocabulary,
+    speaking_model,
+    write_lora,
+    write_manifest,
+    write_model,
+)
 
 RETURN = ("{\n", "\treturn", " ret", ";")
 PLACE = Context("a.c", "int f(void)\n{\n\tre", "\n}\n")
@@ -33,13 +42,18 @@ def speaker(tmp_path_factory: pytest.TempPathFactory) -> Llama:
 
 
 @pytest.fixture(scope="module")
-def babbler(tmp_path_factory: pytest.TempPathFactory) -> Llama:
-    """Random weights: what it writes depends on everything it read."""
+def babblers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with random weights: what they write depends on everything that was read."""
     folder = tmp_path_factory.mktemp("babbler")
     vocabulary = TinyVocabulary(["return", "struct"])
     write_model(folder / "m.gguf", vocabulary)
     write_manifest(folder, vocabulary, "m.gguf")
-    return load(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def babbler(babblers: Path) -> Llama:
+    return load(babblers)
 
 
 def text_of(model: Llama, context: Context, most: int = 20) -> str:
@@ -91,6 +105,21 @@ def test_a_cancelled_question_ends_before_the_next_token(babbler: Llama) -> None
     over.append(True)
     with pytest.raises(Cancelled):
         next(tokens)
+
+
+@pytest.mark.parametrize("looks", [1, 2, 4, 9, 25])
+def test_reading_a_prompt_stops_at_once_and_leaves_no_trace(babblers: Path, looks: int) -> None:
+    """Cancelled at one of the looks inside the first of three batches, or between two."""
+    model = load(babblers)
+    code = "int foo(struct bar *bar)\n{\n" + "\tif (bar->count > 4)\n" * 12 + "\t\treturn"
+    begun = Context("a.c", code[:60], "\n}\n")
+    assert text_of(model, begun)
+    left = [False] * (looks - 1)
+    with pytest.raises(Cancelled):
+        next(model.stream(Context("a.c", code, "\n}\n"), 20, lambda: not left or left.pop()))
+    assert len(model._cached) <= 256
+    for place in (Context("a.c", code, "\n}\n"), begun):
+        assert text_of(model, place) == text_of(load(babblers), place)
 
 
 def test_markers_in_a_file_are_text(speaker: Llama) -> None:
@@ -151,6 +180,23 @@ def test_other_families_are_known_by_their_markers(tmp_path: Path) -> None:
     assert text_of(model, PLACE) == "turn ret"
 
 
+def test_sentencepieces_blank_stands_in_no_text(tmp_path: Path) -> None:
+    vocabulary = SentencePieceVocabulary(["return", " ret", "int", " int"])
+    path = write_model(
+        tmp_path / "m.gguf", vocabulary, {"▁<MID>": "\t", "\t": "return", "return": " ret", " ret": ";"}, end="</s>"
+    )
+    model = Llama(path, None, None, 1, 0)
+    for text in ("int x", " int x", "  x", "\treturn", ";\n", "", "☺ naïve ☃", "<s>▁"):
+        written = b"".join(model.vocabulary.pieces[token] for token in model.encode(text)).decode()
+        assert written == text.replace("▁", " ")
+    ids, tail = fit(Context("a.c", "int x;\n\tre", ";\n}"), "psm", model.encode, model.markers, 400)
+    assert [vocabulary.tokens[at] for at in ids] == [
+        "<s>", "▁<PRE>", "int", "▁", "x", ";", "<0x0A>", "▁<SUF>", ";", "<0x0A>", "}", "▁<MID>",
+    ]  # fmt: skip
+    assert tail == "\tre"
+    assert text_of(model, PLACE) == "turn ret;"
+
+
 @pytest.mark.parametrize("data", [b"", b"no model", b"GGUF" + b"\xff" * 500])
 def test_what_is_no_gguf_is_refused(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "m.gguf").write_bytes(data)
@@ -182,6 +228,15 @@ def test_an_adapter_changes_what_is_written(tmp_path: Path) -> None:
     vocabulary = TinyVocabulary([*RETURN, " err", "\n"])
     write_lora(folder / "lora.gguf", vocabulary, "\treturn", " err")
     write_manifest(folder, vocabulary, "tiny.gguf", adapter="lora.gguf")
+    assert text_of(load(folder), PLACE).startswith("turn err")
+
+
+def test_another_makers_model_needs_no_tokenizers_hash(tmp_path: Path) -> None:
+    folder = speaking_model(tmp_path / "m", RETURN, (" err", "\n"))
+    write_lora(folder / "lora.gguf", TinyVocabulary([*RETURN, " err", "\n"]), "\treturn", " err")
+    (folder / "model.json").write_text(
+        '{"format": 1, "name": "x", "base": "tiny.gguf", "adapter": "lora.gguf", "context": 512, "order": "spm"}'
+    )
     assert text_of(load(folder), PLACE).startswith("turn err")
 
 

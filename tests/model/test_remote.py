@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import socket
 import subprocess
 import sys
 import threading
@@ -30,9 +31,14 @@ def never() -> bool:
 
 
 class Server:
-    """Answers POSTs with the events that ``answer`` makes of the question."""
+    """Answers POSTs with the events that ``answer`` makes of the question, said to be of a ``kind``."""
 
-    def __init__(self, answer: Callable[[str, Any], Iterator[bytes]], props: bytes | None = None) -> None:
+    def __init__(
+        self,
+        answer: Callable[[str, Any], Iterator[bytes]],
+        props: bytes | None = None,
+        kind: str = "text/event-stream",
+    ) -> None:
         self.asked: list[tuple[str, Any, str | None]] = []
         self.gone = threading.Event()  # who asked left before the end
         outer = self
@@ -47,6 +53,7 @@ class Server:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 outer.asked.append((self.path, body, self.headers["Authorization"]))
                 self.send_response(200)
+                self.send_header("Content-Type", kind)
                 self.end_headers()
                 try:
                     for event in answer(self.path, body):
@@ -148,6 +155,17 @@ def test_who_takes_no_more_tokens_closes_the_connection() -> None:
         assert server.gone.wait(10)
 
 
+@pytest.mark.parametrize("api", ["auto", "infill", "completions"])
+def test_a_server_that_says_nothing_keeps_nobody_who_cancels(api: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # connections wait in its queue for ever
+        remote = Remote(f"http://127.0.0.1:{silent.getsockname()[1]}", "", api)
+        for ask in (lambda over: list(remote.stream(PLACE, 20, over)), remote.ready):
+            until = time.monotonic() + 0.2
+            with pytest.raises(Cancelled):
+                ask(lambda until=until: time.monotonic() > until)
+            assert time.monotonic() < until + 5
+
+
 def test_a_newer_question_ends_the_older() -> None:
     def slow(path: str, body: Any) -> Iterator[bytes]:
         if body["input_prefix"] == "old":
@@ -188,6 +206,42 @@ def test_nonsense_gives_no_text_or_fails(nonsense: bytes, api: Any) -> None:
         assert text in ("", "x")
 
 
+@pytest.mark.parametrize(
+    ("api", "body"),
+    [
+        ("infill", {"content": " ret;", "stop": True}),
+        ("completions", {"choices": [{"text": " ret;", "finish_reason": "stop"}]}),
+    ],
+)
+def test_a_server_that_does_not_stream_is_understood(api: Any, body: dict[str, Any]) -> None:
+    whole = json.dumps(body, indent=1).encode()
+    with closing(Server(lambda path, asked: iter([whole]), kind="application/json; charset=utf-8")) as server:
+        tokens = list(Remote(server.url, "", api).stream(PLACE, 20, never))
+    assert [(token.text, token.last) for token in tokens] == [(" ret;", True)]
+
+
+@pytest.mark.parametrize("api", ["infill", "completions"])
+@pytest.mark.parametrize("error", ["no suffix,\nplease", {"code": 400, "message": "no suffix,\nplease"}])
+@pytest.mark.parametrize("streams", [True, False])
+def test_what_a_server_complains_of_is_told(api: Any, error: Any, streams: bool) -> None:
+    body, kind = event(error=error), "text/event-stream"
+    if not streams:
+        body, kind = json.dumps({"error": error}).encode(), "application/json"
+    with (
+        closing(Server(lambda path, asked: iter([body]), kind=kind)) as server,
+        pytest.raises(Failed, match=r"no suffix, please$"),
+    ):
+        list(Remote(server.url, "", api).stream(PLACE, 20, never))
+
+
+def test_a_page_is_no_answer() -> None:
+    with (
+        closing(Server(lambda path, asked: iter([b"<html>\n"]), kind="text/html")) as server,
+        pytest.raises(Failed, match="text/html"),
+    ):
+        list(Remote(server.url, "", "completions").stream(PLACE, 20, never))
+
+
 def test_a_server_that_is_not_there_fails_in_one_line() -> None:
     with closing(Server(completions)) as server:
         url = server.url
@@ -221,8 +275,6 @@ def test_the_server_of_llama_cpp_python_answers(tmp_path: Path) -> None:
 
 
 def free_port() -> int:
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
         return port

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import resource
 import signal
 import threading
 import time
@@ -13,11 +15,13 @@ from pathlib import Path
 import pytest
 
 from kexpert.core.prompt import Context
-from kexpert.model.engine import Cancelled, Failed, Refused, Wanted, choose
+from kexpert.model import worker as worker_module
+from kexpert.model.engine import Cancelled, Choice, Failed, Refused, Wanted, choose
 from kexpert.model.worker import Worker
 from tests.model.tiny import TinyVocabulary, speaking_model, write_manifest, write_model
 
 PLACE = Context("a.c", "int f(void)\n{\n\tre", "\n}\n")
+LONG = Context("a.c", "int i;\n" * 50_000, "")  # more than a pipe holds
 
 
 def never() -> bool:
@@ -139,6 +143,62 @@ def test_a_cancelled_question_returns_at_once_even_while_the_model_is_silent(wor
     assert text_of(worker) == "turn ret;"
 
 
+def ask_in_vain(worker: Worker) -> None:
+    """A long question that nobody waits for after a moment."""
+    until = time.monotonic() + 0.2
+    with pytest.raises(Cancelled):
+        list(worker.stream(LONG, 20, lambda: time.monotonic() > until))
+    assert time.monotonic() < until + 5
+
+
+def test_a_process_that_reads_nothing_keeps_nobody_who_cancels(worker: Worker) -> None:
+    text_of(worker)
+    child = child_of(worker)
+    os.kill(child, signal.SIGSTOP)
+    try:
+        for _ in range(3):
+            ask_in_vain(worker)
+    finally:
+        os.kill(child, signal.SIGCONT)
+    assert text_of(worker) == "turn ret;"  # and understands what it is sent after half a question
+    assert child_of(worker) == child
+
+
+def test_a_process_that_reads_nothing_for_long_counts_as_dead(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_module, "_UNREAD", 0.5)
+    with closing(worker_for(folder)) as worker:
+        text_of(worker)
+        os.kill(child_of(worker), signal.SIGSTOP)
+        ask_in_vain(worker)
+        with pytest.raises(Failed, match="took nothing"):
+            text_of(worker)
+        assert text_of(worker) == "turn ret;"
+
+
+def test_closing_ends_also_a_process_that_reads_nothing(folder: Path) -> None:
+    worker = worker_for(folder)
+    text_of(worker)
+    child = child_of(worker)
+    os.kill(child, signal.SIGSTOP)
+    outcome: list[type] = []
+
+    def ask() -> None:
+        try:
+            list(worker.stream(LONG, 20, never))
+        except Cancelled:
+            outcome.append(Cancelled)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    time.sleep(0.3)
+    began = time.monotonic()
+    worker.close()
+    thread.join(10)
+    assert time.monotonic() - began < 5
+    assert outcome == [Cancelled]
+    assert not Path(f"/proc/{child}").exists()
+
+
 def test_the_process_ends_with_its_parents_pipe(folder: Path) -> None:
     worker = worker_for(folder)
     text_of(worker)
@@ -169,9 +229,22 @@ def test_a_refusal_is_told_each_time_and_starts_nothing(tmp_path: Path) -> None:
 
 def test_memory_is_bounded(worker: Worker) -> None:
     text_of(worker)
-    limits = Path(f"/proc/{child_of(worker)}/limits").read_text()
-    data = next(line.split() for line in limits.splitlines() if line.startswith("Max data size"))
-    assert int(data[3]) < 3 << 30
+    assert 0 < bound_of(worker) < 3 << 30
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="no torch")
+def test_memory_of_torch_is_bounded_before_it_loads(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(bytes(1000))
+    until = time.monotonic() + 20
+    with closing(Worker(Choice("torch", "", tmp_path), threads=1)) as worker:
+        with pytest.raises(Cancelled):
+            worker.ready(lambda: bound_of(worker) > 0 or time.monotonic() > until)
+        assert 0 < bound_of(worker) < 3 << 30
+
+
+def bound_of(worker: Worker) -> int:
+    """Bytes that the process may have; -1 without a bound."""
+    return resource.prlimit(child_of(worker), resource.RLIMIT_DATA)[0]
 
 
 def test_the_kernel_would_rather_end_the_model_than_the_editor(worker: Worker) -> None:

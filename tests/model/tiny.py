@@ -50,6 +50,45 @@ class TinyVocabulary:
     def id(self, token: str) -> int:
         return self.tokens.index(token if token in self.markers else spelt(token))
 
+    def write(self, writer: gguf.GGUFWriter) -> None:
+        """The tokenizer in a model's file."""
+        writer.add_tokenizer_model("gpt2")
+        writer.add_tokenizer_pre("qwen2")
+        writer.add_token_list(self.tokens)
+        control, normal = int(gguf.TokenType.CONTROL), int(gguf.TokenType.NORMAL)
+        writer.add_token_types([control if token in self.markers else normal for token in self.tokens])
+        writer.add_token_merges(self.merges)
+        writer.add_add_bos_token(False)
+
+
+class SentencePieceVocabulary(TinyVocabulary):
+    """As CodeLlama has it: a blank is ``▁`` and stands before every text, what has no token comes byte by byte."""
+
+    def __init__(self, words: Iterable[str] = ()) -> None:
+        self.markers = ["<unk>", "<s>", "</s>", "▁<PRE>", "▁<MID>", "▁<SUF>", "▁<EOT>"]
+        self.tokens = [*self.markers, *(f"<0x{byte:02X}>" for byte in range(256)), "▁", *map(chr, range(33, 127))]
+        spelt = [word.replace(" ", "▁") for word in words]
+        made = dict.fromkeys(word[:size] for word in spelt for size in range(2, len(word) + 1))
+        self.tokens += made
+        cuts = ((token[:at], token[at:]) for token in made for at in range(1, len(token)))
+        self.merges = [f"{left} {right}" for left, right in cuts if left in self.tokens and right in self.tokens]
+
+    def id(self, token: str) -> int:
+        byte = f"<0x{ord(token):02X}>" if len(token) == 1 else ""
+        return self.tokens.index(byte if token in "\t\n" else token.replace(" ", "▁"))
+
+    def write(self, writer: gguf.GGUFWriter) -> None:
+        types = gguf.TokenType
+        known = {"<unk>": types.UNKNOWN} | dict.fromkeys(self.markers[1:], types.CONTROL)
+        writer.add_tokenizer_model("llama")
+        writer.add_token_list(self.tokens)
+        writer.add_token_scores([-float(at) for at in range(len(self.tokens))])
+        writer.add_token_types(
+            [known.get(token, types.BYTE if token.startswith("<0x") else types.NORMAL) for token in self.tokens]
+        )
+        writer.add_bos_token_id(1)
+        writer.add_add_bos_token(True)
+
 
 def write_model(
     path: Path,
@@ -73,14 +112,8 @@ def write_model(
     writer.add_value_length(_HEAD)
     writer.add_rope_dimension_count(_HEAD)
     writer.add_layer_norm_rms_eps(1e-5)
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("qwen2")
-    writer.add_token_list(vocabulary.tokens)
-    control, normal = int(gguf.TokenType.CONTROL), int(gguf.TokenType.NORMAL)
-    writer.add_token_types([control if token in vocabulary.markers else normal for token in vocabulary.tokens])
-    writer.add_token_merges(vocabulary.merges)
+    vocabulary.write(writer)
     writer.add_eos_token_id(vocabulary.id(end))
-    writer.add_add_bos_token(False)
     for name, values in _weights(vocabulary, follows, end, seed, sure).items():
         writer.add_tensor(name, values.astype(np.float32))
     writer.write_header_to_file()

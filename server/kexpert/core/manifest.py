@@ -29,12 +29,12 @@ class ManifestError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """``base`` and ``adapter`` are files beside the manifest (``adapter`` may be a PEFT folder)."""
+    """``base`` and ``adapter`` stand beside the manifest: files, or folders of Hugging Face's and PEFT's."""
 
     name: str
     base: str
-    prompt_version: int
-    tokenizer: str  # see ``tokenizer_hash``
+    prompt_version: int  # of the prompts that it was trained on; 0 for another maker's, which was on none of ours
+    tokenizer: str  # see ``tokenizer_hash``; "" with prompt version 0: whatever the weights hold
     context: int  # tokens that the model was trained to look back over
     base_sha256: str = ""  # of the file that ``base`` names
     adapter: str = ""  # LoRA in GGUF, or a PEFT folder; "" for none
@@ -58,6 +58,8 @@ def parse_manifest(text: str | bytes) -> Manifest:
         raise ManifestError("is not a JSON object")
     if found.get("format") != FORMAT:
         raise ManifestError(f"has format {found.get('format')!r}, this version reads {FORMAT}")
+    if not found.get("prompt_version"):
+        found = _FOREIGN | found
     values: dict[str, Any] = {}
     for name, kind in _KINDS.items():
         if name not in found:
@@ -68,7 +70,7 @@ def parse_manifest(text: str | bytes) -> Manifest:
             raise ManifestError(f"{name!r} must be {_NAMES[kind]}")
         values[name] = found[name]
     for name in ("base", "adapter"):
-        if not _is_beside(values.get(name, "")):
+        if not _is_beside(values.get(name, "")) or not values["base"]:
             raise ManifestError(f"{name!r} must name a file beside the manifest, not {values[name]!r}")
     for name in ("tokenizer", "base_sha256", "adapter_base_sha256"):
         if values.get(name) and not _SHA256.fullmatch(values[name]):
@@ -86,6 +88,8 @@ _KINDS: dict[str, type] = {
     "figures": dict,
 }  # fmt: skip
 _REQUIRED = ("name", "base", "prompt_version", "tokenizer", "context")
+#: What another maker's model need not say.
+_FOREIGN = {"prompt_version": 0, "tokenizer": "", "order": "psm"}
 _NAMES = {str: "a string", int: "a whole number", dict: "an object"}
 
 
@@ -114,12 +118,12 @@ def mismatch(manifest: Manifest, tokenizer: str, base_sha256: str = "") -> str:
     ``tokenizer`` is the hash of the loaded vocabulary, ``base_sha256`` that of the loaded file ("" where
     it was not computed).
     """
-    if manifest.prompt_version != PROMPT_VERSION:
+    if manifest.prompt_version not in (0, PROMPT_VERSION):
         return (
             f"{manifest.name} was trained on prompt version {manifest.prompt_version}, this kexpert renders "
             f"{PROMPT_VERSION}"
         )
-    if manifest.tokenizer != tokenizer:
+    if manifest.tokenizer != tokenizer and (manifest.prompt_version or manifest.tokenizer):
         return f"{manifest.name}: its tokenizer is {manifest.tokenizer[:12]}…, the weights hold {tokenizer[:12]}…"
     if manifest.base_sha256 and base_sha256 and manifest.base_sha256 != base_sha256:
         return f"{manifest.name}: {manifest.base} is not the file it was made with (SHA-256 {base_sha256[:12]}…)"

@@ -19,7 +19,7 @@ from kexpert.core.text import decode, encode, identifier_at
 from kexpert.features.completion_item import Item
 from kexpert.features.inline_context import Gathered, Recent, decode_text, gather
 from kexpert.features.inline_filter import Doubt, doubt
-from kexpert.features.inline_memory import Made, Memory
+from kexpert.features.inline_memory import Memory
 from kexpert.features.inline_neighbours import Nearby, neighbours
 from kexpert.features.inline_stop import Shape, end_of, shape_at, trimmed, whole_until
 from kexpert.index.query import View
@@ -88,7 +88,7 @@ def suggest(
     """What to write at ``offset``; None where no model is asked. Raises what the engine raises."""
     data, began = source.data, time.perf_counter()
     offset = min(max(offset, 0), len(data))
-    if remembered := recall(source, offset, state):
+    if remembered := recall(source, offset, settings, state):
         return remembered
     if not _is_place(data, offset):
         return None
@@ -125,14 +125,14 @@ def suggest(
     return _finished(view, source, offset, shape, text[:end], logprobs, settings, state, began, first)
 
 
-def recall(source: Source, offset: int, state: State) -> Suggestion | None:
+def recall(source: Source, offset: int, settings: Settings, state: State) -> Suggestion | None:
     """What was suggested before and has been typed into since, or was thought of ahead."""
     began = time.perf_counter()
-    made = state.memory.find(source, offset)
-    if made is None:
+    found = state.memory.find(source, offset, settings.least)
+    if found is None:
         return None
     seconds = time.perf_counter() - began
-    return Suggestion(decode(made.text), offset, made.logprob, origin="typed through", seconds=seconds)
+    return Suggestion(decode(found.text), offset, found.logprob, origin="typed through", seconds=seconds)
 
 
 def _finished(
@@ -154,7 +154,7 @@ def _finished(
     inserted = encode(text)
     why, about = doubt(view, source, offset, inserted, logprob, settings.least)
     if not why:
-        state.memory.keep(Made(source.path, source.data, offset, inserted, logprob))
+        state.memory.keep(source, offset, inserted, logprob)
     return Suggestion(text, offset, logprob, why, about, "model", len(logprobs), first, time.perf_counter() - began)
 
 

@@ -15,7 +15,7 @@ from kexpert.lsp.protocol import Lane
 
 if TYPE_CHECKING:
     from kexpert.core.source import Source
-    from kexpert.features.inline import State, Suggestion
+    from kexpert.features.inline import Settings, State, Suggestion
     from kexpert.index.query import View
     from kexpert.lsp.options import Options
     from kexpert.lsp.protocol import Jobs
@@ -40,6 +40,7 @@ class Inline:
         self._engine: Engine | None = None
         self._wanted: Wanted | None = None
         self._silent = ""  # why there is no engine
+        self._failure = ""  # of the last question
         self._opening = threading.Lock()
         self._state: State | None = None
         self._thinking: _Place | None = None  # what is worked out before anybody asks for it
@@ -70,24 +71,11 @@ class Inline:
         self, view: View, source: Source, offset: int, options: Options, cancelled: Callable[[], bool], *, asked: bool
     ) -> Suggestion | None:
         """What to show at a place; None for nothing. ``asked``: by a key, so that also what is unsure is shown."""
-        from kexpert.features.inline import ahead, suggest
-        from kexpert.model.engine import Cancelled, Failed, Refused
+        from kexpert.features.inline import ahead
 
         if not is_on(options, source.path):
             return None
-        try:
-            engine = self._opened()
-            if engine is None:
-                return None
-            found = suggest(view, source, offset, engine, settings_of(options, asked), self._kept(), cancelled)
-        except Cancelled:
-            return None
-        except Refused as reason:
-            self._be_silent(str(reason))
-            return None
-        except Failed as problem:
-            self._reporter.log("warning", f"inline completion: {problem}")
-            return None
+        found = self._ask(self._opened(), view, source, offset, settings_of(options, asked), cancelled)
         if found is None or not found.shown:
             return None
         if options.inline_ahead and found.origin == "model":
@@ -101,7 +89,7 @@ class Inline:
 
         if not is_on(options, source.path):
             return None
-        found = recall(source, offset, self._kept())
+        found = recall(source, offset, settings_of(options, asked=False), self._kept())
         # A client that asks again meanwhile must not make it begin anew.
         if found is None and self._thinking != (source.path, source.data, offset) and self._opened() is not None:
             self.arrived()
@@ -111,7 +99,7 @@ class Inline:
     def close(self) -> None:
         """End the model's process, if there is one."""
         self._newest = next(self._tickets)
-        engine, self._engine, self._silent, self._thinking = self._engine, None, "", None
+        engine, self._engine, self._silent, self._failure, self._thinking = self._engine, None, "", "", None
         if engine is not None:
             engine.close()
 
@@ -153,14 +141,46 @@ class Inline:
         else:
             self._reporter.log("warning", text)
 
+    def _ask(
+        self,
+        engine: Engine | None,
+        view: View,
+        source: Source,
+        offset: int,
+        settings: Settings,
+        cancelled: Callable[[], bool],
+    ) -> Suggestion | None:
+        """The suggestion, or None. The same failure is said once until the model answers, not at each key."""
+        from kexpert.features.inline import suggest
+        from kexpert.model.engine import Cancelled, Failed, Refused
+
+        if engine is None:
+            return None
+        try:
+            found = suggest(view, source, offset, engine, settings, self._kept(), cancelled)
+        except Cancelled:
+            return None
+        except Refused as reason:
+            self._be_silent(str(reason))
+            return None
+        except Failed as problem:
+            if str(problem) != self._failure:
+                self._failure = str(problem)
+                self._reporter.log("warning", f"inline completion: {problem}")
+            return None
+        if found is not None and found.origin == "model":
+            self._failure = ""
+        return found
+
     def _in_background(self, view: View, source: Source, offset: int, options: Options) -> None:
         """Work out a suggestion, to be remembered; the next question ends it."""
         newest = self._newest
         place = self._thinking = (source.path, source.data, offset)
+        settings = settings_of(options, asked=False)
 
         def work(cancelled: Callable[[], bool]) -> None:
             try:
-                self._suggest_nobody(view, source, offset, options, lambda: cancelled() or self._newest != newest)
+                self._ask(self._engine, view, source, offset, settings, lambda: cancelled() or self._newest != newest)
             finally:
                 if self._thinking is place:
                     self._thinking = None
@@ -168,22 +188,6 @@ class Inline:
         jobs = self._jobs()
         jobs.cancel(_BACKGROUND)
         jobs.start(_BACKGROUND, Lane.MODEL, work)
-
-    def _suggest_nobody(
-        self, view: View, source: Source, offset: int, options: Options, cancelled: Callable[[], bool]
-    ) -> None:
-        from kexpert.features.inline import suggest
-        from kexpert.model.engine import Cancelled, Failed, Refused
-
-        engine = self._engine
-        if engine is None:
-            return
-        try:
-            suggest(view, source, offset, engine, settings_of(options, asked=False), self._kept(), cancelled)
-        except Refused as reason:
-            self._be_silent(str(reason))
-        except (Cancelled, Failed):
-            pass  # nobody waits for it
 
 
 def selected(params: Any) -> tuple[Any, str] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import posixpath
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,25 @@ _TINY = 1e-9
 
 def is_on(options: Options, path: str) -> bool:
     """Whether inline completion is wanted for a file, by its path in the tree."""
-    return options.inline_enabled and not any(fnmatchcase(path, pattern) for pattern in options.inline_exclude)
+    return not why_off(options, path)
+
+
+def why_off(options: Options, path: str) -> str:
+    """The setting by which there is no inline completion for a file; "" where there is."""
+    if not options.inline_enabled:
+        return "inline.enabled is off"
+    excluding = (pattern for pattern in options.inline_exclude if _covers(pattern, path))
+    return next((f"inline.exclude has {pattern!r}" for pattern in excluding), "")
+
+
+def _covers(pattern: str, path: str) -> bool:
+    """Whether a glob means a file or a folder around it, however it is spelt: ``net``, ``net/``, ``./net/*``."""
+    path, pattern = _from_root(path), _from_root(pattern)
+    return fnmatchcase(path, pattern) or fnmatchcase(path, f"{pattern.rstrip('/')}/*")
+
+
+def _from_root(path: str) -> str:
+    return posixpath.normpath("/" + path.lstrip("/"))
 
 
 def wanted_model(options: Options) -> Wanted:

@@ -96,7 +96,9 @@ class Options:
         "inline.enabled", True, "Suggest code at the cursor as you type, by a model that runs on this machine."
     )
     inline_exclude: tuple[str, ...] = _option(
-        "inline.exclude", (), 'Globs of paths relative to the tree without inline completion, as `["drivers/gpu/*"]`.'
+        "inline.exclude",
+        (),
+        'Folders and globs of paths in the tree that get no inline completion, as `["drivers/gpu", "*/own_*.c"]`.',
     )
     inline_lines: int = _option("inline.lines", 5, "The most lines that one suggestion may have.", low=1, high=40)
     inline_tokens: int = _option(

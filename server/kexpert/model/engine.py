@@ -94,6 +94,10 @@ class Engine(Protocol):
         """
         ...
 
+    def ready(self, cancelled: Callable[[], bool]) -> None:
+        """Load the model, or reach its server. Raises Refused, Failed or Cancelled."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -118,6 +122,7 @@ class Choice:
     why: str
     path: Path | None = None  # a GGUF or a folder of Hugging Face's
     manifest: Manifest | None = None
+    on_gpu: bool = False
 
     @property
     def adapter(self) -> Path | None:
@@ -152,7 +157,7 @@ def _engine_for(path: Path, manifest: Manifest | None, named: str, device: str) 
     elif adapter.endswith(".gguf"):
         no_gpu = f"the adapter {adapter} is for llama.cpp"
     else:
-        return Choice("torch", f"{named}: torch on the NVIDIA GPU", path, manifest)
+        return Choice("torch", f"{named}: torch on the NVIDIA GPU", path, manifest, on_gpu=True)
     if folder and not missing:
         return Choice("torch", f"{named}: a Hugging Face model, torch on the CPU ({no_gpu})", path, manifest)
     if folder:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from kexpert.core.prompt import Context, Marker, Order, heal, render, token_ids
+from kexpert.core.prompt import Context, Marker, Order, Piece, heal, render, token_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +79,22 @@ def fit(
     kept, tail = heal(context.prefix)
     context = replace(context, prefix=kept)
     while True:
-        ids = [*markers.first, *token_ids(render(context, order), encode, markers.ids)]
+        ids = [*markers.first, *token_ids(_pieces(context, order, markers), encode, markers.ids)]
         if len(ids) <= room:
             return ids, tail
         if not (context.excerpts or context.prefix or context.suffix):
             return ids[len(ids) - room :], tail
         context = _smaller(context, room / len(ids))
+
+
+def _pieces(context: Context, order: Order, markers: Markers) -> list[Piece]:
+    """What a model reads. One that knows no marker between files finds the excerpts as code before the prefix, and
+    nothing in front of the first marker."""
+    if Marker.FILE_SEP in markers.ids:
+        return render(context, order)
+    others = "".join(f"/* {excerpt.path} */\n{excerpt.text.rstrip()}\n\n" for excerpt in context.excerpts)
+    pieces = render(replace(context, prefix=others + context.prefix), order)
+    return pieces[pieces.index(Marker.FIM_PREFIX) :]
 
 
 def _smaller(context: Context, share: float) -> Context:

@@ -23,6 +23,8 @@ _LETTER = 1 / 8
 _BLANKS = np.frombuffer(b" \t\n\r", np.uint8)
 #: No text begins with it, so it sorts behind whatever begins with a text.
 _PAST = b"\xff\xff\xff\xff"
+#: Merges with nothing behind it; the makers of CodeLlama use it for the same end.
+_SENTINEL = "☺"
 
 
 class Vocabulary:
@@ -45,6 +47,19 @@ class Vocabulary:
             if at < len(self._sorted) and self._sorted[at] == text[:size]:
                 shorter.append(self._ids[at])
         return np.concatenate([longer, np.array(shorter, dtype=np.int64)])
+
+
+def bare(encode: Callable[[str], list[int]], vocabulary: Vocabulary) -> Callable[[str], list[int]]:
+    """``encode`` for the text alone: SentencePiece sets a blank before every text, and here before a sentinel."""
+    if b"".join(vocabulary.pieces[token] for token in encode("a")) != b" a":
+        return encode
+    lead = encode(_SENTINEL)
+
+    def without_blank(text: str) -> list[int]:
+        ids = encode(_SENTINEL + text)
+        return ids[len(lead) :] if ids[: len(lead)] == lead else encode(text)
+
+    return without_blank
 
 
 class Reader:

@@ -17,11 +17,13 @@ import numpy as np
 
 from kexpert.core.manifest import Manifest, mismatch, tokenizer_hash
 from kexpert.model.engine import Cancelled, Failed, Refused
-from kexpert.model.healing import Logits, Vocabulary, shared
+from kexpert.model.healing import Logits, Vocabulary, bare, shared
 from kexpert.model.local import FEWEST_PROMPT, MOST_CONTEXT, LocalModel, markers_among
 
-#: Tokens evaluated between two looks at whether anybody still waits; smaller batches are slower.
+#: Tokens evaluated at once, and lost when a question is cancelled meanwhile; smaller batches are slower.
 _BATCH = 128
+#: What ``llama_decode`` returns when it was told to stop.
+_ABORTED = 2
 #: What a laptop reads in a third of a second, which is what a jump to another place costs.
 _USUAL_CONTEXT = 1024
 #: Bytes of weights that are compared with their manifest.
@@ -40,9 +42,7 @@ _QUIET = llama.llama_log_callback(_say_nothing)  # must outlive the last call in
 class Llama(LocalModel):
     """One model in memory with one sequence in its cache."""
 
-    def __init__(
-        self, path: Path, manifest: Manifest | None, adapter: Path | None, threads: int, context: int
-    ) -> None:
+    def __init__(self, path: Path, manifest: Manifest | None, adapter: Path | None, threads: int, context: int) -> None:
         llama.llama_log_set(_QUIET, ctypes.c_void_p(0))
         llama.llama_backend_init()
         parameters = llama.llama_model_default_params()
@@ -57,9 +57,13 @@ class Llama(LocalModel):
         self.markers = markers_among(texts, path)
         self._order = manifest.order if manifest else "psm"
         self.vocabulary = Vocabulary([self._bytes(at) for at in range(len(texts))])
+        self._encode = bare(self._tokens, self.vocabulary)
         trained = manifest.context if manifest else llama.llama_model_n_ctx_train(self._model)
         self.context = min(context or _USUAL_CONTEXT, max(trained, FEWEST_PROMPT), MOST_CONTEXT)
         self._context = self._new_context(threads)
+        self._cancelled: Callable[[], bool] = lambda: False
+        self._abort = llama.ggml_abort_callback(lambda _: self._cancelled())  # asked at every node of the graph
+        llama.llama_set_abort_callback(self._context, self._abort, None)
         if adapter is not None:
             self._adapt(adapter)
         self._batch = llama.llama_batch_init(_BATCH, 0, 1)
@@ -101,6 +105,10 @@ class Llama(LocalModel):
 
     def encode(self, text: str) -> list[int]:
         """The tokens of a text, in which no marker is read."""
+        return self._encode(text)
+
+    def _tokens(self, text: str) -> list[int]:
+        """The tokens of a text and of what the vocabulary adds to it."""
         data = text.encode("utf-8", "replace")
         room = len(data) + 2
         tokens = (llama.llama_token * room)()
@@ -115,6 +123,8 @@ class Llama(LocalModel):
         """Logits behind ``ids``. What the cache holds of their beginning is not worked out again."""
         done = min(shared(self._cached, ids), len(ids) - 1)
         self._keep(done)
+        done = len(self._cached)
+        self._cancelled = cancelled
         while done < len(ids):
             if cancelled():
                 raise Cancelled
@@ -129,12 +139,11 @@ class Llama(LocalModel):
         return self._logits()
 
     def _keep(self, count: int) -> None:
-        """Forget all but the first ``count`` tokens."""
-        if count == len(self._cached):
-            return
+        """Forget all but the first ``count`` tokens; them too where a model cannot forget a part."""
         memory = llama.llama_get_memory(self._context)
         if not llama.llama_memory_seq_rm(memory, 0, count, -1):
-            raise Failed("llama.cpp cannot forget tokens of this model")
+            llama.llama_memory_clear(memory, True)
+            count = 0
         del self._cached[count:]
 
     def _decode(self, tokens: list[int]) -> None:
@@ -147,10 +156,10 @@ class Llama(LocalModel):
         for at, token in enumerate(tokens):
             batch.token[at], batch.pos[at], batch.n_seq_id[at], batch.seq_id[at][0] = token, start + at, 1, 0
             batch.logits[at] = at == len(tokens) - 1
-        if llama.llama_decode(self._context, batch):
-            llama.llama_memory_clear(llama.llama_get_memory(self._context), True)
-            self._cached = []
-            raise Failed("llama.cpp could not evaluate the tokens")
+        failed = llama.llama_decode(self._context, batch)
+        if failed:
+            self._keep(start if failed == _ABORTED else 0)
+            raise Cancelled if failed == _ABORTED else Failed("llama.cpp could not evaluate the tokens")
         self._cached += tokens
 
     def _logits(self) -> Logits:

@@ -14,15 +14,17 @@ import os
 import queue
 import socket
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 from kexpert.core.prompt import Context
 from kexpert.model.engine import ALONE, Api, Cancelled, Failed, Neighbours, Refused, Token
 
-#: Seconds that connecting and any one read may take, and between two looks at whether anybody waits.
+#: Seconds that connecting and any one read may take, those of the question what a server is, and between two looks
+#: at whether anybody waits.
 _PATIENCE = 30.0
+_PROBING = 5.0
 _POLL = 0.01
 #: Tokens of a server's context that are used if the settings name none.
 _CONTEXT = 2048
@@ -60,7 +62,7 @@ class Remote:
             return self._newest != number or cancelled()
 
         if self._api == "auto":
-            self._api = self._probe()
+            self._api = self.probe(obsolete)
         if self._api == "infill":
             path, body, read = "/infill", _infill(context, most), _read_infill
         else:
@@ -74,65 +76,98 @@ class Remote:
     def close(self) -> None:
         self._newest += 1
 
-    def _probe(self) -> Api:
+    def ready(self, cancelled: Callable[[], bool]) -> None:
+        """Reach the server."""
+        self.probe(cancelled)
+
+    def probe(self, cancelled: Callable[[], bool]) -> Api:
         """llama-server describes itself at ``/props``; others do not."""
-        connection = self._connect()
-        try:
+
+        def ask(connection: http.client.HTTPConnection) -> Iterator[bytes]:
             connection.request("GET", f"{self._base}/props", headers=_headers())
             reply = connection.getresponse()
-            about = json.loads(reply.read(_MOST_LINE)) if reply.status == 200 else None
-        except (OSError, http.client.HTTPException) as problem:
-            raise Failed(f"{self._host}: {problem}") from None
-        except (ValueError, RecursionError):
-            about = None
-        finally:
-            connection.close()
+            if reply.status == 200:
+                yield reply.read(_MOST_LINE)
+
+        with contextlib.closing(self._apart(ask, _PROBING, cancelled)) as replies:
+            try:
+                about = json.loads(next(replies, b"null"))
+            except (ValueError, RecursionError):
+                about = None
         known = isinstance(about, dict) and "default_generation_settings" in about
         return "infill" if known else "completions"
 
-    def _connect(self) -> http.client.HTTPConnection:
-        kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
-        return kind(self._host, self._port, timeout=_PATIENCE)
+    def _events(self, path: str, body: Any, cancelled: Callable[[], bool]) -> Generator[Any, None, None]:
+        """The objects of an event stream, or the only one of a server that does not stream."""
+        where = f"{self._host}{path}"
 
-    def _events(self, path: str, body: Any, obsolete: Callable[[], bool]) -> Generator[Any, None, None]:
-        """The objects of an event stream. Read on a thread of its own, which a closed connection ends."""
-        arrived: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        connection = self._connect()
+        def ask(connection: http.client.HTTPConnection) -> Iterator[bytes]:
+            connection.request("POST", self._base + path, json.dumps(body), _headers())
+            reply = connection.getresponse()
+            kind = reply.headers.get_content_type()
+            if reply.status != 200:
+                said = _line(reply.read(500).decode("utf-8", "replace"))
+                raise Failed(f"{where}: {reply.status} {reply.reason}: {said}")
+            if kind == "application/json":
+                yield reply.read(_MOST_LINE)
+                return
+            events = 0
+            while line := reply.readline(_MOST_LINE):
+                if line.startswith(b"data:"):
+                    events += 1
+                    yield line[5:].strip()
+            if not events:
+                raise Failed(f"{where}: the answer is no event stream ({kind})")
+
+        with contextlib.closing(self._apart(ask, _PATIENCE, cancelled)) as replies:
+            for reply in replies:
+                if reply == b"[DONE]":
+                    return
+                try:
+                    event = json.loads(reply)
+                except (ValueError, RecursionError):
+                    raise Failed(f"{where}: the answer is not JSON") from None
+                if problem := _get(event, "error"):
+                    raise Failed(f"{where}: {_line(str(_get(problem, 'message') or problem))}")
+                yield event
+
+    def _apart(
+        self,
+        ask: Callable[[http.client.HTTPConnection], Iterator[bytes]],
+        patience: float,
+        cancelled: Callable[[], bool],
+    ) -> Generator[bytes, None, None]:
+        """What ``ask`` reads from a connection, on a thread of its own, which the closed connection ends."""
+        arrived: queue.SimpleQueue[bytes | Exception | None] = queue.SimpleQueue()
+        kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
+        connection = kind(self._host, self._port, timeout=patience)
         opened: list[socket.socket] = []
 
         def read() -> None:
             try:
                 connection.connect()
                 opened.append(connection.sock)  # the connection forgets it when the server is to close it
-                connection.request("POST", self._base + path, json.dumps(body), _headers())
-                reply = connection.getresponse()
-                if reply.status != 200:
-                    said = " ".join(reply.read(500).decode("utf-8", "replace").split())
-                    raise Failed(f"{self._host}{path}: {reply.status} {reply.reason}: {said[:200]}")
-                while line := reply.readline(_MOST_LINE):
-                    if line.startswith(b"data:"):
-                        arrived.put(line[5:].strip())
-                arrived.put(b"[DONE]")
+                if cancelled():
+                    return  # what stands around the cursor goes nowhere for nobody
+                for piece in ask(connection):
+                    arrived.put(piece)
+                arrived.put(None)
             except Exception as problem:
                 arrived.put(problem)
 
         threading.Thread(target=read, name="kexpert-remote", daemon=True).start()
         try:
-            while True:
-                if obsolete():
-                    raise Cancelled
+            while not cancelled():
                 try:
-                    event = arrived.get(timeout=_POLL)
+                    piece = arrived.get(timeout=_POLL)
                 except queue.Empty:
                     continue
-                if isinstance(event, Exception):
-                    raise event if isinstance(event, Failed) else Failed(f"{self._host}: {event}")
-                if event == b"[DONE]":
+                if isinstance(piece, Exception):
+                    raise piece if isinstance(piece, Failed) else Failed(f"{self._host}: {piece}")
+                if piece is None:
                     return
-                try:
-                    yield json.loads(event)
-                except (ValueError, RecursionError):
-                    raise Failed(f"{self._host}: the answer is not JSON") from None
+                yield piece
+            raise Cancelled
         finally:
             with contextlib.suppress(OSError):
                 for wire in opened:
@@ -178,6 +213,11 @@ def _read_completion(event: Any) -> Token:
     logprobs = _get(_get(choice, "logprobs"), "token_logprobs")
     last = _get(choice, "finish_reason") == "stop"
     return Token(text if isinstance(text, str) else "", _mean(logprobs if isinstance(logprobs, list) else []), last)
+
+
+def _line(text: str) -> str:
+    """What a server says, short and in one line."""
+    return " ".join(text.split())[:200]
 
 
 def _get(found: Any, key: str) -> Any:

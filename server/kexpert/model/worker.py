@@ -29,9 +29,11 @@ Message = dict[str, Any]
 
 #: Seconds between two looks at whether anybody still waits.
 _POLL = 0.01
-#: Seconds that loading may take, and that may pass without a token.
+#: Seconds that loading may take, that may pass without a token, and that the child may leave unread what it is sent:
+#: it reads on a thread of its own, whatever else it does.
 _LOADING = 180.0
 _SILENCE = 60.0
+_UNREAD = 10.0
 #: So many deaths in so many seconds, and the worker is left alone for as long.
 _DEATHS, _MINUTE = 3, 60.0
 #: OpenMP's threads wait for one another hundreds of times a token. While a kernel is being built they must give the
@@ -48,6 +50,7 @@ class Worker:
         self.context = 0
         self._load = {
             "kind": choice.kind,
+            "on_gpu": choice.on_gpu,
             "path": str(choice.path),
             "manifest": dump_manifest(choice.manifest) if choice.manifest else None,
             "adapter": str(choice.adapter) if choice.adapter else None,
@@ -69,6 +72,10 @@ class Worker:
                 if "text" in reply:
                     yield Token(reply["text"], reply["logprob"], reply["last"])
 
+    def ready(self, cancelled: Callable[[], bool]) -> None:
+        """Wait until the model is loaded."""
+        self.read(ALONE, cancelled)
+
     def read(self, near: Neighbours, cancelled: Callable[[], bool]) -> None:
         """Wait until the model has read all neighbours; without this it does so between two questions."""
         with contextlib.closing(self._ask({}, cancelled, near)) as replies:
@@ -87,6 +94,8 @@ class Worker:
 
     def close(self) -> None:
         self._newest = next(self._numbers)  # whoever is being answered stops
+        if process := self._process:
+            process.kill()
         with self._busy:
             if self._process:
                 self._process.end()
@@ -103,10 +112,12 @@ class Worker:
         while not self._busy.acquire(timeout=_POLL):
             if obsolete():
                 raise Cancelled
-        answered = False
+        asked = answered = False
         try:
             process = self._loaded(obsolete)
+            process.settle(obsolete)
             process.send({"ask": number, **question, "near": process.told(near)})
+            asked = True
             while not answered:
                 reply = process.receive(_SILENCE, obsolete)
                 if reply.get("ask") == number:
@@ -116,9 +127,9 @@ class Worker:
                     yield reply
         except _Died as death:
             self._bury()
-            raise Failed(str(death)) from None
+            raise (Cancelled if obsolete() else Failed(str(death))) from None
         finally:
-            if not answered and self._process:
+            if asked and not answered and self._process:
                 self._process.send({"cancel": number})
             self._busy.release()
 
@@ -166,6 +177,8 @@ class _Process:
     def __init__(self, load: Message) -> None:
         self.ready = False
         self._buffer = b""
+        self._unsent = bytearray()
+        self._taken = 0.0  # since when the child takes nothing of it
         self._held: frozenset[str] = frozenset()  # keys of the neighbours that the child has
         command = [sys.executable, "-P", "-m", "kexpert.model.worker_child"]
         try:
@@ -180,15 +193,56 @@ class _Process:
             )
         except OSError as problem:
             raise Failed(f"the model's process cannot be started: {problem}") from None
+        assert self._child.stdin
+        assert self._child.stdout
+        self._to, self._from = self._child.stdin, self._child.stdout
+        os.set_blocking(self._to.fileno(), False)
         self.send(load)
 
     def send(self, message: Message) -> None:
-        """A child that is gone is noticed when it is read from."""
-        assert self._child.stdin
-        data = json.dumps(message).encode() + b"\n"
-        with contextlib.suppress(OSError):
-            while data:
-                data = data[self._child.stdin.write(data) or 0 :]
+        """Does not wait: what the child does not take at once it is given in ``receive`` or ``settle``."""
+        if not self._unsent:
+            self._taken = time.monotonic()
+        self._unsent += json.dumps(message).encode() + b"\n"
+        self._write()
+
+    def settle(self, obsolete: Callable[[], bool]) -> None:
+        """Wait until the child has taken all that was sent. Raises Cancelled or _Died."""
+        while self._unsent:
+            if obsolete():
+                raise Cancelled
+            self._exchange()
+
+    def _write(self) -> None:
+        """Send as much as fits. A child that is gone is noticed when it is read from."""
+        try:
+            written = self._to.write(self._unsent)  # None: nothing fits
+        except OSError:
+            written = len(self._unsent)
+        del self._unsent[: written or 0]
+        if written:
+            self._taken = time.monotonic()
+
+    def _exchange(self) -> bool:
+        """Write and read what can be now, or wait for a moment; whether anything was read. Raises _Died."""
+        poll = select.poll()
+        poll.register(self._from, select.POLLIN)
+        if self._unsent:
+            poll.register(self._to, select.POLLOUT)
+        able = {file for file, _ in poll.poll(_POLL * 1000)}
+        if self._to.fileno() in able:
+            self._write()
+        elif self._unsent and time.monotonic() - self._taken > _UNREAD:
+            raise _Died(f"the model's process took nothing for {_UNREAD:g} s")
+        if self._from.fileno() not in able:
+            return False
+        data = self._from.read(1 << 16)
+        if not data:
+            raise _Died(f"the model's process ended ({_how(self._child.wait())})")
+        self._buffer += data
+        if len(self._buffer) > _MOST_LINE:
+            raise _Died("the model's process talks nonsense")
+        return True
 
     def told(self, near: Neighbours) -> Message:
         """Neighbours as they are sent: each text once for as long as it is a neighbour."""
@@ -198,23 +252,13 @@ class _Process:
 
     def receive(self, patience: float, obsolete: Callable[[], bool]) -> Message:
         """The next message. Raises Cancelled, or _Died also for a child that is silent or talks nonsense."""
-        assert self._child.stdout
-        poll = select.poll()
-        poll.register(self._child.stdout, select.POLLIN)
         until = time.monotonic() + patience
-        while not obsolete():
-            if b"\n" in self._buffer:
-                break
-            if poll.poll(_POLL * 1000):
-                data = self._child.stdout.read(1 << 16)
-                if not data:
-                    raise _Died(f"the model's process ended ({_how(self._child.wait())})")
-                self._buffer += data
-            elif time.monotonic() > until:
+        while b"\n" not in self._buffer:
+            if obsolete():
+                raise Cancelled
+            if not self._exchange() and time.monotonic() > until:
                 raise _Died(f"the model's process said nothing for {patience:g} s")
-            if len(self._buffer) > _MOST_LINE:
-                raise _Died("the model's process talks nonsense")
-        else:
+        if obsolete():
             raise Cancelled
         line, _, self._buffer = self._buffer.partition(b"\n")
         try:
@@ -225,14 +269,16 @@ class _Process:
             raise _Died("the model's process talks nonsense")
         return message
 
-    def end(self) -> None:
-        """End the child; it holds nothing that could be lost."""
+    def kill(self) -> None:
+        """The child holds nothing that could be lost."""
         self._child.kill()
+
+    def end(self) -> None:
+        self.kill()
         self._child.wait()
-        for pipe in (self._child.stdin, self._child.stdout):
-            if pipe:
-                with contextlib.suppress(OSError):
-                    pipe.close()
+        for pipe in (self._to, self._from):
+            with contextlib.suppress(OSError):
+                pipe.close()
 
 
 def _how(code: int) -> str:

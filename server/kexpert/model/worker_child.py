@@ -25,6 +25,8 @@ Message = dict[str, Any]
 
 #: Bytes of memory beside the weights: caches, buffers, Python.
 _SPARE = 2 << 30
+#: What weights become in memory beside their size on the disk: torch makes 32 bits of 16, and holds both for a while.
+_GROWTH = {"llama": 2, "torch": 4}
 
 
 class Model(Protocol):
@@ -140,12 +142,14 @@ def load(wanted: Message) -> Model:
     manifest: Manifest | None = parse_manifest(wanted["manifest"]) if wanted["manifest"] else None
     adapter = Path(wanted["adapter"]) if wanted["adapter"] else None
     _make_way()
+    if not wanted["on_gpu"]:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # torch would take one that the settings say to leave alone
+        _limit_memory(path, _GROWTH[wanted["kind"]])
     try:
         if wanted["kind"] == "torch":
             from kexpert.model.torch import Torch
 
             return Torch(path, manifest, adapter, wanted["threads"], wanted["context"])
-        _limit_memory(path)
         from kexpert.model.llama import Llama
 
         return Llama(path, manifest, adapter, wanted["threads"], wanted["context"])
@@ -153,9 +157,11 @@ def load(wanted: Message) -> Model:
         raise Refused(f"a library that the model needs cannot be loaded: {problem}") from None
 
 
-def _limit_memory(path: Path) -> None:
-    """A bound on what this process may take, so that a bad model cannot take all there is."""
-    most = 2 * path.stat().st_size + _SPARE
+def _limit_memory(path: Path, growth: int) -> None:
+    """A bound on what this process may take, so that a bad model cannot take all there is. Not for one on a GPU:
+    CUDA's driver maps far more into a process than it uses, and fails within such a bound."""
+    weights = path.glob("*.safetensors") if path.is_dir() else [path]
+    most = growth * sum(file.stat().st_size for file in weights) + _SPARE
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     if hard == resource.RLIM_INFINITY or hard > most:
         resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
