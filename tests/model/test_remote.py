@@ -257,9 +257,6 @@ def test_what_is_no_address_is_refused(url: str) -> None:
 
 
 def test_the_server_of_llama_cpp_python_answers(tmp_path: Path) -> None:
-    """Its ``/v1/completions`` knows no markers of this vocabulary, but speaks the protocol."""
-    pytest.importorskip("fastapi")
-    pytest.importorskip("sse_starlette")
     folder = speaking_model(tmp_path / "m", ("{\n", "\treturn", " ret", ";"))
     port = free_port()
     command = [sys.executable, "-m", "llama_cpp.server", "--model", str(folder / "tiny.gguf"), "--port", str(port)]

@@ -191,10 +191,10 @@ def _infill(context: Context, most: int) -> dict[str, Any]:
 def _completions(context: Context, most: int, name: str) -> dict[str, Any]:
     told = "".join(f"{excerpt.text.rstrip()}\n\n" for excerpt in context.excerpts)
     asked = {
-        "prompt": told + context.prefix, "suffix": context.suffix, "max_tokens": most, "temperature": 0, "logprobs": 1,
-        "stream": True,
+        "prompt": told + context.prefix, "max_tokens": most, "temperature": 0, "logprobs": 1, "stream": True,
     }  # fmt: skip
-    return asked | ({"model": name} if name else {})
+    # At a file's end there is no hole, and some servers know no suffix at all.
+    return asked | ({"suffix": context.suffix} if context.suffix else {}) | ({"model": name} if name else {})
 
 
 def _read_infill(event: Any) -> Token:
