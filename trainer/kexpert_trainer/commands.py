@@ -177,7 +177,7 @@ def _run_model(args: argparse.Namespace) -> int:
 
     vocabulary, whole, run = (args.out / name for name in ("tokenizer.json", "corpus", "run"))
     name, sequence = f"kexpert-{args.size}", str(args.sequence)
-    provenance = f"Pre-trained from nothing on {name_of(args.tree)}, {args.tokens / 1e6:.0f} million tokens."
+    provenance = f"Pre-trained from nothing on {name_of(args.tree)}."
     steps: list[list[str | Path]] = [
         ["tokenizer", "--tree", args.tree, "--out", vocabulary, "--vocabulary", str(args.vocabulary)],
         ["corpus", "--tree", args.tree, "--tokenizer", vocabulary, "--out", whole, "--sequence", sequence,
