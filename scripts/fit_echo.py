@@ -101,7 +101,7 @@ def listen(steps: Steps, number: int, hole: Hole, model: Llama, service: IndexSe
             steps.right.append(shelf.ids[places] == token)
             steps.length.append(length)
             steps.kin.append(shelf.kin[places])
-            steps.lines.append(np.stack(echo.features(at), 1)[shelf.line[places]])
+            steps.lines.append(np.stack(echo.features[at], 1)[shelf.line[places]])
         told = float(np.log(max(probabilities[right], 1e-9)))
         steps.model.append((told, entropy(probabilities), float(probabilities.max())))
         steps.function.append(number)

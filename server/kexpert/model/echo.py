@@ -200,7 +200,7 @@ class Echo:
         self._below = [encode("\t" + line) for line in below[:_BELOW]]
         self._spoken = [np.zeros(len(shelf.ids), np.float32) for shelf in self.shelves]
         self._around = [self._stable(shelf) for shelf in self.shelves]
-        self._like = [self._lines(at) for at in range(len(self.shelves))]
+        self._compare()
 
     def _stable(self, shelf: Shelf) -> tuple[Floats, Floats]:
         """How like the line behind each line is to the one below, and those around it to those around."""
@@ -210,16 +210,17 @@ class Echo:
         sums = np.cumsum(np.pad(about, (half + 1, half)))
         return following, (sums[_AROUND:] - sums[:-_AROUND]) / _AROUND
 
-    def features(self, at: int) -> tuple[Floats, Floats, Floats, Floats]:
-        """What each line of a shelf has in common with the cursor's: the line above, the one above that, the one below,
-        and those around."""
-        shelf = self.shelves[at]
-        one, two = np.roll(shelf.likeness(self._above[0]), 1), np.roll(shelf.likeness(self._above[1]), 2)
-        return (one, two, *self._around[at])
+    def _compare(self) -> None:
+        """What each line of each shelf has in common with the cursor's: the line above, the one above that, the one
+        below, and those around; and what that makes of its weight. Done again behind each line that is written."""
+        self.features = [
+            (np.roll(shelf.likeness(self._above[0]), 1), np.roll(shelf.likeness(self._above[1]), 2), *around)
+            for shelf, around in zip(self.shelves, self._around, strict=True)
+        ]
+        self._like = [self._weighed(features) for features in self.features]
 
-    def _lines(self, at: int) -> tuple[Floats, Floats]:
+    def _weighed(self, features: tuple[Floats, Floats, Floats, Floats]) -> tuple[Floats, Floats]:
         """The logarithms of weights of lines, for short matches and for longer ones."""
-        features = self.features(at)
         short, longer = (
             sum((weight * feature for weight, feature in zip(given, features, strict=True)), np.float32(0))
             for given in self._weights.lines
@@ -234,8 +235,8 @@ class Echo:
         """The lines of all texts, how near each is, and how like its surroundings are to the cursor's."""
         header = next((line for line in self._near.before.partition("{")[0].split("\n") if "(" in line), "")
         head, parts = self._encode(header), []
-        for at, (shelf, notes) in enumerate(zip(self.shelves, self._notes, strict=True)):
-            above, above_that, below, _ = self.features(at)
+        for shelf, notes, features in zip(self.shelves, self._notes, self.features, strict=True):
+            above, above_that, below, _ = features
             like = [above, above_that, below, shelf.likeness(head)]
             # Behind the last line the border may stand as one more.
             like = [_sized(each, len(notes.lines)) for each in like]
@@ -291,7 +292,7 @@ class Echo:
         if self._alphabet.ends_line[token]:
             if self._alphabet.is_ink[self._line].any():
                 self._above.insert(0, self._line)
-                self._like = [self._lines(at) for at in range(len(self.shelves))]
+                self._compare()
             self._line = []
 
 
