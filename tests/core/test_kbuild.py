@@ -77,6 +77,18 @@ def test_conditions_up_to_the_root(path: str, expected: list[str]) -> None:
     assert object_conditions(path, TREE.get) == expected
 
 
+@pytest.mark.parametrize("path", ["/home/me/module/hello.c", "/a.c", "//a.c", "/", "untitled:Draft.c", "git:/x/a.c"])
+def test_a_file_outside_the_tree_has_no_conditions_and_nothing_is_read_for_it(path: str) -> None:
+    read: list[str] = []
+    assert object_conditions(path, lambda one: read.append(one)) == []
+    assert not read
+
+
+@given(st.text(st.sampled_from("/.ac:")))
+def test_any_path_is_answered(path: str) -> None:
+    assert isinstance(object_conditions(path, lambda one: None), list)
+
+
 def test_what_a_symbol_builds() -> None:
     data = TREE["drivers/widget/Kbuild"]
     here = "drivers/widget"

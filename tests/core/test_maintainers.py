@@ -78,6 +78,13 @@ def test_deepest_first(path: str, titles: list[str]) -> None:
     assert [entry.title for entry in LIST.match(path)] == titles
 
 
+@pytest.mark.parametrize("path", ["/home/me/drivers/widget/core.c", "/core.c", "untitled:core.c"])
+def test_a_file_outside_the_tree_belongs_to_nobody(path: str) -> None:
+    everything = parse_maintainers(b"WIDGETS\nN:\tcore\n\nTHE REST\nF:\t*\nF:\t*/\n")
+    assert everything.match("core.c")
+    assert everything.match(path) == []
+
+
 def test_fields() -> None:
     entry = LIST.match("drivers/widget/core.c")[0]
     assert entry.maintainers == ["Ann <ann@example.org>", "Bob <bob@example.org>"]

@@ -132,6 +132,27 @@ def test_capabilities_are_those_of_the_protocol(client: Client) -> None:
     assert json.loads(json.dumps(converter.unstructure(structured))) == announced
 
 
+# Files outside the tree
+
+
+def test_a_file_outside_the_tree_is_answered_and_so_is_the_tree_afterwards(
+    tree: Path, tmp_path: Path, client: Client
+) -> None:
+    client.initialize(tree)
+    module = tmp_path / "module" / "hello.c"
+    module.parent.mkdir()
+    text, position = cursor("static int he/*|*/llo(void)\n{\n\treturn 0;\n}\n")
+    module.write_text(text)
+    client.open(module.as_uri(), text)
+    for _ in range(3):  # more often than there are threads for quick requests
+        card = client.at("hover", module.as_uri(), position)
+        assert "static int hello(void)" in card["contents"]["value"]
+    inside = (tree / "drivers/widget.c").as_uri()
+    text, position = cursor(FILES["drivers/widget.c"].replace("int widget_spin", "int widget/*|*/_spin"))
+    client.open(inside, text)
+    assert "widget_spin" in client.at("hover", inside, position)["contents"]["value"]
+
+
 # Nonsense
 
 

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kexpert.core.paths import is_tree_path
 from kexpert.core.text import Encoding, decode
 from kexpert.lsp.options import Options
-from kexpert.lsp.session import Session, file_path, in_tree, path_of, uri_of
+from kexpert.lsp.session import Session, file_path, path_of, uri_of
 
 URI = "file:///tree/drivers/a.c"
 text = st.text(st.sampled_from("ab{}\t\f\n\r\u2028é🐧\udce9"), max_size=12)
@@ -89,7 +90,7 @@ def test_no_uri_raises(rest: str, scheme: str) -> None:
     uri = scheme + rest
     path = path_of(uri, Path("/tree"))
     file_path(uri)
-    in_tree(path)
+    is_tree_path(path)
     uri_of(path, Path("/tree"))
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from kexpert.core.conditions import negate
+from kexpert.core.paths import is_tree_path
 from kexpert.core.text import decode
 
 _ASSIGNMENT = re.compile(r"(?:export |override )*([\w$(){},./+ -]*?[\w)}]) ?(\+=|::?=|\?=|=)(?!=)(.*)")
@@ -101,8 +102,11 @@ def object_conditions(path: str, read: Callable[[str], bytes | None]) -> list[st
     """The conditions under which a C or assembly file of the tree is built, outermost first.
 
     ``read`` gives a file's bytes or None. A file under ``arch/x86`` has "x86" as its first
-    condition. Several ways to be built are one condition, "CONFIG_A || CONFIG_B".
+    condition. Several ways to be built are one condition, "CONFIG_A || CONFIG_B". A path outside
+    the tree (absolute, or with a scheme) has no conditions, and nothing is read for it.
     """
+    if not is_tree_path(path):
+        return []
     parts = path.split("/")
     arch = [parts[1]] if parts[0] == "arch" and len(parts) > 2 else []
     root = "/".join(parts[:2]) if arch else ""
@@ -112,7 +116,7 @@ def object_conditions(path: str, read: Callable[[str], bytes | None]) -> list[st
     directory, wanted = posixpath.dirname(path), posixpath.basename(stem) + ".o"
     conditions: list[str] = []
     below: Kbuild | None = None  # files further down that did not list it: the one that does may include them
-    while True:
+    for _ in range(path.count("/") + 1):
         kbuild = _kbuild_of(directory, read)
         if kbuild and below:
             kbuild = kbuild.merged(below)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from fnmatch import translate
 from functools import lru_cache
 
+from kexpert.core.paths import is_tree_path
 from kexpert.core.text import decode
 
 _FIELD = re.compile(r"([A-Z]):\s*(.*)")
@@ -69,8 +70,11 @@ class Maintainers:
     def match(self, path: str) -> list[MaintainerEntry]:
         """The entries that a file belongs to, deepest pattern first, then in the file's order.
 
-        THE REST, which matches everything, is given only when nothing else matches.
+        THE REST, which matches everything, is given only when nothing else matches. A path outside
+        the tree belongs to nobody.
         """
+        if not is_tree_path(path):
+            return []
         if path not in self._matched:
             if len(self._matched) >= _REMEMBERED:
                 self._matched.clear()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, unquote, urlsplit
 
+from kexpert.core.paths import is_tree_path
 from kexpert.core.source import Source
 from kexpert.core.text import EditedText, Encoding, LineIndex, encode
 from kexpert.index.query import View
@@ -95,7 +96,7 @@ class Session:
         }
         self.index = make_index(root)
         self.index.start()
-        if opened := [path for path in self._documents if in_tree(path)]:
+        if opened := [path for path in self._documents if is_tree_path(path)]:
             self.index.prioritise(opened)
 
     def snapshot(self) -> Snapshot:
@@ -106,7 +107,7 @@ class Session:
         """A client opened a document; the path under which it is known."""
         path = path_of(uri, self.root)
         self._documents = {**self._documents, path: self._compared(uri, Source(path, encode(text)))}
-        if self.index and in_tree(path):
+        if self.index and is_tree_path(path):
             self.index.prioritise([path])
         return path
 
@@ -140,7 +141,7 @@ class Session:
 
     def _compared(self, uri: str, source: Source) -> Document:
         """A document, with its file's identity if that holds the same text."""
-        identity = _identity(self.root, source.path) if in_tree(source.path) else None
+        identity = _identity(self.root, source.path) if is_tree_path(source.path) else None
         if identity is None or self.root is None or identity[0] != len(source.data):
             return Document(uri, source)
         same = read(self.root, source.path) == source.data
@@ -148,7 +149,7 @@ class Session:
 
     def files_changed(self, paths: Iterable[str]) -> None:
         """Files changed on disk, by path."""
-        if self.index and (inside := [path for path in paths if in_tree(path)]):
+        if self.index and (inside := [path for path in paths if is_tree_path(path)]):
             self.index.files_changed(inside)
 
     def end(self) -> None:
@@ -166,11 +167,6 @@ def _identity(root: Path | None, path: str) -> tuple[int, int] | None:
     except (OSError, ValueError):
         return None
     return stat.st_size, stat.st_mtime_ns
-
-
-def in_tree(path: str) -> bool:
-    """Whether a path as the session names it lies in the tree (and is not absolute or a foreign URI)."""
-    return not path.startswith("/") and ":" not in path.partition("/")[0]
 
 
 def path_of(uri: str, root: Path | None) -> str:
@@ -205,7 +201,7 @@ def file_path(uri: str) -> str | None:
 def uri_of(path: str, root: Path | None) -> str:
     """The URI of a path as the session names it."""
     if not path.startswith("/"):
-        return f"{_root_uri(root)}/{quote(path, errors='surrogateescape')}" if root and in_tree(path) else path
+        return f"{_root_uri(root)}/{quote(path, errors='surrogateescape')}" if root and is_tree_path(path) else path
     return "file://" + quote(os.fsencode(path))
 
 
