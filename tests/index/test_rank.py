@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kexpert.core.chunk import ChunkKind
+from kexpert.core.products import product
 from kexpert.core.relevance import FEATURES, Entry, features
 from kexpert.core.words import stems
 from kexpert.index.rank import Candidate, fuse, rerank
@@ -43,6 +46,27 @@ def test_the_order_does_not_depend_on_who_was_found_first() -> None:
     found = [candidate(f"frob_{at}", "same code", 1, 0.5) for at in range(20)]
     names = [each.name for _, each in rerank("frob", found)]
     assert names == [each.name for _, each in rerank("frob", found[::-1])]
+
+
+@given(st.randoms(use_true_random=False), st.integers(1, 120))
+def test_equal_candidates_get_equal_scores_wherever_they_are_listed(random: Random, others: int) -> None:
+    found = [candidate(f"frob_{at}", "same code", 1, 0.5) for at in range(7)]
+    found += [candidate(f"widget_{at}_get", f"word{at} frob code", at / 7, at / 120) for at in range(others)]
+    listed = rerank("frob the widget", found)
+    random.shuffle(found)
+    assert [(score, each.name) for score, each in rerank("frob the widget", found)] == [
+        (score, each.name) for score, each in listed
+    ]
+    assert len({score for score, each in listed if each.name.startswith("frob")}) == 1
+
+
+def test_a_product_is_the_same_in_any_row_and_column() -> None:
+    random = np.random.default_rng(1)
+    row, column = random.normal(size=256).astype(np.float32), random.normal(size=256).astype(np.float32)
+    alone = product(row[None], column[:, None])[0, 0]
+    np.testing.assert_allclose(alone, float(row.astype(np.float64) @ column.astype(np.float64)), atol=1e-5)
+    for rows, columns in ((1, 40), (40, 1), (33, 7), (200, 65)):
+        assert (product(np.tile(row, (rows, 1)), np.tile(column[:, None], columns)) == alone).all()
 
 
 def test_where_every_word_is_everywhere_the_fused_order_stands() -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kexpert.core.contraction import Spelled
+from kexpert.core.products import DECIMALS, product
 from kexpert.core.words import stem
 
 if TYPE_CHECKING:
@@ -100,33 +101,34 @@ def features(asked: Sequence[str], entries: Sequence[Entry], lexicon: Lexicon) -
         for words, field in zip(flat, texts, strict=True)
     )
     vectors, worth = lexicon(list(number))
-    likeness = np.maximum(vectors[:count] @ vectors.T, 0.0).astype(np.float32)
+    likeness = np.maximum(product(vectors[:count], vectors.T), np.float32(0))
     likeness[np.arange(count), np.arange(count)] = 1.0
     share = worth[:count] / max(float(worth[:count].sum()), 1e-6)
 
     best = [field.gathered(np.maximum, likeness[:, field.words]).T for field in (name, body, path, summary)]
     anywhere = np.maximum.reduce(best)
-    exact = [(field >= 0.999).astype(np.float32) for field in (*best, anywhere)]
+    literal = [product((field >= 0.999).astype(np.float32), share) for field in (*best, anywhere)]
+    meant = [product(field, share) for field in (*best, anywhere)]
     lexical = np.array([entry.lexical for entry in entries], np.float32)
     cosine = np.array([entry.cosine for entry in entries], np.float32)
     columns = [
         lexical / max(float(lexical.max(initial=0.0)), 1e-6), cosine, _place(lexical), _place(cosine),
-        exact[0] @ share, best[0] @ share, *_names(name, path, likeness, worth),
-        exact[1] @ share, best[1] @ share, exact[2] @ share, best[2] @ share, exact[4] @ share, anywhere @ share,
-        anywhere.min(axis=1, initial=1.0), exact[3] @ share, _runs(name, count),
+        literal[0], meant[0], *_names(name, path, likeness, worth),
+        literal[1], meant[1], literal[2], meant[2], literal[4], meant[4],
+        anywhere.min(axis=1, initial=1.0), literal[3], _runs(name, count),
         name.lengths / 8, np.log1p(body.lengths) / 5,
         np.array([entry.exported for entry in entries]),
         np.array([entry.file.endswith(".h") for entry in entries]),
         name.lengths <= 1,
-        *(values - values.max(initial=-1.0) for values in (cosine, best[0] @ share, anywhere @ share)),
+        *(values - values.max(initial=-1.0) for values in (cosine, meant[0], meant[4])),
         lexical / max(10 * float(worth[:count].sum()), 1e-6),
-        *_company([entry.file for entry in entries], cosine, anywhere @ share),
-        *_company([entry.file.rpartition("/")[0] for entry in entries], cosine, anywhere @ share),
+        *_company([entry.file for entry in entries], cosine, meant[4]),
+        *_company([entry.file.rpartition("/")[0] for entry in entries], cosine, meant[4]),
         np.array([entry.static for entry in entries]), np.array([entry.inline for entry in entries]),
         _whole(name, vectors, worth, count),
         *_spelled(Spelled(distinct), texts[0], flat[0], name, worth, share),
     ]  # fmt: skip
-    return np.stack(columns, axis=1).astype(np.float32)
+    return np.round(np.stack(columns, axis=1).astype(np.float64), DECIMALS).astype(np.float32)
 
 
 def _place(scores: Array) -> Array:
@@ -173,9 +175,9 @@ def _used(name: _Field, worth: Array, *shares: Array) -> list[Array]:
 def _whole(name: _Field, vectors: Array, worth: Array, count: int) -> Array:
     """The cosine of each name to the question, both taken as the sum of their words by what these are worth."""
     sums = name.summed(vectors[name.words] * worth[name.words, None])
-    question = worth[:count] @ vectors[:count]
+    question = product(worth[:count], vectors[:count])
     size = np.linalg.norm(sums, axis=1) * np.linalg.norm(question)
-    result: Array = np.divide(sums @ question, size, out=np.zeros_like(size), where=size > 1e-6)
+    result: Array = np.divide(product(sums, question), size, out=np.zeros_like(size), where=size > 1e-6)
     return result
 
 

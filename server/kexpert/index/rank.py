@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kexpert.core.chunk import ChunkKind
+from kexpert.core.products import product
 from kexpert.core.relevance import FEATURES, INLINE, STATIC, Entry, features
 from kexpert.core.words import query_stems, stems
 from kexpert.index.embed import SHIPPED, EmbedderError, StaticEmbedder, shipped
@@ -66,7 +67,7 @@ def rerank(query: str, candidates: Sequence[Candidate], embedder: object = None)
     names, bodies = [stems(each.name) for each in candidates], [each.words.split() for each in candidates]
     paths = [stems(each.path.rpartition(".")[0] or each.path) for each in candidates]
     summaries = [each.summary.split() for each in candidates]
-    cosines = static.encode_stems((names, paths, summaries, bodies)) @ static.encode_query(query)
+    cosines = product(static.encode_stems((names, paths, summaries, bodies)), static.encode_query(query))
     entries = [
         Entry(names[at], bodies[at], paths[at], summaries[at], each.lexical, float(cosines[at]), each.exported,
               each.path, STATIC in bodies[at], INLINE in bodies[at])
@@ -93,9 +94,8 @@ class Ranker:
     out: Array
 
     def score(self, rows: Array) -> Array:
-        inner = ((rows - self.mean) / self.scale) @ self.hidden + self.bias
-        result: Array = np.maximum(inner, 0) @ self.out
-        return result
+        inner = product((rows - self.mean) / self.scale, self.hidden) + self.bias
+        return product(np.maximum(inner, 0), self.out)
 
 
 @lru_cache(maxsize=1)
