@@ -11,8 +11,8 @@ from typing import Any
 
 from benchmarks.indexing import CTAGS
 from benchmarks.sample import files
-from kexpert.core.extract import extract
-from kexpert.core.parse import parse
+from kexpert.core.c.extract import extract
+from kexpert.core.c.parse import parse
 from kexpert.core.symbols import Kind
 
 FILES = 1500

@@ -1,4 +1,4 @@
-"""``python -m scripts.fit_echo``: fit how a model listens to its neighbours (``WEIGHTS`` in kexpert/model/echo.py).
+"""``python -m scripts.fit_echo``: fit ``WEIGHTS`` of kexpert.model.copying.cache_lm to a model.
 
 Holes are cut into functions of files that the model has not learnt from; for each token that truly stands there the
 places that speak are noted, with what is known of them. The weights are those of maximum likelihood; two thirds of the
@@ -15,16 +15,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from kexpert.core.source import Source
+from kexpert.core.c.source import Source
 from kexpert.core.text import encode
-from kexpert.features.inline_context import Recent, gather
-from kexpert.features.inline_neighbours import Nearby, neighbours
+from kexpert.features.inline.context import Recent, gather
+from kexpert.features.inline.neighbours import Nearby, neighbours
 from kexpert.index.service import IndexService
-from kexpert.model.echo import LONGEST, SHORT, SUREST, entropy
-from kexpert.model.fim import fit as fit_prompt
-from kexpert.model.healing import log_sum
-from kexpert.model.llama import Llama
-from kexpert_trainer.inline_holes import Hole
+from kexpert.model.copying.cache_lm import LONGEST, SHORT, SUREST, entropy
+from kexpert.model.decoding.token_healing import log_sum
+from kexpert.model.engines.llama_cpp_engine import Llama
+from kexpert.model.fim_markers import fit as fit_prompt
+from kexpert_trainer.evaluation.eval_holes import Hole
 from scripts.fitting import arguments, holes_by_file, minimise, open_model
 
 _ANSWER = 96

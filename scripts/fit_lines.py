@@ -1,4 +1,4 @@
-"""``python -m scripts.fit_lines``: fit which whole line is copied (``WEIGHTS`` in kexpert/model/line_choice.py).
+"""``python -m scripts.fit_lines``: fit ``WEIGHTS`` of kexpert.model.copying.line_ranker.
 
 Holes are cut into functions of an indexed tree; all lines near each are candidates, and the weights are those that
 make the right ones likeliest. Each half of the functions, fitted, tells how often the likeliest line is right in the
@@ -16,14 +16,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kexpert.core.source import Source
+from kexpert.core.c.source import Source
 from kexpert.core.text import encode
-from kexpert.features.inline_context import Recent
-from kexpert.features.inline_neighbours import Nearby, neighbours
+from kexpert.features.inline.context import Recent
+from kexpert.features.inline.neighbours import Nearby, neighbours
 from kexpert.index.service import IndexService
-from kexpert.model.line_choice import Here, columns, endings
-from kexpert.model.llama import Llama
-from kexpert_trainer.inline_holes import Hole
+from kexpert.model.copying.line_ranker import Here, columns, endings
+from kexpert.model.engines.llama_cpp_engine import Llama
+from kexpert_trainer.evaluation.eval_holes import Hole
 from scripts.fitting import arguments, holes_by_file, minimise, open_model
 
 

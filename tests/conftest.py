@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["tests.support.fixtures"]
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # Triton reads this when it is imported, by whichever test comes first: kernels are interpreted, but on a GPU if asked

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.editors.get_neovim import NoNeovim, get_neovim
-from tests.editors.neovim import Neovim, options
-from tests.editors.toy_tree import make_toy_tree
-from tests.model.tiny import speaking_model
+from tests.support.neovim import Neovim, options
+from tests.support.tiny_models import speaking_model
+from tests.support.toy_tree import make_toy_tree
 
 KEXPERT = Path(sys.executable).with_name("kexpert")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kexpert.core.source import Source
+from kexpert.core.c.source import Source
 from kexpert.features.diagnostics import MAX_FINDINGS, Severity, from_checkpatch
 
 SOURCE = Source("a.c", b"int a;\n\tint  b; \n\n")

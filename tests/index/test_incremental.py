@@ -10,10 +10,10 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kexpert.index.build import plan, plan_for, prepare, update
-from kexpert.index.compact import compact
-from kexpert.index.store import FILE_SHIFT, Store
-from tests.index.edited_tree import edited_tree
+from kexpert.index.builder import plan, plan_for, prepare, update
+from kexpert.index.compaction import compact
+from kexpert.index.schema import FILE_SHIFT, Store
+from tests.support.edited_tree import edited_tree
 
 NAMES = ["kernel/a.c", "kernel/b.c", "include/linux/c.h", "mm/d.c", "mm/Kconfig", "mm/Makefile", "arch/x86/e.S"]
 PIECES = [

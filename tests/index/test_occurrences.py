@@ -7,7 +7,7 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kexpert.core.lex import blank_comments
+from kexpert.core.c.lex import blank_comments
 from kexpert.core.symbols import UNKNOWN_COLUMN
 from kexpert.core.text import LineIndex
 from kexpert.index.occurrences import lines_and_columns, occurrences

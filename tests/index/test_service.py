@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from kexpert.core.source import Source
+from kexpert.background.database import IndexState, cache_directory
+from kexpert.core.c.source import Source
 from kexpert.core.symbols import Kind
 from kexpert.index import service as service_module
-from kexpert.index.database import IndexState, cache_directory
+from kexpert.index.schema import Store
 from kexpert.index.service import IndexService, IndexUnavailable, build, open_view
-from kexpert.index.store import Store
 
 Maker = Callable[[Mapping[str, bytes]], Path]
 
@@ -130,8 +130,8 @@ def test_the_watcher_notices(make_tree: Maker, start: Callable[..., IndexService
 def test_polling_where_inotify_is_short(
     make_tree: Maker, start: Callable[..., IndexService], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kexpert.index.watch.watch_limit", lambda: 2)
-    monkeypatch.setattr("kexpert.index.watch._POLL_SECONDS", 0.1)
+    monkeypatch.setattr("kexpert.index.watcher.watch_limit", lambda: 2)
+    monkeypatch.setattr("kexpert.index.watcher._POLL_SECONDS", 0.1)
     said: list[str] = []
     root = make_tree(TREE)
     service = start(root, on_message=said.append)
@@ -242,7 +242,7 @@ def test_killed_while_indexing_goes_on_where_it_was(make_tree: Maker) -> None:
 def test_a_file_that_kills_its_worker_is_named_and_left_out(make_tree: Maker) -> None:
     root = make_tree({f"drivers/x{i}.c": b"int v%d;\n" % i for i in range(60)})
     script = (
-        "import os, kexpert.index.build as b\n"
+        "import os, kexpert.index.builder as b\n"
         "from pathlib import Path\n"
         "whole = b.extract\n"
         "b.extract = lambda path, data: os.abort() if path.endswith('x7.c') else whole(path, data)\n"
@@ -302,7 +302,7 @@ def test_odd_files_do_no_harm(make_tree: Maker, start: Callable[..., IndexServic
 def test_a_file_that_vanishes_while_read(make_tree: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     root = make_tree(TREE)
     monkeypatch.setattr(
-        "kexpert.index.build.read", lambda top, path: None if "fork" in path else (Path(top) / path).read_bytes()
+        "kexpert.index.builder.read", lambda top, path: None if "fork" in path else (Path(top) / path).read_bytes()
     )
     report = build(root)
     assert any("fork.c" in note for note in report.notes)
@@ -313,7 +313,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(make_tree: Maker, start: Call
     root = make_tree(TREE)
     said: list[str] = []
     service = start(root, watch=False, on_message=said.append)
-    from kexpert.index.store import Store
+    from kexpert.index.schema import Store
 
     whole = Store.write
 

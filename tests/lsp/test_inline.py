@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from kexpert.lsp.inline_options import is_on
-from kexpert.lsp.options import Options
-from tests.editors.toy_tree import make_toy_tree
-from tests.lsp.client import Client, RequestFailed
+from kexpert.workspace.inline_settings import is_on
+from kexpert.workspace.settings import Options
 from tests.lsp.test_server import cursor
-from tests.model.tiny import TinyVocabulary, speaking_model, write_manifest, write_model
+from tests.support.lsp_client import Client, RequestFailed
+from tests.support.tiny_models import TinyVocabulary, speaking_model, write_manifest, write_model
+from tests.support.toy_tree import make_toy_tree
 
 INLINE = {"textDocument": {"inlineCompletion": {}}}
 PLACE = "#include <linux/toy.h>\n\nint toy_play(struct toy *toy)\n{\n\t/*|*/\n}\n"
@@ -321,4 +321,4 @@ def children_of(client: Client) -> list[int]:
     server = client._process.pid
     tasks = Path(f"/proc/{server}/task").iterdir()
     pids = [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
-    return [pid for pid in pids if b"kexpert.model.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [pid for pid in pids if b"kexpert.model.engines.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]

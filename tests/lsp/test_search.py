@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.lsp.client import Client, RequestFailed
-from tests.toy_embedder import make_embedder
+from tests.support.lsp_client import Client, RequestFailed
+from tests.support.toy_embedder import make_embedder
 
 WAIT = """\
 /* Wait until writeback of a folio is over. */

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from kexpert.lsp.handshake import choose_encoding
-from kexpert.lsp.wire import frame, read_message
-from tests.lsp.client import Client, RequestFailed
+from kexpert.lsp.transport import frame, read_message
+from tests.support.lsp_client import Client, RequestFailed
 
 FILES = {
     "Kconfig": 'config FOO\n\tbool "Foo"\n',

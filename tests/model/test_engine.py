@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from kexpert.core.manifest import Manifest, dump_manifest, tokenizer_hash
 from kexpert.model import engine
 from kexpert.model.engine import Choice, Refused, Wanted, choose, open_engine
+from kexpert.prompt.manifest import Manifest, dump_manifest, tokenizer_hash
 
 
 def manifest(folder: Path, **more: object) -> None:

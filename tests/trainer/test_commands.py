@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from kexpert.core.manifest import parse_manifest
+from kexpert.prompt.manifest import parse_manifest
 from kexpert_trainer import commands
 from kexpert_trainer.cli import OK, main
-from tests.trainer.small import tree
+from tests.support.small_training import tree
 
 GUIDE = Path(__file__).parents[2] / "docs" / "training.md"
 

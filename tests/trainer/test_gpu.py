@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from kexpert_trainer import llama
-from kexpert_trainer.batches import Packed
-from kexpert_trainer.loss import IGNORED, head_loss
-from kexpert_trainer.muon import orthogonalise
-from kexpert_trainer.sizes import Shape
+from kexpert_trainer.models import llama
+from kexpert_trainer.models.sizes import Shape
+from kexpert_trainer.training.batches import Packed
+from kexpert_trainer.training.loss import IGNORED, head_loss
+from kexpert_trainer.training.muon import orthogonalise
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 

@@ -76,7 +76,7 @@ def _embedder(commands: Commands) -> None:
 
 
 def _run_embedder(args: argparse.Namespace) -> int:
-    from kexpert_trainer.search_model import Recipe, make
+    from kexpert_trainer.search_pipeline import Recipe, make
 
     recipe = Recipe(
         steps=args.steps, more=args.more, dimensions=args.dimensions, seed=args.seed, threads=args.threads
@@ -97,7 +97,7 @@ def _evaluate_search(commands: Commands) -> None:
 
 
 def _run_evaluate_search(args: argparse.Namespace) -> int:
-    from kexpert_trainer.evaluate_search import measure
+    from kexpert_trainer.evaluation.search import measure
 
     measure(args.tree612, args.tree61, args.work, args.functions, args.questions, args.json)
     return OK
@@ -117,7 +117,7 @@ def _evaluate_inline(commands: Commands) -> None:
 
 
 def _run_evaluate_inline(args: argparse.Namespace) -> int:
-    from kexpert_trainer.evaluate_inline import measure, table
+    from kexpert_trainer.evaluation.inline import measure, table
 
     found = measure(
         args.tree612, args.tree61, args.model, args.count, args.files, args.seed, say=say, details=args.details

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from kexpert_trainer.sizes import SIZES
+from kexpert_trainer.models.sizes import SIZES
 
 Commands = Any  # argparse gives the type of add_subparsers no public name
 
@@ -25,8 +25,8 @@ def tokenizer(commands: Commands) -> None:
 
 
 def _run_tokenizer(args: argparse.Namespace) -> int:
-    from kexpert_trainer import sources
-    from kexpert_trainer import tokenizer as tokenizers
+    from kexpert_trainer.data import sources
+    from kexpert_trainer.data import tokenizer as tokenizers
 
     texts = sources.sample(args.tree, args.megabytes)
     made = tokenizers.train(texts, args.vocabulary)
@@ -49,8 +49,8 @@ def corpus(commands: Commands) -> None:
 
 
 def _run_corpus(args: argparse.Namespace) -> int:
-    from kexpert_trainer.corpus import Settings, make
-    from kexpert_trainer.tokenizer import load
+    from kexpert_trainer.data.corpus import Settings, make
+    from kexpert_trainer.data.tokenizer import load
 
     settings = Settings(sequence=args.sequence, megabytes=args.megabytes, seed=args.seed)
     made = make(args.tree, load(args.tokenizer), args.out, settings, args.jobs)
@@ -68,7 +68,7 @@ def load(commands: Commands) -> None:
 
 
 def _run_load(args: argparse.Namespace) -> int:
-    from kexpert_trainer.corpus import pack
+    from kexpert_trainer.data.corpus import pack
 
     made = pack(args.corpus, args.out, int(args.megabytes * 1e6), args.skip)
     print(json.dumps({"shards": len(made.shards["train"]), "tokens": made.tokens}))
@@ -98,7 +98,7 @@ def pretrain(commands: Commands) -> None:
 
 
 def _run_pretrain(args: argparse.Namespace) -> int:
-    from kexpert_trainer.pretrain import Limits, Plan, run
+    from kexpert_trainer.training.pretrain import Limits, Plan, run
 
     plan = Plan(
         corpus=args.corpus, size=args.size, tokens=int(args.tokens), batch_rows=args.batch_rows,
@@ -126,8 +126,8 @@ def export(commands: Commands) -> None:
 
 
 def _run_export(args: argparse.Namespace) -> int:
-    from kexpert.model.llama import quantize
-    from kexpert_trainer.export import export, origin_of
+    from kexpert.model.engines.llama_cpp_engine import quantize
+    from kexpert_trainer.release.export import export, origin_of
 
     measured = json.loads(args.figures.read_text()) if args.figures else {}
     origin = origin_of(args.checkpoint, args.corpus, args.name, args.provenance, measured)
@@ -146,7 +146,7 @@ def parts(commands: Commands) -> None:
 
 
 def _run_parts(args: argparse.Namespace) -> int:
-    from kexpert_trainer.parts import join, split
+    from kexpert_trainer.release.checkpoint_parts import join, split
 
     if args.join:
         join(args.parts, args.checkpoint)
@@ -173,7 +173,7 @@ def model(commands: Commands) -> None:
 
 def _run_model(args: argparse.Namespace) -> int:
     from kexpert_trainer.cli import arguments
-    from kexpert_trainer.tree import name_of
+    from kexpert_trainer.data.tree import name_of
 
     vocabulary, whole, run = (args.out / name for name in ("tokenizer.json", "corpus", "run"))
     name, sequence = f"kexpert-{args.size}", str(args.sequence)

@@ -1,4 +1,4 @@
-"""Write the settings of the server, which kexpert.lsp.options lists, into the extension's package.json."""
+"""Write the settings of the server, which kexpert.workspace.settings lists, into the extension's package.json."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kexpert import __version__
-from kexpert.lsp.options import Options
+from kexpert.workspace.settings import Options
 
 PACKAGE = Path(__file__).resolve().parent.parent / "package.json"
 

@@ -1,1 +1,4 @@
-"""What kernel C means. Pure: no I/O, no protocol types, no threads."""
+"""What kernel C means: text in, facts out. Pure: no I/O, no protocol types, no threads.
+
+``text``, ``paths`` and ``symbols`` are what the folders share. How answers look is ``render``'s.
+"""

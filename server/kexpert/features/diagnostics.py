@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
-from kexpert.core.source import Source
+from kexpert.core.c.source import Source
 
 #: More than any file in the tree has; a garbage file can give one for every line.
 MAX_FINDINGS = 2000

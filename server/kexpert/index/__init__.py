@@ -1,1 +1,4 @@
-"""What is on disk: the symbol store, how it is built and kept fresh, and the one view over it."""
+"""Facts on disk: what each file of a tree defines, calls, assigns and mentions, kept fresh.
+
+Search by meaning is in ``search``.
+"""

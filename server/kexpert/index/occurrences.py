@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from kexpert.core.lex import blank_comments, is_member_use
+from kexpert.core.c.lex import blank_comments, is_member_use
 from kexpert.core.symbols import UNKNOWN_COLUMN, FileUses
 
 _WORD = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz")

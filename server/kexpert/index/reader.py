@@ -12,13 +12,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kexpert.core.source import Source
+from kexpert.background.tree import look, read
+from kexpert.core.c.source import Source
 from kexpert.core.symbols import Flag, Kind, Symbol
 from kexpert.core.text import IDENTIFIER
-from kexpert.index.build import facts_of
-from kexpert.index.place_codec import CommonWord
-from kexpert.index.store import FILE_SHIFT, Store
-from kexpert.index.tree import look, read
+from kexpert.index.builder import facts_of
+from kexpert.index.position_codec import CommonWord
+from kexpert.index.schema import FILE_SHIFT, Store
 
 #: The fields of a Symbol in their order, then the identity of its file when it was indexed.
 _SYMBOL = "s.name, s.kind, f.path, s.line, s.at, s.start, s.end, coalesce(s.scope, ''), s.flags, f.size, f.mtime_ns"

@@ -9,19 +9,19 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from kexpert.core.source import Source
-from kexpert.index import places
-from kexpert.index.build import BuildReport, IndexWriteError, Progress, measure, plan, plan_for, prepare, update
-from kexpert.index.compact import compact
-from kexpert.index.database import IndexState, cache_directory, discard
-from kexpert.index.lock import WriterLock
-from kexpert.index.query import View
+from kexpert.background.database import IndexState, cache_directory, discard
+from kexpert.background.lock import WriterLock
+from kexpert.core.c.source import Source
+from kexpert.index import common_word_positions as places
+from kexpert.index.builder import BuildReport, IndexWriteError, Progress, measure, plan, plan_for, prepare, update
+from kexpert.index.compaction import compact
+from kexpert.index.disk_view import View
 from kexpert.index.reader import Reader
-from kexpert.index.search import Searcher
-from kexpert.index.search_once import VectorReader
-from kexpert.index.semantic import SearchSettings, SemanticIndex
-from kexpert.index.store import Store
-from kexpert.index.watch import Watcher
+from kexpert.index.schema import Store
+from kexpert.index.watcher import Watcher
+from kexpert.search.indexer import SearchSettings, SemanticIndex
+from kexpert.search.one_shot import VectorReader
+from kexpert.search.query import Searcher
 
 #: Changes told by the system come in bursts (git switch): wait until none came for this long.
 _QUIET_SECONDS = 0.25

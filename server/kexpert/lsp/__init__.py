@@ -1,1 +1,1 @@
-"""The only part that knows the Language Server Protocol."""
+"""The Language Server Protocol: from its messages to the workspace's questions and back, nothing else."""

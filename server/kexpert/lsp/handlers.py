@@ -13,25 +13,25 @@ from typing import TYPE_CHECKING, Any
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
-from kexpert.core.source import Source
+from kexpert.core.c.source import Source
 from kexpert.core.symbols import Span
 from kexpert.core.text import decode, encode
-from kexpert.lsp import convert
-from kexpert.lsp.convert import Json, Places
-from kexpert.lsp.protocol import Lane
-from kexpert.lsp.wire import Encoded
+from kexpert.lsp import to_protocol as convert
+from kexpert.lsp.dispatcher import Lane
+from kexpert.lsp.to_protocol import Json, Places
+from kexpert.lsp.transport import Encoded
 
 if TYPE_CHECKING:
-    from kexpert.features.card import HoverCard
-    from kexpert.features.completion_item import Completions
-    from kexpert.features.search import Found
-    from kexpert.index.query import View
-    from kexpert.lsp.checkpatch import Checkpatch
+    from kexpert.features.completion.item import Completions
+    from kexpert.features.hover.card import HoverCard
+    from kexpert.features.search.search import Found
+    from kexpert.index.disk_view import View
+    from kexpert.lsp.client_log import Reporter
     from kexpert.lsp.handshake import Client
-    from kexpert.lsp.inline import Inline
-    from kexpert.lsp.options import Options
-    from kexpert.lsp.report import Reporter
-    from kexpert.lsp.session import Snapshot
+    from kexpert.workspace.checkpatch import Checkpatch
+    from kexpert.workspace.documents import Snapshot
+    from kexpert.workspace.inline_session import Inline
+    from kexpert.workspace.settings import Options
 
 REQUEST_FAILED = -32803
 #: Results of one search.
@@ -116,7 +116,7 @@ def _located(method: str, feature: Callable[[], Callable[[View, Source, int], li
 
 def _definition_feature(name: str) -> Callable[[], Callable[[View, Source, int], list[Span]]]:
     def load() -> Callable[[View, Source, int], list[Span]]:
-        from kexpert.features import definition
+        from kexpert.features.navigation import definition
 
         found: Callable[[View, Source, int], list[Span]] = getattr(definition, name)
         return found
@@ -132,7 +132,7 @@ _located(types.TEXT_DOCUMENT_IMPLEMENTATION, _definition_feature("implementation
 
 @_answers(types.TEXT_DOCUMENT_HOVER)
 def hover(request: Request) -> Json | None:
-    from kexpert.features.hover import hover
+    from kexpert.features.hover.hover import hover
 
     source = request.source
     similar_within = _SIMILAR_WITHIN if request.snapshot.options.hover_similar else 0.0
@@ -158,7 +158,7 @@ def _trimmed(card: HoverCard, options: Options) -> HoverCard:
 
 @_answers(types.TEXT_DOCUMENT_COMPLETION)
 def completion(request: Request) -> Json | None:
-    from kexpert.features.completion import complete
+    from kexpert.features.completion.completion import complete
 
     source = request.source
     if source is None:
@@ -195,7 +195,7 @@ def _means_it(source: Source, offset: int, trigger: str) -> bool:
 def _with_inline(request: Request, source: Source, offset: int, found: Completions) -> Completions:
     """The menu with what the model would write, as far as that is known: a menu waits for no model, but the
     next letter brings what was worked out since."""
-    from kexpert.features.inline import as_item
+    from kexpert.features.inline.suggest import as_item
 
     suggestion = request.inline.recall(request.view, source, offset, request.snapshot.options)
     if suggestion is not None:
@@ -206,7 +206,7 @@ def _with_inline(request: Request, source: Source, offset: int, found: Completio
 
 @_answers(types.TEXT_DOCUMENT_INLINE_COMPLETION, Lane.MODEL)
 def inline_completion(request: Request) -> Json | None:
-    from kexpert.lsp.inline import selected
+    from kexpert.workspace.inline_session import selected
 
     source = request.source
     if source is None:
@@ -237,7 +237,7 @@ def inline_completion(request: Request) -> Json | None:
 
 @_answers(types.COMPLETION_ITEM_RESOLVE, fallback=lambda item: item)
 def resolve_completion(request: Request) -> Any:
-    from kexpert.features.hover import card_for_symbol
+    from kexpert.features.hover.hover import card_for_symbol
 
     item = request.params
     if symbol := convert.symbol_from(item.data):
@@ -251,7 +251,7 @@ def resolve_completion(request: Request) -> Any:
 
 @_answers(types.TEXT_DOCUMENT_SIGNATURE_HELP)
 def signature_help(request: Request) -> Json | None:
-    from kexpert.features.signature import signature_help
+    from kexpert.features.signature_help import signature_help
 
     source = request.source
     found = signature_help(request.view, source, request.offset(source)) if source else None
@@ -264,7 +264,7 @@ def signature_help(request: Request) -> Json | None:
 
 @_answers(types.TEXT_DOCUMENT_REFERENCES, Lane.SLOW)
 def references(request: Request) -> Encoded | None:
-    from kexpert.features.references import references
+    from kexpert.features.navigation.references import references
 
     source = request.source
     if source is None:
@@ -276,7 +276,7 @@ def references(request: Request) -> Encoded | None:
 
 @_answers(types.TEXT_DOCUMENT_DOCUMENT_HIGHLIGHT)
 def highlight(request: Request) -> list[Json] | None:
-    from kexpert.features.references import highlights
+    from kexpert.features.navigation.references import highlights
 
     source = request.source
     if source is None:
@@ -286,7 +286,7 @@ def highlight(request: Request) -> list[Json] | None:
 
 @_answers(types.TEXT_DOCUMENT_PREPARE_RENAME)
 def prepare_rename(request: Request) -> Json | None:
-    from kexpert.features.rename import prepare_rename
+    from kexpert.features.navigation.rename import prepare_rename
 
     source = request.source
     found = prepare_rename(request.view, source, request.offset(source)) if source else None
@@ -298,7 +298,7 @@ def prepare_rename(request: Request) -> Json | None:
 
 @_answers(types.TEXT_DOCUMENT_RENAME)
 def rename(request: Request) -> Json | None:
-    from kexpert.features.rename import RenameError, rename
+    from kexpert.features.navigation.rename import RenameError, rename
 
     source = request.source
     if source is None:
@@ -314,7 +314,7 @@ def rename(request: Request) -> Json | None:
 
 @_answers(types.TEXT_DOCUMENT_DOCUMENT_SYMBOL)
 def document_symbols(request: Request) -> list[Json] | None:
-    from kexpert.features.symbols import outline
+    from kexpert.features.symbols.outline import outline
 
     source = request.source
     if source is None:
@@ -326,7 +326,7 @@ def document_symbols(request: Request) -> list[Json] | None:
 
 @_answers(types.WORKSPACE_SYMBOL, Lane.SLOW)
 def workspace_symbols(request: Request) -> list[Json]:
-    from kexpert.features.symbols import workspace_symbols
+    from kexpert.features.symbols.outline import workspace_symbols
 
     query = request.params.query.strip()
     found = convert.workspace_symbols(request.places, workspace_symbols(request.view, query))
@@ -335,8 +335,8 @@ def workspace_symbols(request: Request) -> list[Json]:
 
 def _by_meaning(request: Request, query: str, limit: int = 20) -> list[Found]:
     """What a question means; nothing for a filter that means nothing, which is told."""
-    from kexpert.features.search import search
-    from kexpert.index.filters import FilterError
+    from kexpert.features.search.search import search
+    from kexpert.search.filters import FilterError
 
     try:
         return search(request.view, query, limit)
@@ -365,7 +365,7 @@ def code_actions(request: Request) -> list[Json]:
 def execute_command(request: Request) -> list[Json]:
     """``kexpert.search`` (question, number of results) and ``kexpert.findSimilar`` (URI, range): both give
     results with name, kind, score, location and the lines that match."""
-    from kexpert.features.search import similar
+    from kexpert.features.search.search import similar
 
     arguments = request.params.arguments or []
     match request.params.command, arguments:
@@ -386,7 +386,7 @@ def execute_command(request: Request) -> list[Json]:
 
 @_answers(types.TEXT_DOCUMENT_PREPARE_CALL_HIERARCHY, Lane.SLOW)
 def prepare_calls(request: Request) -> list[Json] | None:
-    from kexpert.features.calls import prepare
+    from kexpert.features.navigation.call_hierarchy import prepare
 
     source = request.source
     found = prepare(request.view, source, request.offset(source)) if source else []
@@ -395,7 +395,7 @@ def prepare_calls(request: Request) -> list[Json] | None:
 
 @_answers(types.CALL_HIERARCHY_INCOMING_CALLS, Lane.SLOW)
 def incoming_calls(request: Request) -> list[Json] | None:
-    from kexpert.features.calls import incoming
+    from kexpert.features.navigation.call_hierarchy import incoming
 
     symbol = convert.symbol_from(request.params.item.data)
     if symbol is None:
@@ -405,7 +405,7 @@ def incoming_calls(request: Request) -> list[Json] | None:
 
 @_answers(types.CALL_HIERARCHY_OUTGOING_CALLS, Lane.SLOW)
 def outgoing_calls(request: Request) -> list[Json] | None:
-    from kexpert.features.calls import outgoing
+    from kexpert.features.navigation.call_hierarchy import outgoing
 
     symbol = convert.symbol_from(request.params.item.data)
     if symbol is None:
@@ -415,7 +415,7 @@ def outgoing_calls(request: Request) -> list[Json] | None:
 
 @_answers(types.TEXT_DOCUMENT_FOLDING_RANGE)
 def folding(request: Request) -> list[Json] | None:
-    from kexpert.features.folding import folds
+    from kexpert.features.symbols.folding import folds
 
     source = request.source
     return [convert.folding_range(fold) for fold in folds(source)] if source else None
@@ -423,7 +423,7 @@ def folding(request: Request) -> list[Json] | None:
 
 @_answers(types.TEXT_DOCUMENT_SELECTION_RANGE)
 def selection(request: Request) -> list[Json] | None:
-    from kexpert.features.selection import selections
+    from kexpert.features.symbols.selection import selections
 
     source = request.source
     if source is None:
@@ -450,7 +450,7 @@ def pull_diagnostics(request: Request) -> Json:
 def checked(request: Request, path: str) -> tuple[str, list[Json]] | None:
     """The saved version of a file that checkpatch saw, and what it found there; None where it does not run."""
     from kexpert.features.diagnostics import from_checkpatch
-    from kexpert.lsp.checkpatch import GaveUp
+    from kexpert.workspace.checkpatch import GaveUp
 
     if request.checkpatch is None:
         return None

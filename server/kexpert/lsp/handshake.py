@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from kexpert import __version__
 from kexpert.core.text import Encoding
-from kexpert.lsp.wire import BadMessage, Writer, read_message
+from kexpert.lsp.transport import BadMessage, Writer, read_message
 
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from kexpert.lsp.handshake import Client, await_initialize, dig
-from kexpert.lsp.wire import Writer
+from kexpert.lsp.transport import Writer
 
 if TYPE_CHECKING:
-    from kexpert.index.build import Progress
-    from kexpert.lsp.checkpatch import Checkpatch
+    from kexpert.index.builder import Progress
     from kexpert.lsp.handlers import Handler
-    from kexpert.lsp.session import Index
+    from kexpert.workspace.checkpatch import Checkpatch
+    from kexpert.workspace.documents import Index
 
 _WATCHED = "**/{*.c,*.h,*.S,Kconfig*,Kbuild*,Makefile*,MAINTAINERS,.config}"
 #: More warnings about options than this at a time go to the log only.
@@ -98,11 +98,11 @@ class Server:
 
         from pygls.lsp.server import LanguageServer
 
-        from kexpert.lsp.inline import Inline
-        from kexpert.lsp.options import Options
-        from kexpert.lsp.protocol import Protocol
-        from kexpert.lsp.report import ProgressBar, Reporter
-        from kexpert.lsp.session import Session
+        from kexpert.lsp.client_log import ProgressBar, Reporter
+        from kexpert.lsp.dispatcher import Protocol
+        from kexpert.workspace.documents import Session
+        from kexpert.workspace.inline_session import Inline
+        from kexpert.workspace.settings import Options
 
         logging.getLogger("pygls").setLevel(logging.CRITICAL)  # it logs every cancelled request as a failure
         self.client = client
@@ -159,7 +159,7 @@ class Server:
         """A question's handler: the snapshot is taken when the request comes, the rest runs in its lane."""
         from pygls.exceptions import JsonRpcException
 
-        from kexpert.lsp.protocol import Lane, LongHandler
+        from kexpert.lsp.dispatcher import Lane, LongHandler
 
         def begin(params: Any) -> Any:
             request = self._request(params)
@@ -189,7 +189,7 @@ class Server:
 
     def _folders(self) -> list[str]:
         """Where the client works, as paths."""
-        from kexpert.lsp.session import file_path
+        from kexpert.workspace.documents import file_path
 
         params = self.client.params
         folders = params.get("workspaceFolders")
@@ -201,7 +201,7 @@ class Server:
 
     def _adopt_tree(self, path: str) -> bool:
         """Take the kernel tree around ``path``, if there is one, as the session's."""
-        from kexpert.index.tree import find_root
+        from kexpert.background.tree import find_root
 
         root = find_root(Path(path))
         if root is None:
@@ -220,8 +220,8 @@ class Server:
             self.reporter.show_once("error", f"{root} cannot be indexed: {problem}; only open files are known")
 
     def _make_index(self, root: Path) -> Index:
-        from kexpert.index.semantic import SearchSettings
         from kexpert.index.service import IndexService
+        from kexpert.search.indexer import SearchSettings
 
         options = self.session.options
         service: Index = IndexService(
@@ -245,8 +245,8 @@ class Server:
 
     def _configure(self) -> None:
         """Read all settings again and let them take effect."""
-        from kexpert.lsp.checkpatch import Checkpatch
-        from kexpert.lsp.options import client_layer, file_layers, resolve
+        from kexpert.workspace.checkpatch import Checkpatch
+        from kexpert.workspace.settings import client_layer, file_layers, resolve
 
         before, root = self.session.options, self.session.root
         layers, warnings = file_layers(root)
@@ -310,8 +310,8 @@ class Server:
             self.protocol.send_request(types.CLIENT_REGISTER_CAPABILITY, types.RegistrationParams([registration]))
 
     def did_open(self, params: Any) -> None:
+        from kexpert.lsp.dispatcher import Lane
         from kexpert.lsp.handlers import warm
-        from kexpert.lsp.protocol import Lane
 
         document = params.text_document
         path = self.session.open(document.uri, document.text)
@@ -354,13 +354,13 @@ class Server:
             self._settings_arrived(_plain(params.settings))
 
     def did_change_watched_files(self, params: Any) -> None:
-        from kexpert.lsp.session import path_of
+        from kexpert.workspace.documents import path_of
 
         root = self.session.root
         self.session.files_changed(path_of(change.uri, root) for change in params.changes)
 
     def did_change_workspace_folders(self, params: Any) -> None:
-        from kexpert.lsp.session import file_path
+        from kexpert.workspace.documents import file_path
 
         for folder in params.event.added:
             path = file_path(folder.uri)
@@ -376,9 +376,9 @@ class Server:
         """Have a saved file checked. A client that asks for diagnostics itself is told to ask again."""
         from lsprotocol import types
 
+        from kexpert.lsp.dispatcher import Lane
         from kexpert.lsp.handlers import checked
-        from kexpert.lsp.protocol import Lane
-        from kexpert.lsp.session import path_of
+        from kexpert.workspace.documents import path_of
 
         if self.checkpatch is None:
             return

@@ -1,1 +1,4 @@
-"""What generates text: llama.cpp, torch or a server elsewhere, behind one Protocol."""
+"""Language models: which one to run, how it runs, how its tokens become text.
+
+What a feature asks of a model is in ``types``; prompts are in ``kexpert.prompt``.
+"""

@@ -12,8 +12,8 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Literal, Protocol
 
-from kexpert.core.manifest import FILE_NAME, Manifest, ManifestError, parse_manifest
-from kexpert.core.prompt import Context
+from kexpert.prompt.fim import Context
+from kexpert.prompt.manifest import FILE_NAME, Manifest, ManifestError, parse_manifest
 
 #: The model that comes with kexpert.
 EMBEDDED = Path(__file__).resolve().parent.parent / "data" / "model"
@@ -217,11 +217,11 @@ def _described(file: Path) -> tuple[Path, Manifest]:
 def open_engine(choice: Choice, wanted: Wanted) -> Engine:
     """The engine of a choice; it loads its model when first asked. Raises Refused for "none"."""
     if choice.kind == "remote":
-        from kexpert.model.remote import Remote
+        from kexpert.model.engines.openai_server import Remote
 
         return Remote(wanted.url, wanted.name, wanted.api, wanted.context)
     if choice.kind == "none":
         raise Refused(choice.why)
-    from kexpert.model.worker import Worker
+    from kexpert.model.engines.worker import Worker
 
     return Worker(choice, threads=wanted.threads, context=wanted.context)

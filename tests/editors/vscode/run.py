@@ -21,9 +21,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from tests.editors.toy_tree import make_toy_tree
 from tests.editors.vscode.get_vscode import NoVSCode, VSCode, get_vscode, run
-from tests.model.tiny import speaking_model
+from tests.support.tiny_models import speaking_model
+from tests.support.toy_tree import make_toy_tree
 
 HERE = Path(__file__).resolve().parent
 EXTENSION = HERE.parents[2] / "editors" / "vscode"

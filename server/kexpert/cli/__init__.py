@@ -1,0 +1,1 @@
+"""The ``kexpert`` command: one file a command. ``main`` dispatches."""

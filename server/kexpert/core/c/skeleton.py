@@ -1,0 +1,294 @@
+"""A file without what indexing need not parse.
+
+Three fifths of a kernel file are function bodies, and half of the rest of some headers are
+``#define`` lines. Both can be read by a regex once comments and strings are blank, so the parser
+is given a text of the same length in which they are blank too, along with top-level macro calls
+(which tree-sitter takes for broken declarations). What is left is nearly plain C.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import NamedTuple
+
+from tree_sitter import Point, Range, Tree
+
+from kexpert.core.c.idioms import idiom_of
+from kexpert.core.c.lex import blank_comments
+from kexpert.core.c.masking import mask
+from kexpert.core.c.parse import parse_ranges
+
+_BLANKS = bytes(c if c in b"\n\r" else 0x20 for c in range(256))
+
+#: A directive with its continuation lines; the literal first byte makes the search fast.
+_DIRECTIVE = re.compile(rb"\n[ \t]*#[ \t]*(\w*)[ \t]*([A-Za-z_]\w*)?(\()?[^\\\n]*(?:\\(?:\r\n|[^\r]|\r)[^\\\n]*)*")
+#: Lines ``#define NAME value`` on end, blank ones among them: register headers have millions. (The first is
+#: written out: a search for a literal is fast, one for a repeat is not.)
+_ROW = rb"\n#define[ \t]++[A-Za-z_]\w*+(?=[ \t\r\n])[^\\\n]*+(?=\n)(?:\n[ \t]*+(?=\n))*+"
+_TABLE = re.compile(_ROW + rb"(?:" + _ROW + rb"){3,}+")
+_DEFINE = re.compile(rb"\s*#[ \t]*define[ \t\\\n\r]+([A-Za-z_]\w*)(\()?")
+#: A macro called at the start of a line: ``static DEFINE_MUTEX(x)``, ``module_init(y)``, not ``foo(z)``.
+_CALL = (
+    rb"(?:(?:static|extern|const|__maybe_unused|__init|__initdata|noinline|asmlinkage)[ \t]+)*"
+    rb"([A-Z_][A-Z0-9_]*[A-Z0-9]\w*|module_\w+|\w+_(?:initcall|driver|param)\w*|core_param\w*|__setup|early_param"
+    rb"|__initcall|__exitcall)[ \t]*\("
+)
+_CALL_HERE = re.compile(_CALL)
+_CALL_BELOW = re.compile(rb"\n" + _CALL)  # a literal first byte makes the search fast
+_PARENS = re.compile(rb"[()]")
+#: A designated initialiser or a type with a body inside a function: then the body is worth a parse.
+DESIGNATOR = re.compile(rb"\{[ \t\n]*\.\w+\s*=|\n\s+\.\w+\s*=\s*&?\w")
+_VALUES = re.compile(rb"=[ \t\n]*\{[ \t]*\n")
+#: What makes an initialiser worth a parse: ``.open = foo_open``.
+PAIR = re.compile(rb"\.\w+\s*(?:\[[^\]\n]*\]\s*)?=\s*&?\s*(?:[A-Z_][A-Z0-9_]*+)?[a-z]")
+_AFTER_CALL = re.compile(rb"[ \t]*;?")
+_BRACE = re.compile(rb"\s*\{")
+_BRACES = re.compile(rb"[{}]")
+SLANTED_BRACE = re.compile(rb"\n {1,3}\}[ \t]*\r?\n")
+_GAP = re.compile(rb"\s{32,}")
+#: With more of them a parser that skips them is the slower one: each range costs it a look at all others.
+_MOST_GAPS = 1000
+
+
+class MacroDefinition(NamedTuple):
+    name: bytes
+    name_start: int
+    start: int
+    end: int
+    function_like: bool
+    line: int
+
+
+class MacroTable(NamedTuple):
+    """Lines that each define one plain macro, blank lines among them."""
+
+    start: int
+    line: int
+    text: bytes
+
+
+class MacroCall(NamedTuple):
+    """A call at file level; ``end`` is past ``)``, ``body`` the braces that follow, if any."""
+
+    name: bytes
+    start: int
+    arguments: int
+    end: int
+    body: tuple[int, int] | None
+
+
+@dataclass(slots=True)
+class Skeleton:
+    code: bytes
+    """The file with comments and the inside of strings blank."""
+    text: bytes
+    """``code`` with directives, function bodies and top-level macro calls blank as well."""
+    macros: list[MacroDefinition] = field(default_factory=list)
+    tables: list[MacroTable] = field(default_factory=list)
+    calls: list[MacroCall] = field(default_factory=list)
+
+
+def skeleton(data: bytes) -> Skeleton:
+    """Cut a file down to what has to be parsed; every part of the result has the file's length."""
+    code = blank_comments(data)
+    text, tables = _without_tables(code)
+    text, macros = _without_directives(text)
+    if not text.strip():
+        return Skeleton(code, b"", macros, tables)
+    text, bodies = _without_bodies(_without_values(text))
+    text, calls = _without_calls(text, bodies)
+    return Skeleton(code, text, macros, tables, calls)
+
+
+def parse_sparse(text: bytes) -> Tree:
+    """Parse a text that is mostly blank: the parser skips the blanks instead of lexing them.
+
+    tree-sitter reads a long run of blanks byte by byte; given the ranges between the runs it
+    takes half the time, and all offsets and rows stay those of the file.
+    """
+    masked = mask(text)
+    ranges = []
+    start, point = 0, Point(0, 0)
+    gaps = list(islice(_GAP.finditer(masked), _MOST_GAPS + 1))
+    for gap in gaps if len(gaps) <= _MOST_GAPS else ():
+        # one blank stays on either side, else the words around the gap would be read as one
+        stop, resume = gap.start() + 1, gap.end() - 1
+        ranges.append(Range(point, _advance(masked, point, start, stop), start, stop))
+        start, point = resume, _advance(masked, point, start, resume)
+    ranges.append(Range(point, _advance(masked, point, start, len(masked)), start, len(masked)))
+    return parse_ranges(masked, ranges)
+
+
+def _advance(text: bytes, point: Point, start: int, end: int) -> Point:
+    rows = text.count(b"\n", start, end)
+    if not rows:
+        return Point(point.row, point.column + end - start)
+    return Point(point.row + rows, end - text.rfind(b"\n", start, end) - 1)
+
+
+def _blank(data: bytes, spans: list[tuple[int, int]]) -> bytes:
+    if not spans:
+        return data
+    pieces = []
+    done = 0
+    for start, end in spans:
+        pieces.append(data[done:start])
+        pieces.append(data[start:end].translate(_BLANKS))
+        done = end
+    pieces.append(data[done:])
+    return b"".join(pieces)
+
+
+def _without_directives(code: bytes) -> tuple[bytes, list[MacroDefinition]]:
+    macros: list[MacroDefinition] = []
+    spans: list[tuple[int, int]] = []
+    line = seen = 0
+    for match in _DIRECTIVE.finditer(b"\n" + code):
+        # the text searched has one byte more in front
+        start, end = match.span()
+        spans.append((start, end - 1))
+        if match[1] != b"define":
+            continue
+        if match[2] is not None:
+            name, at, function_like = match[2], match.start(2) - 1, match[3] is not None
+            start = code.rindex(b"#", 0, at)
+        else:  # the name stands behind a continuation
+            define = _DEFINE.match(match[0])
+            if define is None:
+                continue
+            name, function_like = define[1], define[2] is not None
+            start = at = start + define.start(1) - 1
+        line += code.count(b"\n", seen, at)
+        seen = at
+        macros.append(MacroDefinition(name, at, start, end - 1, function_like, line))
+    return _blank(code, spans), macros
+
+
+def _without_tables(code: bytes) -> tuple[bytes, list[MacroTable]]:
+    tables: list[MacroTable] = []
+    spans: list[tuple[int, int]] = []
+    line = seen = 0
+    for match in _TABLE.finditer(b"\n" + code):
+        # the text searched has one byte more in front
+        start, end = match.start(), match.end() - 1
+        line += code.count(b"\n", seen, start)
+        seen = start
+        tables.append(MacroTable(start, line, code[start:end]))
+        spans.append((start, end))
+    return _blank(code, spans), tables
+
+
+def _without_values(text: bytes) -> bytes:
+    """Blank initialisers at file level that hold no function: tables of numbers and names."""
+    spans: list[tuple[int, int]] = []
+    match = _VALUES.search(text)
+    while match:
+        closing = text.find(b"\n}", match.end() - 1)
+        if closing < 0:
+            break
+        opening = match.end()
+        # a ``;`` inside: this one was closed on a line with something else
+        one = opening < closing and text.startswith(b";", closing + 2) and text.find(b";", opening, closing) < 0
+        if one and not PAIR.search(text, opening, closing):
+            spans.append((opening, closing))
+        match = _VALUES.search(text, closing)
+    return _blank(text, spans)
+
+
+def _without_bodies(text: bytes) -> tuple[bytes, dict[int, int]]:
+    """Blank what stands between ``{`` and ``}`` in column 0 behind a parameter list.
+
+    Returns the text and where each ``{`` that now opens an empty body ends (past its ``}``).
+    """
+    bodies: dict[int, int] = {}
+    spans: list[tuple[int, int]] = []
+    at = text.find(b"\n{")
+    while at >= 0:
+        opening = at + 1
+        closing = text.find(b"\n}", opening)
+        if closing < 0:
+            break
+        one_line = text.find(b"}", opening, text.find(b"\n", opening)) >= 0  # { return 0; }
+        if one_line or not _follows_parameters(text, at):
+            at = text.find(b"\n{", opening)
+            continue
+        if early := SLANTED_BRACE.search(text, opening, closing):
+            closing = _balance(text, opening, early.start(), closing)
+        bodies[opening] = closing + 2
+        if not DESIGNATOR.search(text, opening, closing):
+            spans.append((opening + 1, closing))
+        at = text.find(b"\n{", closing)
+    return _blank(text, spans), bodies
+
+
+def _balance(text: bytes, opening: int, first: int, last: int) -> int:
+    """The newline before the ``}`` that closes ``opening``, where one nearly in column 0 may be it."""
+    depth = 0
+    for match in _BRACES.finditer(text, opening, last + 2):
+        depth += 1 if match[0] == b"{" else -1
+        if not depth:
+            return match.start() - 1 if match.start() > first else last
+    return last
+
+
+def _follows_parameters(text: bytes, at: int) -> bool:
+    head = text[max(0, at - 200) : at].rstrip()
+    if head.endswith(b")"):
+        return True
+    # annotations behind the parameters: ``) __must_hold_x``, ``) notrace``
+    tail = head.rfind(b")")
+    return tail >= 0 and all(word.replace(b"_", b"a").isalnum() for word in head[tail + 1 :].split())
+
+
+def _without_calls(text: bytes, bodies: dict[int, int]) -> tuple[bytes, list[MacroCall]]:
+    calls: list[MacroCall] = []
+    spans: list[tuple[int, int]] = []
+    at = 0
+    while match := (_CALL_HERE.match(text) if not at else None) or _CALL_BELOW.search(text, at):
+        start, arguments = match.start() + (match[0][0] == 0x0A), match.end()
+        end = _closing(text, arguments)
+        # behind a word it is a name: ``static int`` on one line, ``FOO_open(void)`` on the next
+        if end < 0 or text[max(0, start - 4000) : start].rstrip()[-1:] not in (b"", b";", b"}", b")"):
+            at = arguments
+            continue
+        brace = _BRACE.match(text, end)
+        body = None
+        if brace:
+            opening = brace.end() - 1
+            if opening in bodies and idiom_of(match[1].decode()):
+                body = (opening, bodies[opening])
+            else:  # an old-style function, or braces of another style: for the parser
+                at = arguments
+                continue
+        call = MacroCall(match[1], start, arguments, end, body)
+        tail = _AFTER_CALL.match(text, end)
+        stop = body[1] if body else (tail.end() if tail else end)
+        if not body and not _ends_statement(text, stop, tail is not None and tail[0].endswith(b";")):
+            at = arguments
+            continue
+        calls.append(call)
+        spans.append((start, stop))
+        at = stop
+    return _blank(text, spans), calls
+
+
+def _ends_statement(text: bytes, end: int, semicolon: bool) -> bool:
+    """Whether a macro call is a whole construct: ``X(a);`` or ``X(a)`` alone on its line(s), and
+    not ``X(int) foo(void)`` or ``X(a) = {``."""
+    if semicolon:
+        return True
+    line_end = text.find(b"\n", end)
+    rest_of_line = text[end : line_end if line_end >= 0 else len(text)]
+    return not rest_of_line.strip() and not text[end : end + 200].lstrip().startswith((b"=", b"["))
+
+
+def _closing(text: bytes, at: int, limit: int = 100_000) -> int:
+    """Past the parenthesis that closes the one before ``at``; -1 when there is none near."""
+    depth = 1
+    for match in _PARENS.finditer(text, at, at + limit):
+        depth += 1 if match[0] == b"(" else -1
+        if not depth:
+            return match.end()
+    return -1

@@ -1,0 +1,62 @@
+"""One immutable text with what can be read off it, each read at most once."""
+
+from __future__ import annotations
+
+from kexpert.core.c.parse import Parsed, parse
+from kexpert.core.symbols import FileFacts
+from kexpert.core.text import LineIndex
+
+
+class Source:
+    """A file's bytes under its path (relative to the tree, ``/`` between parts).
+
+    Immutable: an edit makes a new ``Source`` by ``edited``, which reuses the parse. Threads may
+    share one; two that ask first at the same moment both compute, and no one waits for a lock.
+    (``functools.cached_property`` of Python 3.11 holds one lock for all instances of a class.)
+    """
+
+    __slots__ = ("__weakref__", "_before", "_facts", "_lines", "_parsed", "_previous", "data", "path")
+
+    def __init__(self, path: str, data: bytes, *, previous: Parsed | None = None, before: Source | None = None) -> None:
+        self.path = path
+        self.data = data
+        self._previous = previous
+        self._before = before  # an earlier text of the file whose facts are known
+        self._lines: LineIndex | None = None
+        self._parsed: Parsed | None = None
+        self._facts: FileFacts | None = None
+
+    @property
+    def lines(self) -> LineIndex:
+        lines = self._lines
+        if lines is None:
+            lines = self._lines = LineIndex(self.data)
+        return lines
+
+    @property
+    def parsed(self) -> Parsed:
+        parsed = self._parsed
+        if parsed is None:
+            parsed = self._parsed = parse(self.data, self._previous)
+            self._previous = None
+        return parsed
+
+    @property
+    def facts(self) -> FileFacts:
+        """Symbols, calls and ops of this text, as indexing would store them."""
+        facts = self._facts
+        if facts is None:
+            from kexpert.core.c.extract import extract
+            from kexpert.core.c.incremental_facts import follow
+
+            before = self._before
+            if before is not None and before._facts is not None:
+                facts = follow(before.data, before._facts, self.data)
+            facts = self._facts = facts or extract(self.path, self.data)
+            self._before = None
+        return facts
+
+    def edited(self, data: bytes) -> Source:
+        """The same file with new bytes; costs a new look at what changed, when first asked."""
+        before = self if self._facts is not None else self._before
+        return Source(self.path, data, previous=self._parsed or self._previous, before=before)

@@ -1,1 +1,0 @@
-"""Hover cards, one kind of thing a file."""

@@ -1,0 +1,1 @@
+"""The completion menu. Ghost text is in ``features.inline``."""

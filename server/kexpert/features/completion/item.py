@@ -1,0 +1,109 @@
+"""What completion answers with, and how a name is matched against what is typed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from kexpert.core.c.source import Source
+from kexpert.core.symbols import Kind, Symbol
+from kexpert.index.disk_view import View
+
+ItemKind = Literal[
+    "function", "macro", "struct", "union", "enum", "enumerator", "member", "type", "variable", "local", "parameter",
+    "label", "keyword", "directive", "file", "folder", "config", "snippet", "constant",
+]  # fmt: skip
+
+ITEM_KINDS: dict[Kind, ItemKind] = {
+    Kind.FUNCTION: "function",
+    Kind.PROTOTYPE: "function",
+    Kind.SYSCALL: "function",
+    Kind.TRACEPOINT: "function",
+    Kind.MACRO: "macro",
+    Kind.STRUCT: "struct",
+    Kind.UNION: "union",
+    Kind.ENUM: "enum",
+    Kind.ENUMERATOR: "enumerator",
+    Kind.MEMBER: "member",
+    Kind.TYPEDEF: "type",
+    Kind.VARIABLE: "variable",
+    Kind.DECLARATION: "variable",
+    Kind.CONFIG: "config",
+}
+
+# How well a name matches, best first.
+PREFIX, PREFIX_ANY_CASE, SUBWORD, SUBSEQUENCE = range(4)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One proposal. Items sort by ``sort_text``; ``replace_start``/``replace_end`` are bytes of one line."""
+
+    label: str
+    kind: ItemKind
+    detail: str
+    sort_text: str
+    insert_text: str
+    replace_start: int
+    replace_end: int
+    snippet: bool = False  # ``insert_text`` holds LSP tab stops
+    symbol: Symbol | None = None  # what a hover card of it is made from
+    deprecated: bool = False
+
+
+@dataclass(slots=True)
+class Completions:
+    """``incomplete``: more would match; ask again when another character is typed."""
+
+    items: list[Item] = field(default_factory=list)
+    incomplete: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question: ``prefix`` is the word typed so far, which begins at ``start``."""
+
+    view: View
+    source: Source
+    offset: int
+    start: int
+    prefix: str
+    limit: int
+
+    def item(
+        self,
+        label: str,
+        kind: ItemKind,
+        sort: str,
+        detail: str = "",
+        *,
+        insert: str = "",
+        symbol: Symbol | None = None,
+        start: int | None = None,
+        snippet: bool = False,
+    ) -> Item:
+        """An item that replaces the word typed so far, or what stands from ``start`` on."""
+        begin = self.start if start is None else start
+        return Item(label, kind, detail, sort, insert or label, begin, self.offset, snippet, symbol)
+
+    def matching(self, names: list[str]) -> list[tuple[str, int]]:
+        """Names that the prefix matches with how well, in the order given."""
+        found = []
+        for name in names:
+            quality = match_quality(name, self.prefix)
+            if quality is not None:
+                found.append((name, quality))
+        return found
+
+
+def match_quality(name: str, typed: str) -> int | None:
+    """How well ``typed`` matches a name: as prefix, at a subword (``alloc`` in k_alloc), scattered; None for not."""
+    if name.startswith(typed):
+        return PREFIX
+    low_name, low_typed = name.lower(), typed.lower()
+    if low_name.startswith(low_typed):
+        return PREFIX_ANY_CASE
+    if "_" + low_typed in low_name:
+        return SUBWORD
+    letters = iter(low_name)
+    return SUBSEQUENCE if all(letter in letters for letter in low_typed) else None

@@ -1,0 +1,1 @@
+"""Hover cards: one file for each kind of thing that a card describes."""

@@ -1,0 +1,105 @@
+"""Hover: what stands under the cursor, as a card of facts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from kexpert.core.c.source import Source
+from kexpert.core.symbols import Kind, Symbol
+from kexpert.features.hover.aggregate_card import aggregate_card, enumerator_card
+from kexpert.features.hover.card import HoverCard, Place, Similar
+from kexpert.features.hover.card_reader import Reading
+from kexpert.features.hover.config_card import config_card
+from kexpert.features.hover.function_card import function_card
+from kexpert.features.hover.macro_card import macro_card
+from kexpert.features.hover.member_card import member_card, member_row_card
+from kexpert.features.hover.place_text import documentation_card, include_card
+from kexpert.features.hover.variable_card import local_card, parameter_card, typedef_card, variable_card
+from kexpert.features.search.search import see_also
+from kexpert.features.semantics.resolve import Resolved, resolve
+from kexpert.features.semantics.visibility import kernel_first
+from kexpert.index.disk_view import View
+
+__all__ = ["HoverCard", "card_for_symbol", "hover"]
+
+_MENTIONS = (Kind.EXPORT, Kind.INITCALL)
+
+
+def hover(view: View, source: Source, offset: int, similar_within: float = 0.0) -> HoverCard | None:
+    """The card of what stands at ``offset``; None where nothing is known. ``similar_within``: what it is similar
+    to is awaited until the question is so many seconds old; a card that takes as long waits for nothing."""
+    end = time.monotonic() + similar_within
+    found = resolve(view, source, offset)
+    if found is None:
+        return None
+    if similar_within and found.kind == "symbol":
+        _similar(view, found.symbols, 0.0)  # begins to look, while the card is made
+    card = _card(Reading(view, source), source, found)
+    if card is not None:
+        card.start, card.end = found.start, found.end
+        if similar_within and found.kind == "symbol":
+            card.similar = _similar(view, found.symbols, max(0.0, end - time.monotonic()))
+    return card
+
+
+def _similar(view: View, symbols: Sequence[Symbol], seconds: float) -> tuple[Similar, ...]:
+    definition = next((one for one in symbols if one.kind in (Kind.FUNCTION, Kind.SYSCALL, Kind.STRUCT)), None)
+    if definition is None:
+        return ()
+    return tuple(Similar(one.name, Place(one.path, one.line)) for one in see_also(view, definition, seconds))
+
+
+def card_for_symbol(view: View, symbol: Symbol) -> HoverCard | None:
+    """The card of a symbol of the index, for a completion item, say."""
+    return _symbol_card(Reading(view, None), symbol, view.lookup(symbol.name), None)
+
+
+def warm(view: View, source: Source) -> None:
+    """Read what every card of a tree needs, so that the first one does not wait for it."""
+    Reading(view, source).maintainers(source.path)
+
+
+def _card(reading: Reading, source: Source, found: Resolved) -> HoverCard | None:
+    if found.kind in ("local", "label") and found.local is not None:
+        return local_card(source, found.local)
+    if found.kind == "member":
+        return member_card(reading, found)
+    if found.kind == "include":
+        return include_card(reading, found.name, found.path)
+    if found.kind == "document":
+        return documentation_card(reading, found.name, found.path)
+    if found.kind == "config":
+        return config_card(reading, found.name, found.symbols)
+    if not found.symbols:
+        return None
+    here = [one for one in found.symbols if one.path == source.path and one.name_start == found.start]
+    symbols = here or kernel_first([one for one in found.symbols if one.kind not in _MENTIONS], reading.data)
+    primary = (symbols or found.symbols)[0]
+    return _symbol_card(reading, primary, found.symbols, None if here else (source.data, found.end))
+
+
+def _symbol_card(
+    reading: Reading, symbol: Symbol, symbols: Sequence[Symbol], use: tuple[bytes, int] | None
+) -> HoverCard | None:
+    match symbol.kind:
+        case Kind.FUNCTION | Kind.PROTOTYPE | Kind.SYSCALL | Kind.TRACEPOINT | Kind.ASM_LABEL:
+            return function_card(reading, symbol, symbols)
+        case Kind.MACRO:
+            return macro_card(reading, symbol, symbols, use)
+        case Kind.STRUCT | Kind.UNION | Kind.ENUM:
+            return aggregate_card(reading, symbol, symbols)
+        case Kind.ENUMERATOR:
+            return enumerator_card(reading, symbol)
+        case Kind.MEMBER:
+            return member_row_card(reading, symbol)
+        case Kind.TYPEDEF:
+            return typedef_card(reading, symbol, symbols)
+        case Kind.VARIABLE | Kind.DECLARATION:
+            return variable_card(reading, symbol, symbols)
+        case Kind.MODULE_PARAM:
+            return parameter_card(reading, symbol, symbols)
+        case Kind.CONFIG:
+            return config_card(reading, symbol.name, symbols)
+        case _:
+            return None

@@ -1,0 +1,75 @@
+"""Cards of files that are named in a text: ``#include`` paths and pages under Documentation."""
+
+from __future__ import annotations
+
+import re
+
+from kexpert.core.docs.rst import to_markdown as rst_markdown
+from kexpert.core.text import decode
+from kexpert.features.hover.card import HoverCard, Place
+from kexpert.features.hover.card_reader import Reading
+from kexpert.features.hover.comment_text import file_head
+from kexpert.render.markdown import escape
+
+_UNDERLINE = re.compile(r"([=\-~^#*+\"'`.:_])\1{2,}\s*\Z")
+_SKIPPED = re.compile(r"\s*(?:\.\.|:\w[\w ]*:|%YAML|---|#|\$id|\$schema)")
+_PAGE_WINDOW = 16384
+_MAX_PARAGRAPH = 1500
+
+
+def include_card(reading: Reading, name: str, path: str | None) -> HoverCard | None:
+    """The header behind an ``#include``; None when no such file is in the tree."""
+    data = reading.data(path) if path else None
+    if path is None or data is None:
+        return None
+    card = HoverCard(name, "header" if path.endswith(".h") else "included file", place=Place(path, 0))
+    card.documentation = escape(file_head(data))
+    card.maintainers = reading.maintainers(path)
+    return card
+
+
+def documentation_card(reading: Reading, name: str, path: str | None) -> HoverCard | None:
+    """A page under Documentation: its title and its first paragraph."""
+    data = reading.data(path) if path else None
+    if path is None or data is None:
+        return None
+    title, paragraph = page_head(decode(data[:_PAGE_WINDOW]))
+    card = HoverCard(name, "documentation", place=Place(path, 0))
+    heading = f"**{escape(title)}**" if title else ""
+    card.documentation = "\n\n".join(part for part in (heading, rst_markdown(paragraph)) if part)
+    card.maintainers = reading.maintainers(path)
+    return card
+
+
+def page_head(text: str) -> tuple[str, str]:
+    """Title and first paragraph of a reStructuredText, YAML binding or plain text page; "" for
+    what is not there."""
+    lines = [line.rstrip() for line in text.splitlines()]
+    title, at = _title(lines)
+    paragraph: list[str] = []
+    while at < len(lines):
+        line = lines[at]
+        following = lines[at + 1] if at + 1 < len(lines) else ""
+        if not line and paragraph:
+            break
+        if _SKIPPED.match(line) and not paragraph:
+            at += 1
+            while at < len(lines) and lines[at].startswith("  ") and _SKIPPED.match(line):
+                at += 1
+            continue
+        if line and not _UNDERLINE.match(line) and not (not paragraph and _UNDERLINE.match(following)):
+            paragraph.append(line)
+        at += 1
+    return title, "\n".join(paragraph)[:_MAX_PARAGRAPH]
+
+
+def _title(lines: list[str]) -> tuple[str, int]:
+    for at, line in enumerate(lines):
+        if line.startswith("title:"):
+            return line[len("title:") :].strip(" >|"), at + 1
+        if line and _UNDERLINE.match(lines[at + 1] if at + 1 < len(lines) else "") and not _UNDERLINE.match(line):
+            return line.strip(), at + 2
+    first = next((at for at, line in enumerate(lines) if line and not _SKIPPED.match(line)), len(lines))
+    if first + 1 < len(lines) and not lines[first + 1]:
+        return lines[first].strip(), first + 1
+    return "", first

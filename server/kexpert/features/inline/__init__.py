@@ -1,0 +1,1 @@
+"""Inline completion (ghost text): context for the model, and which suggestions are shown."""

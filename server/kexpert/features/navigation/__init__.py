@@ -1,0 +1,1 @@
+"""Jumps, references, call hierarchy, rename."""

@@ -1,0 +1,169 @@
+"""Call hierarchy: who calls a function, and what it calls.
+
+Calls are read off the tokens of one function at a time, so that a foreign file is never parsed
+whole. A static function is called in its own file only (a static inline in a header from
+anywhere); a call of a global name in a file that has a static of that name means the static.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from kexpert.core.c.idioms import NOT_CALLS
+from kexpert.core.c.source import Source
+from kexpert.core.c.tokens import Tokens
+from kexpert.core.symbols import Kind, Span, Symbol
+from kexpert.features.semantics.definition_ranking import rank_definitions
+from kexpert.features.semantics.resolve import resolve
+from kexpert.features.semantics.visibility import is_private
+from kexpert.index.disk_view import View
+
+CALLABLE = (Kind.FUNCTION, Kind.SYSCALL, Kind.MACRO, Kind.PROTOTYPE, Kind.TRACEPOINT, Kind.ASM_LABEL)
+_BODIES = (Kind.FUNCTION, Kind.SYSCALL, Kind.MACRO)
+_MAX_CALLEES = 200
+#: An ops call lists the functions behind it only when a reader could look through them.
+_FEW_IMPLEMENTATIONS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One edge of the hierarchy: the function at its other end, and where the calls are written."""
+
+    symbol: Symbol
+    spans: list[Span]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A call as it stands in a body; ``member`` when it goes through ``->`` or ``.``."""
+
+    name: str
+    start: int  # of the name, in the file
+    member: bool
+
+
+def prepare(view: View, source: Source, offset: int) -> list[Symbol]:
+    """The functions that the name at ``offset`` may mean, best first, bodies before declarations."""
+    found = resolve(view, source, offset)
+    if found is None or found.kind not in ("symbol", "member"):
+        return []
+    if found.kind == "member":
+        return _implementing(view, source, found.name, found.member.struct if found.member else "")
+    candidates = [symbol for symbol in found.symbols if symbol.kind in CALLABLE]
+    if not candidates:
+        return []
+    bodies = [symbol for symbol in candidates if symbol.kind in _BODIES] or _with_bodies(view, source, found.name)
+    return bodies or candidates[:1]
+
+
+def incoming(view: View, symbol: Symbol, cancelled: Callable[[], bool]) -> list[Call]:
+    """The functions that call ``symbol``, each with its calls; its own file's first."""
+    own_file_only = is_private(symbol)
+    elsewhere_static = {
+        other.path for other in view.lookup(symbol.name, _BODIES) if is_private(other) and other.path != symbol.path
+    }
+    calls: list[Call] = []
+    for caller in view.callers(symbol.name):
+        if cancelled():
+            break
+        if caller.path in elsewhere_static or (own_file_only and caller.path != symbol.path):
+            continue
+        source = view.source(caller.path)
+        if source is None:
+            continue
+        spans = [
+            Span(caller.path, call.start, call.start + len(symbol.name))
+            for call in written_calls(source.data, caller)
+            if call.name == symbol.name and not call.member
+        ]
+        if spans:
+            calls.append(Call(caller, spans))
+    return sorted(calls, key=lambda call: (call.symbol.path != symbol.path, call.symbol.path, call.symbol.start))
+
+
+def outgoing(view: View, symbol: Symbol) -> list[Call]:
+    """What ``symbol`` calls, in the order of the first call. A call through an ops member leads
+    to the functions assigned to that member when they are few."""
+    source = view.source(symbol.path)
+    if source is None:
+        return []
+    sites: dict[tuple[str, bool], list[Written]] = {}
+    for call in written_calls(source.data, symbol):
+        sites.setdefault((call.name, call.member), []).append(call)
+    calls: list[Call] = []
+    for (name, member), written in list(sites.items())[:_MAX_CALLEES]:
+        spans = [Span(symbol.path, call.start, call.start + len(name)) for call in written]
+        if member:
+            calls += [Call(target, spans) for target in _through_member(view, source, written[0])]
+        else:
+            target = best_callee(view, source, name)
+            if target is not None:
+                calls.append(Call(target, spans))
+    return calls
+
+
+def written_calls(data: bytes, symbol: Symbol) -> Iterator[Written]:
+    """The calls in the body of one function (or in the text of a macro) of the file ``data``."""
+    text = data[symbol.start : symbol.end]
+    if symbol.kind == Kind.MACRO:
+        tokens, first = Tokens(_macro_body(text)), 1
+    else:
+        tokens = Tokens(text)
+        first = next((at for at in range(len(tokens)) if tokens[at] == "{"), len(tokens)) + 1
+    for at in range(first, len(tokens) - 1):
+        name = tokens[at]
+        if tokens[at + 1] != "(" or not tokens.is_word(at) or name.encode("latin-1") in NOT_CALLS:
+            continue
+        if not _declares(tokens, at):
+            yield Written(name, symbol.start + tokens.start(at), tokens[at - 1] in ("->", "."))
+
+
+def best_callee(view: View, source: Source, name: str) -> Symbol | None:
+    """The function or macro that a call of ``name`` in ``source`` reaches, its own file's first."""
+    found = view.lookup(name, CALLABLE, limit=50)
+    if not found:
+        return None
+    own = [symbol for symbol in found if symbol.path == source.path and symbol.kind in _BODIES]
+    return own[0] if own else rank_definitions(view, found, source)[0]
+
+
+def _macro_body(text: bytes) -> bytes:
+    """A ``#define`` as plain code of the same length: the directive and the joins blanked."""
+    head = text.find(b"define") + len(b"define")
+    return b" " * head + text[head:].replace(b"\\\n", b" \n")
+
+
+def _declares(tokens: Tokens, at: int) -> bool:
+    """Whether the word before ``(`` is declared there (``struct foo bar(``) and not called."""
+    return (
+        tokens.is_word(at - 1)
+        and tokens[at - 1] not in ("return", "else", "do", "case", "goto")
+        and tokens[at - 2] in (";", "{", "}")
+    )
+
+
+def _with_bodies(view: View, source: Source, name: str) -> list[Symbol]:
+    return rank_definitions(view, view.lookup(name, _BODIES), source)
+
+
+def _implementing(view: View, source: Source, member: str, struct: str) -> list[Symbol]:
+    """The functions assigned to a member of an ops struct, each once."""
+    tag = struct.removeprefix("struct ").removeprefix("union ")
+    assigned = view.implementations(tag, member, limit=_FEW_IMPLEMENTATIONS + 1)
+    names: dict[str, str] = {one.function: one.path for one in assigned}
+    if not names or len(assigned) > _FEW_IMPLEMENTATIONS:
+        return []
+    targets: list[Symbol] = []
+    for name, path in names.items():
+        found = view.lookup(name, _BODIES, limit=50)
+        own = [symbol for symbol in found if symbol.path == path] or found
+        targets += own[:1]
+    return targets
+
+
+def _through_member(view: View, source: Source, call: Written) -> list[Symbol]:
+    found = resolve(view, source, call.start)
+    if found is None or found.kind != "member" or found.member is None:
+        return []
+    return _implementing(view, source, call.name, found.member.struct)

@@ -1,0 +1,150 @@
+"""Jumps: to a definition, a declaration, the type, the implementations. All give spans of names, best first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kexpert.core.c.source import Source
+from kexpert.core.symbols import Assignment, Flag, Kind, Span, Symbol
+from kexpert.core.text import identifier_at
+from kexpert.features.semantics.definition_ranking import rank_definitions
+from kexpert.features.semantics.resolve import Resolved, resolve, type_of
+from kexpert.features.semantics.visibility import kernel_first
+from kexpert.index.disk_view import View
+
+_DECLARING = (Kind.PROTOTYPE, Kind.DECLARATION)
+_BODIES = (Kind.FUNCTION, Kind.SYSCALL, Kind.ASM_LABEL)
+_RECORDS = (Kind.STRUCT, Kind.UNION, Kind.ENUM)
+#: Rows that say something about a name without defining it.
+_MENTIONS = (Kind.EXPORT, Kind.INITCALL)
+#: Kinds whose name in the index is not the text that stands in the file.
+_RENAMED = (Kind.SYSCALL, Kind.TRACEPOINT, Kind.CONFIG, Kind.MODULE_PARAM)
+
+
+def definition(view: View, source: Source, offset: int) -> list[Span]:
+    """Where the thing at ``offset`` is defined: the file that most likely is meant, with its variants
+    under ``#if``; an editor jumps to a single place and opens a list for more. Other variants are
+    ``implementation``'s. On a definition itself: its declarations and its other variants; itself
+    only when there are none."""
+    found = resolve(view, source, offset)
+    if found is None:
+        return []
+    if found.kind != "symbol":
+        return _places(view, source, found)
+    symbols = [symbol for symbol in found.symbols if symbol.kind not in _MENTIONS] or found.symbols
+    here = [symbol for symbol in symbols if symbol.path == source.path and symbol.name_start == found.start]
+    if not here:
+        ranked = kernel_first(symbols, lambda path: _data(view, path))
+        meant = [one for one in ranked if one.kind not in _DECLARING] or ranked[:1]
+        return spans_of(view, [one for one in meant if one.path == meant[0].path])
+    if here[0].kind in _DECLARING:
+        bodies = [symbol for symbol in symbols if symbol.kind not in _DECLARING and symbol not in here]
+        return spans_of(view, bodies or _declarations(view, source, here[0].name, symbols) or here)
+    others = _declarations(view, source, here[0].name, symbols)
+    others += [symbol for symbol in symbols if symbol not in here and symbol not in others]
+    return spans_of(view, others or here)
+
+
+def declaration(view: View, source: Source, offset: int) -> list[Span]:
+    """The prototypes and ``extern`` declarations of a name; its definition when it has none."""
+    found = resolve(view, source, offset)
+    if found is None:
+        return []
+    if found.kind == "symbol":
+        declared = _declarations(view, source, found.symbols[0].name if found.symbols else found.name, found.symbols)
+        if declared:
+            return spans_of(view, declared)
+    return _places(view, source, found)
+
+
+def type_definition(view: View, source: Source, offset: int) -> list[Span]:
+    """The struct, union, enum or typedef that the type of the expression at ``offset`` names."""
+    ctype = type_of(view, source, offset)
+    if ctype is None:
+        return []
+    name = ctype.tag or ctype.name
+    kinds = _RECORDS if ctype.tag else (Kind.TYPEDEF,)
+    symbols = view.lookup(name, kinds) if name else []
+    return spans_of(view, rank_definitions(view, symbols, source))
+
+
+def implementation(view: View, source: Source, offset: int) -> list[Span]:
+    """The bodies behind a name: the functions assigned to an ops member, the definitions (one an
+    arch, say) of a declared function."""
+    found = resolve(view, source, offset)
+    if found is None:
+        return []
+    if found.kind == "member":
+        struct = found.member.struct if found.member else ""
+        return _assigned(view, view.implementations(tag_of(struct), found.name))
+    if found.kind != "symbol":
+        return []
+    if found.symbols[0].kind == Kind.MEMBER:  # the type of what it is a member of is not known
+        return _assigned(view, view.implementations("", found.name))
+    bodies = [symbol for symbol in found.symbols if symbol.kind in _BODIES]
+    name = found.symbols[0].name if found.symbols else found.name
+    known = {(symbol.path, symbol.start) for symbol in bodies}
+    rest = [symbol for symbol in view.lookup(name, _BODIES) if (symbol.path, symbol.start) not in known]
+    if bodies and bodies[0].flags & Flag.STATIC:
+        rest = []
+    return spans_of(view, bodies + rank_definitions(view, rest, source))
+
+
+def tag_of(struct: str) -> str:
+    """``struct file_operations`` -> ``file_operations``; "" for a struct without a tag."""
+    return struct.partition(" ")[2] if struct.startswith(("struct ", "union ")) else ""
+
+
+def spans_of(view: View, symbols: Iterable[Symbol]) -> list[Span]:
+    """The spans of the names of symbols, each once, in their order."""
+    return list(dict.fromkeys(name_span(view, symbol) for symbol in symbols))
+
+
+def name_span(view: View, symbol: Symbol) -> Span:
+    """Where the name of a symbol is written: ``open`` for the syscall ``sys_open``."""
+    end = symbol.name_start + len(symbol.name.encode("utf-8", "surrogateescape"))
+    if symbol.kind in _RENAMED or symbol.flags & Flag.IDIOM:
+        source = view.source(symbol.path)
+        written = identifier_at(source.data, symbol.name_start) if source else None
+        end = written[1] if written else symbol.name_start
+    return Span(symbol.path, symbol.name_start, end)
+
+
+def _places(view: View, source: Source, found: Resolved) -> list[Span]:
+    if found.local is not None:
+        return [Span(source.path, found.local.name_start, found.local.name_start + len(found.local.name))]
+    if found.kind in ("include", "document"):
+        return [] if found.path is None else [Span(found.path, 0, 0)]
+    if found.member is not None:
+        member = found.member
+        return [Span(member.path, member.name_start, member.name_start + len(member.name))]
+    return spans_of(view, found.symbols)
+
+
+def _declarations(view: View, source: Source, name: str, near: list[Symbol]) -> list[Symbol]:
+    """Declarations of a name; those of a static function are in its own file alone."""
+    declared = view.lookup(name, _DECLARING)
+    if near and near[0].flags & Flag.STATIC:
+        declared = [symbol for symbol in declared if symbol.path == near[0].path]
+    return rank_definitions(view, declared, source)
+
+
+def _data(view: View, path: str) -> bytes | None:
+    source = view.source(path)
+    return source.data if source else None
+
+
+def _assigned(view: View, assignments: list[Assignment]) -> list[Span]:
+    """The definitions of the assigned functions; the place of the assignment where none is known."""
+    spans: dict[Span, None] = {}
+    seen: set[tuple[str, str]] = set()
+    for one in assignments:
+        if (one.function, one.path) in seen:
+            continue
+        seen.add((one.function, one.path))
+        bodies = view.lookup(one.function, (*_BODIES, Kind.MACRO), limit=50)
+        own = [symbol for symbol in bodies if symbol.path == one.path]
+        shared = [symbol for symbol in bodies if not symbol.flags & Flag.STATIC or symbol.path.endswith(".h")]
+        for span in spans_of(view, own or shared) or [Span(one.path, one.start, one.start + len(one.function))]:
+            spans[span] = None
+    return list(spans)

@@ -1,0 +1,174 @@
+"""References over the tree, highlights in a file; renaming is in ``rename`` and offered here too.
+
+How exact: locals and labels are bound by scope. Names private to a ``.c`` file are looked for in
+that file, with members and locals of the same name left out. Global names are matched by name;
+files with a static of their own of that name are left out. Members are matched by name behind
+``.`` and ``->`` in the files that name the struct, a typedef of it, or (where it is no widely known
+one) a struct that holds it; where the struct is not known, in the files of this folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from kexpert.core.c.scope import occurrences
+from kexpert.core.c.source import Source
+from kexpert.core.symbols import FileUses, Kind, Span, Symbol, Use
+from kexpert.core.text import decode, identifier_at
+from kexpert.features.navigation.definition import name_span
+from kexpert.features.navigation.occurrences import in_file, is_write, member_in_file
+from kexpert.features.navigation.rename import RenameError, prepare_rename, rename
+from kexpert.features.semantics.resolve import Resolved, resolve
+from kexpert.features.semantics.visibility import is_private
+from kexpert.index.disk_view import View
+
+__all__ = ["Highlight", "RenameError", "highlights", "prepare_rename", "references", "rename"]
+
+#: A struct that more files name is reached in them; looking for its holders would find all the tree.
+_WIDELY_KNOWN = 400
+_HEADERS, _HOLDERS = 40, 30
+
+
+@dataclass(frozen=True, slots=True)
+class Highlight:
+    """One occurrence in the open file; ``write`` when it is assigned to, or defined."""
+
+    start: int
+    end: int
+    write: bool
+
+
+def references(
+    view: View, source: Source, offset: int, include_declaration: bool, cancelled: Callable[[], bool]
+) -> list[FileUses]:
+    """Every use of the thing at ``offset``; with its definitions and declarations if asked. Its own file's first."""
+    found = resolve(view, source, offset)
+    if found is None:
+        return []
+    if found.local is not None:
+        spans = [
+            span
+            for span in occurrences(source, found.local)
+            if include_declaration or span[0] != found.local.name_start
+        ]
+        return _each(Span(source.path, *span) for span in spans)
+    if _is_member_name(found):
+        return _of_member(view, found, source, include_declaration, cancelled)
+    if found.kind in ("symbol", "config") and found.symbols:
+        return _of_symbols(view, found, include_declaration, cancelled)
+    return []
+
+
+def _each(spans: Iterable[Span]) -> list[FileUses]:
+    return [FileUses.of(Use(*span, False, None)) for span in spans]
+
+
+def highlights(view: View, source: Source, offset: int) -> list[Highlight]:
+    """The occurrences in this file of what stands at ``offset``, a name that nobody defines included."""
+    found = resolve(view, source, offset)
+    if found is not None and found.local is not None:
+        return _marked(source, occurrences(source, found.local), {found.local.name_start})
+    span = identifier_at(source.data, offset)
+    if span is None or (found is not None and found.kind in ("include", "document")):
+        return []
+    name = decode(source.data[span[0] : span[1]])
+    if found is not None and _is_member_name(found):
+        declared = found.member.name_start if found.member and found.member.path == source.path else None
+        spans = member_in_file(source.data, name)
+        if declared is not None:
+            spans = sorted({*spans, (declared, declared + len(name.encode("utf-8", "surrogateescape")))})
+        return _marked(source, spans, set())
+    symbols = found.symbols if found is not None else []
+    defined = {one.name_start for one in symbols if one.path == source.path and one.kind != Kind.PROTOTYPE}
+    return _marked(source, in_file(source, name), defined)
+
+
+def _is_member_name(found: Resolved) -> bool:
+    """A member, its struct known or not."""
+    return found.kind == "member" or (bool(found.symbols) and found.symbols[0].kind == Kind.MEMBER)
+
+
+def _marked(source: Source, spans: list[tuple[int, int]], defined: set[int]) -> list[Highlight]:
+    return [
+        Highlight(start, end, start in defined or is_write(source.data, start, end)) for start, end in spans
+    ]
+
+
+def _of_symbols(
+    view: View, found: Resolved, include_declaration: bool, cancelled: Callable[[], bool]
+) -> list[FileUses]:
+    primary = found.symbols[0]
+    rows = view.lookup(primary.name)
+    own = {name_span(view, row) for row in rows if _same_thing(primary, row)}
+    if is_private(primary):
+        home = view.source(primary.path)
+        files = _each(Span(primary.path, *span) for span in in_file(home, primary.name)) if home else []
+    else:
+        elsewhere = {row.path for row in rows if is_private(row) and row.path != primary.path}
+        files = [file for file in view.references(primary.name, cancelled) if file.path not in elsewhere]
+        if any(row.kind == Kind.MEMBER for row in rows):
+            files = [
+                file.only([not member for member in file.members]) if any(file.members) else file for file in files
+            ]
+    defined = {span.path for span in own}
+    apart = [use for file in files if file.path in defined for use in file]
+    used = {Span(*use[:3]) for use in apart}
+    if include_declaration:
+        apart += [Use(*span, False, None) for span in own - used]
+    else:
+        apart = [use for use in apart if Span(*use[:3]) not in own]
+    files = [file for file in files if file.path not in defined] + [FileUses.of(use) for use in sorted(apart)]
+    return sorted(filter(len, files), key=lambda file: (file.path != primary.path, file.path))
+
+
+def _same_thing(primary: Symbol, row: Symbol) -> bool:
+    """Whether a row of the same name defines or declares what ``primary`` is."""
+    if row.kind in (Kind.MEMBER, Kind.EXPORT, Kind.INITCALL, Kind.MODULE_PARAM):
+        return False
+    return row.path == primary.path or not (is_private(row) or is_private(primary))
+
+
+def _of_member(
+    view: View, found: Resolved, source: Source, include_declaration: bool, cancelled: Callable[[], bool]
+) -> list[FileUses]:
+    files = []
+    declared = Span("", -1, -1)
+    if found.member is not None:
+        declared = Span(found.member.path, found.member.name_start, found.member.name_start + len(found.name))
+        files = _each([declared]) if include_declaration else []
+    for file in view.references(found.name, cancelled, _files_that_know(view, found, source)):
+        keep = file.members
+        if file.path == declared.path:
+            keep = [member and start != declared.start for start, member in zip(file.starts, keep, strict=True)]
+        if any(keep):
+            files.append(file if all(keep) else file.only(keep))
+    return files
+
+
+def _files_that_know(view: View, found: Resolved, source: Source) -> set[str]:
+    """Files in which an expression can have the type that the member belongs to."""
+    tag = found.member.struct.rpartition(" ")[2] if found.member else ""
+    if not tag or tag in ("struct", "union"):
+        folder = source.path.rpartition("/")[0] + "/"
+        return {path for path in view.files_mentioning(found.name) if path.startswith(folder)}
+    files = set(view.files_mentioning(tag))
+    if len(files) > _WIDELY_KNOWN:
+        return files
+    headers = sorted(path for path in files if path.endswith(".h"))
+    holders: set[str] = set()
+    for path in headers[:_HEADERS]:
+        holders |= _holders(view, path, tag)
+    for holder in sorted(holders)[:_HOLDERS]:
+        files.update(view.files_mentioning(holder))
+    return files
+
+
+def _holders(view: View, path: str, tag: str) -> set[str]:
+    """Names through which a struct is reached: structs with a member of it, typedefs of it."""
+    data, word = view.data(path) or b"", tag.encode()
+    names = set()
+    for row in view.symbols_in(path):
+        if row.kind in (Kind.MEMBER, Kind.TYPEDEF) and word in data[row.start : row.end].split():
+            names.add(row.name if row.kind is Kind.TYPEDEF else row.scope.partition(".")[0])
+    return names - {"", tag}

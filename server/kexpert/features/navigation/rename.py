@@ -1,0 +1,149 @@
+"""Renaming inside one file: locals, parameters, labels, and the statics of a ``.c`` file.
+
+Anything else is refused with one line that says why: the index knows names, not builds, and a
+rename over the tree that misses one arch is worse than none.
+"""
+
+from __future__ import annotations
+
+import re
+
+from kexpert.core.c.keywords import KEYWORDS
+from kexpert.core.c.lex import blank_comments, is_member_use
+from kexpert.core.c.scope import Local, enclosing_function, occurrences
+from kexpert.core.c.source import Source
+from kexpert.core.docs.kerneldoc import comment_above
+from kexpert.core.symbols import Flag, Kind, Symbol
+from kexpert.core.text import decode, identifier_at
+from kexpert.features.navigation.occurrences import in_file, words
+from kexpert.features.semantics.resolve import resolve
+from kexpert.index.disk_view import View
+
+_IDENTIFIER = re.compile(r"[A-Za-z_]\w*\Z", re.A)
+_RENAMABLE = (Kind.FUNCTION, Kind.VARIABLE, Kind.PROTOTYPE)
+_MAX_OTHER_FILES = 200
+
+
+class RenameError(Exception):
+    """Why a rename cannot be done, in one line for the user."""
+
+
+def prepare_rename(view: View, source: Source, offset: int) -> tuple[int, int, str] | None:
+    """The (start, end, name) that can be renamed at ``offset``; None when there is nothing that can."""
+    span = identifier_at(source.data, offset)
+    if span is None:
+        return None
+    try:
+        _target(view, source, offset)
+    except RenameError:
+        return None
+    return (*span, decode(source.data[span[0] : span[1]]))
+
+
+def rename(view: View, source: Source, offset: int, new_name: str) -> list[tuple[int, int]]:
+    """The spans of this file to be replaced by ``new_name``, in order; RenameError when it would not be safe."""
+    if not _IDENTIFIER.match(new_name):
+        raise RenameError(f"'{new_name}' is not a C identifier")
+    if new_name in KEYWORDS:
+        raise RenameError(f"'{new_name}' is a C keyword")
+    target = _target(view, source, offset)
+    if new_name == target.name:
+        return []
+    if isinstance(target, Local):
+        _refuse_local_clash(view, source, target, new_name)
+        return sorted({*occurrences(source, target), *_parameter_documentation(source, target)})
+    _refuse_file_clash(view, source, new_name)
+    return sorted({*in_file(source, target.name), *_function_documentation(view, source, target)})
+
+
+def _target(view: View, source: Source, offset: int) -> Local | Symbol:
+    found = resolve(view, source, offset)
+    if found is None:
+        raise RenameError("nothing that can be renamed stands here")
+    if found.local is not None:
+        return found.local
+    if found.kind != "symbol" or not found.symbols:
+        raise RenameError(f"'{found.name}' is no local and no static of this file")
+    symbol = found.symbols[0]
+    if symbol.path != source.path or symbol.path.endswith(".h") or not symbol.flags & Flag.STATIC:
+        raise RenameError(f"'{found.name}' is not static in this file: other files may use it")
+    if symbol.kind not in _RENAMABLE:
+        raise RenameError(f"'{found.name}' is neither a function nor a variable")
+    if maker := _made_by_macro(view, source, symbol):
+        raise RenameError(f"a macro call forms '{found.name}' from '{maker}'")
+    if user := _included_by(view, source, symbol.name):
+        raise RenameError(f"'{found.name}' is also used by {user}, which includes this file")
+    return symbol
+
+
+def _made_by_macro(view: View, source: Source, symbol: Symbol) -> str:
+    """What ``DEVICE_ATTR_RO(foo)`` names when it makes or uses ``symbol`` (dev_attr_foo, foo_show); else ""."""
+    for other in view.symbols_in(source.path):
+        if not other.flags & Flag.IDIOM:
+            continue
+        span = identifier_at(source.data, other.name_start)
+        written = decode(source.data[span[0] : span[1]]) if span else ""
+        if written != other.name and (symbol.name == other.name or symbol.name.startswith(written + "_")):
+            return written
+    return ""
+
+
+def _included_by(view: View, source: Source, name: str) -> str:
+    """A file that mentions ``name`` and includes this ``.c`` file; "" when none does."""
+    base = source.path.rpartition("/")[2].encode()
+    include = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*[\"<](?:[^\">\n]*/)?" + re.escape(base) + rb"[\">]", re.M)
+    for path in view.files_mentioning(name)[:_MAX_OTHER_FILES]:
+        other = view.source(path) if path != source.path and path.endswith((".c", ".h")) else None
+        if other is not None and include.search(other.data):
+            return path
+    return ""
+
+
+def _refuse_local_clash(view: View, source: Source, local: Local, new_name: str) -> None:
+    function = enclosing_function(source, local.name_start)
+    if function is not None:
+        code = blank_comments(source.data[function.start : function.end])
+        if any(not is_member_use(code, start) for start, _ in words(code, new_name)):
+            raise RenameError(f"'{new_name}' is already used in this function")
+    _refuse_macro(view, new_name)
+
+
+def _refuse_file_clash(view: View, source: Source, new_name: str) -> None:
+    if any(not is_member_use(source.data, start) for start, _ in words(blank_comments(source.data), new_name)):
+        raise RenameError(f"'{new_name}' is already used in this file")
+    _refuse_macro(view, new_name)
+    kinds = (Kind.FUNCTION, Kind.PROTOTYPE, Kind.VARIABLE, Kind.DECLARATION, Kind.TYPEDEF, Kind.ENUMERATOR)
+    for other in view.lookup(new_name, kinds):
+        if other.path.startswith("include/"):
+            raise RenameError(f"'{new_name}' is already declared in {other.path}")
+
+
+def _refuse_macro(view: View, new_name: str) -> None:
+    for other in view.lookup(new_name, (Kind.MACRO,)):
+        if other.path.startswith("include/"):
+            raise RenameError(f"'{new_name}' is a macro in {other.path}")
+
+
+def _parameter_documentation(source: Source, local: Local) -> list[tuple[int, int]]:
+    """``@name`` of a parameter in the kernel-doc comment of its function."""
+    function = enclosing_function(source, local.name_start)
+    if local.kind != "parameter" or function is None:
+        return []
+    return _in_comment(source.data, function.start, rb"(?<=@)%s\b", local.name)
+
+
+def _function_documentation(view: View, source: Source, symbol: Symbol) -> list[tuple[int, int]]:
+    """The function's name in the kernel-doc comment above it."""
+    spans: list[tuple[int, int]] = []
+    for row in view.lookup(symbol.name, _RENAMABLE):
+        if row.path == source.path:
+            spans += _in_comment(source.data, row.start, rb"(?<![\w@])%s\b", symbol.name)
+    return spans
+
+
+def _in_comment(data: bytes, below: int, pattern: bytes, name: str) -> list[tuple[int, int]]:
+    span = comment_above(data, below)
+    if span is None or not data.startswith(b"/**", span[0]):
+        return []
+    word = re.compile(pattern % re.escape(name.encode("utf-8", "surrogateescape")))
+    return [match.span() for match in word.finditer(data, *span)]

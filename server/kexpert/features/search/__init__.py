@@ -1,0 +1,1 @@
+"""Search by meaning as a user sees it: results with the lines that match."""

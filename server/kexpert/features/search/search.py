@@ -1,0 +1,123 @@
+"""Search by meaning: what a question asks for, and what is like a piece of code."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from kexpert.core.c.source import Source
+from kexpert.core.retrieval.chunk import Chunk, ChunkKind, chunks
+from kexpert.core.retrieval.words import query_stems, stems
+from kexpert.core.symbols import DEFINITIONS, Kind, Symbol
+from kexpert.core.text import decode
+from kexpert.index.disk_view import View
+from kexpert.search.query import Hit, Method
+
+_NAME = re.compile(r"[A-Za-z_]\w*")
+_KINDS = {
+    Kind.FUNCTION: ChunkKind.FUNCTION, Kind.SYSCALL: ChunkKind.FUNCTION, Kind.STRUCT: ChunkKind.STRUCT,
+    Kind.UNION: ChunkKind.STRUCT, Kind.ENUM: ChunkKind.STRUCT, Kind.MACRO: ChunkKind.MACRO,
+    Kind.CONFIG: ChunkKind.CONFIG,
+}  # fmt: skip
+#: Lines shown of a result.
+_SHOWN_LINES = 2
+#: Lines of a long function that are looked at for them.
+_READ_LINES = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A result: what it is and where its name stands; ``lines`` (0-based, with their text) say why."""
+
+    name: str
+    kind: ChunkKind
+    path: str
+    start: int  # of the name, or of the whole where it has none
+    end: int
+    line: int  # 0-based
+    score: float
+    lines: tuple[tuple[int, str], ...] = ()
+
+
+def search(view: View, query: str, limit: int = 20, method: Method | None = None) -> list[Found]:
+    """Code and documentation for a question, best first; what it calls by its full name comes before all.
+    Raises ``index.filters.FilterError``."""
+    hits = view.search(query, limit, method)
+    found = [shown for hit in hits if (shown := _show(view, hit, query))]
+    if method in (None, Method.RERANKED):
+        named = _named(view, query)
+        places = {(one.path, one.name) for one in named}
+        found = named + [one for one in found if (one.path, one.name) not in places]
+    return found[:limit]
+
+
+def similar(view: View, source: Source, start: int, end: int, limit: int = 10) -> list[Found]:
+    """What is most like the code from ``start`` to ``end``; of an empty span, like the function around it."""
+    chunk = _selected(source, start, end)
+    if chunk is None:
+        return []
+    return [shown for hit in view.similar(chunk, limit) if (shown := _show(view, hit, ""))]
+
+
+def see_also(view: View, symbol: Symbol, timeout: float) -> list[Hit]:
+    """The three things in other files that a definition is most like, if that is known in time (seconds). Their
+    files are not read: a hover waits for this."""
+    source = view.source(symbol.path) if symbol.kind in _KINDS else None
+    if source is None:
+        return []
+    body = decode(source.data[symbol.start : symbol.end])
+    chunk = Chunk(symbol.path, _KINDS[symbol.kind], symbol.name, symbol.line, symbol.start, symbol.end, "", body)
+    return view.similar(chunk, 3, other_files=True, timeout=timeout)
+
+
+def _named(view: View, query: str) -> list[Found]:
+    """Definitions of the names that a query holds: written whole (``kmem_cache_alloc``), or the query itself."""
+    words = query.split()
+    names = [word for word in words if "_" in word and _NAME.fullmatch(word)]
+    if all(_NAME.fullmatch(word) for word in words):
+        names.append("_".join(words))
+    kinds = [kind for kind in DEFINITIONS if kind in _KINDS]
+    found = []
+    for name in dict.fromkeys(names):
+        for symbol in view.lookup(name, kinds, limit=3):
+            hit = Hit(symbol.path, _KINDS[symbol.kind], symbol.name, symbol.line, symbol.start, symbol.end, 1.0, (0, 0))
+            if shown := _show(view, hit, query):
+                found.append(shown)
+    return found
+
+
+def _selected(source: Source, start: int, end: int) -> Chunk | None:
+    """A selection as a chunk; the chunk around the cursor where nothing is selected."""
+    if source.data[start:end].strip():
+        body = decode(source.data[start:end])
+        return Chunk(source.path, ChunkKind.FUNCTION, "", source.lines.line_of(start), start, end, "", body)
+    around = [chunk for chunk in chunks(source.path, source.data) if chunk.start <= start <= chunk.end]
+    return min(around, key=lambda chunk: chunk.end - chunk.start, default=None)
+
+
+def _show(view: View, hit: Hit, query: str) -> Found | None:
+    """A hit with its place and the lines that match; None when its file is gone."""
+    source = view.source(hit.path)
+    if source is None:
+        return None
+    data = source.data
+    name = hit.name.removeprefix("CONFIG_").encode("utf-8", "surrogateescape")
+    at = data.find(name, hit.start, hit.end) if name else -1
+    start, end = (at, at + len(name)) if at >= 0 else (hit.start, hit.start)
+    line = source.lines.line_of(start)
+    lines = _matching(source, hit, set(query_stems(query)), line) if query else ()
+    return Found(hit.name, hit.kind, hit.path, start, end, line, hit.score, lines)
+
+
+def _matching(source: Source, hit: Hit, wanted: set[str], own: int) -> tuple[tuple[int, str], ...]:
+    """The lines of a chunk that hold most of a question's words, in their order."""
+    first = source.lines.line_of(hit.start)
+    last = min(source.lines.line_of(max(hit.end - 1, hit.start)), first + _READ_LINES)
+    scored = []
+    for line in range(first, last + 1):
+        if line == own:
+            continue
+        text = decode(source.lines.line_bytes(line)).strip()
+        if count := len(wanted.intersection(stems(text))):
+            scored.append((-count, line, text[:200]))
+    return tuple(sorted((line, text) for _, line, text in sorted(scored)[:_SHOWN_LINES]))

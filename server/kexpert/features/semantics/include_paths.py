@@ -1,0 +1,83 @@
+"""Where ``#include`` looks, without a build: the kernel's own search order, guessed from the path."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+from kexpert.core.c.source import Source
+from kexpert.index.disk_view import View
+
+#: What a file outside ``arch/`` is read as.
+DEFAULT_ARCH = "x86"
+
+_INCLUDE = re.compile(rb"#[ \t]*include[ \t]*(?:<([^>\n]*)>|\"([^\"\n]*)\")")
+_ARCH = re.compile(r"(?:tools/)?arch/([^/]+)/")
+
+
+class Include(NamedTuple):
+    """An ``#include`` line; ``start``/``end`` span the name between the quotes."""
+
+    name: str
+    quoted: bool
+    start: int
+    end: int
+
+
+def arch_of(path: str) -> str:
+    """The architecture a file belongs to, "" for a generic one."""
+    match = _ARCH.match(path)
+    return match[1] if match else ""
+
+
+@lru_cache(maxsize=32)
+def includes_of(source: Source) -> tuple[Include, ...]:
+    """Every ``#include`` of a file, in order."""
+    found = []
+    for match in _INCLUDE.finditer(source.data):
+        group = 1 if match[1] is not None else 2
+        found.append(Include(match[group].decode("latin-1"), group == 2, match.start(group), match.end(group)))
+    return tuple(found)
+
+
+def include_directories(path: str, quoted: bool) -> list[str]:
+    """Directories to look in, in order, for an include that stands in ``path``."""
+    here = path.rpartition("/")[0]
+    arch = arch_of(path) or DEFAULT_ARCH
+    found = [here] if quoted else []
+    if path.startswith("tools/"):
+        found += ["tools/include", f"tools/arch/{arch}/include", "tools/include/uapi", "tools/lib",
+                  "/".join(path.split("/")[:2])]  # fmt: skip
+    found += [f"arch/{arch}/include", "include", f"arch/{arch}/include/uapi", "include/uapi"]
+    above = here
+    while "/" in above:  # directories that drivers add by ccflags-y: their own, and those above
+        found += [above, f"{above}/include"]
+        above = above.rpartition("/")[0]
+    return found
+
+
+def include_candidates(path: str, name: str, quoted: bool) -> Iterator[str]:
+    """Paths in the tree that an include could mean, likeliest first; not all of them exist."""
+    if name.startswith("generated/"):
+        return
+    for directory in include_directories(path, quoted):
+        yield _normal(f"{directory}/{name}")
+    if name.startswith("asm/"):
+        yield "include/asm-generic/" + name[4:]
+
+
+def _normal(path: str) -> str:
+    parts: list[str] = []
+    for part in path.split("/"):
+        if part == "..":
+            parts = parts[:-1]
+        elif part not in ("", "."):
+            parts.append(part)
+    return "/".join(parts)
+
+
+def resolve_include(view: View, source: Source, name: str, quoted: bool) -> str | None:
+    """Tree path of an included file; None for generated and missing ones."""
+    return next((path for path in include_candidates(source.path, name, quoted) if view.exists(path)), None)

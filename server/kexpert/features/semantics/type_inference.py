@@ -1,0 +1,446 @@
+"""The type of an expression, and what a type has for members.
+
+Read off tokens and the declarations the view finds by name. What cannot be told is None, never a
+guess; the number of look-ups for one question is bounded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+from kexpert.core.c.declarators import (
+    PRIMITIVE,
+    QUALIFIERS,
+    RECORDS,
+    TAGGED,
+    TYPEOF,
+    CType,
+    read_declaration,
+    read_parameter,
+)  # fmt: skip
+from kexpert.core.c.macro_types import macro_type
+from kexpert.core.c.scope import block_locals, locals_at
+from kexpert.core.c.source import Source
+from kexpert.core.c.tokens import Tokens
+from kexpert.core.symbols import Flag, Kind, Symbol
+from kexpert.features.semantics.definition_ranking import rank_definitions
+from kexpert.features.semantics.records import Member, members_of
+from kexpert.index.disk_view import View
+
+_MAX_DEPTH = 24
+_MAX_LOOKUPS = 60
+_MAX_EXPANSION = 8000
+_HEADER = 2000
+_VARIANTS = 4
+
+VALUES = (Kind.FUNCTION, Kind.PROTOTYPE, Kind.MACRO, Kind.VARIABLE, Kind.DECLARATION, Kind.ENUMERATOR, Kind.SYSCALL)
+
+#: Calls whose value is a pointer to the type that stands as this argument.
+_POINTER_TO_ARGUMENT = dict.fromkeys(
+    ("container_of", "container_of_const", "list_entry", "list_first_entry", "list_last_entry", "list_entry_rcu",
+     "list_first_entry_or_null", "list_first_or_null_rcu", "list_entry_lockless", "hlist_entry", "hlist_entry_safe",
+     "rb_entry", "rb_entry_safe", "llist_entry", "skb_rb_entry", "container_of_safe"), 1,
+)  # fmt: skip
+#: Calls whose value has the type of this argument.
+_LIKE_ARGUMENT = dict.fromkeys(
+    ("READ_ONCE", "WRITE_ONCE", "ACCESS_ONCE", "READ_ONCE_NOCHECK", "rcu_dereference", "rcu_dereference_check",
+     "rcu_dereference_protected", "rcu_dereference_raw", "rcu_dereference_bh", "rcu_dereference_sched",
+     "rcu_access_pointer", "rcu_assign_pointer", "srcu_dereference", "rtnl_dereference", "rcu_pointer_handoff",
+     "this_cpu_ptr", "raw_cpu_ptr", "per_cpu_ptr", "get_cpu_ptr", "per_cpu", "this_cpu_read", "this_cpu_read_stable",
+     "raw_cpu_read", "get_cpu_var", "min", "max", "min3", "max3", "clamp", "min_not_zero", "abs", "round_up",
+     "round_down", "roundup", "rounddown", "ALIGN", "PTR_ALIGN", "DIV_ROUND_UP", "likely", "unlikely", "swap",
+     "list_next_entry", "list_prev_entry", "array_index_nospec", "no_free_ptr", "__force_cast"), 0,
+)  # fmt: skip
+#: Calls whose value is what this argument points to.
+_TARGET_OF_ARGUMENT = dict.fromkeys(
+    ("smp_load_acquire", "smp_store_release", "xchg", "cmpxchg", "cmpxchg_relaxed", "xchg_relaxed", "get_unaligned"), 0,
+)  # fmt: skip
+#: Calls whose value has the type that stands as this argument.
+_TYPE_ARGUMENT = {"min_t": 0, "max_t": 0, "clamp_t": 0, "va_arg": 1, "__builtin_va_arg": 1}
+_VOID_POINTER = frozenset(
+    {"kmalloc", "kzalloc", "kcalloc", "kmalloc_array", "kvmalloc", "kvzalloc", "kvcalloc", "kvmalloc_array",
+     "kmalloc_node", "kzalloc_node", "krealloc", "kmemdup", "vmalloc", "vzalloc", "devm_kzalloc", "devm_kmalloc",
+     "devm_kcalloc", "devm_kmalloc_array", "kmem_cache_alloc", "kmem_cache_zalloc", "ERR_PTR", "ERR_CAST"}
+)  # fmt: skip
+_BUILT_IN = {
+    "current": CType("struct task_struct", ("*",)),
+    "NULL": CType("void", ("*",)),
+    "__func__": CType("const char", ("[]",)),
+    "jiffies": CType("unsigned long"),
+    "true": CType("bool"),
+    "false": CType("bool"),
+}
+_DEFINE = re.compile(r"\s*#\s*define\s+\w+(?:\(([^)]*)\))?((?:.|\n)*)")
+
+_SURELY_TYPE = re.compile(r"\w+_t|(?:__)?[us](?:8|16|32|64)|__[bl]e(?:16|32|64)|bool|u?int|ulong|ushort|uchar", re.A)
+
+_ASSIGN = frozenset({"=", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "<<=", ">>="})
+_LOGIC = frozenset({"==", "!=", "<", ">", "<=", ">=", "&&", "||"})
+_PREFIX = frozenset({"*", "&", "!", "~", "-", "+", "++", "--", "&&"})
+_INT = CType("int")
+
+Scope = Callable[[str], CType | None]
+
+
+def starts_type(tokens: Tokens, at: int) -> bool:
+    """Whether a type surely begins here: a keyword says so."""
+    text = tokens[at]
+    return text in PRIMITIVE or text in TAGGED or text in QUALIFIERS or text in TYPEOF
+
+
+class Types:
+    """Answers about types for one request; what it looked up is kept as long as it lives."""
+
+    def __init__(self, view: View, source: Source) -> None:
+        self.view = view
+        self.source = source
+        self._lookups = 0
+        self._depth = 0
+        self._names: dict[str, CType | None] = {}
+
+    # -- expressions ---------------------------------------------------------------------------
+
+    def at(self, tokens: Tokens, start: int, stop: int, offset: int) -> CType | None:
+        """The type of ``tokens[start:stop]``, an expression that stands at ``offset`` in the source."""
+        visible = {local.name: local.type for local in locals_at(self.source, offset) if local.kind != "label"}
+        return self.expression(tokens, start, stop, visible.get)
+
+    def expression(self, tokens: Tokens, start: int, stop: int, scope: Scope) -> CType | None:
+        if start >= stop or self._depth >= _MAX_DEPTH:
+            return None
+        self._depth += 1
+        try:
+            return self._expression(tokens, start, stop, scope)
+        finally:
+            self._depth -= 1
+
+    def _expression(self, tokens: Tokens, start: int, stop: int, scope: Scope) -> CType | None:
+        operators = _operators(tokens, start, stop)
+        if not operators:
+            return self._unary(tokens, start, stop, scope)
+        texts = [tokens[at] for at in operators]
+        if "," in texts:
+            return self.expression(tokens, operators[len(texts) - 1 - texts[::-1].index(",")] + 1, stop, scope)
+        for at, text in zip(operators, texts, strict=True):
+            if text in _ASSIGN:
+                return self.expression(tokens, start, at, scope)
+        if "?" in texts:
+            return self._conditional(tokens, operators[texts.index("?")], operators, start, stop, scope)
+        if not _LOGIC.isdisjoint(texts):
+            return _INT
+        first: CType | None = None
+        for begin, end in zip((start, *(at + 1 for at in operators)), (*operators, stop), strict=True):
+            found = self.expression(tokens, begin, end, scope)
+            if found is not None and found.derived:
+                return found
+            first = first or found
+        return first
+
+    def _conditional(
+        self, tokens: Tokens, question: int, operators: list[int], start: int, stop: int, scope: Scope
+    ) -> CType | None:
+        colons = [at for at in operators if tokens[at] == ":" and at > question]
+        colon = colons[0] if colons else stop
+        # ``a ?: b`` gives ``a``
+        begin, end = (start, question) if colon == question + 1 else (question + 1, colon)
+        found = self.expression(tokens, begin, end, scope)
+        if found is None or found.name == "void":
+            found = self.expression(tokens, colon + 1, stop, scope) or found
+        return found
+
+    def _unary(self, tokens: Tokens, start: int, stop: int, scope: Scope) -> CType | None:
+        text = tokens[start]
+        if text in _PREFIX:
+            inner = self.expression(tokens, start + 1, stop, scope) if text != "!" else _INT
+            if inner is None or text == "&&":
+                return None
+            if text == "*":
+                return self._target(inner)
+            return inner.pointer() if text == "&" else inner
+        if text in ("sizeof", "offsetof", "__alignof__"):
+            return CType("unsigned long")
+        cast = _cast_end(tokens, start, stop)
+        if cast and tokens[cast] != "{":
+            return self._type(tokens, start + 1, cast - 1, scope)
+        return self._postfix(tokens, start, stop, scope)
+
+    def _postfix(self, tokens: Tokens, start: int, stop: int, scope: Scope) -> CType | None:
+        found, at = self._primary(tokens, start, stop, scope)
+        while found is not None and at < stop:
+            text = tokens[at]
+            if text in (".", "->"):
+                member = self.member(found, tokens[at + 1])
+                found, at = (member.type if member else None), at + 2
+            elif text == "[":
+                found, at = self._target(found), tokens.past(at)
+            elif text == "(":
+                found, at = self._called(found), tokens.past(at)
+            else:
+                at += 1
+        return found
+
+    def _primary(self, tokens: Tokens, start: int, stop: int, scope: Scope) -> tuple[CType | None, int]:
+        text = tokens[start]
+        if text == "(":
+            past = min(tokens.past(start), stop)
+            if tokens[past] == "{" and past < stop:
+                return self._type(tokens, start + 1, past - 1, scope), tokens.past(past)
+            inside = past - 1 if tokens.partner(start) == past - 1 else past
+            if tokens[start + 1] == "{":
+                return self._block_value(tokens, start + 1, scope), past
+            return self.expression(tokens, start + 1, inside, scope), past
+        if tokens.is_word(start):
+            if tokens[start + 1] == "(" and start + 1 < stop:
+                return self._call(tokens, start, scope), min(tokens.past(start + 1), stop)
+            return self.name(text, scope), start + 1
+        if text[:1] == '"':
+            return CType("char", ("*",)), start + 1
+        return (_INT if text[:1].isdigit() or text[:1] == "'" else None), start + 1
+
+    def _block_value(self, tokens: Tokens, brace: int, scope: Scope) -> CType | None:
+        """``({ …; x; })`` is worth what its last statement is."""
+        close = tokens.partner(brace)
+        if close < 0:
+            return None
+        inner = {local.name: local.type for local in block_locals(tokens, brace)}
+        begin = end = close - 1 if tokens[close - 1] == ";" else close
+        while begin > brace + 1 and tokens[begin - 1] not in (";", "{"):
+            begin = tokens.partner(begin - 1) if tokens[begin - 1] in (")", "]", "}") else begin - 1
+            if begin < 0:
+                return None
+
+        def both(name: str) -> CType | None:
+            found = inner.get(name)
+            if found and found.base.startswith(("typeof", "__auto_type")):
+                return self.plain(found, scope)
+            return found or scope(name)
+
+        return self.expression(tokens, begin, end, both)
+
+    # -- names and calls -----------------------------------------------------------------------
+
+    def name(self, name: str, scope: Scope) -> CType | None:
+        found = scope(name)
+        if found is not None:
+            return self.plain(found, scope)
+        if name in _BUILT_IN:
+            return _BUILT_IN[name]
+        if name not in self._names:
+            self._names[name] = None  # a macro that names itself
+            self._names[name] = self._global(name, scope)
+        return self._names[name]
+
+    def _global(self, name: str, scope: Scope) -> CType | None:
+        for symbol in self.lookup(name, VALUES)[:_VARIANTS]:
+            if symbol.kind is Kind.MACRO:
+                found = None if symbol.flags & Flag.FUNCTION_LIKE else self._expanded(symbol, [], scope)
+            else:
+                found = self.declared(symbol)
+            if found is not None:
+                return found
+        return None
+
+    def _call(self, tokens: Tokens, at: int, scope: Scope) -> CType | None:
+        name = tokens[at]
+        arguments = tokens.commas(at + 2, tokens.past(at + 1) - 1)
+        if name in _VOID_POINTER:
+            return CType("void", ("*",))
+        index = _POINTER_TO_ARGUMENT.get(name)
+        if index is not None:
+            found = self._type(tokens, *arguments[index], scope) if index < len(arguments) else None
+            return found.pointer() if found else None
+        index = _TYPE_ARGUMENT.get(name)
+        if index is not None:
+            return self._type(tokens, *arguments[index], scope) if index < len(arguments) else None
+        index = _LIKE_ARGUMENT.get(name, _TARGET_OF_ARGUMENT.get(name))
+        if index is not None:
+            found = self.expression(tokens, *arguments[index], scope) if index < len(arguments) else None
+            return self._target(found) if found and name in _TARGET_OF_ARGUMENT else found
+        local = scope(name)
+        if local is not None:
+            return self._called(self.plain(local, scope))
+        for symbol in self.lookup(name, VALUES)[:_VARIANTS]:
+            if symbol.kind is Kind.MACRO:
+                found = self._expanded(symbol, [tokens.join(*argument) for argument in arguments], scope)
+            elif symbol.kind is Kind.SYSCALL:
+                found = CType("long")
+            else:
+                found = self.declared(symbol)
+                found = self._called(found) if found else None
+            if found is not None:
+                return found
+        return None
+
+    def _called(self, function: CType) -> CType | None:
+        return function.returned() or self.resolved(function).returned()
+
+    def _target(self, pointer: CType) -> CType | None:
+        return pointer.target() or self.resolved(pointer).target()
+
+    def _expanded(self, macro: Symbol, arguments: list[str], scope: Scope) -> CType | None:
+        match = _DEFINE.match(self.view.text(macro)[:_MAX_EXPANSION].decode("latin-1"))
+        if match is None:
+            return None
+        body = Tokens(match[2].replace("\\\r\n", " ").replace("\\\n", " ").encode("latin-1"))
+        names = [name.strip() for name in match[1].split(",")] if match[1] is not None else []
+        text = _substituted(body, names, arguments)
+        if not text or len(text) > _MAX_EXPANSION:
+            return None
+        expanded = Tokens(text.encode("latin-1", "replace"))
+        return self.expression(expanded, 0, len(expanded), scope)
+
+    # -- declarations --------------------------------------------------------------------------
+
+    def lookup(self, name: str, kinds: tuple[Kind, ...]) -> list[Symbol]:
+        """Ranked definitions; none once too much was asked for one request."""
+        if self._lookups >= _MAX_LOOKUPS or not name:
+            return []
+        self._lookups += 1
+        return rank_definitions(self.view, self.view.lookup(name, kinds), self.source)
+
+    def declared(self, symbol: Symbol) -> CType | None:
+        """The type that a symbol's own declaration gives it."""
+        if symbol.kind is Kind.ENUMERATOR:
+            return CType(f"enum {symbol.scope}".rstrip())
+        tokens = Tokens(self.view.text(symbol)[: _HEADER + max(symbol.name_start - symbol.start, 0)], base=symbol.start)
+        if symbol.flags & Flag.IDIOM:
+            return macro_type(tokens)
+        declaration = read_declaration(tokens, 0, symbol.path)
+        for declared in declaration.declared if declaration else ():
+            if declared.name == symbol.name:
+                return declared.type
+        return None
+
+    def _type(self, tokens: Tokens, start: int, stop: int, scope: Scope) -> CType | None:
+        declared = read_parameter(tokens, start, stop, self.source.path)
+        return self.plain(declared.type, scope) if declared else None
+
+    def plain(self, of: CType, scope: Scope) -> CType:
+        """A ``typeof(…)`` replaced by the type it stands for."""
+        if not of.base.startswith("typeof("):
+            return of
+        tokens = Tokens(of.base[7:-1].encode("latin-1", "replace"))
+        if starts_type(tokens, 0):
+            found = self._type(tokens, 0, len(tokens), scope)
+        else:
+            found = self.expression(tokens, 0, len(tokens), scope)
+        return replace(found, derived=(*of.derived, *found.derived)) if found else of
+
+    def resolved(self, of: CType) -> CType:
+        """Typedefs followed down to what they stand for."""
+        for _ in range(6):
+            if of.body or of.keyword or not of.name.isidentifier() or of.name in PRIMITIVE:
+                break
+            below = next(filter(None, map(self.declared, self.lookup(of.name, (Kind.TYPEDEF,))[:_VARIANTS])), None)
+            if below is None or (below.base == of.base and not below.derived):
+                break
+            of = replace(below, derived=(*of.derived, *below.derived))
+        return of
+
+    # -- members -------------------------------------------------------------------------------
+
+    def member(self, of: CType, name: str) -> Member | None:
+        return next((member for member in self.members(of) if member.name == name), None)
+
+    def members(self, of: CType) -> tuple[Member, ...]:
+        """Members of the struct or union that a type is, or points to; in order, anonymous ones flattened."""
+        of = self.resolved(of)
+        if of.keyword not in RECORDS:
+            return ()
+        if of.body:
+            path, start, end = of.body
+            text = self._text(path, start, end)
+            return members_of(text, path, start, of.name)
+        for symbol in self.lookup(of.tag, (Kind.STRUCT, Kind.UNION)):
+            found = members_of(self.view.text(symbol), symbol.path, symbol.start, of.name)
+            if found:
+                return found
+        return ()
+
+    def _text(self, path: str, start: int, end: int) -> bytes:
+        if path == self.source.path:
+            return self.source.data[start:end]
+        return self.view.text(Symbol("", Kind.STRUCT, path, 0, start, start, end))
+
+
+def _operators(tokens: Tokens, start: int, stop: int) -> list[int]:
+    """Where the operators between operands stand that no bracket encloses; postfix ones are not among them."""
+    found: list[int] = []
+    operand = False  # whether one has just been read
+    at = start
+    while at < stop:
+        text = tokens[at]
+        if not operand:
+            if text in _PREFIX or text == "sizeof":
+                at += 1
+                continue
+            cast = _cast_end(tokens, at, stop)
+            if cast and tokens[cast] != "{":
+                at = cast
+                continue
+            operand = text not in ("?", ":", ",")
+            if not operand:
+                found.append(at)
+            at = tokens.past(at) if text in ("(", "{", "[") else at + 1
+        elif text in ("(", "[", "{"):
+            at = tokens.past(at)
+        elif text in (".", "->"):
+            at += 2
+        elif text in ("++", "--") or tokens.is_word(at) or text[0] in "\"'":
+            at += 1
+        else:
+            found.append(at)
+            operand = False
+            at += 1
+    return found
+
+
+def _cast_end(tokens: Tokens, at: int, stop: int) -> int:
+    """The index behind ``(type)`` when a cast (or a compound literal) begins at ``at``, else 0."""
+    if tokens[at] != "(":
+        return 0
+    past = tokens.past(at)
+    if past >= stop or past == at + 1:
+        return 0
+    following = tokens[past]
+    if starts_type(tokens, at + 1):
+        return past if following not in (")", ",", ";", "->", ".") else 0
+    if not tokens.is_word(at + 1):
+        return 0
+    inner = at + 2
+    while inner < past - 1 and (tokens[inner] == "*" or tokens[inner].startswith("__")):
+        inner += 1
+    if inner != past - 1:
+        return 0
+    if tokens[inner - 1] == "*" or _SURELY_TYPE.fullmatch(tokens[at + 1]) or following == "{":
+        return past
+    return past if tokens.is_word(past) or following[:1].isdigit() or following in ("~", "!") else 0
+
+
+def _substituted(body: Tokens, names: list[str], arguments: list[str]) -> str:
+    """A macro's body with its arguments put in place; ``##`` joins its neighbours."""
+    values = dict(zip(names, arguments, strict=False))
+    if names and names[-1].endswith("..."):
+        rest = ", ".join(arguments[len(names) - 1 :])
+        values[names[-1].removesuffix("...").strip() or "__VA_ARGS__"] = rest
+    pieces: list[str] = []
+    for at in range(len(body)):
+        text = body[at]
+        if text == "##":
+            continue
+        value = values.get(text)
+        if value is not None and not value.isidentifier() and value.partition(" ")[0] not in TAGGED:
+            value = value if _is_plain_type(value) else f"({value})"
+        piece = text if value is None else value
+        if pieces and body[at - 1] != "##":
+            piece = " " + piece
+        pieces.append(piece)
+    return "".join(pieces)
+
+
+def _is_plain_type(text: str) -> bool:
+    """Whether an argument is a type and so must not be put in parentheses."""
+    first = re.match(r"\w+", text)
+    return first is not None and (first[0] in PRIMITIVE or first[0] in QUALIFIERS)

@@ -1,0 +1,157 @@
+"""Signature help: the parameters of the call around the cursor, and which of them is being written."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from kexpert.core.c.cursor_context import comment_start, tokens_around
+from kexpert.core.c.declarators import read_declaration
+from kexpert.core.c.lex import blank_comments
+from kexpert.core.c.scope import locals_at
+from kexpert.core.c.source import Source
+from kexpert.core.c.tokens import Tokens
+from kexpert.core.docs.kerneldoc import KernelDoc, comment_above, parse_kerneldoc
+from kexpert.core.symbols import Flag, Kind, Symbol
+from kexpert.features.semantics.expected_type import Call, call_around
+from kexpert.features.semantics.resolve import chain_start
+from kexpert.features.semantics.type_inference import Types
+from kexpert.index.disk_view import View
+
+_CALLABLE = (Kind.FUNCTION, Kind.PROTOTYPE, Kind.MACRO, Kind.SYSCALL, Kind.VARIABLE, Kind.DECLARATION, Kind.TRACEPOINT)
+_MAX_HEADER = 2000
+_VARIANTS = 4
+_DEFINE = re.compile(r"\s*#\s*define\s+(\w+\([^)]*\))")
+_SPACE = re.compile(r"\s+")
+_BODY = re.compile(rb"^\{|[{;]\s*$", re.M)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """``start``/``end`` count characters of the label; ``documentation`` is "" when there is none."""
+
+    name: str
+    start: int
+    end: int
+    documentation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureHelp:
+    label: str
+    parameters: list[Parameter] = field(default_factory=list)
+    active: int | None = None  # None past the last parameter
+    documentation: str = ""
+
+
+def signature_help(view: View, source: Source, offset: int) -> SignatureHelp | None:
+    """The call whose parentheses hold ``offset``; None outside calls or when the callee is not known."""
+    if comment_start(source.data, offset) is not None:
+        return None
+    tokens = tokens_around(source, offset)
+    call = call_around(tokens, tokens.at_offset(offset - 1))
+    if call is None:
+        return None
+    types = Types(view, source)
+    start, stop = call.callee
+    if stop - start == 1:
+        name = tokens[start]
+        local = next((local for local in locals_at(source, offset) if local.name == name), None)
+        if local is None:
+            return _of_symbol(view, source, types, name, call)
+        found = _of_text(source.data[local.decl_start : local.decl_end], name, call)
+        return found or _of_type(types, tokens, call, offset)
+    if tokens[stop - 2] in (".", "->"):
+        owner = types.at(tokens, chain_start(tokens, stop - 3), stop - 2, offset)
+        member = types.member(owner, tokens[stop - 1]) if owner else None
+        if member:
+            row = Symbol(member.name, Kind.MEMBER, member.path, 0, member.name_start, member.start, member.end)
+            found = _of_text(view.text(row), member.name, call)
+            if found:
+                return found
+    return _of_type(types, tokens, call, offset)
+
+
+def _of_symbol(view: View, source: Source, types: Types, name: str, call: Call) -> SignatureHelp | None:
+    for symbol in types.lookup(name, _CALLABLE)[:_VARIANTS]:
+        text = view.text(symbol)
+        doc = _doc(view, symbol)
+        if symbol.kind is Kind.MACRO:
+            found = _of_macro(text, call, doc) if symbol.flags & Flag.FUNCTION_LIKE else None
+        elif symbol.kind is Kind.SYSCALL:
+            found = _of_syscall(text, name, call, doc)
+        else:
+            found = _of_text(text, name, call, doc)
+        if found:
+            return found
+    return None
+
+
+def _doc(view: View, symbol: Symbol) -> KernelDoc | None:
+    source = view.source(symbol.path)
+    span = comment_above(source.data, symbol.start) if source else None
+    return parse_kerneldoc(source.data[span[0] : span[1]]) if source and span else None
+
+
+def _of_text(text: bytes, name: str, call: Call, doc: KernelDoc | None = None) -> SignatureHelp | None:
+    """From a declaration as written, body and comments left out."""
+    code = blank_comments(text[:_MAX_HEADER])
+    end = _BODY.search(code)
+    header = _SPACE.sub(" ", code[: end.start() if end else None].decode("latin-1")).strip(" ;{")
+    tokens = Tokens(header.encode("latin-1"))
+    declaration = read_declaration(tokens, 0)
+    for declared in declaration.declared if declaration else ():
+        if declared.name == name and declared.parameters:
+            opening, closing = declared.parameters
+            return _help(header, tokens, tokens.commas(opening + 1, closing), call, doc)
+    return None
+
+
+def _of_macro(text: bytes, call: Call, doc: KernelDoc | None) -> SignatureHelp | None:
+    match = _DEFINE.match(text[:_MAX_HEADER].replace(b"\\\n", b" ").decode("latin-1"))
+    if match is None:
+        return None
+    label = _SPACE.sub(" ", match[1])
+    tokens = Tokens(label.encode("latin-1"))
+    return _help(label, tokens, tokens.commas(2, len(tokens) - 1), call, doc)
+
+
+def _of_syscall(text: bytes, name: str, call: Call, doc: KernelDoc | None) -> SignatureHelp | None:
+    tokens = Tokens(text[:_MAX_HEADER])
+    parts = [
+        text[tokens.start(start) : tokens.stop(stop - 1)].decode("latin-1")
+        for start, stop in tokens.commas(2, tokens.past(1) - 1)[1:]
+    ]
+    pairs = zip(parts[::2], parts[1::2], strict=False)
+    parameters = ", ".join(kind + ("" if kind.endswith("*") else " ") + argument for kind, argument in pairs)
+    return _of_text(f"long {name}({parameters or 'void'})".encode("latin-1"), name, call, doc)
+
+
+def _of_type(types: Types, tokens: Tokens, call: Call, offset: int) -> SignatureHelp | None:
+    """From the type alone: no names of parameters are known then."""
+    callee = types.at(tokens, *call.callee, offset)
+    callee = types.resolved(callee) if callee else None
+    returned = callee.returned() if callee else None
+    if callee is None or returned is None:
+        return None
+    parameters = next(step for step in callee.derived if step.startswith("("))
+    name = tokens[call.opening - 1] if tokens.is_word(call.opening - 1) else "call"
+    return _of_text(f"{returned.text} {name}{parameters}".encode("latin-1", "replace"), name, call)
+
+
+def _help(
+    label: str, tokens: Tokens, ranges: list[tuple[int, int]], call: Call, doc: KernelDoc | None
+) -> SignatureHelp:
+    documented = {param.name: param.text for param in doc.params} if doc else {}
+    parameters = []
+    for start, stop in ranges:
+        if tokens.join(start, stop) == "void":
+            continue
+        name = next((tokens[at] for at in range(stop - 1, start - 1, -1) if tokens.is_word(at)), "...")
+        inner = next((tokens[at + 2] for at in range(start, stop) if tokens[at] == "(" and tokens[at + 1] == "*"), name)
+        parameters.append(Parameter(inner, tokens.start(start), tokens.stop(stop - 1), documented.get(inner, "")))
+    active: int | None = call.argument
+    if call.argument >= len(parameters):
+        variadic = bool(parameters) and label[: parameters[-1].end].endswith("...")
+        active = len(parameters) - 1 if variadic else None
+    return SignatureHelp(label, parameters, active, doc.summary if doc else "")

@@ -1,0 +1,1 @@
+"""Symbols of a file and of the tree; folding and selection ranges."""

@@ -1,0 +1,56 @@
+"""The outline of a file, and symbols by name over the tree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from kexpert.core.c.source import Source
+from kexpert.core.symbols import Kind, Symbol
+from kexpert.core.text import identifier_at
+from kexpert.index.disk_view import View
+
+_CONTAINERS = (Kind.STRUCT, Kind.UNION, Kind.ENUM)
+_INNER = (*_CONTAINERS, Kind.MEMBER, Kind.ENUMERATOR)
+#: An export repeats a name that the outline has already.
+_LEFT_OUT = (Kind.EXPORT,)
+
+
+@dataclass(slots=True)
+class Entry:
+    """A symbol with what stands inside it; ``name_end`` ends the name as the text spells it."""
+
+    symbol: Symbol
+    name_end: int
+    children: list[Entry] = field(default_factory=list)
+
+
+def outline(source: Source) -> list[Entry]:
+    """The symbols of a text in order; members and enumerators inside their struct, union or enum."""
+    symbols = [s for s in source.facts.symbols if s.kind not in _LEFT_OUT]
+    symbols.sort(key=lambda s: (s.start, -s.end))
+    roots: list[Entry] = []
+    around: list[Entry] = []
+    for symbol in symbols:
+        entry = Entry(symbol, name_end(source, symbol))
+        while around and around[-1].symbol.end < symbol.end:
+            around.pop()
+        inside = around if symbol.kind in _INNER else []
+        (inside[-1].children if inside else roots).append(entry)
+        if symbol.kind in _CONTAINERS:
+            around.append(entry)
+    return roots
+
+
+def name_end(source: Source, symbol: Symbol) -> int:
+    """The end of the name in the text, which may be shorter than the symbol's (``sys_open``)."""
+    word = identifier_at(source.data, symbol.name_start)
+    return word[1] if word and word[0] == symbol.name_start else symbol.name_start
+
+
+def workspace_symbols(view: View, query: str, limit: int = 100) -> list[Symbol]:
+    """Symbols for what was typed into a symbol search, best first. Nothing typed asks for nothing."""
+    query = query.strip()
+    if not query:
+        return []
+    found = view.lookup_fuzzy(query, limit)
+    return [s for s in found if s.kind not in _LEFT_OUT][:limit]

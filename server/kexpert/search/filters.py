@@ -1,0 +1,137 @@
+"""What narrows a search: ``path:``, ``kind:``, ``subsystem:`` and ``config:`` in the question."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from kexpert.core.kernel.kbuild import built_by
+from kexpert.core.kernel.maintainers import Maintainers, parse_maintainers
+from kexpert.core.retrieval.chunk import ChunkKind
+
+_FILTER = re.compile(r'(?<!\S)(path|kind|subsystem|config):("[^"]*"|\S+)')
+_WILDCARD = re.compile(r"[*?\[]")
+_MAKEFILES = ("Makefile", "Kbuild")
+_KINDS = {
+    **{kind.name.lower(): kind for kind in ChunkKind},
+    "union": ChunkKind.STRUCT, "enum": ChunkKind.STRUCT, "doc": ChunkKind.SECTION, "documentation": ChunkKind.SECTION,
+}  # fmt: skip
+
+
+class FilterError(ValueError):
+    """A filter that means nothing; the message is for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question without its filters, and these. Values of one filter are alternatives."""
+
+    text: str
+    paths: tuple[str, ...] = ()
+    kinds: tuple[ChunkKind, ...] = ()
+    subsystems: tuple[str, ...] = ()
+    configs: tuple[str, ...] = ()
+
+    @property
+    def names_files(self) -> bool:
+        return bool(self.paths or self.subsystems or self.configs)
+
+
+def parse(query: str) -> Question:
+    """Take the filters out of a question. Raises FilterError for a kind that there is not."""
+    found: dict[str, list[str]] = {"path": [], "kind": [], "subsystem": [], "config": []}
+    for match in _FILTER.finditer(query):
+        if value := match[2].strip('"'):
+            found[match[1]].append(value)
+    kinds = []
+    for value in found["kind"]:
+        if value.lower() not in _KINDS:
+            raise FilterError(f"kind:{value} is none of {', '.join(sorted(_KINDS))}")
+        kinds.append(_KINDS[value.lower()])
+    text = " ".join(_FILTER.sub(" ", query).split())
+    return Question(text, tuple(found["path"]), tuple(kinds), tuple(found["subsystem"]), tuple(found["config"]))
+
+
+def files_meant(
+    question: Question,
+    all_paths: Callable[[str], Iterable[str]],
+    data: Callable[[str], bytes | None],
+    mentioning: Callable[[str], Iterable[str]],
+) -> set[str] | None:
+    """The files that a question is about; None where it names none.
+
+    ``all_paths(pattern)`` gives paths that match a GLOB, ``data`` a file's bytes, ``mentioning`` the files in
+    which an identifier stands.
+    """
+    sets: list[set[str]] = []
+    if question.paths:
+        sets.append({path for value in question.paths for path in all_paths(_glob(value))})
+    if question.subsystems:
+        text = data("MAINTAINERS") or b""
+        sets.append({path for value in question.subsystems for path in _of_subsystem(text, value, all_paths)})
+    if question.configs:
+        sets.append({path for value in question.configs for path in _built(value, all_paths, data, mentioning)})
+    return set.intersection(*sets) if sets else None
+
+
+def _glob(value: str) -> str:
+    """``fs/ext4`` means all below it, ``*.h`` any header."""
+    return value if _WILDCARD.search(value) else f"{_escaped(value.strip('/'))}*"
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([*?\[])", r"[\1]", text)
+
+
+def _of_subsystem(text: bytes, name: str, all_paths: Callable[[str], Iterable[str]]) -> Iterator[str]:
+    """Files of the MAINTAINERS entries whose title holds a name."""
+    entries = _entries(text, name.lower())
+    if any(entry.values("N") for entry in entries.entries):
+        globs = ["*"]
+    else:
+        patterns = [pattern for entry in entries.entries for pattern in entry.values("F")]
+        literals = [
+            (pattern[: wildcard.start()] if (wildcard := _WILDCARD.search(pattern)) else pattern)
+            for pattern in patterns
+        ]
+        globs = [f"{_escaped(literal)}*" for literal in dict.fromkeys(literals)]
+    for path in {path for glob in globs for path in all_paths(glob)}:
+        if entries.match(path):
+            yield path
+
+
+@lru_cache(maxsize=64)
+def _entries(text: bytes, name: str) -> Maintainers:
+    return Maintainers([entry for entry in _parsed(text).entries if name in entry.title.lower()])
+
+
+_parsed = lru_cache(maxsize=2)(parse_maintainers)
+
+
+def _built(
+    value: str,
+    all_paths: Callable[[str], Iterable[str]],
+    data: Callable[[str], bytes | None],
+    mentioning: Callable[[str], Iterable[str]],
+) -> Iterator[str]:
+    """Files that a CONFIG symbol builds, those of a directory that it turns on too, and its own Kconfig entry."""
+    name = "CONFIG_" + value.removeprefix("CONFIG_").upper()
+    for path in mentioning(name):
+        folder, _, base = path.rpartition("/")
+        if base.startswith("Kconfig"):
+            yield path
+        if base not in _MAKEFILES:
+            continue
+        text = data(path)
+        for built in built_by(name, text, folder) if text else ():
+            if built.endswith("/"):
+                yield from all_paths(f"{_escaped(built)}*")
+            else:
+                yield built
+
+
+def allowed(path: str, kind: ChunkKind, files: Collection[str] | None, kinds: Collection[ChunkKind]) -> bool:
+    """Whether a chunk passes the filters."""
+    return (not kinds or kind in kinds) and (files is None or path in files)

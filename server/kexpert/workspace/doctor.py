@@ -1,0 +1,192 @@
+"""``kexpert doctor``: what is there, what is missing, and how to get it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import sqlite3
+import sys
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from kexpert import __version__
+
+if TYPE_CHECKING:
+    from kexpert.model.engine import Choice, Wanted
+    from kexpert.workspace.settings import Options
+
+#: Distributions; those of the extras are not listed, since nothing here needs them.
+DEPENDENCIES = (
+    "pygls", "lsprotocol", "tree-sitter", "tree-sitter-c", "watchdog", "rich", "chromadb", "model2vec",
+    "llama-cpp-python",
+)  # fmt: skip
+
+#: Seconds that a model may take to load, and its server to answer.
+_LOADING = 60.0
+_ANSWERING = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """``state``: "ok"; "note" for what kexpert can do without; "missing" for what it cannot; "bad" for what the
+    settings name and what cannot be used."""
+
+    what: str
+    state: Literal["ok", "note", "missing", "bad"]
+    detail: str
+    mend: str = ""
+
+
+def examine(root: Path | None) -> list[Finding]:
+    """Look at this machine and, when there is one, at a kernel tree."""
+    from kexpert.workspace.settings import file_layers, resolve
+
+    layers, warnings = file_layers(root)
+    options, more = resolve(layers)
+    findings = [Finding("kexpert", "ok", f"{__version__}, {Path(__file__).parent}"), python(), sqlite()]
+    findings += map(dependency, DEPENDENCIES)
+    findings += [Finding("settings", "bad", warning) for warning in warnings + more]
+    findings.append(model(options))
+    if root is None:
+        mend = "cd into a tree, or name one with --tree DIR"
+        findings.append(Finding("tree", "note", "this directory is not inside a Linux kernel tree", mend))
+    else:
+        findings += [Finding("tree", "ok", str(root)), index(root), search(root, options)]
+        findings += [checkpatch(root), watches(root)]
+    return findings
+
+
+def python() -> Finding:
+    return Finding("Python", "ok", f"{platform.python_version()}, {sys.executable}")
+
+
+def sqlite() -> Finding:
+    with_fts5 = sqlite3.connect(":memory:")
+    try:
+        with_fts5.execute("CREATE VIRTUAL TABLE t USING fts5(x)")
+    except sqlite3.OperationalError:
+        mend = "use a Python whose sqlite3 module has FTS5 (python.org's, Debian's and pyenv's have)"
+        return Finding("SQLite", "missing", f"{sqlite3.sqlite_version} without FTS5", mend)
+    finally:
+        with_fts5.close()
+    return Finding("SQLite", "ok", sqlite3.sqlite_version)
+
+
+def dependency(name: str) -> Finding:
+    try:
+        return Finding(name, "ok", importlib.metadata.version(name))
+    except importlib.metadata.PackageNotFoundError:
+        return Finding(name, "missing", "not installed", f"{sys.executable} -m pip install {name}")
+
+
+def model(options: Options) -> Finding:
+    """Which model completes as you type, on what, and why; whether it can."""
+    from kexpert.model.engine import choose
+    from kexpert.workspace.inline_settings import wanted_model
+
+    if not options.inline_enabled:
+        return Finding("model", "note", "inline.enabled is off")
+    wanted = wanted_model(options)
+    choice = choose(wanted)
+    mend = "name one with model.path or model.url"
+    if choice.kind == "none" and not wanted.path:
+        return Finding("model", "note", f"no inline completion: {choice.why}", mend)
+    if problem := trial(choice, wanted):
+        mend = "start the server, or mend model.url" if wanted.url else "name another one with model.path"
+        return Finding("model", "bad", f"no inline completion: {problem}", mend)
+    detail = choice.why if choice.path is None else f"{choice.why}; {choice.path}"
+    if choice.manifest:
+        detail += f" ({choice.manifest.name}, {choice.manifest.licence or 'no licence named'})"
+    return Finding("model", "ok", detail)
+
+
+def trial(choice: Choice, wanted: Wanted) -> str:
+    """Why a model cannot be used; "" for one that was loaded, or whose server was reached."""
+    from kexpert.model.engine import Cancelled, Failed, Refused, open_engine
+
+    patience = _ANSWERING if choice.kind == "remote" else _LOADING
+    until = time.monotonic() + patience
+    try:
+        with closing(open_engine(choice, wanted)) as engine:
+            engine.ready(lambda: time.monotonic() > until)
+    except (Refused, Failed) as problem:
+        return str(problem)
+    except Cancelled:
+        return f"{wanted.url or choice.path} is not ready after {patience:g} s"
+    return ""
+
+
+def index(root: Path) -> Finding:
+    from kexpert.background.database import IndexState, cache_directory
+    from kexpert.index.schema import Store
+
+    database = cache_directory(root) / "index.db"
+    state = Store.state_of(database, root)
+    if state is IndexState.READY:
+        return Finding("index", "ok", f"{database}, {database.stat().st_size / 1e6:,.0f} MB")
+    mend = f"kexpert index --tree {root} (kexpert serve does it too)"
+    return Finding("index", "note", f"{database}: {state.value}", mend)
+
+
+def search(root: Path, options: Options) -> Finding:
+    """How much of a tree is found by meaning, and by which embedder."""
+    from kexpert.background.database import IndexState, cache_directory
+    from kexpert.search.chunk_store import ChunkStore
+    from kexpert.search.embedder import EmbedderError, load_embedder
+    from kexpert.search.vectors import DIMENSIONS
+    from kexpert.search.worker import vectors_identity
+
+    database = cache_directory(root) / "search.db"
+    state = ChunkStore.state_of(database, root)
+    mend = f"kexpert index --tree {root} (kexpert serve does it too)"
+    if state not in (IndexState.READY, IndexState.PARTIAL):
+        return Finding("search", "note", f"{database}: {state.value}", mend)
+    store = ChunkStore(database, readonly=True)
+    try:
+        chunks, pending = store.counts()
+        made_by = store.meta("embedder-0")
+    except sqlite3.Error as error:
+        return Finding("search", "note", f"{database}: {error}", mend)
+    finally:
+        store.close()
+    if not options.vectors_enabled:
+        return Finding("search", "note", f"{chunks:,} chunks by their words; vectors.enabled is off")
+    where = options.vectors_url or str(database.with_name("vectors"))
+    detail = f"{chunks:,} chunks, {chunks - pending:,} vectors in {where} by {made_by}"
+    try:
+        wanted = vectors_identity(load_embedder(options.vectors_embedder, DIMENSIONS))
+    except EmbedderError as error:
+        return Finding("search", "note", f"{detail}; {error}", "set vectors.embedder, or install kexpert again")
+    if made_by != wanted:
+        return Finding("search", "note", f"{detail}; the embedder is {wanted} now", mend)
+    state_word: Literal["ok", "note"] = "note" if pending or state is IndexState.PARTIAL else "ok"
+    return Finding("search", state_word, detail, mend if state_word == "note" else "")
+
+
+def checkpatch(root: Path) -> Finding:
+    if shutil.which("perl") is None:
+        return Finding("checkpatch", "note", "no perl: no diagnostics from checkpatch.pl", "install perl")
+    script = root / "scripts" / "checkpatch.pl"
+    if not script.is_file():
+        return Finding("checkpatch", "note", f"{script} is not there: no diagnostics from it")
+    return Finding("checkpatch", "ok", f"{script}, {shutil.which('perl')}")
+
+
+def watches(root: Path) -> Finding:
+    """Whether inotify may watch every directory of the tree."""
+    from kexpert.index.watcher import watch_limit
+
+    limit = watch_limit()
+    if limit is None:
+        return Finding("inotify", "note", "not available: changed files are found by polling")
+    wanted = sum(1 for _ in os.walk(root))
+    detail = f"{limit:,} watches allowed, the tree has {wanted:,} directories"
+    if limit >= 2 * wanted:
+        return Finding("inotify", "ok", detail)
+    mend = f"sudo sysctl fs.inotify.max_user_watches={max(524288, 4 * wanted)}"
+    return Finding("inotify", "note", f"{detail}: changes may be found by polling", mend)

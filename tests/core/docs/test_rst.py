@@ -1,0 +1,68 @@
+"""reStructuredText of kernel comments as Markdown: shape kept, references as code, nothing misread."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kexpert.core.docs.rst import escape, inline, to_markdown
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("call foo() now", "call `foo()` now"),
+        ("&struct foo, &enum bar and &foo", "`struct foo`, `enum bar` and `foo`"),
+        ("&foo->bar, &struct foo.baz, &foo.open()", "`foo->bar`, `struct foo.baz`, `foo.open()`"),
+        ("%NULL or %-EINVAL", "`NULL` or `-EINVAL`"),
+        ("@arg, @arg->x, @cb() and @...", "`arg`, `arg->x`, `cb()` and `...`"),
+        ("``%ph *x`` stays", "`%ph *x` stays"),
+        (":c:type:`foo` and :ref:`text <label>`", "`foo` and `text`"),
+        ("$HOME", "`$HOME`"),
+        ("AT&T, 50%x, me@example.org", "AT&T, 50%x, me@example.org"),
+        ("*a* **b** int *p, **q", "*a* **b** int \\*p, \\*\\*q"),
+        ("`lone tick", "\\`lone tick"),
+        ("a[i](x) <b> <https://example.org>", "a[i\\](x) \\<b> <https://example.org>"),
+        ("snake_case _lead trail_", "snake_case \\_lead trail\\_"),
+    ],
+)
+def test_inline(text: str, expected: str) -> None:
+    assert inline(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Like this::\n\n  a *b;\n\n    c;\n\nand on", "Like this:\n\n```c\na *b;\n\n  c;\n```\n\nand on"),
+        ("::\n\n  x", "```c\nx\n```"),
+        (".. code-block:: sh\n\n  make\n\nend", "```sh\nmake\n```\n\nend"),
+        (".. note:: careful", "**Note:** careful"),
+        ("Head\n----\ntext", "**Head**\n\ntext"),
+        ("List:\n\n* one\n  more @x\n\n  - two\n\nend", "List:\n\n* one\n  more `x`\n\n  - two\n\nend"),
+        ("Pic:\n\n     +--+\n     |  |\n\nend", "Pic:\n\n```\n+--+\n|  |\n```\n\nend"),
+        ("::\n\n  ```", "````c\n```\n````"),
+    ],
+)
+def test_blocks(text: str, expected: str) -> None:
+    assert to_markdown(text) == expected
+
+
+def test_plain_words_keep_what_only_kernel_doc_marks() -> None:
+    assert to_markdown("&foo %d @x <a>", escape) == "&foo %d @x \\<a>"
+
+
+@given(st.text() | st.text(alphabet="`*_:\n .-=+|<>[]()@%&a1"))
+def test_any_text_is_survived(text: str) -> None:
+    to_markdown(text)
+
+
+@pytest.mark.parametrize(
+    "piece", ["`", "``", "*", "**a", "_", "a_", "__a", ":a", ":c:x:`", "&a", "+-", "= ", "[", "- \n", "::\n "]
+)
+def test_repetition_stays_linear(piece: str) -> None:
+    started = time.process_time()
+    to_markdown(piece * 20_000)
+    assert time.process_time() - started < 3

@@ -1,0 +1,79 @@
+"""Identifiers and prose as words, and the words' families."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kexpert.core.retrieval.words import query_stems, split_words, stem, stems
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("folio_wait_writeback", "folio wait writeback"),
+        ("PCIeLinkUp", "pcie link up"),
+        ("HTTPServer", "http server"),
+        ("GEN8_PPAT_LO", "gen8 ppat lo"),
+        ("phyReset2(u32 *i2c)", "phy reset2 u32 i2c"),
+        ("online CPUs don't sleep", "online cpus don sleep"),
+        ("x = 0xdeadbeef + 10UL * i;", ""),
+        ("__alloc_pages", "alloc pages"),
+        ("a" * 41 + " kept", "kept"),
+    ],
+)
+def test_identifiers_are_cut_into_their_words(text: str, words: str) -> None:
+    assert split_words(text) == words.split()
+
+
+@pytest.mark.parametrize(
+    "family",
+    [
+        "allocate allocates allocated allocating allocation allocator alloc",
+        "initialize initializes initialized initialization init",
+        "map maps mapped mapping",
+        "free frees freed freeing",
+        "register registers registered registration reg",
+        "device devices dev",
+        "write writes writing written",
+        "query queries",
+        "address addresses addr",
+        "interrupt interrupts irq",
+    ],
+)
+def test_a_family_of_words_is_one_to_search(family: str) -> None:
+    assert len({stem(word) for word in family.split()}) == 1
+
+
+@pytest.mark.parametrize("pair", ["status state", "bus buf", "release read", "lock block", "process procfs"])
+def test_what_looks_alike_stays_apart(pair: str) -> None:
+    one, other = pair.split()
+    assert stem(one) != stem(other)
+
+
+def test_a_question_is_its_telling_words_each_once() -> None:
+    asked = query_stems("Where do we wait for the writeback of a folio, and who waits?")
+    assert asked == stems("wait writeback folio")
+
+
+def test_a_question_of_stop_words_alone_still_asks_something() -> None:
+    assert query_stems("what if not") == stems("what if not")
+
+
+@given(st.text())
+def test_any_text_gives_lower_case_words(text: str) -> None:
+    for word in split_words(text):
+        assert word == word.lower()
+        assert word.isalnum()
+        assert word.isascii()
+        assert stem(word)
+
+
+def test_a_long_line_is_read_in_time_that_grows_with_it() -> None:
+    began = time.process_time()
+    for text in ("a" * 1_000_000, "aA" * 500_000, "a1_" * 300_000, "é" * 500_000):
+        split_words(text)
+    assert time.process_time() - began < 10

@@ -1,0 +1,131 @@
+"""Call hierarchy over a small tree."""
+
+from __future__ import annotations
+
+from kexpert.core.symbols import Kind, Symbol
+from kexpert.features.navigation.call_hierarchy import Call, incoming, outgoing, prepare
+from tests.support.memory_view import MemoryView, at_cursor
+
+TREE = """
+//- include/linux/foo.h
+struct foo_ops { int (*open)(int x); int (*close)(int x); };
+struct foo { const struct foo_ops *ops; };
+int foo_add(int a);
+//- lib/foo.c
+#include <linux/foo.h>
+static int helper(int a)
+{
+	return a;
+}
+int foo_add(int a)
+{
+	return helper(a) + helper(a + 1);
+}
+//- drivers/a/a.c
+#include <linux/foo.h>
+#define TWICE(x) (foo_add(x) + foo_add(x))
+static int helper(int a)
+{
+	return a * 2;
+}
+static int a_open(int x)
+{
+	/* foo_add(x) */
+	if (x)
+		return foo_add(x);
+	return TWICE(helper(x));
+}
+static const struct foo_ops a_ops = { .open = a_open };
+static int a_run(struct foo *foo)
+{
+	return foo->ops->open(1) + foo->ops->close(2);
+}
+//- drivers/b/b.c
+static int foo_add(int a)
+{
+	return a;
+}
+int b(void)
+{
+	return foo_add(1);
+}
+"""
+
+
+def symbol(view: MemoryView, name: str, path: str) -> Symbol:
+    return next(one for one in view.lookup(name) if one.path == path and one.kind in (Kind.FUNCTION, Kind.MACRO))
+
+
+def names(view: MemoryView, calls: list[Call]) -> list[tuple[str, str, list[str]]]:
+    """(name, path, the called names as written) of every edge."""
+    out = []
+    for call in calls:
+        written = []
+        for span in call.spans:
+            source = view.source(span.path)
+            assert source is not None
+            written.append(source.data[span.start : span.end].decode())
+        out.append((call.symbol.name, call.symbol.path, written))
+    return out
+
+
+def tree() -> MemoryView:
+    return at_cursor(TREE + "//- x.c\n/*|*/")[0]
+
+
+def test_outgoing_calls_prefer_the_files_own_statics() -> None:
+    view = tree()
+    assert names(view, outgoing(view, symbol(view, "foo_add", "lib/foo.c"))) == [
+        ("helper", "lib/foo.c", ["helper", "helper"])
+    ]
+    assert names(view, outgoing(view, symbol(view, "a_open", "drivers/a/a.c"))) == [
+        ("foo_add", "lib/foo.c", ["foo_add"]),
+        ("TWICE", "drivers/a/a.c", ["TWICE"]),
+        ("helper", "drivers/a/a.c", ["helper"]),
+    ]
+
+
+def test_outgoing_calls_of_a_macro_are_in_its_body() -> None:
+    view = tree()
+    assert names(view, outgoing(view, symbol(view, "TWICE", "drivers/a/a.c"))) == [
+        ("foo_add", "lib/foo.c", ["foo_add", "foo_add"])
+    ]
+
+
+def test_a_call_through_ops_leads_to_the_assigned_functions() -> None:
+    view = tree()
+    assert names(view, outgoing(view, symbol(view, "a_run", "drivers/a/a.c"))) == [
+        ("a_open", "drivers/a/a.c", ["open"])
+    ]
+
+
+def test_incoming_calls_leave_out_files_with_their_own_static() -> None:
+    view = tree()
+    found = names(view, incoming(view, symbol(view, "foo_add", "lib/foo.c"), lambda: False))
+    assert ("a_open", "drivers/a/a.c", ["foo_add"]) in found
+    assert all(path != "drivers/b/b.c" for _, path, _ in found)
+
+
+def test_incoming_calls_of_a_static_stay_in_its_file() -> None:
+    view = tree()
+    assert names(view, incoming(view, symbol(view, "helper", "lib/foo.c"), lambda: False)) == [
+        ("foo_add", "lib/foo.c", ["helper", "helper"])
+    ]
+
+
+def test_incoming_calls_can_be_cancelled() -> None:
+    view = tree()
+    assert incoming(view, symbol(view, "foo_add", "lib/foo.c"), lambda: True) == []
+
+
+def prepared(cursor: str) -> list[tuple[str, str]]:
+    plain = cursor.replace("/*|*/", "")
+    assert TREE.count(plain) == 1
+    return [(one.name, one.path) for one in prepare(*at_cursor(TREE.replace(plain, cursor)))]
+
+
+def test_prepare_finds_the_function_behind_a_call_a_prototype_and_an_ops_member() -> None:
+    assert prepared("return foo_/*|*/add(x);")[0] == ("foo_add", "lib/foo.c")
+    assert prepared("int foo_/*|*/add(int a);")[0] == ("foo_add", "lib/foo.c")
+    assert prepared("foo->ops->op/*|*/en(1)") == [("a_open", "drivers/a/a.c")]
+    assert prepared("static const struct foo_/*|*/ops a_ops") == []

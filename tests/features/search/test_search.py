@@ -1,0 +1,86 @@
+"""What a question finds and how it is shown, over a tree in memory."""
+
+from __future__ import annotations
+
+from kexpert.core.retrieval.chunk import ChunkKind
+from kexpert.features.hover.hover import hover
+from kexpert.features.search.search import Found, search, see_also, similar
+from kexpert.search.query import Method
+from tests.support.memory_view import MemoryView, at_cursor, files_of
+
+TREE = """\
+//- mm/writeback.c
+/* Wait until writeback of a folio is over. */
+void /*|*/folio_wait_writeback(struct folio *folio)
+{
+	int tries = 3;
+
+	trace_folio_wait(folio);
+	wait_on_bit(folio, WRITEBACK);
+}
+//- fs/wait.c
+/* Wait until a page is unlocked. */
+void wait_on_page(struct folio *folio)
+{
+	int tries = 3;
+
+	trace_folio_wait(folio);
+	wait_on_bit(folio, LOCKED);
+}
+//- fs/other.c
+/* Wait for writeback here. */
+static int here(void)
+{
+	return 0;
+}
+"""
+
+
+def lines_of(found: Found, view: MemoryView) -> list[str]:
+    source = view.source(found.path)
+    assert source is not None
+    for number, text in found.lines:
+        assert source.lines.line_bytes(number).decode().strip() == text
+    return [text for _, text in found.lines]
+
+
+def test_a_result_stands_at_its_name_with_the_lines_that_match() -> None:
+    view = MemoryView(files_of(TREE.replace("/*|*/", "")))
+    found = search(view, "wait for the writeback of a folio")
+    first = found[0]
+    assert (first.name, first.kind) == ("folio_wait_writeback", ChunkKind.FUNCTION)
+    assert view.data(first.path)[first.start : first.end] == b"folio_wait_writeback"  # type: ignore[index]
+    assert first.line == 1
+    assert lines_of(first, view) == ["trace_folio_wait(folio);", "wait_on_bit(folio, WRITEBACK);"]
+
+
+def test_what_a_question_names_comes_first() -> None:
+    view = MemoryView(files_of(TREE.replace("/*|*/", "")))
+    assert search(view, "who calls wait_on_page")[0].name == "wait_on_page"
+    assert search(view, "wait on page")[0].name == "wait_on_page"
+    asked = [each.name for each in search(view, "wait on page", method=Method.BM25)]
+    assert len(asked) == len(set(asked))
+
+
+def test_a_selection_finds_its_like_elsewhere() -> None:
+    view, source, _ = at_cursor(TREE)
+    start = source.data.index(b"\tint tries")
+    assert similar(view, source, start, len(source.data))[0].name == "wait_on_page"
+
+
+def test_nothing_selected_means_the_function_around() -> None:
+    view, source, offset = at_cursor(TREE)
+    assert similar(view, source, offset, offset)[0].name == "wait_on_page"
+    assert similar(view, source, len(source.data) - 1, len(source.data) - 1)[:1] != []
+
+
+def test_see_also_is_of_other_files_and_part_of_the_card() -> None:
+    view, source, offset = at_cursor(TREE)
+    (symbol,) = view.lookup("folio_wait_writeback")
+    assert [found.name for found in see_also(view, symbol, 1.0)][:1] == ["wait_on_page"]
+    card = hover(view, source, offset, similar_within=1.0)
+    assert card is not None
+    assert "- See also `wait_on_page` in `fs/wait.c:2`" in card.to_markdown()
+    without = hover(view, source, offset)
+    assert without is not None
+    assert "See also" not in without.to_markdown()

@@ -1,0 +1,288 @@
+"""Models behind HTTP: real servers on the loopback, one that speaks as llama-server, one as vLLM and OpenAI."""
+
+from __future__ import annotations
+
+import json
+import math
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kexpert.model.engine import Cancelled, Failed, Refused
+from kexpert.model.engines.openai_server import KEY, Remote
+from kexpert.prompt.fim import Context, Excerpt
+from tests.support.tiny_models import speaking_model
+
+PLACE = Context("a.c", "int f(void)\n{\n\treturn", "\n}\n", (Excerpt("b.h", "int ret;"),))
+
+
+def never() -> bool:
+    return False
+
+
+class Server:
+    """Answers POSTs with the events that ``answer`` makes of the question, said to be of a ``kind``."""
+
+    def __init__(
+        self,
+        answer: Callable[[str, Any], Iterator[bytes]],
+        props: bytes | None = None,
+        kind: str = "text/event-stream",
+    ) -> None:
+        self.asked: list[tuple[str, Any, str | None]] = []
+        self.gone = threading.Event()  # who asked left before the end
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(404 if props is None else 200)
+                self.end_headers()
+                self.wfile.write(props or b"")
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                outer.asked.append((self.path, body, self.headers["Authorization"]))
+                self.send_response(200)
+                self.send_header("Content-Type", kind)
+                self.end_headers()
+                try:
+                    for event in answer(self.path, body):
+                        self.wfile.write(event)
+                except OSError:
+                    outer.gone.set()
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def event(**data: Any) -> bytes:
+    return b"data: " + json.dumps(data).encode() + b"\n\n"
+
+
+def infill(path: str, body: Any) -> Iterator[bytes]:
+    yield event(content=" ret", stop=False, completion_probabilities=[{"logprob": -0.5}])
+    yield event(content=";", stop=False)
+    yield event(content="", stop=True)
+
+
+def completions(path: str, body: Any) -> Iterator[bytes]:
+    yield event(choices=[{"text": " ret", "finish_reason": None, "logprobs": {"token_logprobs": [-0.5]}}])
+    yield event(choices=[{"text": ";", "finish_reason": None}])
+    yield event(choices=[{"text": "", "finish_reason": "stop"}])
+    yield b"data: [DONE]\n\n"
+
+
+LLAMA_SERVER = b'{"default_generation_settings": {}}'
+
+
+def test_llama_server_is_asked_to_fill_in() -> None:
+    with closing(Server(infill, LLAMA_SERVER)) as server:
+        tokens = list(Remote(server.url, "", "auto").stream(PLACE, 20, never))
+    assert "".join(token.text for token in tokens) == " ret;"
+    assert tokens[0].logprob == -0.5
+    assert math.isnan(tokens[1].logprob)
+    assert tokens[-1].last
+    path, body, _ = server.asked[0]
+    assert path == "/infill"
+    assert (body["input_prefix"], body["input_suffix"]) == (PLACE.prefix, PLACE.suffix)
+    assert body["input_extra"] == [{"filename": "b.h", "text": "int ret;"}]
+    assert body["n_predict"] == 20
+
+
+@pytest.mark.parametrize("base", ["", "/", "/v1", "/v1/"])
+def test_other_servers_are_asked_to_complete(base: str) -> None:
+    with closing(Server(completions)) as server:
+        tokens = list(Remote(server.url + base, "coder", "auto").stream(PLACE, 20, never))
+    assert "".join(token.text for token in tokens) == " ret;"
+    assert tokens[-1].last
+    path, body, key = server.asked[0]
+    assert path == "/v1/completions"
+    assert body["prompt"].endswith(PLACE.prefix)
+    assert "int ret;" in body["prompt"]
+    assert (body["suffix"], body["model"], body["max_tokens"], key) == (PLACE.suffix, "coder", 20, None)
+
+
+def test_a_key_is_sent_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KEY, "secret")
+    with closing(Server(completions)) as server:
+        list(Remote(server.url, "", "completions").stream(PLACE, 20, never))
+    assert server.asked[0][2] == "Bearer secret"
+
+
+def test_a_cancelled_question_closes_the_connection() -> None:
+    def endless(path: str, body: Any) -> Iterator[bytes]:
+        while True:
+            yield event(content="x", stop=False)
+            time.sleep(0.01)
+
+    with closing(Server(endless)) as server:
+        over: list[bool] = []
+        tokens = Remote(server.url, "", "infill").stream(PLACE, 20, lambda: bool(over))
+        next(tokens)
+        over.append(True)
+        with pytest.raises(Cancelled):
+            list(tokens)
+        assert server.gone.wait(10)
+
+
+def test_who_takes_no_more_tokens_closes_the_connection() -> None:
+    def endless(path: str, body: Any) -> Iterator[bytes]:
+        while True:
+            yield event(content="x", stop=False)
+            time.sleep(0.01)
+
+    with closing(Server(endless)) as server:
+        with closing(Remote(server.url, "", "infill").stream(PLACE, 20, never)) as tokens:
+            next(tokens)
+        assert server.gone.wait(10)
+
+
+@pytest.mark.parametrize("api", ["auto", "infill", "completions"])
+def test_a_server_that_says_nothing_keeps_nobody_who_cancels(api: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # connections wait in its queue for ever
+        remote = Remote(f"http://127.0.0.1:{silent.getsockname()[1]}", "", api)
+        for ask in (lambda over: list(remote.stream(PLACE, 20, over)), remote.ready):
+            until = time.monotonic() + 0.2
+            with pytest.raises(Cancelled):
+                ask(lambda until=until: time.monotonic() > until)
+            assert time.monotonic() < until + 5
+
+
+def test_a_newer_question_ends_the_older() -> None:
+    def slow(path: str, body: Any) -> Iterator[bytes]:
+        if body["input_prefix"] == "old":
+            time.sleep(20)
+        yield event(content="new", stop=True)
+
+    with closing(Server(slow)) as server:
+        remote = Remote(server.url, "", "infill")
+        ended: list[type] = []
+
+        def older() -> None:
+            try:
+                list(remote.stream(Context("a.c", "old", ""), 20, never))
+            except Cancelled as cancelled:
+                ended.append(type(cancelled))
+
+        thread = threading.Thread(target=older)
+        thread.start()
+        until = time.monotonic() + 10
+        while not server.asked and time.monotonic() < until:
+            time.sleep(0.01)
+        assert [token.text for token in remote.stream(Context("a.c", "new", ""), 20, never)] == ["new"]
+        thread.join(5)
+        assert ended == [Cancelled]
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [b"data: no json\n\n", b'data: {"choices": 3}\n\n', b'data: [1]\n\n', b'data: {"content": 1, "choices": []}\n\n',
+     b"garbage\n", b'data: {"choices": [{"text": "x", "logprobs": {"token_logprobs": 7}}]}\n\n'],
+)  # fmt: skip
+@pytest.mark.parametrize("api", ["infill", "completions"])
+def test_nonsense_gives_no_text_or_fails(nonsense: bytes, api: Any) -> None:
+    with closing(Server(lambda path, body: iter([nonsense]))) as server:
+        text = ""
+        with suppress(Failed):
+            text = "".join(token.text for token in Remote(server.url, "", api).stream(PLACE, 20, never))
+        assert text in ("", "x")
+
+
+@pytest.mark.parametrize(
+    ("api", "body"),
+    [
+        ("infill", {"content": " ret;", "stop": True}),
+        ("completions", {"choices": [{"text": " ret;", "finish_reason": "stop"}]}),
+    ],
+)
+def test_a_server_that_does_not_stream_is_understood(api: Any, body: dict[str, Any]) -> None:
+    whole = json.dumps(body, indent=1).encode()
+    with closing(Server(lambda path, asked: iter([whole]), kind="application/json; charset=utf-8")) as server:
+        tokens = list(Remote(server.url, "", api).stream(PLACE, 20, never))
+    assert [(token.text, token.last) for token in tokens] == [(" ret;", True)]
+
+
+@pytest.mark.parametrize("api", ["infill", "completions"])
+@pytest.mark.parametrize("error", ["no suffix,\nplease", {"code": 400, "message": "no suffix,\nplease"}])
+@pytest.mark.parametrize("streams", [True, False])
+def test_what_a_server_complains_of_is_told(api: Any, error: Any, streams: bool) -> None:
+    body, kind = event(error=error), "text/event-stream"
+    if not streams:
+        body, kind = json.dumps({"error": error}).encode(), "application/json"
+    with (
+        closing(Server(lambda path, asked: iter([body]), kind=kind)) as server,
+        pytest.raises(Failed, match=r"no suffix, please$"),
+    ):
+        list(Remote(server.url, "", api).stream(PLACE, 20, never))
+
+
+def test_a_page_is_no_answer() -> None:
+    with (
+        closing(Server(lambda path, asked: iter([b"<html>\n"]), kind="text/html")) as server,
+        pytest.raises(Failed, match="text/html"),
+    ):
+        list(Remote(server.url, "", "completions").stream(PLACE, 20, never))
+
+
+def test_a_server_that_is_not_there_fails_in_one_line() -> None:
+    with closing(Server(completions)) as server:
+        url = server.url
+    for api in ("auto", "infill", "completions"):
+        with pytest.raises(Failed, match="127"):
+            list(Remote(url, "", api).stream(PLACE, 20, never))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("url", ["localhost:8080", "ftp://host/", "http://", "http://host:port/", "file:///etc/passwd"])
+def test_what_is_no_address_is_refused(url: str) -> None:
+    with pytest.raises(Refused, match=r"model\.url"):
+        Remote(url, "", "auto")
+
+
+def test_the_server_of_llama_cpp_python_answers(tmp_path: Path) -> None:
+    folder = speaking_model(tmp_path / "m", ("{\n", "\treturn", " ret", ";"))
+    port = free_port()
+    command = [sys.executable, "-m", "llama_cpp.server", "--model", str(folder / "tiny.gguf"), "--port", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        wait_for(url + "/v1/models")
+        tokens = list(Remote(url, "", "completions").stream(Context("a.c", "\treturn", ""), 20, never))
+        assert "".join(token.text for token in tokens).startswith(" ret;")
+    finally:
+        server.kill()
+        server.wait()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_for(url: str) -> None:
+    until = time.monotonic() + 30
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=1).read()
+            return
+        except OSError:
+            assert time.monotonic() < until, "the server did not start"
+            time.sleep(0.1)

@@ -1,0 +1,101 @@
+"""model.json: read, written, and what is refused with which reason."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kexpert.prompt.fim import PROMPT_VERSION
+from kexpert.prompt.manifest import (
+    Manifest,
+    ManifestError,
+    dump_manifest,
+    mismatch,
+    parse_manifest,
+    tokenizer_hash,
+)  # fmt: skip
+
+TOKENIZER = tokenizer_hash(["<|endoftext|>", "a", "Ġb"])
+MANIFEST = Manifest(
+    "small", "small-q8.gguf", PROMPT_VERSION, TOKENIZER, 1024, base_sha256="0" * 64, licence="GPL-2.0-only",
+    data={"tree": "6.1"}, figures={"bits_per_byte": 0.7},
+)  # fmt: skip
+
+
+def test_what_is_written_is_read() -> None:
+    assert parse_manifest(dump_manifest(MANIFEST)) == MANIFEST
+
+
+def test_entries_of_later_versions_are_passed_over() -> None:
+    entries = json.loads(dump_manifest(MANIFEST)) | {"colour": "blue"}
+    assert parse_manifest(json.dumps(entries)) == MANIFEST
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"format": 9}, "format 9"),
+        ({"base": None}, "'base' must be a string"),
+        ({"base": "../../etc/passwd"}, "beside the manifest"),
+        ({"base": ""}, "beside the manifest"),
+        ({"adapter": "/tmp/x.gguf"}, "beside the manifest"),
+        ({"context": "much"}, "'context' must be a whole number"),
+        ({"context": 0}, "above 0"),
+        ({"context": True}, "'context' must be a whole number"),
+        ({"order": "mps"}, "spm, psm"),
+        ({"tokenizer": "abc"}, "SHA-256"),
+    ],
+)
+def test_a_bad_entry_is_named(change: dict[str, object], said: str) -> None:
+    entries = json.loads(dump_manifest(MANIFEST)) | change
+    with pytest.raises(ManifestError, match=said):
+        parse_manifest(json.dumps(entries))
+
+
+def test_a_missing_entry_is_named() -> None:
+    entries = json.loads(dump_manifest(MANIFEST))
+    del entries["tokenizer"]
+    with pytest.raises(ManifestError, match="lacks 'tokenizer'"):
+        parse_manifest(json.dumps(entries))
+
+
+def test_another_makers_model_is_taken_for_what_it_is() -> None:
+    manifest = parse_manifest('{"format": 1, "name": "other", "base": "weights", "context": 4096}')
+    assert manifest == Manifest("other", "weights", 0, "", 4096, order="psm")
+    assert mismatch(manifest, TOKENIZER) == ""
+    assert parse_manifest(dump_manifest(manifest)) == manifest
+    assert "tokenizer" in mismatch(replace(manifest, tokenizer="1" * 64), TOKENIZER)
+    assert "tokenizer" in mismatch(replace(MANIFEST, tokenizer=""), TOKENIZER)
+
+
+@given(st.text() | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps))
+def test_nonsense_is_refused_in_one_line(text: str) -> None:
+    with pytest.raises(ManifestError) as refusal:
+        parse_manifest(text)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_tokenizer_is_known_by_its_tokens_in_their_order() -> None:
+    assert tokenizer_hash(["a", "b"]) != tokenizer_hash(["b", "a"])
+    assert tokenizer_hash(["ab", "c"]) != tokenizer_hash(["a", "bc"])
+
+
+def test_what_goes_together_is_taken() -> None:
+    assert mismatch(MANIFEST, TOKENIZER, "0" * 64) == ""
+
+
+@pytest.mark.parametrize(
+    ("manifest", "tokenizer", "base", "said"),
+    [
+        (replace(MANIFEST, prompt_version=PROMPT_VERSION + 1), TOKENIZER, "", "prompt version"),
+        (MANIFEST, tokenizer_hash(["other"]), "", "tokenizer"),
+        (MANIFEST, TOKENIZER, "1" * 64, "small-q8.gguf is not the file"),
+        (replace(MANIFEST, adapter="l.gguf", adapter_base_sha256="1" * 64), TOKENIZER, "", "another base"),
+    ],
+)
+def test_what_does_not_is_refused_with_the_reason(manifest: Manifest, tokenizer: str, base: str, said: str) -> None:
+    assert said in mismatch(manifest, tokenizer, base)

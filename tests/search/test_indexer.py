@@ -1,0 +1,426 @@
+"""Search as a server keeps it: real processes, real ChromaDB, files that change, kills and damage."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kexpert.background.database import cache_directory
+from kexpert.core.retrieval.chunk import chunks
+from kexpert.index.service import IndexService, build, open_view
+from kexpert.search.chunk_store import ChunkStore
+from kexpert.search.indexer import SearchSettings, as_read, prepare
+from kexpert.search.one_shot import VectorReader, build_search
+from kexpert.search.query import Method
+from kexpert.search.sync_plan import compare
+from kexpert.search.vectors import VectorStore
+from kexpert.search.worker import Lane, LaneSettings, lane_of, vectors_folder
+from tests.support.toy_embedder import make_embedder
+
+Maker = Callable[[Mapping[str, bytes]], Path]
+
+WAIT = b"/* Wait until writeback of a folio is over. */\nvoid folio_wait_writeback(void)\n{\n\twait_on_bit(folio);\n}\n"
+FREE = b"static int probe_device(int list)\n{\n\tfree_table(list);\n\treturn device_start(list);\n}\n"
+TREE = {"mm/writeback.c": WAIT, "drivers/probe.c": FREE}
+
+
+@pytest.fixture(scope="session")
+def embedder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(make_embedder(tmp_path_factory.mktemp("embedder")))
+
+
+@pytest.fixture
+def serve(make_tree: Maker, embedder: str) -> Iterator[Callable[..., IndexService]]:
+    """Start the index of a tree with search, and wait until both know the tree."""
+    running: list[IndexService] = []
+
+    def begin(root: Path, messages: list[str] | None = None, **search: Any) -> IndexService:
+        said = messages if messages is not None else []
+        service = IndexService(root, search=SearchSettings(**{"embedder": embedder, **search}), on_message=said.append)
+        running.append(service)
+        service.start()
+        assert service.wait_idle(30)
+        if service.writer:
+            assert service.semantic is not None
+            assert service.semantic.wait_idle(60), said
+        return service
+
+    yield begin
+    for service in running:
+        service.close()
+
+
+def found(service: IndexService, query: str) -> list[str]:
+    """What words and vectors say together. (The learnt ranking knows nothing of trees of three files.)"""
+    return [hit.name for hit in service.view().search(query, method=Method.FUSED)]
+
+
+def near(service: IndexService, query: str) -> list[str]:
+    """What the vectors alone say, nearest first, as far as it is near at all."""
+    assert service.semantic is not None
+    with contextlib.closing(ChunkStore(service.directory / "search.db", readonly=True)) as store:
+        numbers = [number for number, score in service.semantic.near(query, 20) if score > 0.2]
+        rows = store.rows(numbers)
+        return [rows[number].title for number in numbers if number in rows]
+
+
+def within(seconds: float, what: Callable[[], object]) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if what():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_words_of_the_same_meaning_find_each_other(make_tree: Maker, serve: Callable[..., IndexService]) -> None:
+    service = serve(make_tree(TREE))
+    assert near(service, "sleep flush")[0] == "folio_wait_writeback"  # neither word stands there
+    assert found(service, "folio writeback")[0] == "folio_wait_writeback"
+
+
+def test_a_save_is_found_soon(make_tree: Maker, serve: Callable[..., IndexService]) -> None:
+    root = make_tree(TREE)
+    service = serve(root)
+    (root / "mm/writeback.c").write_bytes(WAIT + b"int omega_spin(int zeta)\n{\n\treturn spin(zeta, omega);\n}\n")
+    service.files_changed(["mm/writeback.c"])
+    assert within(3, lambda: "omega_spin" in near(service, "omega spin zeta"))
+    assert "folio_wait_writeback" in near(service, "wait writeback folio")
+    (root / "mm/writeback.c").unlink()
+    service.files_changed(["mm/writeback.c"])
+    assert within(3, lambda: not near(service, "omega spin zeta"))
+    assert "folio_wait_writeback" not in found(service, "folio writeback")
+
+
+def test_documentation_is_found_and_followed(make_tree: Maker, serve: Callable[..., IndexService]) -> None:
+    root = make_tree({**TREE, "Documentation/mm/zeta.rst": b"Zeta tables\n===========\n\nHow to copy a zeta table.\n"})
+    service = serve(root)
+    assert near(service, "copy zeta table")[0] == "Zeta tables"
+    (root / "Documentation/mm/zeta.rst").write_bytes(b"Omega tables\n============\n\nHow to copy an omega table.\n")
+    service.files_changed(["Documentation/mm/zeta.rst"])
+    assert within(3, lambda: near(service, "copy omega table")[:1] == ["Omega tables"])
+
+
+def test_what_is_unchanged_is_not_embedded_again(make_tree: Maker, embedder: str) -> None:
+    root = make_tree(TREE)
+    with lane_of_tree(root, embedder) as lane:
+        bring_up(root, lane)
+        before = numbers(lane)
+        (root / "mm/writeback.c").write_bytes(b"\n\n" + WAIT)
+        bring_up(root, lane)
+        assert numbers(lane) == before  # the same vectors, by the same numbers
+        assert next(row.line for row in all_rows(lane) if row.title == "folio_wait_writeback") == 3
+
+
+def test_another_process_reads_words_while_one_has_the_vectors(
+    make_tree: Maker, serve: Callable[..., IndexService]
+) -> None:
+    root = make_tree(TREE)
+    first, second = serve(root), serve(root)
+    assert first.writer
+    assert not second.writer
+    assert found(second, "folio writeback")[0] == "folio_wait_writeback"
+    (root / "drivers/new.c").write_bytes(b"int omega_copy(int zeta)\n{\n\treturn copy_thing(zeta);\n}\n")
+    first.files_changed(["drivers/new.c"])
+    assert within(3, lambda: "omega_copy" in found(second, "omega copy"))
+    first.close()
+    assert within(15, lambda: second.writer and near(second, "sleep flush"))
+
+
+def test_a_command_says_that_a_server_has_the_vectors(
+    make_tree: Maker, serve: Callable[..., IndexService], embedder: str
+) -> None:
+    root = make_tree(TREE)
+    serve(root)
+    said: list[str] = []
+    reader = VectorReader(root, SearchSettings(embedder=embedder), said.append)
+    assert open_view(root, reader).search("folio writeback", method=Method.FUSED)[0].name == "folio_wait_writeback"
+    assert f"process {os.getpid()} has the vectors" in said[0]
+    reader.close()
+
+
+def test_a_command_reads_what_another_one_wrote(make_tree: Maker, embedder: str) -> None:
+    root = make_tree(TREE)
+    build(root)
+    report = build_search(root, SearchSettings(embedder=embedder))
+    assert report.failure == ""
+    assert report.vectors == report.chunks > 0
+    reader = VectorReader(root, SearchSettings(embedder=embedder), print)
+    assert open_view(root, reader).search("sleep flush", method=Method.VECTORS)[0].name == "folio_wait_writeback"
+    reader.close()
+
+
+def test_another_embedder_makes_all_vectors_anew(
+    make_tree: Maker, serve: Callable[..., IndexService], tmp_path: Path
+) -> None:
+    root = make_tree(TREE)
+    serve(root).close()
+    messages: list[str] = []
+    service = serve(root, messages, embedder=str(make_embedder(tmp_path / "other", seed=1)))
+    assert any("another embedder" in message for message in messages)
+    assert near(service, "sleep flush")[0] == "folio_wait_writeback"
+
+
+def test_an_embedder_that_is_not_there_is_said_and_words_are_left(
+    make_tree: Maker, serve: Callable[..., IndexService]
+) -> None:
+    messages: list[str] = []
+    service = serve(make_tree(TREE), messages, embedder="/nowhere/at/all")
+    assert any("/nowhere/at/all" in message for message in messages)
+    assert found(service, "folio writeback")[0] == "folio_wait_writeback"
+
+
+def test_without_vectors_words_are_compared(make_tree: Maker, serve: Callable[..., IndexService]) -> None:
+    service = serve(make_tree(TREE), vectors=False)
+    assert found(service, "folio writeback")[0] == "folio_wait_writeback"
+    assert not (service.directory / "vectors").exists()
+    service.close()
+    assert near(serve(service.root), "sleep flush")[0] == "folio_wait_writeback"  # switched on later
+
+
+@pytest.mark.parametrize("what", ["vectors", "database", "gone"])
+def test_damage_is_said_and_mended(make_tree: Maker, serve: Callable[..., IndexService], what: str) -> None:
+    root = make_tree(TREE)
+    service = serve(root)
+    service.close()
+    for lane in (service.directory / "vectors").iterdir():
+        if what == "gone":
+            shutil.rmtree(lane)
+        elif what == "vectors":
+            (lane / "chroma.sqlite3").write_bytes(os.urandom(1 << 16))
+    if what == "database":
+        (service.directory / "search.db").write_bytes(os.urandom(1 << 16))
+    messages: list[str] = []
+    mended = serve(root, messages)
+    assert near(mended, "sleep flush")[:1] == ["folio_wait_writeback"], messages
+    assert messages, "nothing was said"
+
+
+def test_a_lane_that_is_killed_is_started_again(make_tree: Maker, serve: Callable[..., IndexService]) -> None:
+    root = make_tree(TREE)
+    service = serve(root)
+    assert service.semantic is not None
+    assert service.semantic.lanes is not None
+    for lane in service.semantic.lanes.processes:
+        assert lane.pid
+        os.kill(lane.pid, signal.SIGKILL)
+    (root / "drivers/new.c").write_bytes(b"int omega_copy(int zeta)\n{\n\treturn copy_thing(zeta);\n}\n")
+    service.files_changed(["drivers/new.c"])
+    assert within(30, lambda: "omega_copy" in near(service, "omega copy zeta"))
+    assert near(service, "sleep flush")[0] == "folio_wait_writeback"
+
+
+def test_a_chroma_server_keeps_the_vectors_of_a_tree(
+    make_tree: Maker, serve: Callable[..., IndexService], chroma_server: str
+) -> None:
+    service = serve(make_tree(TREE), url=chroma_server)
+    assert near(service, "sleep flush")[0] == "folio_wait_writeback"
+    assert not (service.directory / "vectors").exists()
+
+
+# -- killed at any moment ------------------------------------------------------------------------
+
+_BUILDER = """
+    import sys
+    from pathlib import Path
+    from kexpert.search.one_shot import build_search
+    from kexpert.search.indexer import SearchSettings
+    from kexpert.index.service import build
+
+    if __name__ == "__main__":
+        root = Path(sys.argv[1])
+        build(root)
+        print("go", flush=True)
+        build_search(root, SearchSettings(embedder=sys.argv[2]), print, print)
+"""
+
+
+def big_tree(files: int) -> dict[str, bytes]:
+    return {
+        f"drivers/d{number}.c": b"".join(
+            b"int alpha_%d_%d(int list)\n{\n\treturn copy_thing(list, %d);\n}\n" % (number, each, each)
+            for each in range(60)
+        )
+        for number in range(files)
+    }
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.5, 2.5, 4.0])
+def test_after_a_kill_words_vectors_and_symbols_agree(
+    make_tree: Maker, embedder: str, tmp_path: Path, seconds: float
+) -> None:
+    root = make_tree({**TREE, **big_tree(60)})
+    script = tmp_path / "builder.py"
+    script.write_text(textwrap.dedent(_BUILDER))
+    command = [sys.executable, str(script), str(root), embedder]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"go\n"
+        time.sleep(seconds)
+        os.killpg(process.pid, signal.SIGKILL)
+    (root / "drivers/d0.c").write_bytes(b"int omega_copy(int zeta)\n{\n\treturn copy_thing(zeta);\n}\n")
+    (root / "drivers/d1.c").unlink()
+    build(root)
+    report = build_search(root, SearchSettings(embedder=embedder))
+    assert report.failure == ""
+    assert report.vectors == report.chunks
+    directory = cache_directory(root)
+    with contextlib.closing(ChunkStore(directory / "search.db", readonly=True)) as store:
+        known = {path: size for path, (size, _) in store.files().items()}
+        wanted = {(path, chunk.name) for path in known for chunk in chunks(path, (root / path).read_bytes())}
+        titles = {
+            number: (path, title)
+            for number, path, title in store.db.execute(
+                "SELECT c.id, f.path, c.title FROM chunks c JOIN files f ON f.id = c.file"
+            )
+        }
+        shards = [(number, lane) for number, lane in store.db.execute("SELECT number, lane FROM shards")]
+    assert set(titles.values()) == wanted
+    assert known.keys() >= {"drivers/d0.c", "mm/writeback.c"}
+    assert "drivers/d1.c" not in known
+    held: set[int] = set()
+    for lane in {lane for _, lane in shards}:
+        with contextlib.closing(VectorStore(vectors_folder(directory, lane), directory.name)) as vectors:
+            for number, of in shards:
+                if of == lane:
+                    held |= vectors.held(number).keys()
+    assert held == titles.keys()
+
+
+# -- incremental equals fresh --------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def lane_of_tree(root: Path, embedder: str) -> Iterator[Lane]:
+    """A tree's one lane, in this process, over real databases."""
+    directory = cache_directory(root)
+    build(root)
+    prepare(root, directory, 1)
+    lane = Lane(LaneSettings(root, directory, 0, embedder=embedder))
+    assert not lane.notes, lane.notes
+    try:
+        yield lane
+    finally:
+        lane.close()
+
+
+def bring_up(root: Path, lane: Lane, paths: set[str] | None = None) -> None:
+    """Read what changed."""
+    build(root)
+    difference = compare(root, lane._settings.directory, paths, True)
+    assert all(lane_of(file.path, 1) == 0 for file in difference.todo)
+    for _ in lane.index([as_read(file) for file in difference.todo], difference.gone):
+        pass
+
+
+def all_rows(lane: Lane) -> list[Any]:
+    every = [row[0] for row in lane._store.db.execute("SELECT id FROM chunks")]
+    return list(lane._store.rows(every).values())
+
+
+def numbers(lane: Lane) -> dict[str, int]:
+    return {row.title: row.id for row in all_rows(lane)}
+
+
+def stored(lane: Lane) -> dict[tuple[Any, ...], tuple[float, ...]]:
+    """All that search has: what each chunk is, where, its words, and its vector."""
+    assert lane._vectors is not None
+    shards = lane._store.shards(0)
+    held = {number: vector for shard, _, _ in shards for number, vector in lane._vectors.held(shard).items()}
+    rows = {row.id: row for row in all_rows(lane)}
+    assert held.keys() == rows.keys()
+    assert not any(torn for _, _, torn in shards)
+    return {
+        (row.path, row.kind, row.title, row.name, row.doc, row.body): tuple(np.round(held[number], 5))
+        for number, row in rows.items()
+    }
+
+
+def places(lane: Lane) -> list[tuple[Any, ...]]:
+    return sorted((row.path, row.kind, row.title, row.line, row.start, row.end) for row in all_rows(lane))
+
+
+def matches(lane: Lane) -> list[Any]:
+    titles = {row.id: (row.path, row.title, row.start) for row in all_rows(lane)}
+    words = ("alpha", "beta", "gamma", "wait", "writeback", "probe", "list", "zeta")
+    return [sorted((titles[number], round(score, 4)) for number, score in lane._store.match([word], 99))
+            for word in words]  # fmt: skip
+
+
+NAMES = ["kernel/a.c", "kernel/b.c", "include/linux/c.h", "mm/Kconfig", "Documentation/d.rst"]
+PIECES = [
+    WAIT, FREE,
+    b"/**\n * alpha() - Free a list.\n */\nint alpha(int list)\n{\n\tfree_list(list);\n\treturn 0;\n}\n",
+    b"int alpha(int list)\n{\n\tfree_list(list);\n\treturn 0;\n}\n",
+    b"struct gamma {\n\tint first;\n\tlong second;\n};\n",
+    b"config ZETA\n\tbool \"Zeta devices\"\n\thelp\n\t  Probe zeta devices.\n",
+    b"Beta tables\n===========\n\nHow to copy a beta table.\n\n",
+    b"int broken( {{{\n", b"\xff\xfe /* \xe9 */\n",
+]  # fmt: skip
+contents = st.lists(st.sampled_from(PIECES), max_size=5).map(b"".join)
+names = st.sampled_from(NAMES)
+edits = st.lists(
+    st.one_of(
+        st.tuples(st.just("write"), names, contents),
+        st.tuples(st.just("delete"), names),
+        st.tuples(st.just("rename"), names, names),
+    ),
+    max_size=6,
+)
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(start=st.dictionaries(names, contents, max_size=4), steps=edits, told=st.booleans())
+def test_following_edits_equals_starting_over(
+    embedder: str, start: dict[str, bytes], steps: list[tuple[Any, ...]], told: bool
+) -> None:
+    folder = Path(tempfile.mkdtemp())
+    old_cache = os.environ.get("XDG_CACHE_HOME")
+    os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
+    try:
+        root = folder / "linux"
+        for name in [*NAMES, "include/linux/x"]:
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+        for path, data in start.items():
+            (root / path).write_bytes(data)
+        clock = 1_700_000_000_000_000_000
+        with lane_of_tree(root, embedder) as lane:
+            bring_up(root, lane)
+            for step in steps:
+                match step:
+                    case ("write", path, data):
+                        (root / path).write_bytes(data)
+                        clock += 1_000_000
+                        os.utime(root / path, ns=(clock, clock))
+                    case ("delete", path):
+                        (root / path).unlink(missing_ok=True)
+                    case ("rename", old, new) if (root / old).exists():
+                        (root / old).rename(root / new)
+                bring_up(root, lane, {name for name in step[1:] if name in NAMES} if told else None)
+            os.environ["XDG_CACHE_HOME"] = str(folder / "fresh")
+            with lane_of_tree(root, embedder) as fresh:
+                bring_up(root, fresh)
+                assert places(lane) == places(fresh)
+                assert stored(lane) == stored(fresh)
+                assert matches(lane) == matches(fresh)
+    finally:
+        if old_cache is None:
+            del os.environ["XDG_CACHE_HOME"]
+        else:
+            os.environ["XDG_CACHE_HOME"] = old_cache
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,107 @@
+"""The order in which a reader sees what was found."""
+
+from __future__ import annotations
+
+from random import Random
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kexpert.core.retrieval.chunk import ChunkKind
+from kexpert.core.retrieval.products import product
+from kexpert.core.retrieval.ranking_features import FEATURES, Entry, features
+from kexpert.core.retrieval.words import stems
+from kexpert.search.reranker import Candidate, fuse, rerank
+
+
+def candidate(name: str, code: str = "", lexical: float = 0.0, vector: float = 0.0) -> Candidate:
+    words = " ".join(dict.fromkeys(stems(f"{name} {code}")))
+    return Candidate(name, ChunkKind.FUNCTION, "mm/page.c", words, lexical=lexical, vector=vector)
+
+
+def test_what_both_found_comes_before_what_one_found_first() -> None:
+    both, words, vectors = candidate("both", "", 5, 0.5), candidate("words", "", 9, 0), candidate("vectors", "", 0, 0.9)
+    assert fuse([words, vectors, both])[0][1].name == "both"
+
+
+def test_the_function_that_is_named_so_comes_first() -> None:
+    found = [
+        candidate("folio_wait_writeback", "folio_test_writeback io_schedule", 8, 0.7),
+        candidate("folio_end_writeback", "folio_test_clear_writeback wake", 8, 0.7),
+        candidate("page_cache_alloc", "alloc folio writeback wait", 8.1, 0.71),
+        candidate("wait_event", "schedule", 6, 0.6),
+    ]
+    ranked = rerank("wait until writeback of a folio has finished", found)
+    assert ranked[0][1].name == "folio_wait_writeback"
+    assert [score for score, _ in ranked] == sorted((score for score, _ in ranked), reverse=True)
+
+
+def test_a_synonym_in_the_name_counts_more_than_the_word_somewhere_in_the_code() -> None:
+    found = [candidate("widget_destroy", "kfree list", 0, 0.5), candidate("widget_show", "sprintf delete", 0, 0.5)]
+    assert rerank("delete a widget", found)[0][1].name == "widget_destroy"
+
+
+def test_the_order_does_not_depend_on_who_was_found_first() -> None:
+    found = [candidate(f"frob_{at}", "same code", 1, 0.5) for at in range(20)]
+    names = [each.name for _, each in rerank("frob", found)]
+    assert names == [each.name for _, each in rerank("frob", found[::-1])]
+
+
+@given(st.randoms(use_true_random=False), st.integers(1, 120))
+def test_equal_candidates_get_equal_scores_wherever_they_are_listed(random: Random, others: int) -> None:
+    found = [candidate(f"frob_{at}", "same code", 1, 0.5) for at in range(7)]
+    found += [candidate(f"widget_{at}_get", f"word{at} frob code", at / 7, at / 120) for at in range(others)]
+    listed = rerank("frob the widget", found)
+    random.shuffle(found)
+    assert [(score, each.name) for score, each in rerank("frob the widget", found)] == [
+        (score, each.name) for score, each in listed
+    ]
+    assert len({score for score, each in listed if each.name.startswith("frob")}) == 1
+
+
+def test_a_product_is_the_same_in_any_row_and_column() -> None:
+    random = np.random.default_rng(1)
+    row, column = random.normal(size=256).astype(np.float32), random.normal(size=256).astype(np.float32)
+    alone = product(row[None], column[:, None])[0, 0]
+    np.testing.assert_allclose(alone, float(row.astype(np.float64) @ column.astype(np.float64)), atol=1e-5)
+    for rows, columns in ((1, 40), (40, 1), (33, 7), (200, 65)):
+        assert (product(np.tile(row, (rows, 1)), np.tile(column[:, None], columns)) == alone).all()
+
+
+def test_where_every_word_is_everywhere_the_fused_order_stands() -> None:
+    found = [candidate("widget_get", "", 1e-6, 0.2), candidate("other", "", 2e-6, 0.9)]
+    assert rerank("widget get", found) == fuse(found)
+
+
+def test_nothing_asked_or_nothing_found_is_no_error() -> None:
+    assert rerank("anything", []) == []
+    assert len(rerank("", [candidate("a"), candidate("b")])) == 2
+
+
+@given(st.text(max_size=60), st.lists(st.tuples(st.text(max_size=20), st.text(max_size=60)), max_size=8))
+def test_any_text_is_ranked(query: str, found: list[tuple[str, str]]) -> None:
+    ranked = rerank(query, [candidate(name, code) for name, code in found])
+    assert len(ranked) == len(found)
+    assert all(np.isfinite(score) for score, _ in ranked)
+
+
+def test_features_see_what_is_said_and_what_is_meant() -> None:
+    """``drop`` lies beside ``put``; nothing lies beside ``frob``."""
+    vectors = {"put": (1.0, 0.0), "drop": (0.8, 0.6), "frob": (0.0, -1.0), "ref": (0.0, 1.0)}
+
+    def lexicon(words):  # type: ignore[no-untyped-def]
+        return np.array([vectors.get(word, (0.0, 0.0)) for word in words], np.float32), np.ones(len(words), np.float32)
+
+    entries = [Entry(["drop", "ref"], ["frob"], []), Entry(["frob"], ["put", "ref"], [], static=True)]
+    rows = features(["put", "ref"], entries, lexicon)
+    of = {name: rows[:, at] for at, name in enumerate(FEATURES)}
+    np.testing.assert_allclose(of["name"], [0.5, 0])
+    np.testing.assert_allclose(of["name soft"], [0.9, 0], atol=1e-6)
+    np.testing.assert_allclose(of["body"], [0, 1])
+    np.testing.assert_allclose(of["weakest"], [0.8, 1], atol=1e-6)
+    np.testing.assert_allclose(of["name used"], [0.5, 0])
+    drop, ref, asked = np.array((0.8, 0.6)), np.array((0.0, 1.0)), np.array((1.0, 1.0))
+    whole = (drop + ref) @ asked / np.linalg.norm(drop + ref) / np.linalg.norm(asked)
+    np.testing.assert_allclose(of["name cosine"], [whole, -np.sqrt(0.5)], atol=1e-6)
+    assert of["static"].tolist() == [0, 1]

@@ -1,0 +1,121 @@
+"""The measure of search by meaning: its questions, its pool, and one whole run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kexpert_trainer.cli import main
+from kexpert_trainer.data.new_functions import is_measured
+from kexpert_trainer.evaluation.metrics import figures
+from kexpert_trainer.evaluation.search import (
+    Question,
+    Surveyed,
+    choose,
+    copy_blanked,
+    path_digest,
+    survey,
+    without_name,
+)
+
+
+def surveyed(path: str, functions: int, *names: str) -> Surveyed:
+    return Surveyed(path, functions, tuple(Question("does it well", name, path) for name in names))
+
+
+def test_questions_are_about_functions_that_the_older_tree_has_not() -> None:
+    questions, pool = choose([surveyed("a.c", 3, "old", "new")], {"old"}, 1)
+    assert [question.name for question in questions] == ["new"] and pool == {"a.c"}
+
+
+def test_the_pool_is_the_questions_files_and_others_in_a_fixed_order_until_it_is_full() -> None:
+    files = [surveyed("asked.c", 10, "new"), *(surveyed(f"{letter}.c", 10) for letter in "abcdefgh")]
+    _, pool = choose(files, set(), 35)
+    others = sorted((file.path for file in files[1:]), key=path_digest)
+    assert pool == {"asked.c", *others[:3]}
+    assert choose(files[::-1], set(), 35)[1] == pool
+    assert len(choose(files, set(), 0)[1]) == len(files)
+
+
+def test_a_brief_that_asks_nothing_but_the_name_is_no_question() -> None:
+    file = Surveyed("a.c", 1, (Question("frob_it() helper", "frob_it", "a.c"),))
+    assert choose([file], set(), 1)[0] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("frob_it() resets frob_it_all", "resets frob_it_all"),
+        ("call frob_it before", "call before"),
+        ("my_frob_it stays", "my_frob_it stays"),
+    ],
+)
+def test_the_functions_own_name_is_taken_out_of_its_question(text: str, left: str) -> None:
+    assert without_name(Question(text, "frob_it", "a.c")).split() == left.split()
+
+
+def test_figures_of_places() -> None:
+    found = figures([["right", "x"], ["x", "right"], ["x"] * 10 + ["right"], []], ["right"] * 4)
+    assert found.mrr == pytest.approx((1 + 0.5) / 4)
+    assert (found.recall, found.first, found.questions) == (0.5, 0.25, 4)
+
+
+def source(name: str, brief: str, call: str) -> str:
+    return f"""\
+/**
+ * {name} - {brief}
+ * @w: it
+ */
+int {name}(struct widget *w)
+{{
+	return {call}(w, w->state); /* {brief} */
+}}
+"""
+
+
+FUNCTIONS = {
+    "widget_alloc_ring": ("allocate the ring buffer", "dma_alloc_ring"),
+    "widget_stop_queue": ("stop the transmit queue", "netif_stop_queue"),
+    "widget_load_firmware": ("load the firmware of the device", "request_firmware"),
+}
+
+
+@pytest.fixture
+def trees(tmp_path: Path) -> tuple[Path, Path]:
+    """(newer, older): the newer has three functions more, in files that are for measuring."""
+    newer, older = tmp_path / "newer", tmp_path / "older"
+    paths = [path for path in (f"drivers/w{number}.c" for number in range(40)) if is_measured(path)]
+    for tree in (newer, older):
+        (tree / "drivers").mkdir(parents=True)
+        for mark in ("Kconfig", "Makefile", "MAINTAINERS"):
+            (tree / mark).touch()
+        (tree / "drivers" / "old.c").write_text(source("old_one", "do what was always done", "old_helper"))
+    for path, (name, (brief, call)) in zip(paths, FUNCTIONS.items(), strict=False):
+        (newer / path).write_text(source(name, brief, call))
+    return newer, older
+
+
+def test_a_copy_to_search_holds_no_comment(trees: tuple[Path, Path], tmp_path: Path) -> None:
+    files = survey(trees[0], is_measured)
+    copy_blanked(trees[0], tmp_path / "copy", [file.path for file in files])
+    for file in files:
+        blanked, whole = ((tree / file.path).read_text() for tree in (tmp_path / "copy", trees[0]))
+        assert len(blanked) == len(whole) and "@w" not in blanked and "return" in blanked
+        assert file.questions[0].text not in blanked
+
+
+def test_one_command_measures_what_is_served(
+    trees: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    newer, older = trees
+    trees_given = ["--tree612", str(newer), "--tree61", str(older), "--work", str(tmp_path / "work")]
+    assert main(["evaluate", "search", *trees_given, "--functions", "0", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["functions"] == len(FUNCTIONS)
+    rows = {(row["method"], row["named"]): row for row in report["rows"]}
+    assert set(rows) == {(m, n) for m in ("bm25", "vectors", "fused", "reranked") for n in (False, True)}
+    for row in rows.values():
+        assert row["questions"] == len(FUNCTIONS)
+        assert row["recall"] == 1 and row["mrr"] > 0.8

@@ -1,0 +1,202 @@
+"""From a small tree to an embedding and a ranking that search can serve."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kexpert.core.retrieval.chunk import Chunk, ChunkKind
+from kexpert.core.retrieval.ranking_features import FEATURES
+from kexpert.search.embedder import load_embedder
+from kexpert_trainer.cli import main
+from kexpert_trainer.data import pairs_file
+from kexpert_trainer.data.pairs import Corpus, Ragged, read_tree
+from kexpert_trainer.models import embedder
+from kexpert_trainer.models.embedder import Checkpoint, Model, Rows, Settings, Stage
+
+VERBS = {"alloc": "allocate", "free": "give back", "start": "begin", "stop": "end", "read": "fetch", "send": "transmit"}
+NOUNS = {"buf": "buffer", "ring": "ring", "timer": "clock", "link": "connection", "page": "memory", "queue": "line"}
+
+
+def function(driver: str, verb: str, noun: str) -> str:
+    return f"""\
+/**
+ * {driver}_{verb}_{noun} - {VERBS[verb]} the {NOUNS[noun]} of a device
+ * @dev: whose {noun}
+ */
+int {driver}_{verb}_{noun}(struct device *dev)
+{{
+	/* the {NOUNS[noun]} must not be in use by anyone else */
+	return {verb}_{noun}(dev, {noun.upper()}_{verb.upper()});
+}}
+
+"""
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("tree")
+    rng = random.Random(3)
+    for number in range(16):
+        driver = f"drv{rng.choice('abcdefgh')}{number}"
+        folder = root / "drivers" / f"bus{number % 3}"
+        folder.mkdir(parents=True, exist_ok=True)
+        text = "".join(function(driver, verb, noun) for verb in VERBS for noun in rng.sample(list(NOUNS), 4))
+        (folder / f"{driver}.c").write_text(text)
+    (root / "Documentation").mkdir()
+    (root / "Documentation" / "a.rst").write_text("Rings\n=====\n\nCall ring_start() before the first transfer.\n")
+    return root
+
+
+@pytest.fixture(scope="module")
+def corpus(tree: Path) -> Corpus:
+    return read_tree(tree, 1, lambda done, total: None)
+
+
+def said(corpus: Corpus, field: str, name: str) -> list[str]:
+    return [corpus.words[at] for at in corpus.fields[field][corpus.names.index(name)]]
+
+
+def test_a_trees_functions_are_read_with_what_is_said_of_them(tmp_path: Path) -> None:
+    (tmp_path / "Documentation").mkdir()
+    (tmp_path / "Documentation" / "x.rst").write_text("Before a reset call frob_quiesce() on every port.\n")
+    (tmp_path / "frob.c").write_text(
+        """\
+/**
+ * frob_quiesce - make a port silent
+ * @port: which
+ */
+void frob_quiesce(struct port *port)
+{
+	writel(0, port->base); /* no more interrupts */
+}
+
+/* Plainly told. */
+void frob_reset(struct port *port)
+{
+	/* wait for the last byte to leave */
+	frob_quiesce(port);
+	port->state = 0;
+}
+"""
+    )
+    corpus = read_tree(tmp_path, 1, lambda done, total: None)
+    assert said(corpus, "name", "frob_quiesce") == ["frob", "quiesc"]
+    assert said(corpus, "brief", "frob_quiesce") == ["mak", "port", "silent"]
+    assert "leav" in said(corpus, "call", "frob_quiesce")
+    assert "befor" in said(corpus, "section", "frob_quiesce")
+    assert said(corpus, "comment", "frob_reset") == ["plain", "told"]
+    assert "silent" not in said(corpus, "body", "frob_quiesce"), "a comment is not part of the code"
+    assert "leav" not in said(corpus, "body", "frob_reset")
+
+
+def test_reading_with_two_processes_gives_the_same(tree: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kexpert_trainer.data.pairs._FILES", 5)
+    other = read_tree(tree, 2, lambda done, total: None)
+    assert other.names == corpus.names
+    for field, rows in corpus.fields.items():
+        assert [other.words[at] for at in other.fields[field].values] == [corpus.words[at] for at in rows.values]
+
+
+def test_a_tree_that_was_read_is_not_read_again_until_it_changes(tree: Path, corpus: Corpus, tmp_path: Path) -> None:
+    kept, told = tmp_path / "pairs.safetensors", pairs_file.identity(tree)
+    assert pairs_file.load(kept, told) is None
+    pairs_file.save(corpus, kept, told)
+    loaded = pairs_file.load(kept, pairs_file.identity(tree))
+    assert loaded is not None
+    for field in ("words", "paths", "names", "spellings"):
+        assert getattr(loaded, field) == getattr(corpus, field)
+    assert loaded.functions.tolist() == corpus.functions.tolist()
+    for field, rows in corpus.fields.items():
+        assert loaded.fields[field].values.tolist() == rows.values.tolist()
+        assert loaded.fields[field].offsets.tolist() == rows.offsets.tolist()
+    other = tmp_path / "tree"
+    shutil.copytree(tree, other)
+    file = next(other.rglob("*.c"))
+    file.write_text(file.read_text() + "int more;\n")
+    assert pairs_file.load(kept, pairs_file.identity(other)) is None
+    kept.write_bytes(b"torn")
+    assert pairs_file.load(kept, told) is None
+
+
+def test_ragged_rows_are_taken_in_any_order() -> None:
+    rows = Ragged.of([[1, 2], [], [3], [4, 5, 6]])
+    owner, values = rows.take(np.array([3, 1, 0]))
+    assert owner.tolist() == [0, 0, 0, 2, 2] and values.tolist() == [4, 5, 6, 1, 2]
+
+
+def trained(corpus: Corpus, steps: int, checkpoint: Path | None = None, until: int = 0) -> Model:
+    settings = Settings(dimensions=16, nested=(8,), batch=32, threads=1, least=2)
+    rows = Rows(corpus, settings)
+    model = Model(rows, settings)
+    usable = np.ones(len(corpus.names), np.bool_)
+    kept = Checkpoint(checkpoint, rows, settings) if checkpoint else None
+
+    def stop(done: int, total: int, message: str) -> None:
+        if until and done == until:
+            raise KeyboardInterrupt
+
+    embedder.train(corpus, rows, model, Stage(0, steps, 0.05), usable, stop, kept)
+    return model
+
+
+def test_the_same_seed_gives_the_same_numbers(corpus: Corpus) -> None:
+    one, two = trained(corpus, 6), trained(corpus, 6)
+    assert one.table.equal(two.table) and one.asked.equal(two.asked)
+
+
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kexpert_trainer.models.embedder._SAVED", 2)
+    with pytest.raises(KeyboardInterrupt):
+        trained(corpus, 8, tmp_path / "state.safetensors", until=5)
+    resumed = trained(corpus, 8, tmp_path / "state.safetensors")
+    assert resumed.table.equal(trained(corpus, 8).table)
+
+
+def test_training_brings_a_brief_nearer_to_its_function(corpus: Corpus) -> None:
+    from kexpert_trainer.models.ranker import Retrieval
+
+    settings = Settings(dimensions=16, nested=(8,), batch=64, threads=1, least=2)
+    rows = Rows(corpus, settings)
+    pool = np.flatnonzero(corpus.functions)
+
+    def mean_place(model: Model) -> float:
+        asked = Retrieval(corpus, rows, model, pool)
+        places = []
+        for place, chunk in enumerate(pool):
+            cosines = asked.cosines(corpus.fields["brief"][chunk])
+            places.append(int((cosines > cosines[place]).sum()))
+        return float(np.mean(places))
+
+    model = Model(rows, settings)
+    before = mean_place(model)
+    embedder.train(corpus, rows, model, Stage(0, 60, 0.05), np.ones(len(corpus.names), np.bool_))
+    assert mean_place(model) < 0.7 * before
+
+
+def test_the_command_makes_a_folder_that_search_loads(tree: Path, tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    options = ["--steps", "6", "--more", "2", "--dimensions", "16", "--threads", "1"]
+    assert main(["embedder", "--tree", str(tree), "--out", str(out), *options]) == 0
+    assert sorted(file.name for file in out.iterdir()) == [
+        "config.json", "model.safetensors", "ranker.json", "tokenizer.json",
+    ]  # fmt: skip
+    loaded = load_embedder(str(out))
+    chunk = Chunk("drivers/a.c", ChunkKind.FUNCTION, "frob_alloc_ring", 0, 0, 1, "", "return alloc_ring(dev);")
+    assert loaded.dimensions == 16
+    assert float(loaded.encode_chunks([chunk])[0] @ loaded.encode_query("allocating a ring")) > 0.3
+    assert json.loads((out / "ranker.json").read_text())["features"] == list(FEATURES)
+
+
+def test_a_folder_without_code_is_an_error_of_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    assert main(["embedder", "--tree", str(tmp_path / "empty"), "--out", str(tmp_path / "out")]) == 1
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "no C files" in line

@@ -1,0 +1,1 @@
+"""From a tree to data: source files, corpora, tokenizers, holes, pairs."""

@@ -1,0 +1,1 @@
+"""Measurements on functions that a model cannot know, beside simple baselines."""

@@ -1,0 +1,1 @@
+"""Models that are trained: a plain Llama, the embedder and the ranker of search."""
