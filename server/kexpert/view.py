@@ -1,0 +1,167 @@
+"""The interface that a feature asks: text, symbols, uses, tables of functions, search.
+
+Every docstring here is a contract; ``index.disk_view`` (a tree), ``workspace.buffer_view`` (files of
+no tree) and the tests' view in memory keep it, and one test holds them to it. Paths are relative to the
+root, offsets are byte offsets into a file's own bytes, lines are 0-based. Nothing here raises for a name
+or path that does not exist.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from kexpert.core.c.source import Source
+from kexpert.core.retrieval.chunk import Chunk, ChunkKind
+from kexpert.core.symbols import Assignment, FileUses, Kind, Symbol
+
+
+class SearchMethod(Enum):
+    """How the results of a search are ordered."""
+
+    BM25 = "bm25"
+    VECTORS = "vectors"
+    FUSED = "fused"  # reciprocal rank fusion of the two
+    RERANKED = "reranked"  # by the trained ranker
+
+
+class FilterError(ValueError):
+    """A filter in a query that cannot be applied; the message says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A chunk that search found. Scores compare within one search only."""
+
+    path: str
+    kind: ChunkKind
+    name: str
+    line: int
+    start: int
+    end: int
+    score: float
+    #: (size in bytes, mtime in ns) of its file when it was indexed.
+    identity: tuple[int, int]
+
+
+class View(ABC):
+    """An immutable snapshot of a tree with the open buffers over it. Safe to read from any thread.
+
+    A buffer that differs from its file hides all that the disk says of that file. What is indexed of a
+    file that changed on disk is replaced by what the file says now.
+    """
+
+    #: Absolute path of the tree; of "/" where there is none.
+    root: str
+    #: False while the first indexing runs: lists and counts lack files.
+    complete: bool
+
+    # -- text -----------------------------------------------------------------------------------
+
+    @abstractmethod
+    def source(self, path: str) -> Source | None:
+        """The text of a file, parsed at most once; None if it is not in the tree or cannot be read."""
+
+    @abstractmethod
+    def data(self, path: str) -> bytes | None:
+        """The bytes that ``source`` has, without keeping them: for questions that read thousands of files."""
+
+    @abstractmethod
+    def exists(self, path: str) -> bool:
+        """Whether there is such a file in the tree."""
+
+    @abstractmethod
+    def list_dir(self, path: str) -> Mapping[str, bool]:
+        """Names in a directory -> whether each is a directory; empty if there is no such directory."""
+
+    def text(self, symbol: Symbol) -> bytes:
+        """The bytes of a symbol's definition; empty if they cannot be read."""
+        source = self.source(symbol.path)
+        return source.data[symbol.start : symbol.end] if source else b""
+
+    # -- symbols --------------------------------------------------------------------------------
+
+    @abstractmethod
+    def lookup(self, name: str, kinds: Collection[Kind] = (), limit: int = 200) -> list[Symbol]:
+        """Every symbol of exactly this name, all variants; ``kinds`` empty for any kind."""
+
+    @abstractmethod
+    def symbols_in(self, path: str) -> list[Symbol]:
+        """Every symbol of one file, by position."""
+
+    @abstractmethod
+    def lookup_prefix(self, prefix: str, limit: int = 200, near: str = "") -> list[Symbol]:
+        """Symbols whose name starts with ``prefix``, one for each name and kind, members included.
+
+        Those in files close to the path ``near`` and those that most functions call come first.
+        An empty prefix finds nothing.
+        """
+
+    @abstractmethod
+    def lookup_fuzzy(self, pattern: str, limit: int = 200, near: str = "") -> list[Symbol]:
+        """Symbols named exactly so, then by prefix, by parts of the name (``page_alloc`` finds
+        __alloc_pages), by initials and by letters in order (``kzal``, ``klz``)."""
+
+    # -- uses -----------------------------------------------------------------------------------
+
+    @abstractmethod
+    def files_mentioning(self, name: str) -> list[str]:
+        """Files (C, headers, assembly, Makefiles, Kconfig) that contain the identifier anywhere."""
+
+    @abstractmethod
+    def references(
+        self,
+        name: str,
+        cancelled: Callable[[], bool] = lambda: False,
+        within: Collection[str] | None = None,
+    ) -> list[FileUses]:
+        """Every occurrence in code (not in comments or strings), by path; in the files ``within`` if given.
+
+        Returns an empty list as soon as ``cancelled()``.
+        """
+
+    @abstractmethod
+    def place_of(self, symbol: Symbol) -> tuple[int, int] | None:
+        """(line, character) of a symbol's name without reading the whole file; None where that depends
+        on the position encoding or the text is not what was indexed."""
+
+    @abstractmethod
+    def callers(self, name: str, limit: int = 1000) -> list[Symbol]:
+        """Functions that call ``name``."""
+
+    @abstractmethod
+    def caller_count(self, name: str) -> int:
+        """How many functions call ``name``, by what is saved; meaningful once ``complete``."""
+
+    @abstractmethod
+    def exported(self, names: Sequence[str]) -> set[str]:
+        """Those of ``names`` that an EXPORT_SYMBOL gives to modules, by what is saved."""
+
+    # -- tables of functions --------------------------------------------------------------------
+
+    @abstractmethod
+    def assignments_of(self, function: str) -> list[Assignment]:
+        """Ops tables that hold a function."""
+
+    @abstractmethod
+    def implementations(self, struct: str, member: str, limit: int = 2000) -> list[Assignment]:
+        """Functions assigned to a member of a struct; ``struct`` "" for any struct."""
+
+    # -- search by meaning ----------------------------------------------------------------------
+
+    @abstractmethod
+    def search(self, query: str, limit: int = 20, method: SearchMethod | None = None) -> list[Hit]:
+        """Chunks that a question means, best first: functions, records, macros, options, sections.
+
+        The query may hold filters (``path:fs/ext4 kind:struct subsystem:"XFS FILESYSTEM" config:SMP``).
+        Raises FilterError.
+        """
+
+    @abstractmethod
+    def similar(self, chunk: Chunk, limit: int = 10, other_files: bool = False, timeout: float = 2.0) -> list[Hit]:
+        """Code most like a piece of code, best first, without that piece (``other_files``: without its file).
+
+        Empty if that is not known within ``timeout`` seconds.
+        """

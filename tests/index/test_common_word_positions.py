@@ -22,7 +22,7 @@ from kexpert.core.symbols import FileUses, Use
 from kexpert.index import common_word_positions as places
 from kexpert.index.builder import plan, plan_for, prepare, update
 from kexpert.index.compaction import compact
-from kexpert.index.disk_view import View
+from kexpert.index.disk_view import DiskView
 from kexpert.index.occurrences import uses
 from kexpert.index.position_codec import CommonWord, places_in
 from kexpert.index.reader import Reader
@@ -122,9 +122,9 @@ def answers(root: Path, database: Path) -> tuple[dict[str, list[Use]], dict[str,
     reader = Reader(root, database)
     reader.refresh()
     try:
-        known = {word: flat(View(reader).references(word)) for word in WORDS}
+        known = {word: flat(DiskView(reader).references(word)) for word in WORDS}
         with mock.patch.object(Reader, "common_word", lambda self, word: CommonWord(word, ())):
-            return known, {word: flat(View(reader).references(word)) for word in WORDS}
+            return known, {word: flat(DiskView(reader).references(word)) for word in WORDS}
     finally:
         reader.close()
 
@@ -138,7 +138,7 @@ def written(root: Path, word: str) -> list[Use]:
             for use in uses(file.path, (root / file.path).read_bytes(), word.encode())]  # fmt: skip
 
 
-def read_for(view: View, word: str, monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], list[str]]:
+def read_for(view: DiskView, word: str, monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], list[str]]:
     """The files in which a word is found, and those that were read for it."""
     read: list[str] = []
     whole = Reader.bytes_of

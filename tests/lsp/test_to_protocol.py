@@ -14,7 +14,7 @@ from kexpert.index.occurrences import uses
 from kexpert.lsp import to_protocol as convert
 from kexpert.lsp.to_protocol import Places, symbol_data, symbol_from
 from kexpert.lsp.transport import response
-from kexpert.workspace.buffer_view import OpenBuffers
+from kexpert.workspace.buffer_view import BufferView
 from kexpert.workspace.documents import Session
 from kexpert.workspace.settings import Options
 
@@ -29,7 +29,7 @@ TEXTS = {
 def test_many_locations_are_what_few_would_be(encoding: Encoding) -> None:
     session = Session(encoding, Options())
     sources = {path: Source(path, data) for path, data in TEXTS.items()}
-    places = Places(session.snapshot(), OpenBuffers("/", sources))
+    places = Places(session.snapshot(), BufferView("/", sources))
     spans = [
         Span(path, at, at + 1) for path, data in TEXTS.items() for at in range(len(data)) if data[at : at + 1] == b"a"
     ]
@@ -68,7 +68,7 @@ def test_what_is_no_symbol_of_ours_is_none(data: object) -> None:
 )
 def test_a_client_filters_by_what_was_typed(label: str, inserted: str, typed: str, compared: str) -> None:
     source = Source("a.c", typed.encode())
-    places = Places(Session("utf-8", Options()).snapshot(), OpenBuffers("/", {}))
+    places = Places(Session("utf-8", Options()).snapshot(), BufferView("/", {}))
     item = Item(label, "function", "", "0", inserted, 0, len(typed))
     (made,) = convert.completion_items(places, source, [item], snippets=True)
     assert made["filterText"] == compared

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from kexpert.abilities import Refused
 from kexpert.model import engine
-from kexpert.model.engine import Choice, Refused, Wanted, choose, open_engine
+from kexpert.model.engine import Choice, Wanted, choose, open_engine
 from kexpert.prompt.manifest import Manifest, dump_manifest, tokenizer_hash
 
 

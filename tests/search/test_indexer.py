@@ -26,10 +26,10 @@ from kexpert.index.service import IndexService, build, open_view
 from kexpert.search.chunk_store import ChunkStore
 from kexpert.search.indexer import SearchSettings, as_read, prepare
 from kexpert.search.one_shot import VectorReader, build_search
-from kexpert.search.query import Method
 from kexpert.search.sync_plan import compare
 from kexpert.search.vectors import VectorStore
 from kexpert.search.worker import Lane, LaneSettings, lane_of, vectors_folder
+from kexpert.view import SearchMethod
 from tests.support.toy_embedder import make_embedder
 
 Maker = Callable[[Mapping[str, bytes]], Path]
@@ -67,7 +67,7 @@ def serve(make_tree: Maker, embedder: str) -> Iterator[Callable[..., IndexServic
 
 def found(service: IndexService, query: str) -> list[str]:
     """What words and vectors say together. (The learnt ranking knows nothing of trees of three files.)"""
-    return [hit.name for hit in service.view().search(query, method=Method.FUSED)]
+    return [hit.name for hit in service.view().search(query, method=SearchMethod.FUSED)]
 
 
 def near(service: IndexService, query: str) -> list[str]:
@@ -149,7 +149,8 @@ def test_a_command_says_that_a_server_has_the_vectors(
     serve(root)
     said: list[str] = []
     reader = VectorReader(root, SearchSettings(embedder=embedder), said.append)
-    assert open_view(root, reader).search("folio writeback", method=Method.FUSED)[0].name == "folio_wait_writeback"
+    found = open_view(root, reader).search("folio writeback", method=SearchMethod.FUSED)
+    assert found[0].name == "folio_wait_writeback"
     assert f"process {os.getpid()} has the vectors" in said[0]
     reader.close()
 
@@ -161,7 +162,7 @@ def test_a_command_reads_what_another_one_wrote(make_tree: Maker, embedder: str)
     assert report.failure == ""
     assert report.vectors == report.chunks > 0
     reader = VectorReader(root, SearchSettings(embedder=embedder), print)
-    assert open_view(root, reader).search("sleep flush", method=Method.VECTORS)[0].name == "folio_wait_writeback"
+    assert open_view(root, reader).search("sleep flush", method=SearchMethod.VECTORS)[0].name == "folio_wait_writeback"
     reader.close()
 
 

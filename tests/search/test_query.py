@@ -15,7 +15,7 @@ from kexpert.background.database import cache_directory
 from kexpert.core.c.source import Source
 from kexpert.core.retrieval.chunk import ChunkKind, chunks
 from kexpert.core.retrieval.words import query_stems
-from kexpert.index.disk_view import View
+from kexpert.index.disk_view import DiskView
 from kexpert.index.service import build, open_view
 from kexpert.search import chunk_store as lexical
 from kexpert.search import sync_plan as difference
@@ -24,7 +24,8 @@ from kexpert.search.filters import FilterError, parse
 from kexpert.search.indexer import SearchSettings
 from kexpert.search.one_shot import VectorReader, build_search
 from kexpert.search.posting_lists import Postings, make
-from kexpert.search.query import Method, Searcher
+from kexpert.search.query import Searcher
+from kexpert.view import SearchMethod
 from tests.support.toy_embedder import make_embedder
 
 FILES = {
@@ -70,31 +71,31 @@ def vectors(tree: Path) -> Iterator[VectorReader]:
 
 
 @pytest.fixture(scope="module")
-def view(tree: Path, vectors: VectorReader) -> View:
+def view(tree: Path, vectors: VectorReader) -> DiskView:
     return open_view(tree, vectors)
 
 
-def names(view: View, query: str, method: Method | None = None) -> list[str]:
+def names(view: DiskView, query: str, method: SearchMethod | None = None) -> list[str]:
     return [hit.name for hit in view.search(query, method=method)]
 
 
-def test_words_find_what_holds_them(view: View) -> None:
-    assert names(view, "writeback of a folio", Method.BM25)[0] == "folio_wait_writeback"
-    assert names(view, "sleep", Method.BM25) == []
+def test_words_find_what_holds_them(view: DiskView) -> None:
+    assert names(view, "writeback of a folio", SearchMethod.BM25)[0] == "folio_wait_writeback"
+    assert names(view, "sleep", SearchMethod.BM25) == []
 
 
-@pytest.mark.parametrize("method", [Method.BM25, Method.FUSED, Method.RERANKED])
-def test_a_name_that_contracts_the_words_of_a_question_is_found(view: View, method: Method) -> None:
+@pytest.mark.parametrize("method", [SearchMethod.BM25, SearchMethod.FUSED, SearchMethod.RERANKED])
+def test_a_name_that_contracts_the_words_of_a_question_is_found(view: DiskView, method: SearchMethod) -> None:
     assert names(view, "create the completion event queue", method)[0] == "ring_ceq"
 
 
-def test_vectors_find_what_means_the_same(view: View) -> None:
-    assert names(view, "sleep flush", Method.VECTORS)[0] == "folio_wait_writeback"
-    assert names(view, "sleep flush", Method.FUSED)[0] == "folio_wait_writeback"
-    assert "folio_wait_writeback" in names(view, "sleep flush", Method.RERANKED)
+def test_vectors_find_what_means_the_same(view: DiskView) -> None:
+    assert names(view, "sleep flush", SearchMethod.VECTORS)[0] == "folio_wait_writeback"
+    assert names(view, "sleep flush", SearchMethod.FUSED)[0] == "folio_wait_writeback"
+    assert "folio_wait_writeback" in names(view, "sleep flush", SearchMethod.RERANKED)
 
 
-def test_all_kinds_are_found(view: View) -> None:
+def test_all_kinds_are_found(view: DiskView) -> None:
     found = {(hit.kind, hit.name) for query in ("page table", "processor", "frob") for hit in view.search(query)}
     assert found >= {
         (ChunkKind.SECTION, "Page tables"), (ChunkKind.CONFIG, "CONFIG_SMP"), (ChunkKind.STRUCT, "frob_device"),
@@ -102,7 +103,7 @@ def test_all_kinds_are_found(view: View) -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("method", Method)
+@pytest.mark.parametrize("method", SearchMethod)
 @pytest.mark.parametrize(
     ("query", "found"),
     [
@@ -118,9 +119,9 @@ def test_all_kinds_are_found(view: View) -> None:
         ("free table path:nowhere", set()),
     ],
 )
-def test_filters_leave_what_they_say(view: View, query: str, found: set[str], method: Method) -> None:
+def test_filters_leave_what_they_say(view: DiskView, query: str, found: set[str], method: SearchMethod) -> None:
     every = set(names(view, query, method))
-    assert found <= every or method is Method.VECTORS  # a vector search need not find a word
+    assert found <= every or method is SearchMethod.VECTORS  # a vector search need not find a word
     allowed = {"path:mm": "mm/", "path:drivers/frob.c": "drivers/frob.c", "path:nowhere": "nowhere"}
     for hit in view.search(query, method=method):
         for part, prefix in allowed.items():
@@ -131,7 +132,7 @@ def test_filters_leave_what_they_say(view: View, query: str, found: set[str], me
         assert "config:" not in query or hit.path in ("mm/writeback.c", "Kconfig")
 
 
-def test_a_kind_that_is_none_is_refused(view: View) -> None:
+def test_a_kind_that_is_none_is_refused(view: DiskView) -> None:
     with pytest.raises(FilterError, match="kind:verb is none of"):
         view.search("x kind:verb")
 
@@ -144,9 +145,9 @@ def test_a_question_is_told_from_its_filters() -> None:
 
 @given(st.text(max_size=200))
 @settings(max_examples=200, deadline=None)
-def test_no_question_raises(view: View, query: str) -> None:
+def test_no_question_raises(view: DiskView, query: str) -> None:
     with contextlib.suppress(FilterError):
-        view.search(query, method=Method.BM25)
+        view.search(query, method=SearchMethod.BM25)
 
 
 def test_an_open_buffer_moves_what_was_found(tree: Path, vectors: VectorReader) -> None:
@@ -155,19 +156,19 @@ def test_an_open_buffer_moves_what_was_found(tree: Path, vectors: VectorReader) 
     moved = b"\n" * 7 + FILES["mm/writeback.c"]
     cache = cache_directory(tree)
     searcher = Searcher(cache / "search.db", vectors)
-    edited = View(
+    edited = DiskView(
         Reader(tree, cache / "index.db"), {"mm/writeback.c": Source("mm/writeback.c", moved)}, searcher=searcher
     )
-    hit = edited.search("writeback folio", method=Method.FUSED)[0]
+    hit = edited.search("writeback folio", method=SearchMethod.FUSED)[0]
     assert hit.line == 8
     assert moved[hit.start : hit.end].startswith(b"void folio_wait_writeback")
-    gone = View(
+    gone = DiskView(
         Reader(tree, cache / "index.db"), {"mm/writeback.c": Source("mm/writeback.c", b"\n")}, searcher=searcher
     )
     assert "folio_wait_writeback" not in names(gone, "writeback folio")
 
 
-def test_similar_code_is_found_in_other_files(view: View) -> None:
+def test_similar_code_is_found_in_other_files(view: DiskView) -> None:
     probe = next(chunk for chunk in chunks("mm/probe.c", FILES["mm/probe.c"]) if chunk.name == "probe_list")
     found = view.similar(probe, 3, timeout=20)
     assert found[0].name == "frob_probe"
@@ -236,10 +237,10 @@ def test_what_is_newer_than_the_lists_is_found(
     build(root)
     build_search(root, embedder)
     view = open_view(root)
-    assert set(names(view, "writeback wait", Method.BM25)) == {"folio_wait_writeback", "omega_writeback"}
-    assert "probe_list" not in names(view, "free table", Method.BM25)
+    assert set(names(view, "writeback wait", SearchMethod.BM25)) == {"folio_wait_writeback", "omega_writeback"}
+    assert "probe_list" not in names(view, "free table", SearchMethod.BM25)
     (directory / "search.postings").write_bytes(b"damaged")
-    assert "omega_writeback" in names(open_view(root), "writeback wait", Method.BM25)
+    assert "omega_writeback" in names(open_view(root), "writeback wait", SearchMethod.BM25)
 
 
 def test_words_cut_otherwise_make_the_database_anew(

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from kexpert.core.c.source import Source
     from kexpert.core.symbols import Span, Symbol, Use
     from kexpert.features.search.search import Found
-    from kexpert.index.disk_view import View
     from kexpert.search.indexer import SearchSettings
     from kexpert.search.one_shot import SearchReport
+    from kexpert.view import View
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -382,7 +382,7 @@ def run_search(args: argparse.Namespace) -> int:
     if (args.query is None) == (args.batch is None):
         print("kexpert: search takes either QUERY or --batch FILE; see kexpert search --help", file=sys.stderr)
         return USAGE
-    from kexpert.search.filters import FilterError
+    from kexpert.view import FilterError
 
     root = find_tree(args.tree)
     view = open_index(root)
@@ -418,9 +418,9 @@ def searches(
     from kexpert.features.search.search import search
     from kexpert.index.service import open_view
     from kexpert.search.one_shot import VectorReader
-    from kexpert.search.query import Method
+    from kexpert.view import SearchMethod
 
-    method = Method(args.method or "reranked")
+    method = SearchMethod(args.method or "reranked")
     by_meaning: list[View] = []
 
     def find(query: str) -> list[dict[str, Any]]:
@@ -428,7 +428,7 @@ def searches(
             return by_name(view, query, args.limit)
         if not by_meaning:
             vectors = None
-            if method is not Method.BM25:
+            if method is not SearchMethod.BM25:
                 vectors = VectorReader(root, search_settings(root), say)
                 open_until_done.callback(vectors.close)
             by_meaning.append(open_view(root, vectors))

@@ -16,7 +16,7 @@ from kexpert.core.symbols import Flag, Kind, Symbol
 from kexpert.features.semantics.expected_type import Call, call_around
 from kexpert.features.semantics.resolve import chain_start
 from kexpert.features.semantics.type_inference import Types
-from kexpert.index.disk_view import View
+from kexpert.view import View
 
 _CALLABLE = (Kind.FUNCTION, Kind.PROTOTYPE, Kind.MACRO, Kind.SYSCALL, Kind.VARIABLE, Kind.DECLARATION, Kind.TRACEPOINT)
 _MAX_HEADER = 2000

@@ -1,4 +1,4 @@
-"""One view of the tree: open buffers over the disk index. Features see nothing else."""
+"""``DiskView``: the view of a tree, open buffers over the index on disk."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from kexpert.background.tree import inside
 from kexpert.core.c.source import Source
@@ -16,9 +16,7 @@ from kexpert.core.symbols import DEFINITIONS, Assignment, FileUses, Kind, Symbol
 from kexpert.index.occurrences import uses
 from kexpert.index.proximity import ranked
 from kexpert.index.reader import Reader, Row, as_symbol
-
-if TYPE_CHECKING:
-    from kexpert.search.query import Hit, Method, Searcher
+from kexpert.view import Hit, SearchMethod, View
 
 #: Rows looked at for one prefix before ranking. A short prefix has ten thousands, and a reader waits: of
 #: such a one so many names, those that many call and the shortest of the first, and so many rows of each.
@@ -33,16 +31,19 @@ _LONGEST_ABBREVIATION = 10
 _PREFERENCE = {kind: place for place, kind in enumerate(DEFINITIONS)}
 
 
-class View:
-    """What features may ask. All paths are relative to ``root``. Thread-safe for reading.
+class Searcher(Protocol):
+    """Search by meaning in one tree; ``search.query`` implements it."""
 
-    The open buffers that a view overlays are fixed when it is made. A name that an open (unsaved)
-    buffer defines is found there, and rows of the disk index for that file are hidden. Rows whose
-    file changed on disk since indexing are replaced by what the file says now.
+    def find(self, facts: View, query: str, limit: int, method: SearchMethod | None) -> list[Hit]: ...
+    def similar(self, chunk: Chunk, limit: int, other_files: bool, timeout: float) -> list[Hit]: ...
+
+
+class DiskView(View):
+    """A tree's index under some open buffers.
+
+    A buffer's definitions hide the rows of its file. Rows whose file changed on disk since it was indexed
+    are replaced by what the file says now.
     """
-
-    root: str  # absolute
-    complete: bool  # False while the first indexing runs: counts and "all" lists are partial
 
     def __init__(
         self,
@@ -69,15 +70,12 @@ class View:
     # -- text -----------------------------------------------------------------------------------
 
     def source(self, path: str) -> Source | None:
-        """The text of a file in the tree: the open buffer, else the disk; None if unreadable."""
         found = self._overlay.get(path) or self._unchanged.get(path)
         if found is not None:
             return found
         return self._reader.source(path) if self._holds(path) else None
 
     def data(self, path: str) -> bytes | None:
-        """The bytes of a file as ``source`` has them, past the cache of sources: for questions that
-        look into thousands of files once."""
         found = self._overlay.get(path)
         if found is not None:
             return found.data
@@ -88,7 +86,6 @@ class View:
         return data
 
     def exists(self, path: str) -> bool:
-        """Whether there is such a file in the tree."""
         return path in self._overlay or (self._holds(path) and os.path.isfile(f"{self.root}/{path}"))
 
     def _holds(self, path: str) -> bool:
@@ -97,13 +94,7 @@ class View:
             return True
         return inside(Path(self.root), f"{self.root}/{path}") is not None
 
-    def text(self, symbol: Symbol) -> bytes:
-        """The bytes of ``symbol.start:symbol.end``; empty when they cannot be read."""
-        source = self.source(symbol.path)
-        return source.data[symbol.start : symbol.end] if source else b""
-
     def list_dir(self, path: str) -> Mapping[str, bool]:
-        """Names in a directory of the tree -> whether each is a directory; empty if it is none."""
         if not self._holds(path):
             return {}
         try:
@@ -115,14 +106,12 @@ class View:
     # -- symbols --------------------------------------------------------------------------------
 
     def lookup(self, name: str, kinds: Collection[Kind] = (), limit: int = 200) -> list[Symbol]:
-        """Every symbol of exactly this name (case matters), all variants."""
         found = self._open_symbols(lambda symbol: symbol.name == name, name, kinds)
-        return found + self._live(
-            self._reader.named(name, kinds, limit), lambda s: s.name == name and (not kinds or s.kind in kinds)
-        )
+        rows = self._reader.named(name, kinds, limit)
+        found += self._live(rows, lambda symbol: symbol.name == name and (not kinds or symbol.kind in kinds))
+        return found[:limit]
 
     def symbols_in(self, path: str) -> list[Symbol]:
-        """Every symbol of one file in order of position."""
         if path in self._overlay:
             return self._overlay[path].facts.symbols
         rows = self._reader.in_file(path)
@@ -131,8 +120,6 @@ class View:
         return self._symbols_now(path)
 
     def lookup_prefix(self, prefix: str, limit: int = 200, near: str = "") -> list[Symbol]:
-        """Symbols (one per name and kind) whose name starts with ``prefix``; those whose path is
-        close to ``near`` and those most called first. All kinds, members included."""
         if not prefix:
             return []
         popular = self._reader.popularity(prefix, limit)
@@ -150,8 +137,6 @@ class View:
         return [as_symbol(row) for row in ranked(rows, popular, near)[:limit]]
 
     def lookup_fuzzy(self, pattern: str, limit: int = 200, near: str = "") -> list[Symbol]:
-        """Symbols named exactly so, then by prefix, by parts of the name (``page_alloc`` finds
-        __alloc_pages), by initials and by letters in their order (``kzal``, ``klz``)."""
         words = [word for word in pattern.replace("_", " ").split() if word]
         joined = "_".join(pattern.split())
         if not words:
@@ -176,7 +161,6 @@ class View:
     # -- uses -----------------------------------------------------------------------------------
 
     def files_mentioning(self, name: str) -> list[str]:
-        """Files (C, headers, assembly, Makefiles, Kconfig) in which the identifier occurs."""
         if not name.isidentifier():
             return []
         needle = name.encode()
@@ -189,8 +173,6 @@ class View:
         cancelled: Callable[[], bool] = lambda: False,
         within: Collection[str] | None = None,
     ) -> list[FileUses]:
-        """Every occurrence in code (not in comments or strings) over the tree, or in the files
-        ``within``, in order of path. A file is read unless the index knows its places and it is as it was then."""
         if not name.isidentifier():
             return []
         common = self._reader.common_word(name)
@@ -214,8 +196,6 @@ class View:
         return sorted(filter(len, found), key=attrgetter("path"))
 
     def place_of(self, symbol: Symbol) -> tuple[int, int] | None:
-        """(line, character) of a symbol's name, where that is the same in every encoding and the
-        text is still there; else None."""
         if symbol.path in self._overlay:
             return None
         found = self._reader.text_before(symbol.path, symbol.name_start)
@@ -224,7 +204,6 @@ class View:
         return (symbol.line, len(found[0])) if found[0].isascii() and b"\r" not in found[0] else None
 
     def callers(self, name: str, limit: int = 1000) -> list[Symbol]:
-        """Functions that call ``name``."""
         found = self._live(self._reader.callers(name, limit), lambda _: False)
         for source in self._overlay.values():
             if name.encode() in source.data:
@@ -233,25 +212,20 @@ class View:
         return found[:limit]
 
     def caller_count(self, name: str) -> int:
-        """How many functions call ``name``, by the disk index (meaningful once ``complete``)."""
         return self._reader.caller_count(name)
 
     def exported(self, names: Sequence[str]) -> set[str]:
-        """Those of some names that an EXPORT_SYMBOL gives to modules, by the disk index."""
         return self._reader.exported(names)
 
     # -- search by meaning ----------------------------------------------------------------------
 
-    def search(self, query: str, limit: int = 20, method: Method | None = None) -> list[Hit]:
-        """What a question means, best first: functions, records, macros, options, sections. It may hold filters
-        (``path:fs/ext4 kind:struct subsystem:"XFS FILESYSTEM" config:SMP``). Raises filters.FilterError."""
+    def search(self, query: str, limit: int = 20, method: SearchMethod | None = None) -> list[Hit]:
         if self._searcher is None:
             return []
         found = self._searcher.find(self, query, limit, method)
         return [hit for one in found if (hit := self._where_now(one))]
 
     def similar(self, chunk: Chunk, limit: int = 10, other_files: bool = False, timeout: float = 2.0) -> list[Hit]:
-        """What a piece of code is most like, best first; nothing where that cannot be told in time (seconds)."""
         if self._searcher is None:
             return []
         found = self._searcher.similar(chunk, limit, other_files, timeout)
@@ -274,11 +248,9 @@ class View:
     # -- tables of functions --------------------------------------------------------------------
 
     def assignments_of(self, function: str) -> list[Assignment]:
-        """Ops tables in which a function stands."""
         return self._assignments("function", function, 2000, lambda _: True)
 
     def implementations(self, struct: str, member: str, limit: int = 2000) -> list[Assignment]:
-        """Functions assigned to a member of a struct; ``struct`` "" for any."""
         fills: dict[str, bool] = {}
 
         def is_wanted(written: str) -> bool:

@@ -15,7 +15,7 @@ from kexpert.core.c.source import Source
 from kexpert.index import common_word_positions as places
 from kexpert.index.builder import BuildReport, IndexWriteError, Progress, measure, plan, plan_for, prepare, update
 from kexpert.index.compaction import compact
-from kexpert.index.disk_view import View
+from kexpert.index.disk_view import DiskView
 from kexpert.index.reader import Reader
 from kexpert.index.schema import Store
 from kexpert.index.watcher import Watcher
@@ -108,11 +108,13 @@ class IndexService:
         self._lock.release()
         self._reader.close()
 
-    def view(self, overlay: Mapping[str, Source] | None = None, unchanged: Mapping[str, Source] | None = None) -> View:
+    def view(
+        self, overlay: Mapping[str, Source] | None = None, unchanged: Mapping[str, Source] | None = None
+    ) -> DiskView:
         """The index as it is now under the given open buffers (path -> text). Buffers that say what
         their file says are ``unchanged``: what was parsed of them is used, their rows stay."""
         self._reader.refresh()
-        return View(self._reader, overlay, unchanged, lambda path: self.files_changed([path]), self._searcher)
+        return DiskView(self._reader, overlay, unchanged, lambda path: self.files_changed([path]), self._searcher)
 
     def files_changed(self, paths: Iterable[str]) -> None:
         """Look at these files again, at once. Never blocks."""
@@ -267,7 +269,7 @@ class IndexUnavailable(Exception):
     """There is no index that could answer; the message says why and what to do."""
 
 
-def open_view(root: Path, vectors: VectorReader | None = None) -> View:
+def open_view(root: Path, vectors: VectorReader | None = None) -> DiskView:
     """The index of a tree as it is, for a command that runs once. Raises IndexUnavailable."""
     database = cache_directory(root) / "index.db"
     state = Store.state_of(database, root)
@@ -275,7 +277,7 @@ def open_view(root: Path, vectors: VectorReader | None = None) -> View:
         raise IndexUnavailable(f"{root}: no index ({state.value}); run: kexpert index --tree {root}")
     reader = Reader(root, database)
     reader.refresh()
-    return View(reader, searcher=Searcher(cache_directory(root) / "search.db", vectors))
+    return DiskView(reader, searcher=Searcher(cache_directory(root) / "search.db", vectors))
 
 
 def build(

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from kexpert.features.completion.item import Completions
     from kexpert.features.hover.card import HoverCard
     from kexpert.features.search.search import Found
-    from kexpert.index.disk_view import View
     from kexpert.lsp.client_log import Reporter
     from kexpert.lsp.handshake import Client
+    from kexpert.view import View
     from kexpert.workspace.checkpatch import Checkpatch
     from kexpert.workspace.documents import Snapshot
     from kexpert.workspace.inline_session import Inline
@@ -336,7 +336,7 @@ def workspace_symbols(request: Request) -> list[Json]:
 def _by_meaning(request: Request, query: str, limit: int = 20) -> list[Found]:
     """What a question means; nothing for a filter that means nothing, which is told."""
     from kexpert.features.search.search import search
-    from kexpert.search.filters import FilterError
+    from kexpert.view import FilterError
 
     try:
         return search(request.view, query, limit)

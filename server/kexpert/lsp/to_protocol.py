@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kexpert.features.signature_help import SignatureHelp
     from kexpert.features.symbols.folding import Fold
     from kexpert.features.symbols.outline import Entry
-    from kexpert.index.disk_view import View
+    from kexpert.view import View
     from kexpert.workspace.documents import Snapshot
 
 Json = dict[str, Any]

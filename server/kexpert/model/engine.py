@@ -6,13 +6,11 @@ Nothing here imports a model's library: choosing costs a look at the disk.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from enum import IntEnum
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
-from kexpert.prompt.fim import Context
+from kexpert.abilities import Completer, Refused
 from kexpert.prompt.manifest import FILE_NAME, Manifest, ManifestError, parse_manifest
 
 #: The model that comes with kexpert.
@@ -23,82 +21,6 @@ _GPU_EXTRA = ("torch", "transformers", "triton")
 
 Kind = Literal["none", "llama", "torch", "remote"]
 Api = Literal["auto", "infill", "completions"]
-
-
-class Refused(Exception):
-    """A model cannot be used; the message says why in one line. Asking again would not help."""
-
-
-class Failed(Exception):
-    """One question came to nothing (a worker died, a server did not answer); the next may be answered."""
-
-
-class Cancelled(Exception):
-    """Nobody waits for the answer any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A piece of generated text. ``logprob`` is its natural logarithm of probability, NaN where unknown."""
-
-    text: str
-    logprob: float
-    #: The model says that the hole is filled; no token follows.
-    last: bool = False
-
-
-class Kin(IntEnum):
-    """How near to the cursor a text is, which says how readily it is copied from."""
-
-    FUNCTION = 0  # the one that holds the cursor
-    FILE = 1
-    FOLDER = 2
-    TREE = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Neighbour:
-    """A text that may be copied from; ``key`` is another one for every other text."""
-
-    key: str
-    kin: Kin
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Neighbours:
-    """More than a prompt can hold: ``before`` and ``after`` are the cursor's function, ``texts`` the file else
-    and others like it, the nearest first. The hole itself is nowhere in them."""
-
-    before: str = ""
-    after: str = ""
-    texts: tuple[Neighbour, ...] = ()
-
-
-ALONE = Neighbours()
-
-
-class Engine(Protocol):
-    """A model that fills holes. One question at a time: a newer one ends the one before it."""
-
-    #: Tokens that prompt and answer may have together; 0 while unknown.
-    context: int
-
-    def stream(
-        self, context: Context, most: int, cancelled: Callable[[], bool], near: Neighbours = ALONE
-    ) -> Generator[Token, None, None]:
-        """At most ``most`` tokens for the hole; what stands in ``near`` is the likelier for it, where the engine
-        can tell. Close the iterator when there are enough.
-
-        Raises Refused, Failed or Cancelled.
-        """
-        ...
-
-    def ready(self, cancelled: Callable[[], bool]) -> None:
-        """Load the model, or reach its server. Raises Refused, Failed or Cancelled."""
-        ...
-
-    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +136,7 @@ def _described(file: Path) -> tuple[Path, Manifest]:
     return path, manifest
 
 
-def open_engine(choice: Choice, wanted: Wanted) -> Engine:
+def open_engine(choice: Choice, wanted: Wanted) -> Completer:
     """The engine of a choice; it loads its model when first asked. Raises Refused for "none"."""
     if choice.kind == "remote":
         from kexpert.model.engines.openai_server import Remote

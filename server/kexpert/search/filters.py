@@ -10,6 +10,7 @@ from functools import lru_cache
 from kexpert.core.kernel.kbuild import built_by
 from kexpert.core.kernel.maintainers import Maintainers, parse_maintainers
 from kexpert.core.retrieval.chunk import ChunkKind
+from kexpert.view import FilterError
 
 _FILTER = re.compile(r'(?<!\S)(path|kind|subsystem|config):("[^"]*"|\S+)')
 _WILDCARD = re.compile(r"[*?\[]")
@@ -18,10 +19,6 @@ _KINDS = {
     **{kind.name.lower(): kind for kind in ChunkKind},
     "union": ChunkKind.STRUCT, "enum": ChunkKind.STRUCT, "doc": ChunkKind.SECTION, "documentation": ChunkKind.SECTION,
 }  # fmt: skip
-
-
-class FilterError(ValueError):
-    """A filter that means nothing; the message is for the user."""
 
 
 @dataclass(frozen=True, slots=True)

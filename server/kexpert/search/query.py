@@ -9,8 +9,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,6 +17,7 @@ from kexpert.core.retrieval.chunk import CODE, Chunk, ChunkKind
 from kexpert.core.retrieval.words import query_stems
 from kexpert.search.chunk_store import POSTINGS, ChunkStore, Row
 from kexpert.search.filters import Question, allowed, files_meant, parse
+from kexpert.view import Hit, SearchMethod
 
 if TYPE_CHECKING:
     from kexpert.search.posting_lists import Postings
@@ -35,30 +34,6 @@ _PATIENCE = 2.0
 #: Chunks whose neighbours are remembered, and for how long.
 _REMEMBERED = 256
 _REMEMBERED_SECONDS = 60.0
-
-
-class Method(Enum):
-    """How results are put in order."""
-
-    BM25 = "bm25"
-    VECTORS = "vectors"
-    FUSED = "fused"
-    RERANKED = "reranked"
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A chunk that was found. ``score`` means something only beside others of the same search."""
-
-    path: str
-    kind: ChunkKind
-    name: str
-    line: int  # 0-based
-    start: int
-    end: int
-    score: float
-    #: Identity (size, mtime in ns) of its file when it was read.
-    identity: tuple[int, int]
 
 
 class Near(Protocol):
@@ -107,14 +82,14 @@ class Searcher:
         with contextlib.suppress(EmbedderError, OSError):
             rerank("warm up", [Candidate("warm", ChunkKind.FUNCTION, "warm.c")])
 
-    def find(self, facts: Facts, query: str, limit: int = 20, method: Method | None = None) -> list[Hit]:
+    def find(self, facts: Facts, query: str, limit: int = 20, method: SearchMethod | None = None) -> list[Hit]:
         """The chunks that a question means, best first. Raises FilterError."""
         question = parse(query)
         store = self._store()
         if store is None or not question.text:
             return []
         try:
-            return self._find(store, facts, question, limit, method or Method.RERANKED)
+            return self._find(store, facts, question, limit, method or SearchMethod.RERANKED)
         except sqlite3.OperationalError:
             self._local.store = None
             return []
@@ -173,7 +148,7 @@ class Searcher:
             held = self._local.store = (inode, store)
         return held[1]
 
-    def _find(self, store: ChunkStore, facts: Facts, question: Question, limit: int, method: Method) -> list[Hit]:
+    def _find(self, store: ChunkStore, facts: Facts, question: Question, limit: int, method: SearchMethod) -> list[Hit]:
         files = files_meant(question, store.paths, facts.data, facts.files_mentioning)
         within: list[int] = []
         if files is not None:
@@ -183,10 +158,10 @@ class Searcher:
         exact = 0 < len(within) <= _NAMED
         wide = _WIDE if (question.kinds or files is not None) and not exact else max(_CANDIDATES, limit)
         asked = None
-        if self._vectors is not None and method is not Method.BM25:
+        if self._vectors is not None and method is not SearchMethod.BM25:
             asked = self._asking.submit(self._vectors.near, question.text, wide, within if exact else (), _PATIENCE)
         words = query_stems(question.text)
-        lexical = self._match(store, words, wide, within if exact else ()) if method is not Method.VECTORS else []
+        lexical = self._match(store, words, wide, within if exact else ()) if method is not SearchMethod.VECTORS else []
         rows = store.rows([number for number, _ in lexical])  # while the vectors are compared elsewhere
         near = asked.result() if asked else []
         rows |= store.rows([number for number, _ in near if number not in rows])
@@ -196,15 +171,15 @@ class Searcher:
             near = [one for one in near if one[0] in keep][: max(_CANDIDATES, limit)]
         lexical = [one for one in lexical if one[0] in rows]
         near = [one for one in near if one[0] in rows]
-        if method in (Method.BM25, Method.VECTORS):
-            chosen = lexical if method is Method.BM25 else near
+        if method in (SearchMethod.BM25, SearchMethod.VECTORS):
+            chosen = lexical if method is SearchMethod.BM25 else near
             return [_hit(rows[number], score) for number, score in chosen[:limit]]
         from kexpert.search.embedder import EmbedderError
         from kexpert.search.reranker import fuse, rerank
 
         candidates = self._candidates(facts, rows, dict(lexical), dict(near))
         try:
-            ranked = fuse(candidates) if method is Method.FUSED else rerank(question.text, candidates)
+            ranked = fuse(candidates) if method is SearchMethod.FUSED else rerank(question.text, candidates)
         except (EmbedderError, OSError):  # the package's own data are missing, which `kexpert doctor` says
             ranked = fuse(candidates)
         return [_hit(rows[candidate.key], score) for score, candidate in ranked[:limit]]

@@ -1,19 +1,18 @@
-"""A view of nothing but the open buffers, for files that belong to no kernel tree."""
+"""``BufferView``: the view of texts that belong to no tree."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from kexpert.core.c.source import Source
 from kexpert.core.retrieval.chunk import Chunk
-from kexpert.core.symbols import Assignment, FileUses, Kind, Symbol
-from kexpert.index.disk_view import View
+from kexpert.core.symbols import Assignment, FileFacts, FileUses, Kind, Symbol
 from kexpert.index.occurrences import uses
-from kexpert.search.query import Hit, Method
+from kexpert.view import Hit, SearchMethod, View
 
 
-class OpenBuffers(View):
-    """Answers from the texts it is given; knows no disk."""
+class BufferView(View):
+    """Answers from the texts it is given; reads no disk and knows no search by meaning."""
 
     complete = True
 
@@ -31,37 +30,31 @@ class OpenBuffers(View):
     def exists(self, path: str) -> bool:
         return path in self._sources
 
-    def place_of(self, symbol: Symbol) -> None:
-        return None
-
-    def _symbols(self) -> Iterator[Symbol]:
-        for source in self._sources.values():
-            yield from source.facts.symbols
+    def list_dir(self, path: str) -> Mapping[str, bool]:
+        return {}
 
     def lookup(self, name: str, kinds: Collection[Kind] = (), limit: int = 200) -> list[Symbol]:
         return [s for s in self._symbols() if s.name == name and (not kinds or s.kind in kinds)][:limit]
 
+    def symbols_in(self, path: str) -> list[Symbol]:
+        return sorted((s for s in self._symbols() if s.path == path), key=lambda s: s.start)
+
     def lookup_prefix(self, prefix: str, limit: int = 200, near: str = "") -> list[Symbol]:
-        return self._distinct(lambda name: name.startswith(prefix), limit)
+        matching = [s for s in self._symbols() if prefix and s.name.startswith(prefix)]
+        return _distinct(_nearest_first(matching, near))[:limit]
 
     def lookup_fuzzy(self, pattern: str, limit: int = 200, near: str = "") -> list[Symbol]:
-        wanted = pattern.lower()
-        return self._distinct(lambda name: wanted in name.lower(), limit)
+        letters = "".join(pattern.split()).replace("_", "").lower()
+        if not letters:
+            return []
+        scattered = [s for s in self._symbols() if _holds_in_order(s.name.lower(), letters)]
+        name = "_".join(pattern.split())
+        groups = (self.lookup(name), self.lookup_prefix(name, limit, near), _nearest_first(scattered, near))
+        return _distinct(symbol for group in groups for symbol in group)[:limit]
 
-    def _distinct(self, wanted: Callable[[str], bool], limit: int) -> list[Symbol]:
-        found: dict[tuple[str, Kind], Symbol] = {}
-        for symbol in self._symbols():
-            if wanted(symbol.name):
-                found.setdefault((symbol.name, symbol.kind), symbol)
-        return list(found.values())[:limit]
-
-    def symbols_in(self, path: str) -> list[Symbol]:
-        source = self.source(path)
-        return sorted(source.facts.symbols, key=lambda s: s.start) if source else []
-
-    def text(self, symbol: Symbol) -> bytes:
-        source = self.source(symbol.path)
-        return source.data[symbol.start : symbol.end] if source else b""
+    def files_mentioning(self, name: str) -> list[str]:
+        word = name.encode("utf-8", "surrogateescape")
+        return sorted(path for path, source in self._sources.items() if word in source.facts.identifiers)
 
     def references(
         self,
@@ -69,41 +62,63 @@ class OpenBuffers(View):
         cancelled: Callable[[], bool] = lambda: False,
         within: Collection[str] | None = None,
     ) -> list[FileUses]:
-        word = name.encode("utf-8", "surrogateescape")
-        found = (uses(path, source.data, word) for path, source in sorted(self._sources.items()) if not cancelled())
-        return [one for one in found if one]
+        if not name.isidentifier():
+            return []
+        found = []
+        for path in sorted(self._sources):
+            if cancelled():
+                return []
+            if within is None or path in within:
+                found.append(uses(path, self._sources[path].data, name.encode("utf-8", "surrogateescape")))
+        return [file for file in found if file]
 
-    def files_mentioning(self, name: str) -> list[str]:
-        word = name.encode("utf-8", "surrogateescape")
-        return [path for path, source in self._sources.items() if word in source.facts.identifiers]
+    def place_of(self, symbol: Symbol) -> None:
+        return None
 
     def callers(self, name: str, limit: int = 1000) -> list[Symbol]:
-        found = []
-        for source in self._sources.values():
-            facts = source.facts
-            found += [facts.symbols[caller] for caller, callee in facts.calls if callee == name]
+        found = [facts.symbols[caller] for facts in self._facts() for caller, callee in facts.calls if callee == name]
         return found[:limit]
 
     def caller_count(self, name: str) -> int:
         return len(self.callers(name))
 
-    def search(self, query: str, limit: int = 20, method: Method | None = None) -> list[Hit]:
+    def exported(self, names: Sequence[str]) -> set[str]:
+        return {symbol.name for symbol in self._symbols() if symbol.kind is Kind.EXPORT}.intersection(names)
+
+    def assignments_of(self, function: str) -> list[Assignment]:
+        return [each for facts in self._facts() for each in facts.assignments if each.function == function]
+
+    def implementations(self, struct: str, member: str, limit: int = 2000) -> list[Assignment]:
+        assigned = [each for facts in self._facts() for each in facts.assignments if each.member == member]
+        return [each for each in assigned if struct in ("", each.struct)][:limit]
+
+    def search(self, query: str, limit: int = 20, method: SearchMethod | None = None) -> list[Hit]:
         return []
 
     def similar(self, chunk: Chunk, limit: int = 10, other_files: bool = False, timeout: float = 2.0) -> list[Hit]:
         return []
 
-    def assignments_of(self, function: str) -> list[Assignment]:
-        return [a for s in self._sources.values() for a in s.facts.assignments if a.function == function]
+    def _facts(self) -> Iterable[FileFacts]:
+        return (source.facts for source in self._sources.values())
 
-    def implementations(self, struct: str, member: str, limit: int = 2000) -> list[Assignment]:
-        found = [
-            a
-            for source in self._sources.values()
-            for a in source.facts.assignments
-            if a.member == member and struct in ("", a.struct)
-        ]
-        return found[:limit]
+    def _symbols(self) -> Iterable[Symbol]:
+        return (symbol for facts in self._facts() for symbol in facts.symbols)
 
-    def list_dir(self, path: str) -> Mapping[str, bool]:
-        return {}
+
+def _nearest_first(symbols: Iterable[Symbol], near: str) -> list[Symbol]:
+    """Those in the file ``near`` first, then those in its directory."""
+    directory = near.rpartition("/")[0]
+    return sorted(symbols, key=lambda s: near and (s.path != near) + (s.path.rpartition("/")[0] != directory))
+
+
+def _distinct(symbols: Iterable[Symbol]) -> list[Symbol]:
+    """The first symbol of each name and kind."""
+    found: dict[tuple[str, Kind], Symbol] = {}
+    for symbol in symbols:
+        found.setdefault((symbol.name, symbol.kind), symbol)
+    return list(found.values())
+
+
+def _holds_in_order(name: str, letters: str) -> bool:
+    remaining = iter(name)
+    return all(letter in remaining for letter in letters)

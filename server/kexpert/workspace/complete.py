@@ -10,14 +10,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from kexpert.abilities import Completer, Failed, Refused
 from kexpert.core.c.source import Source
 from kexpert.core.text import encode
 from kexpert.features.inline.context import Recent, gather
 from kexpert.features.inline.neighbours import Nearby, neighbours
 from kexpert.features.inline.suggest import DEFAULT_CONTEXT, State, Suggestion, suggest
-from kexpert.index.disk_view import View
 from kexpert.index.service import IndexService
-from kexpert.model.engine import Engine, Failed, Refused, choose, open_engine
+from kexpert.model.engine import choose, open_engine
+from kexpert.view import View
 from kexpert.workspace.inline_settings import settings_of, wanted_model, why_off
 from kexpert.workspace.settings import Options, file_layers, resolve
 
@@ -31,7 +32,7 @@ def options_for(root: Path, model: str) -> Options:
 
 
 @contextlib.contextmanager
-def engine_for(options: Options) -> Iterator[Engine]:
+def engine_for(options: Options) -> Iterator[Completer]:
     """The engine that the settings choose. Raises Refused."""
     wanted = wanted_model(options)
     engine = open_engine(choose(wanted), wanted)
@@ -76,7 +77,7 @@ def _question(line: str) -> dict[str, Any]:
     return found
 
 
-def _answer(service: IndexService, engine: Engine, question: dict[str, Any], options: Options) -> dict[str, Any]:
+def _answer(service: IndexService, engine: Completer, question: dict[str, Any], options: Options) -> dict[str, Any]:
     before, after = encode(question["before"]), encode(question["after"])
     settings = settings_of(options, asked=False)
     answer: dict[str, Any] = {"id": question.get("id")}

@@ -107,7 +107,8 @@ def model(options: Options) -> Finding:
 
 def trial(choice: Choice, wanted: Wanted) -> str:
     """Why a model cannot be used; "" for one that was loaded, or whose server was reached."""
-    from kexpert.model.engine import Cancelled, Failed, Refused, open_engine
+    from kexpert.abilities import Cancelled, Failed, Refused
+    from kexpert.model.engine import open_engine
 
     patience = _ANSWERING if choice.kind == "remote" else _LOADING
     until = time.monotonic() + patience

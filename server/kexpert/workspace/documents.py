@@ -18,8 +18,8 @@ from kexpert.background.tree import read
 from kexpert.core.c.source import Source
 from kexpert.core.paths import is_tree_path
 from kexpert.core.text import EditedText, Encoding, LineIndex, encode
-from kexpert.index.disk_view import View
-from kexpert.workspace.buffer_view import OpenBuffers
+from kexpert.view import View
+from kexpert.workspace.buffer_view import BufferView
 
 if TYPE_CHECKING:
     from kexpert.workspace.settings import Options
@@ -66,7 +66,7 @@ class Snapshot:
             same = document.saved is not None and document.saved == _identity(self.root, path)
             (unchanged if same else overlay)[path] = document.source
         if self._index is None:
-            return OpenBuffers(str(self.root or "/"), {**overlay, **unchanged})
+            return BufferView(str(self.root or "/"), {**overlay, **unchanged})
         return self._index.view(overlay, unchanged)
 
     def path(self, uri: str) -> str:

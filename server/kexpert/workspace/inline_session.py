@@ -14,12 +14,13 @@ from kexpert.lsp.dispatcher import Lane
 from kexpert.workspace.inline_settings import is_on, settings_of, wanted_model
 
 if TYPE_CHECKING:
+    from kexpert.abilities import Completer
     from kexpert.core.c.source import Source
     from kexpert.features.inline.suggest import Settings, State, Suggestion
-    from kexpert.index.disk_view import View
     from kexpert.lsp.client_log import Reporter
     from kexpert.lsp.dispatcher import Jobs
-    from kexpert.model.engine import Engine, Wanted
+    from kexpert.model.engine import Wanted
+    from kexpert.view import View
     from kexpert.workspace.settings import Options
 
 #: The key of the one suggestion that is worked out before anybody asks for it.
@@ -37,7 +38,7 @@ class Inline:
         self._jobs = jobs
         self._tickets = itertools.count(1)
         self._newest = 0
-        self._engine: Engine | None = None
+        self._engine: Completer | None = None
         self._wanted: Wanted | None = None
         self._silent = ""  # why there is no engine
         self._failure = ""  # of the last question
@@ -110,8 +111,9 @@ class Inline:
             self._state = State()
         return self._state
 
-    def _opened(self) -> Engine | None:
-        from kexpert.model.engine import Refused, Wanted, choose, open_engine
+    def _opened(self) -> Completer | None:
+        from kexpert.abilities import Refused
+        from kexpert.model.engine import Wanted, choose, open_engine
 
         with self._opening:
             if self._engine is not None or self._silent:
@@ -143,7 +145,7 @@ class Inline:
 
     def _ask(
         self,
-        engine: Engine | None,
+        engine: Completer | None,
         view: View,
         source: Source,
         offset: int,
@@ -151,8 +153,8 @@ class Inline:
         cancelled: Callable[[], bool],
     ) -> Suggestion | None:
         """The suggestion, or None. The same failure is said once until the model answers, not at each key."""
+        from kexpert.abilities import Cancelled, Failed, Refused
         from kexpert.features.inline.suggest import suggest
-        from kexpert.model.engine import Cancelled, Failed, Refused
 
         if engine is None:
             return None

@@ -446,8 +446,8 @@ def test_card_for_a_completion_item() -> None:
 
 def test_every_symbol_of_a_tree_has_a_card_or_none_without_an_error() -> None:
     view = at_cursor(FOO + "//- x.c\n/*|*/")[0]
-    for facts in view.facts.values():
-        for symbol in facts.symbols:
+    for path in view.sources:
+        for symbol in view.symbols_in(path):
             found = card_for_symbol(view, symbol)
             assert found is None or found.to_markdown()
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from kexpert.abilities import NO_NEIGHBOURS, Neighbours, Proximity, Token
 from kexpert.core.c.source import Source
 from kexpert.features.inline.context import Gathered, Recent, gather
 from kexpert.features.inline.filter import doubt
@@ -17,7 +18,6 @@ from kexpert.features.inline.memory import Memory
 from kexpert.features.inline.neighbours import Nearby, neighbours
 from kexpert.features.inline.stopping_rule import end_of, shape_at, trimmed
 from kexpert.features.inline.suggest import Settings, State, Suggestion, ahead, as_item, recall, suggest
-from kexpert.model.engine import ALONE, Kin, Neighbours, Token
 from kexpert.prompt.fim import Context
 from tests.support.memory_view import CURSOR, MemoryView, at_cursor
 
@@ -56,7 +56,7 @@ class Says:
     taken: int = 0
 
     def stream(
-        self, context: Context, most: int, cancelled: Callable[[], bool], near: Neighbours = ALONE
+        self, context: Context, most: int, cancelled: Callable[[], bool], near: Neighbours = NO_NEIGHBOURS
     ) -> Generator[Token, None, None]:
         self.asked.append(context)
         self.near.append(near)
@@ -409,12 +409,12 @@ def test_the_file_its_folder_and_callers_of_the_same_may_be_copied_from() -> Non
     [near] = says.near
     assert near.before == "int f(struct toy *toy)\n{\n\ttoy_wind(toy, 1);\n\t"
     assert near.after == "\n\treturn 0;\n}"
-    kinds = {kin: "".join(text.text for text in near.texts if text.kin is kin) for kin in Kin}
-    assert kinds[Kin.FUNCTION] == ""
-    assert kinds[Kin.FILE].split() == ["int", "before_it;", "int", "behind_it;"]
-    assert "beside_it" in kinds[Kin.FOLDER]
-    assert "somewhere_else" in kinds[Kin.TREE]
-    assert "unlike" not in kinds[Kin.TREE]
+    kinds = {kin: "".join(text.text for text in near.texts if text.proximity is kin) for kin in Proximity}
+    assert kinds[Proximity.FUNCTION] == ""
+    assert kinds[Proximity.FILE].split() == ["int", "before_it;", "int", "behind_it;"]
+    assert "beside_it" in kinds[Proximity.FOLDER]
+    assert "somewhere_else" in kinds[Proximity.TREE]
+    assert "unlike" not in kinds[Proximity.TREE]
 
 
 def test_typing_leaves_neighbours_as_they_are() -> None:

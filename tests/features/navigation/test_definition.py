@@ -9,7 +9,7 @@ import pytest
 from kexpert.core.c.source import Source
 from kexpert.core.symbols import Span
 from kexpert.features.navigation.definition import declaration, definition, implementation, type_definition
-from kexpert.index.disk_view import View
+from kexpert.view import View
 from tests.support.memory_view import MemoryView, at_cursor
 
 Jump = Callable[[View, Source, int], list[Span]]

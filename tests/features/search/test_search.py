@@ -5,7 +5,7 @@ from __future__ import annotations
 from kexpert.core.retrieval.chunk import ChunkKind
 from kexpert.features.hover.hover import hover
 from kexpert.features.search.search import Found, search, see_also, similar
-from kexpert.search.query import Method
+from kexpert.view import SearchMethod
 from tests.support.memory_view import MemoryView, at_cursor, files_of
 
 TREE = """\
@@ -58,7 +58,7 @@ def test_what_a_question_names_comes_first() -> None:
     view = MemoryView(files_of(TREE.replace("/*|*/", "")))
     assert search(view, "who calls wait_on_page")[0].name == "wait_on_page"
     assert search(view, "wait on page")[0].name == "wait_on_page"
-    asked = [each.name for each in search(view, "wait on page", method=Method.BM25)]
+    asked = [each.name for each in search(view, "wait on page", method=SearchMethod.BM25)]
     assert len(asked) == len(set(asked))
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kexpert.abilities import Cancelled, Failed, Neighbour, Neighbours, Proximity
 from kexpert.model.copying.cache_lm import Library
-from kexpert.model.engine import Cancelled, Failed, Kin, Neighbour, Neighbours, Wanted, choose
+from kexpert.model.engine import Wanted, choose
 from kexpert.model.engines.llama_cpp_engine import Llama
 from kexpert.model.engines.worker import Worker
 from kexpert.prompt.fim import Context
@@ -38,7 +39,7 @@ def never() -> bool:
     return False
 
 
-def beside(text: str, kin: Kin = Kin.FILE, key: str = "") -> Neighbour:
+def beside(text: str, kin: Proximity = Proximity.FILE, key: str = "") -> Neighbour:
     return Neighbour(key or text, kin, text)
 
 
@@ -80,9 +81,9 @@ def line_of(model: Llama | Worker, neighbours: Neighbours, typed: str = "", most
     return typed + text.partition("\n")[0]
 
 
-@pytest.mark.parametrize("kin", [Kin.FILE, Kin.FOLDER, Kin.TREE])
+@pytest.mark.parametrize("kin", [Proximity.FILE, Proximity.FOLDER, Proximity.TREE])
 @pytest.mark.parametrize("typed", ["", "toy", "toy_b", "toy_brake(toy, TOY"])
-def test_a_line_that_stands_in_a_sibling_is_written(model: Llama, kin: Kin, typed: str) -> None:
+def test_a_line_that_stands_in_a_sibling_is_written(model: Llama, kin: Proximity, typed: str) -> None:
     assert line_of(model, near(beside(SIBLING, kin)), typed) == "toy_brake(toy, TOY_SLOWLY);"
 
 
@@ -91,8 +92,8 @@ def test_without_neighbours_the_model_writes_what_it_would(model: Llama) -> None
 
 
 def test_the_nearer_of_two_texts_is_copied(model: Llama) -> None:
-    elsewhere = beside(SIBLING.replace("SLOWLY", "AT_ONCE"), Kin.TREE)
-    assert line_of(model, near(elsewhere, beside(SIBLING, Kin.FOLDER))) == "toy_brake(toy, TOY_SLOWLY);"
+    elsewhere = beside(SIBLING.replace("SLOWLY", "AT_ONCE"), Proximity.TREE)
+    assert line_of(model, near(elsewhere, beside(SIBLING, Proximity.FOLDER))) == "toy_brake(toy, TOY_SLOWLY);"
 
 
 def test_the_line_above_tells_which_place_is_meant(model: Llama) -> None:
@@ -159,7 +160,7 @@ def test_further_lines_are_copied_while_they_are_likely(model: Llama) -> None:
     sibling = SIBLING.replace(
         "\ttoy_brake", "\tif (toy->fast) {\n\t\ttoy_warn(toy);\n\t\treturn -EBUSY;\n\t}\n\ttoy_brake"
     )
-    siblings = (beside(sibling.replace("toy_stop", f"toy_stop_{at}"), Kin.FOLDER) for at in range(4))
+    siblings = (beside(sibling.replace("toy_stop", f"toy_stop_{at}"), Proximity.FOLDER) for at in range(4))
     several = near(*siblings, head=f"{HEAD}if (toy->f")
     text = "".join(token.text for token in model.stream(Context("a.c", several.before, TAIL), 60, never, several))
     assert text.startswith("ast) {\n\t\ttoy_warn(toy);\n\t\treturn -EBUSY;\n")
@@ -181,7 +182,7 @@ def test_what_a_copy_did_without_is_read_when_there_is_time(model: Llama) -> Non
 
 def test_a_text_is_sent_once(worker: Worker) -> None:
     assert line_of(worker, near(beside(SIBLING, key="1"))) == "toy_brake(toy, TOY_SLOWLY);"
-    empty = Neighbour("1", Kin.FILE, "")
+    empty = Neighbour("1", Proximity.FILE, "")
     assert line_of(worker, near(empty)) == "toy_brake(toy, TOY_SLOWLY);"
     line_of(worker, near())
     assert line_of(worker, near(empty)) != "toy_brake(toy, TOY_SLOWLY);"
@@ -209,7 +210,7 @@ def test_what_is_not_read_yet_is_not_copied(model: Llama) -> None:
 
 def test_reading_can_be_cancelled(worker: Worker) -> None:
     line_of(worker, near())
-    texts = [beside(f"int unlike_{at};\n" * 2000, Kin.FOLDER) for at in range(200)]
+    texts = [beside(f"int unlike_{at};\n" * 2000, Proximity.FOLDER) for at in range(200)]
     until = time.monotonic() + 0.1
     with pytest.raises(Cancelled):
         worker.read(near(*texts), lambda: time.monotonic() > until)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from kexpert.abilities import Neighbour, Neighbours, Proximity
 from kexpert.model.copying.cache_lm import Library
 from kexpert.model.copying.line_features import Notes, Role, name_of
 from kexpert.model.copying.line_ranker import Copied
-from kexpert.model.engine import Kin, Neighbour, Neighbours
 
 CURSOR = "/*|*/"
 SIBLINGS = """\
@@ -46,7 +46,7 @@ static int toy_halt(struct toy *toy)
 def chosen(place: str, *texts: str) -> Copied | None:
     """What is copied to the mark in a function, with all texts read."""
     before, _, after = place.partition(CURSOR)
-    near = Neighbours(before, after, tuple(Neighbour(text, Kin.FOLDER, text) for text in texts))
+    near = Neighbours(before, after, tuple(Neighbour(text, Proximity.FOLDER, text) for text in texts))
     library = Library([bytes([byte]) for byte in range(256)], lambda text: list(text.encode(errors="replace")))
     library.want(near)
     library.read(lambda: False)

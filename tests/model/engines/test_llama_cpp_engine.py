@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from kexpert.model.engine import Cancelled, Refused, Wanted, choose
+from kexpert.abilities import Cancelled, Refused
+from kexpert.model.engine import Wanted, choose
 from kexpert.model.engines.llama_cpp_engine import Llama, quantize
 from kexpert.model.fim_markers import fit
 from kexpert.prompt.fim import Context, Excerpt, Marker

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from kexpert.model.engine import Cancelled, Failed, Refused
+from kexpert.abilities import Cancelled, Failed, Refused
 from kexpert.model.engines.openai_server import KEY, Remote
 from kexpert.prompt.fim import Context, Excerpt
 from tests.support.tiny_models import speaking_model

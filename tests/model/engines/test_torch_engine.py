@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from kexpert.model.engine import Cancelled, Choice, Refused
+from kexpert.abilities import Cancelled, Refused
+from kexpert.model.engine import Choice
 from kexpert.model.engines.worker import Worker
 from kexpert.prompt.fim import PROMPT_VERSION, Context, Marker
 from kexpert.prompt.manifest import Manifest, tokenizer_hash

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from kexpert.model.engine import Cancelled, Choice, Failed, Refused, Wanted, choose
+from kexpert.abilities import Cancelled, Failed, Refused
+from kexpert.model.engine import Choice, Wanted, choose
 from kexpert.model.engines import worker as worker_module
 from kexpert.model.engines.worker import Worker
 from kexpert.prompt.fim import Context

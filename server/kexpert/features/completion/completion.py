@@ -23,7 +23,7 @@ from kexpert.features.completion.places import complete_config, complete_directi
 from kexpert.features.semantics.definition_ranking import ELSEWHERE, distance, is_visible
 from kexpert.features.semantics.expected_type import expected_type
 from kexpert.features.semantics.type_inference import Types
-from kexpert.index.disk_view import View
+from kexpert.view import View
 
 __all__ = ["Completions", "Item", "complete"]
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from kexpert.core.c.source import Source
 from kexpert.core.symbols import Kind, Symbol
-from kexpert.index.disk_view import View
+from kexpert.view import View
 
 ItemKind = Literal[
     "function", "macro", "struct", "union", "enum", "enumerator", "member", "type", "variable", "local", "parameter",

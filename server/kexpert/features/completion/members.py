@@ -10,7 +10,7 @@ from kexpert.features.semantics.initialisers import braces_type, designated, des
 from kexpert.features.semantics.records import Member
 from kexpert.features.semantics.resolve import chain_start
 from kexpert.features.semantics.type_inference import Types
-from kexpert.index.disk_view import View
+from kexpert.view import View
 
 _MAX_ENUMERATORS = 2000
 

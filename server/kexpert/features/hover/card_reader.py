@@ -15,8 +15,8 @@ from kexpert.core.kernel.maintainers import parse_maintainers
 from kexpert.core.symbols import Kind, Symbol
 from kexpert.features.hover.card import Maintainers, Place
 from kexpert.features.semantics.visibility import is_for_kernel, is_private
-from kexpert.index.disk_view import View
 from kexpert.render.markdown import escape
+from kexpert.view import View
 
 MAX_VARIANTS = 8
 _MAX_LOOKUPS = 24

@@ -19,7 +19,7 @@ from kexpert.features.hover.variable_card import local_card, parameter_card, typ
 from kexpert.features.search.search import see_also
 from kexpert.features.semantics.resolve import Resolved, resolve
 from kexpert.features.semantics.visibility import kernel_first
-from kexpert.index.disk_view import View
+from kexpert.view import View
 
 __all__ = ["HoverCard", "card_for_symbol", "hover"]
 

@@ -20,9 +20,9 @@ from kexpert.core.text import encode
 from kexpert.features.semantics.definition_ranking import rank_definitions
 from kexpert.features.semantics.initialisers import braces_type
 from kexpert.features.semantics.type_inference import Types
-from kexpert.index.disk_view import View
 from kexpert.prompt.declaration_summary import brief
 from kexpert.prompt.fim import Context, Excerpt
+from kexpert.view import View
 
 #: Kernel C in a kernel C vocabulary has 2.9 bytes a token; other vocabularies need more tokens.
 BYTES_PER_TOKEN = 2.8

@@ -13,7 +13,7 @@ from kexpert.core.c.tokens import Tokens
 from kexpert.core.text import decode
 from kexpert.features.semantics.resolve import chain_start
 from kexpert.features.semantics.type_inference import Types
-from kexpert.index.disk_view import View
+from kexpert.view import View
 
 Doubt = Literal["", "empty", "unsure", "repetition", "unknown name"]
 

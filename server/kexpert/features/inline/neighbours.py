@@ -13,13 +13,13 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from kexpert.abilities import Neighbour, Neighbours, Proximity
 from kexpert.core.c.keywords import KEYWORDS
 from kexpert.core.c.scope import enclosing_function
 from kexpert.core.c.source import Source
 from kexpert.core.text import decode
 from kexpert.features.inline.context import Recent, around_line, decode_text
-from kexpert.index.disk_view import View
-from kexpert.model.engine import Kin, Neighbour, Neighbours
+from kexpert.view import View
 
 #: Bytes of each kind: the function on either side of the cursor, the file on either side, the folder, and one file of
 #: it or one function elsewhere.
@@ -53,7 +53,8 @@ def neighbours(view: View, source: Source, offset: int, nearby: Nearby, recent: 
     if (nearby.path, nearby.start) != (source.path, start) or not called <= nearby.called:
         nearby.path, nearby.start, nearby.called = source.path, start, called
         nearby.texts = (*_beside(view, source.path), *_edited(view, source.path, recent), *_alike(view, source, called))
-    own = [*_blocks(Kin.FILE, data[max(start - _FILE, 0) : start]), *_blocks(Kin.FILE, data[end : end + _FILE])]
+    above, below = data[max(start - _FILE, 0) : start], data[end : end + _FILE]
+    own = [*_blocks(Proximity.FILE, above), *_blocks(Proximity.FILE, below)]
     return Neighbours(decode_text(before), decode_text(after), (*own, *nearby.texts))
 
 
@@ -67,7 +68,7 @@ def _surrounding(source: Source, offset: int) -> tuple[int, int]:
     return starts[first], behind + 1 if behind >= 0 else len(source.data)
 
 
-def _blocks(kin: Kin, data: bytes) -> Iterator[Neighbour]:
+def _blocks(kin: Proximity, data: bytes) -> Iterator[Neighbour]:
     """A text in pieces that end with a function: an edit changes the one it is in."""
     at = 0
     while at < len(data):
@@ -92,7 +93,7 @@ def _beside(view: View, path: str) -> Iterator[Neighbour]:
         data = view.data(f"{folder}/{other}" if folder else other) if other != name else None
         if data and len(data) <= min(room, _ONE):
             room -= len(data)
-            yield from _blocks(Kin.FOLDER, data)
+            yield from _blocks(Proximity.FOLDER, data)
 
 
 def _edited(view: View, path: str, recent: Recent) -> Iterator[Neighbour]:
@@ -100,7 +101,7 @@ def _edited(view: View, path: str, recent: Recent) -> Iterator[Neighbour]:
     for where, line in recent.places:
         source = view.source(where) if where.rpartition("/")[0] != path.rpartition("/")[0] else None
         if source is not None:
-            yield from _blocks(Kin.FOLDER, around_line(source, line, _AROUND))
+            yield from _blocks(Proximity.FOLDER, around_line(source, line, _AROUND))
 
 
 def _called(code: bytes) -> list[str]:
@@ -121,7 +122,7 @@ def _alike(view: View, source: Source, called: frozenset[str]) -> Iterator[Neigh
     for path, start, end in sorted(shared, key=lambda at: (-shared[at], at))[:_ALIKE]:
         data = view.data(path)
         if data:
-            yield from _blocks(Kin.TREE, data[start : min(end, start + _ALIKE_BYTES)])
+            yield from _blocks(Proximity.TREE, data[start : min(end, start + _ALIKE_BYTES)])
 
 
 __all__ = ["Nearby", "neighbours"]

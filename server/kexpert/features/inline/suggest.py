@@ -13,6 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Literal
 
+from kexpert.abilities import Completer
 from kexpert.core.c.cursor_context import lexical_class
 from kexpert.core.c.source import Source
 from kexpert.core.text import decode, encode, identifier_at
@@ -22,8 +23,7 @@ from kexpert.features.inline.filter import Doubt, doubt
 from kexpert.features.inline.memory import Memory
 from kexpert.features.inline.neighbours import Nearby, neighbours
 from kexpert.features.inline.stopping_rule import Shape, end_of, shape_at, trimmed, whole_until
-from kexpert.index.disk_view import View
-from kexpert.model.engine import Engine
+from kexpert.view import View
 
 #: Tokens that a prompt may have where the engine does not say.
 DEFAULT_CONTEXT = 1024
@@ -80,7 +80,7 @@ def suggest(
     view: View,
     source: Source,
     offset: int,
-    engine: Engine,
+    engine: Completer,
     settings: Settings,
     state: State,
     cancelled: Callable[[], bool] = lambda: False,

@@ -17,7 +17,7 @@ from kexpert.core.symbols import Kind, Span, Symbol
 from kexpert.features.semantics.definition_ranking import rank_definitions
 from kexpert.features.semantics.resolve import resolve
 from kexpert.features.semantics.visibility import is_private
-from kexpert.index.disk_view import View
+from kexpert.view import View
 
 CALLABLE = (Kind.FUNCTION, Kind.SYSCALL, Kind.MACRO, Kind.PROTOTYPE, Kind.TRACEPOINT, Kind.ASM_LABEL)
 _BODIES = (Kind.FUNCTION, Kind.SYSCALL, Kind.MACRO)

@@ -10,7 +10,7 @@ from kexpert.core.text import identifier_at
 from kexpert.features.semantics.definition_ranking import rank_definitions
 from kexpert.features.semantics.resolve import Resolved, resolve, type_of
 from kexpert.features.semantics.visibility import kernel_first
-from kexpert.index.disk_view import View
+from kexpert.view import View
 
 _DECLARING = (Kind.PROTOTYPE, Kind.DECLARATION)
 _BODIES = (Kind.FUNCTION, Kind.SYSCALL, Kind.ASM_LABEL)

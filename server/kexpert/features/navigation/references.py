@@ -21,7 +21,7 @@ from kexpert.features.navigation.occurrences import in_file, is_write, member_in
 from kexpert.features.navigation.rename import RenameError, prepare_rename, rename
 from kexpert.features.semantics.resolve import Resolved, resolve
 from kexpert.features.semantics.visibility import is_private
-from kexpert.index.disk_view import View
+from kexpert.view import View
 
 __all__ = ["Highlight", "RenameError", "highlights", "prepare_rename", "references", "rename"]
 

@@ -17,7 +17,7 @@ from kexpert.core.symbols import Flag, Kind, Symbol
 from kexpert.core.text import decode, identifier_at
 from kexpert.features.navigation.occurrences import in_file, words
 from kexpert.features.semantics.resolve import resolve
-from kexpert.index.disk_view import View
+from kexpert.view import View
 
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*\Z", re.A)
 _RENAMABLE = (Kind.FUNCTION, Kind.VARIABLE, Kind.PROTOTYPE)

@@ -10,8 +10,7 @@ from kexpert.core.retrieval.chunk import Chunk, ChunkKind, chunks
 from kexpert.core.retrieval.words import query_stems, stems
 from kexpert.core.symbols import DEFINITIONS, Kind, Symbol
 from kexpert.core.text import decode
-from kexpert.index.disk_view import View
-from kexpert.search.query import Hit, Method
+from kexpert.view import Hit, SearchMethod, View
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _KINDS = {
@@ -39,12 +38,12 @@ class Found:
     lines: tuple[tuple[int, str], ...] = ()
 
 
-def search(view: View, query: str, limit: int = 20, method: Method | None = None) -> list[Found]:
+def search(view: View, query: str, limit: int = 20, method: SearchMethod | None = None) -> list[Found]:
     """Code and documentation for a question, best first; what it calls by its full name comes before all.
     Raises ``index.filters.FilterError``."""
     hits = view.search(query, limit, method)
     found = [shown for hit in hits if (shown := _show(view, hit, query))]
-    if method in (None, Method.RERANKED):
+    if method in (None, SearchMethod.RERANKED):
         named = _named(view, query)
         places = {(one.path, one.name) for one in named}
         found = named + [one for one in found if (one.path, one.name) not in places]

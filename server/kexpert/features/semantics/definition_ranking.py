@@ -8,7 +8,7 @@ from functools import lru_cache
 from kexpert.core.c.source import Source
 from kexpert.core.symbols import DEFINITIONS, Flag, Kind, Symbol
 from kexpert.features.semantics.include_paths import DEFAULT_ARCH, arch_of, include_candidates, includes_of
-from kexpert.index.disk_view import View
+from kexpert.view import View
 
 _ORDER = {kind: order for order, kind in enumerate(DEFINITIONS)}
 _DECLARATIONS = frozenset({Kind.PROTOTYPE, Kind.DECLARATION})

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from kexpert.core.c.source import Source
-from kexpert.index.disk_view import View
+from kexpert.view import View
 
 #: What a file outside ``arch/`` is read as.
 DEFAULT_ARCH = "x86"

@@ -23,7 +23,7 @@ from kexpert.features.semantics.include_paths import includes_of, resolve_includ
 from kexpert.features.semantics.initialisers import designated, designated_owner
 from kexpert.features.semantics.records import Member
 from kexpert.features.semantics.type_inference import Types
-from kexpert.index.disk_view import View
+from kexpert.view import View
 
 __all__ = ["Member", "Resolved", "members", "resolve", "resolve_include", "type_of"]
 

@@ -27,7 +27,7 @@ from kexpert.core.c.tokens import Tokens
 from kexpert.core.symbols import Flag, Kind, Symbol
 from kexpert.features.semantics.definition_ranking import rank_definitions
 from kexpert.features.semantics.records import Member, members_of
-from kexpert.index.disk_view import View
+from kexpert.view import View
 
 _MAX_DEPTH = 24
 _MAX_LOOKUPS = 60

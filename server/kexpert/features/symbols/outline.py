@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from kexpert.core.c.source import Source
 from kexpert.core.symbols import Kind, Symbol
 from kexpert.core.text import identifier_at
-from kexpert.index.disk_view import View
+from kexpert.view import View
 
 _CONTAINERS = (Kind.STRUCT, Kind.UNION, Kind.ENUM)
 _INNER = (*_CONTAINERS, Kind.MEMBER, Kind.ENUMERATOR)

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kexpert.abilities import Neighbours, Proximity
 from kexpert.model.copying.line_features import Notes
 from kexpert.model.copying.line_ranker import Copied, Here, Likeness, choose
-from kexpert.model.engine import Kin, Neighbours
 from kexpert.prompt.fim import heal
 
 Ids = NDArray[np.int32]
@@ -39,7 +39,7 @@ class Weights:
 
     length: tuple[float, ...]  # by the number of predecessors that agree, 0 to ``LONGEST``
     lines: tuple[tuple[float, float, float, float], tuple[float, float, float, float]]
-    kin: tuple[float, float, float, float]
+    proximity: tuple[float, float, float, float]
     #: The model's own, and what is added to it for each nat of its entropy; it is over the root of the chance
     #: that the model errs.
     model: float
@@ -75,10 +75,12 @@ class Alphabet:
 class Shelf:
     """Texts as one row of tokens, by what stands where and what each line is about."""
 
-    def __init__(self, alphabet: Alphabet, texts: Sequence[tuple[Ids, Kin]], worth: Floats | None = None) -> None:
+    def __init__(self, alphabet: Alphabet, texts: Sequence[tuple[Ids, Proximity]], worth: Floats | None = None) -> None:
         border = np.array([alphabet.border], np.int32)
         self.ids: Ids = np.concatenate([border, *(part for ids, _ in texts for part in (ids, border))])
-        self.kin = np.repeat([Kin.FUNCTION, *(kin for _, kin in texts)], [1, *(len(ids) + 1 for ids, _ in texts)])
+        self.proximity = np.repeat(
+            [Proximity.FUNCTION, *(kin for _, kin in texts)], [1, *(len(ids) + 1 for ids, _ in texts)]
+        )
         self.line = self._lines(alphabet)
         self._starts = np.flatnonzero(np.diff(self.line, prepend=-1))
         self.worth: Floats = self._rarity(alphabet) if worth is None else worth
@@ -108,7 +110,7 @@ class Shelf:
 
     def kin_of_lines(self) -> NDArray[np.int64]:
         """A border belongs to the line behind it, so the last token of each line tells."""
-        kin: NDArray[np.int64] = self.kin[np.append(self._starts[1:], len(self.ids)) - 1]
+        kin: NDArray[np.int64] = self.proximity[np.append(self._starts[1:], len(self.ids)) - 1]
         return kin
 
     def behind(self, token: int) -> NDArray[np.int64]:
@@ -168,7 +170,7 @@ class Library:
         keys = tuple(text.key for text in texts)
         if self._shelf is None or self._shelf[0] != keys:
             held = [self._held[text.key] for text in texts]
-            shelf = Shelf(self.alphabet, [(ids, text.kin) for (ids, _), text in zip(held, texts, strict=True)])
+            shelf = Shelf(self.alphabet, [(ids, text.proximity) for (ids, _), text in zip(held, texts, strict=True)])
             self._shelf = keys, shelf, Notes.joined([notes for _, notes in held])
         return self._shelf[1:]
 
@@ -186,7 +188,7 @@ class Echo:
         encode = library.encode
         kept, _ = heal(prefix)
         own = [text for text in (heal(near.before)[0], near.after) if text]
-        read = [(np.array(encode(text), np.int32), Kin.FUNCTION) for text in own]
+        read = [(np.array(encode(text), np.int32), Proximity.FUNCTION) for text in own]
         shelf, notes = library.shelf()
         self._near, self._notes = near, (notes, Notes.joined([Notes(text) for text in own]))
         self.shelves = [shelf, Shelf(self._alphabet, read, shelf.worth if len(shelf.ids) > 1 else None)]
@@ -280,7 +282,7 @@ class Echo:
         places, length = self.places(at, allowed)
         line = shelf.line[places]
         short, longer = self._like[at]
-        weights = np.array(self._weights.length)[length] + np.array(self._weights.kin)[shelf.kin[places]]
+        weights = np.array(self._weights.length)[length] + np.array(self._weights.proximity)[shelf.proximity[places]]
         weights += np.where(length < SHORT, short[line], longer[line]) - self._spoken[at][places]
         self._spoken[at][places[length >= SHORT]] += _TIRED
         return shelf.ids[places], np.exp(weights)

@@ -17,6 +17,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from kexpert.abilities import Neighbours, Proximity
 from kexpert.model.copying.line_features import (
     KINDS,
     NAMES,
@@ -28,7 +29,6 @@ from kexpert.model.copying.line_features import (
     read_line,
     stem_of,
 )
-from kexpert.model.engine import Kin, Neighbours
 
 Floats = NDArray[np.float32]
 Columns = dict[str, NDArray[np.generic]]
@@ -214,7 +214,7 @@ def _columns(notes: Notes, kin: NDArray[np.int64], like: Likeness, here: Here) -
     own = notes.stem == here.stem
     foreign = ~own & (notes.stem == notes.head_stem[notes.owner])
     bare, yes_or_no = notes.key == _BARE, np.isin(notes.key, _YES_OR_NO)
-    places = {f"in the {each.name.lower()}": kin == each for each in Kin}
+    places = {f"in the {each.name.lower()}": kin == each for each in Proximity}
     alike = {name.replace("_", " "): np.minimum(column, _LIKEST) for name, column in like._asdict().items()}
     return {
         **alike,

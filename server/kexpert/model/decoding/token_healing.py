@@ -10,9 +10,9 @@ from collections.abc import Callable, Generator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from kexpert.abilities import Cancelled, Token
 from kexpert.model.copying.cache_lm import Echo
 from kexpert.model.decoding.brackets import Brackets
-from kexpert.model.engine import Cancelled, Token
 
 Logits = NDArray[np.float32]
 

@@ -10,11 +10,11 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from kexpert.abilities import NO_NEIGHBOURS, Cancelled, Neighbours, Refused, Token
 from kexpert.model.copying.cache_lm import Echo, Library
 from kexpert.model.copying.line_features import TAB, indent_of
 from kexpert.model.copying.line_ranker import Copied
 from kexpert.model.decoding.token_healing import Logits, Vocabulary, answer, bits_of
-from kexpert.model.engine import ALONE, Cancelled, Neighbours, Refused, Token
 from kexpert.model.fim_markers import Markers, find_markers, fit
 from kexpert.prompt.fim import Context, Order
 
@@ -56,9 +56,9 @@ class LocalModel(ABC):
         """Logits behind one more token."""
 
     def stream(
-        self, context: Context, most: int, cancelled: Callable[[], bool], near: Neighbours = ALONE
+        self, context: Context, most: int, cancelled: Callable[[], bool], near: Neighbours = NO_NEIGHBOURS
     ) -> Generator[Token, None, None]:
-        """See ``Engine.stream``."""
+        """See ``Completer.stream``."""
         most = min(most, self.context - FEWEST_PROMPT)
         ids, tail = fit(context, self._order, self.encode, self.markers, self.context - most)
         echo, self._unread = self._echo(context.prefix, near), ()
@@ -96,7 +96,7 @@ class LocalModel(ABC):
             found, least = self._echo(prefix, near).line(), _LIKELY
 
     def score(
-        self, context: Context, middle: str, cancelled: Callable[[], bool], near: Neighbours = ALONE
+        self, context: Context, middle: str, cancelled: Callable[[], bool], near: Neighbours = NO_NEIGHBOURS
     ) -> tuple[float, int]:
         """(bits, bytes) of a middle that is known, with what the prompt's end makes the model repeat."""
         ids, tail = fit(context, self._order, self.encode, self.markers, self.context // 2)

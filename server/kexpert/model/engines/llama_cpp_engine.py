@@ -15,8 +15,8 @@ from typing import Any
 import llama_cpp as llama
 import numpy as np
 
+from kexpert.abilities import Cancelled, Failed, Refused
 from kexpert.model.decoding.token_healing import Logits, Vocabulary, bare, shared
-from kexpert.model.engine import Cancelled, Failed, Refused
 from kexpert.model.engines.in_process import FEWEST_PROMPT, MOST_CONTEXT, LocalModel, markers_among
 from kexpert.prompt.manifest import Manifest, mismatch, tokenizer_hash
 

@@ -18,7 +18,8 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from kexpert.model.engine import ALONE, Api, Cancelled, Failed, Neighbours, Refused, Token
+from kexpert.abilities import NO_NEIGHBOURS, Cancelled, Failed, Neighbours, Refused, Token
+from kexpert.model.engine import Api
 from kexpert.prompt.fim import Context
 
 #: Seconds that connecting and any one read may take, those of the question what a server is, and between two looks
@@ -34,7 +35,7 @@ KEY = "KEXPERT_MODEL_KEY"
 
 
 class Remote:
-    """An ``Engine``. A newer question closes the connection of the one before, which ends it on most servers."""
+    """An ``Completer``. A newer question closes the connection of the one before, which ends it on most servers."""
 
     def __init__(self, url: str, name: str, api: Api, context: int = 0) -> None:
         parts = urlsplit(url)
@@ -53,7 +54,7 @@ class Remote:
         self._newest = 0
 
     def stream(
-        self, context: Context, most: int, cancelled: Callable[[], bool], near: Neighbours = ALONE
+        self, context: Context, most: int, cancelled: Callable[[], bool], near: Neighbours = NO_NEIGHBOURS
     ) -> Generator[Token, None, None]:
         self._newest += 1
         number = self._newest

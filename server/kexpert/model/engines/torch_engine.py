@@ -16,8 +16,8 @@ import torch
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 
+from kexpert.abilities import Cancelled, Refused
 from kexpert.model.decoding.token_healing import Logits, Vocabulary, bare, shared
-from kexpert.model.engine import Cancelled, Refused
 from kexpert.model.engines.in_process import MOST_CONTEXT, LocalModel, markers_among
 from kexpert.prompt.manifest import Manifest, mismatch, tokenizer_hash
 from kexpert_kernels.implementation import implementation

@@ -21,7 +21,8 @@ from collections.abc import Callable, Generator
 from dataclasses import asdict
 from typing import Any
 
-from kexpert.model.engine import ALONE, Cancelled, Choice, Failed, Neighbours, Refused, Token
+from kexpert.abilities import NO_NEIGHBOURS, Cancelled, Failed, Neighbours, Refused, Token
+from kexpert.model.engine import Choice
 from kexpert.prompt.fim import Context
 from kexpert.prompt.manifest import dump_manifest
 
@@ -44,7 +45,7 @@ _MOST_LINE = 8 << 20
 
 
 class Worker:
-    """The parent's end: an ``Engine``. The process is started when first needed."""
+    """The parent's end: an ``Completer``. The process is started when first needed."""
 
     def __init__(self, choice: Choice, *, threads: int = 0, context: int = 0) -> None:
         self.context = 0
@@ -65,7 +66,7 @@ class Worker:
         self._busy = threading.Lock()
 
     def stream(
-        self, context: Context, most: int, cancelled: Callable[[], bool], near: Neighbours = ALONE
+        self, context: Context, most: int, cancelled: Callable[[], bool], near: Neighbours = NO_NEIGHBOURS
     ) -> Generator[Token, None, None]:
         with contextlib.closing(self._ask({"context": asdict(context), "most": most}, cancelled, near)) as replies:
             for reply in replies:
@@ -74,7 +75,7 @@ class Worker:
 
     def ready(self, cancelled: Callable[[], bool]) -> None:
         """Wait until the model is loaded."""
-        self.read(ALONE, cancelled)
+        self.read(NO_NEIGHBOURS, cancelled)
 
     def read(self, near: Neighbours, cancelled: Callable[[], bool]) -> None:
         """Wait until the model has read all neighbours; without this it does so between two questions."""
@@ -83,7 +84,7 @@ class Worker:
                 pass
 
     def score(
-        self, context: Context, middle: str, cancelled: Callable[[], bool], near: Neighbours = ALONE
+        self, context: Context, middle: str, cancelled: Callable[[], bool], near: Neighbours = NO_NEIGHBOURS
     ) -> tuple[float, int]:
         """(bits, bytes) that the model needs for a middle that is known."""
         with contextlib.closing(self._ask({"context": asdict(context), "middle": middle}, cancelled, near)) as replies:
@@ -247,7 +248,7 @@ class _Process:
     def told(self, near: Neighbours) -> Message:
         """Neighbours as they are sent: each text once for as long as it is a neighbour."""
         held, self._held = self._held, frozenset(text.key for text in near.texts)
-        texts = [[text.key, text.kin, None if text.key in held else text.text] for text in near.texts]
+        texts = [[text.key, text.proximity, None if text.key in held else text.text] for text in near.texts]
         return {"before": near.before, "after": near.after, "texts": texts}
 
     def receive(self, patience: float, obsolete: Callable[[], bool]) -> Message:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-from kexpert.model.engine import ALONE, Cancelled, Failed, Kin, Neighbour, Neighbours, Refused, Token
+from kexpert.abilities import NO_NEIGHBOURS, Cancelled, Failed, Neighbour, Neighbours, Proximity, Refused, Token
 from kexpert.prompt.fim import Context, Excerpt
 from kexpert.prompt.manifest import Manifest, parse_manifest
 
@@ -35,11 +35,11 @@ class Model(Protocol):
     context: int
 
     def stream(
-        self, context: Context, most: int, cancelled: Callable[[], bool], near: Neighbours = ALONE
+        self, context: Context, most: int, cancelled: Callable[[], bool], near: Neighbours = NO_NEIGHBOURS
     ) -> Generator[Token, None, None]: ...
 
     def score(
-        self, context: Context, middle: str, cancelled: Callable[[], bool], near: Neighbours = ALONE
+        self, context: Context, middle: str, cancelled: Callable[[], bool], near: Neighbours = NO_NEIGHBOURS
     ) -> tuple[float, int]: ...
 
     def read(self, near: Neighbours, enough: Callable[[], bool]) -> bool: ...
@@ -94,7 +94,7 @@ def main() -> int:
         return 1
     send(ready=True, context=model.context)
     inbox = Inbox(sys.stdin.buffer)
-    near = ALONE
+    near = NO_NEIGHBOURS
     while True:
         question = inbox.next()
         near = _neighbours(question["near"], near)
@@ -105,7 +105,7 @@ def main() -> int:
 def _neighbours(told: Message, before: Neighbours) -> Neighbours:
     """What the parent tells of neighbours; the texts that it does not send again are those of ``before``."""
     held = {text.key: text.text for text in before.texts}
-    texts = (Neighbour(key, Kin(kin), held[key] if text is None else text) for key, kin, text in told["texts"])
+    texts = (Neighbour(key, Proximity(kin), held[key] if text is None else text) for key, kin, text in told["texts"])
     return Neighbours(told["before"], told["after"], tuple(texts))
 
 

@@ -1,0 +1,95 @@
+"""The interface of a language model: what a feature asks of it and gives to it.
+
+A model has separate abilities, and its manifest says which. ``Completer`` fills holes in code. The
+implementations are in ``model``, and which one runs is decided by ``model.engine``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from enum import IntEnum
+
+from kexpert.prompt.fim import Context
+
+
+class Refused(Exception):
+    """A model cannot be used; the message says why in one line. Asking again does not help."""
+
+
+class Failed(Exception):
+    """One request failed (a worker died, a server did not answer); the next may succeed."""
+
+
+class Cancelled(Exception):
+    """Nobody waits for the answer any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A piece of generated text. ``logprob`` is its natural log-probability, NaN where unknown."""
+
+    text: str
+    logprob: float
+    #: The model ends its answer here; no token follows.
+    last: bool = False
+
+
+class Proximity(IntEnum):
+    """How near to the cursor a text is; nearer texts are copied more readily."""
+
+    FUNCTION = 0  # the function that holds the cursor
+    FILE = 1
+    FOLDER = 2
+    TREE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A text that may be copied from. ``key`` identifies the text."""
+
+    key: str
+    proximity: Proximity
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """More text than a prompt holds, the hole itself left out.
+
+    ``before`` and ``after`` are the cursor's function around the hole; ``texts`` are the rest of the file
+    and related files, nearest first.
+    """
+
+    before: str = ""
+    after: str = ""
+    texts: tuple[Neighbour, ...] = ()
+
+
+NO_NEIGHBOURS = Neighbours()
+
+
+class Completer(ABC):
+    """A model that fills holes. It answers one request at a time; a newer request ends an older one."""
+
+    #: Tokens that prompt and answer may have together; 0 while unknown.
+    context: int
+
+    @abstractmethod
+    def stream(
+        self, context: Context, max_tokens: int, cancelled: Callable[[], bool], neighbours: Neighbours = NO_NEIGHBOURS
+    ) -> Generator[Token, None, None]:
+        """At most ``max_tokens`` tokens for the hole. Text in ``neighbours`` becomes more probable where the
+        engine supports that. Close the generator to stop early.
+
+        Raises Refused, Failed or Cancelled.
+        """
+
+    @abstractmethod
+    def ready(self, cancelled: Callable[[], bool]) -> None:
+        """Load the model, or reach its server. Raises Refused, Failed or Cancelled."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the model's process or connection."""
