@@ -192,8 +192,21 @@ def test_a_successful_run_says_what_it_installs_and_how_long_it_took(project: Pa
     assert log.endswith(" -c constraints.txt -e .[test,lint]\n")
 
 
-def test_an_environment_without_pip_is_made_again(project: Path) -> None:
+def test_an_environment_without_pip_is_made_again(
+    install: ModuleType, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Debian's ``python3 -m venv`` without python3-venv leaves a Python and no pip."""
     (project / ".venv" / "bin" / "python").symlink_to(sys.executable)
-    run(project)
-    assert (project / ".venv" / "bin" / "pip").exists()
+    commands = []
+
+    def fail_to_make(command: list[str | Path], **_: object) -> subprocess.CompletedProcess[str]:
+        commands.append(command)
+        return subprocess.CompletedProcess(command, 1, "ensurepip is not available", "")
+
+    monkeypatch.setattr(install, "VENV", project / ".venv")
+    monkeypatch.setattr(install.subprocess, "run", fail_to_make)
+    assert install.main() == 1
+    assert commands == [[sys.executable, "-m", "venv", project / ".venv"]]
+    error = capsys.readouterr().err
+    assert "ensurepip is not available" in error
+    assert "apt-get install python3-venv" in error
