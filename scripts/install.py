@@ -20,8 +20,12 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 LOG = VENV / "install.log"
 
-#: CMake options for llama-cpp-python: libllama and ggml only, not the multimodal library and the tools' library.
-LLAMA_CPP_OPTIONS = ("-DLLAVA_BUILD=OFF", f"-DCMAKE_PROJECT_llama_cpp_INCLUDE={ROOT / 'scripts' / 'llama_cpp.cmake'}")
+#: CMake options for llama-cpp-python: build libllama and ggml, but not the libraries for images and for tools.
+LLAMA_CPP_OPTIONS = (
+    "-DLLAVA_BUILD=OFF",
+    "-DLLAMA_ALL_WARNINGS=OFF",  # 13,000 lines in the log
+    f"-DCMAKE_PROJECT_llama_cpp_INCLUDE={ROOT / 'scripts' / 'llama_cpp.cmake'}",
+)
 
 _TERMINAL_POLL_SECONDS = 1
 _PIPE_POLL_SECONDS = 10
@@ -51,10 +55,8 @@ def main() -> int:
         if made.returncode:
             return fail(f"{sys.executable} -m venv failed; on Debian: apt-get install python3-venv", made.stdout)
     extras = ",".join(sys.argv[1:])
-    if extras:
-        print(f"Installing the extras {extras} into .venv", flush=True)
-    else:
-        print("Installing kexpert into .venv (the first time compiles llama.cpp: TIME)", flush=True)
+    first = "kexpert (the first time compiles llama.cpp: about four minutes on two cores)"
+    print(f"Installing {f'the extras {extras}' if extras else first} into .venv", flush=True)
     # -v: pip shows what CMake prints while it compiles
     pip = [python, "-m", "pip", "install", "-v", "--no-input", "--disable-pip-version-check", "--progress-bar", "off"]
     started = time.monotonic()
