@@ -30,14 +30,16 @@ LLAMA_CPP_OPTIONS = (
 _TERMINAL_POLL_SECONDS = 1
 _PIPE_POLL_SECONDS = 10
 _MAX_ERROR_LINES = 15
+_MAX_ERROR_COLUMNS = 200
 
 _BUILD = re.compile(r"\s*(?:Running command )?Building (?:wheel|editable) for (\S+)")
-_BUILT = re.compile(r"\s*(?:Created wheel for|Successfully built) ")
+_BUILT = re.compile(r"\s*Created wheel for ([^\s:]+)")
 _STEP = re.compile(r"\s*\[\s*(\d+)(?:/(\d+)\]|%\])")  # Ninja: "[12/83] ", Make: "[ 14%] "
-_DOWNLOAD = re.compile(r"\s*Downloading (?:\S*/)?(\S+(?<!\.metadata) \([\d.]+ [kMG]B\))")
+_DOWNLOAD = re.compile(r"\s*Downloading (?:\S*/)?([^\s-]+-[^\s-]+?)(?:-\S+\.whl|\.tar\.gz|\.zip) (\([\d.]+ [kMG]B\))")
 _COLLECT = re.compile(r"Collecting ([\w.-]+)")  # not indented: an indented line belongs to a build's own environment
 _INSTALL = re.compile(r"Installing collected packages: (.*)")
-_ERROR = re.compile(r"^\s*ERROR: |\berror: |^\s*FAILED: |No module named ")
+_ERROR = re.compile(r"^\s*(?:ERROR: |FAILED: |CMake Error)|\berror: |No module named ")
+_PIP_ERROR = re.compile(r"\s*ERROR: ")
 
 
 def main() -> int:
@@ -103,23 +105,30 @@ def phase(lines: Sequence[str]) -> str:
     for line in reversed(lines):
         if found := _INSTALL.match(line):
             return f"installing {found[1].count(',') + 1} packages"
-        if _BUILT.match(line):
-            return "packages are built"
+        if _PIP_ERROR.match(line):
+            return "pip failed and cleans up"
+        if found := _BUILT.match(line):
+            return f"built {found[1]}"
         if found := _BUILD.match(line):
             return f"compiling {found[1]}: {percent}" if percent else f"building {found[1]}"
         if (found := _STEP.match(line)) and not percent:
             percent = f"{100 * int(found[1]) // int(found[2] or 100)} %"
         elif found := _DOWNLOAD.match(line):
-            return f"downloading {found[1]}"
+            return f"downloading {found[1]} {found[2]}"
         elif found := _COLLECT.match(line):
             return f"looking up {found[1]}"
     return "starting pip"
 
 
 def errors(lines: Sequence[str]) -> list[str]:
-    """Return the first error lines of pip or a compiler, else the last lines."""
-    found = [line for line in lines if _ERROR.search(line)]
-    return found[:_MAX_ERROR_LINES] or list(lines[-_MAX_ERROR_LINES:])
+    """Return the first error with the lines after it and then pip's own errors; the log's end if there is no error."""
+    first = next((number for number, line in enumerate(lines) if _ERROR.search(line)), None)
+    if first is None:
+        found = list(lines[-_MAX_ERROR_LINES:])
+    else:
+        context, rest = lines[first : first + _MAX_ERROR_LINES], lines[first + _MAX_ERROR_LINES :]
+        found = [*context, *(line for line in rest if _PIP_ERROR.match(line))]
+    return [line[:_MAX_ERROR_COLUMNS] for line in found if line.strip()]
 
 
 def elapsed(started: float) -> str:
