@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from kexpert.core.c.source import Source
 from kexpert.core.retrieval.chunk import ChunkKind
 from kexpert.core.symbols import UNKNOWN_COLUMN, FileUses, Flag, Kind, Span, Symbol
-from kexpert.core.text import decode, spans_in
+from kexpert.core.text import decode, span_positions
 from kexpert.lsp.transport import Encoded
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Places:
                 "start": {"line": line, "character": character},
                 "end": {"line": end_line, "character": end_character},
             }
-            for (line, character), (end_line, end_character) in spans_in(data, spans, self._snapshot.encoding)
+            for (line, character), (end_line, end_character) in span_positions(data, spans, self._snapshot.encoding)
         ]
 
     def range(self, data: bytes, start: int, end: int) -> Json:

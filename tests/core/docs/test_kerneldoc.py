@@ -13,10 +13,10 @@ from kexpert.core.docs.kerneldoc import (
     Param,
     comment_above,
     comment_beside,
+    comment_template,
     comment_text,
     inline_member_docs,
     parse_kerneldoc,
-    skeleton,
     to_markdown,
 )
 
@@ -225,14 +225,14 @@ def test_comment_text_of_plain_comments() -> None:
 
 
 def test_skeletons_parse_back() -> None:
-    text = skeleton("spin", ["w", "n"], True, "function", [])
+    text = comment_template("spin", ["w", "n"], True, "function", [])
     assert text == "/**\n * spin() -\n * @w:\n * @n:\n *\n * Context:\n * Return:\n */\n"
-    doc = parsed(skeleton("widget", [], False, "struct", ["a", "b"]).strip())
+    doc = parsed(comment_template("widget", [], False, "struct", ["a", "b"]).strip())
     assert (doc.kind, doc.name, [p.name for p in doc.params]) == ("struct", "widget", ["a", "b"])
 
 
 def test_snippet_numbers_its_stops_in_order() -> None:
-    text = skeleton("spin", ["w"], False, "function", [], snippet=True)
+    text = comment_template("spin", ["w"], False, "function", [], snippet=True)
     assert " * spin() - ${1:Brief description.}\n * @w: ${2:...}\n" in text
     assert "Return" not in text
 

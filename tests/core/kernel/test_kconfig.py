@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kexpert.core.kernel.kconfig import Entry, parse_dotconfig, parse_kconfig, to_markdown
+from kexpert.core.kernel.kconfig import KconfigEntry, parse_dotconfig, parse_kconfig, to_markdown
 
 FILE = b"""# SPDX
 mainmenu "Widgets"
@@ -77,7 +77,7 @@ rsource "sub/Kconfig*"
 """
 
 
-def entry(name: str, data: bytes = FILE) -> Entry:
+def entry(name: str, data: bytes = FILE) -> KconfigEntry:
     (found,) = parse_kconfig(data, "drivers/widget/Kconfig").named(name)
     return found
 
