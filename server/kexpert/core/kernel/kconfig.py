@@ -14,7 +14,7 @@ _DEPTH = 64  # enclosing blocks whose conditions are gathered
 
 
 @dataclass(slots=True)
-class Entry:
+class KconfigEntry:
     """One menu entry. Expressions are the author's text, blanks normalised; offsets are bytes."""
 
     name: str  # without CONFIG_; "" for a choice without a name, a menu, a comment
@@ -51,10 +51,10 @@ class SourceLine:
 @dataclass(slots=True)
 class KconfigFile:
     path: str
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[KconfigEntry] = field(default_factory=list)
     sources: list[SourceLine] = field(default_factory=list)
 
-    def named(self, name: str) -> list[Entry]:
+    def named(self, name: str) -> list[KconfigEntry]:
         return [entry for entry in self.entries if entry.name == name]
 
 
@@ -96,7 +96,7 @@ class _Parser:
         self.lines = data.split(b"\n")
         self.file = KconfigFile(path)
         self.blocks: list[_Block] = []
-        self.entry: Entry | None = None
+        self.entry: KconfigEntry | None = None
         self.block: _Block | None = None  # that the current menu or choice opened
         self.at = 0  # next line
         self.offset = 0  # of the next line
@@ -143,7 +143,7 @@ class _Parser:
             if word == "if":
                 self.blocks.append(_Block("if", [_squeeze(rest)], []))
                 return
-            entry = Entry(
+            entry = KconfigEntry(
                 name=rest.split()[0] if rest and word in ("config", "menuconfig", "choice") else "",
                 kind=word, path=self.file.path, line=line, start=start, end=self.offset - 1,
                 prompt=_unquote(rest) if word in ("menu", "comment") else "",
@@ -164,7 +164,7 @@ class _Parser:
             conditions = tuple(each for block in self.blocks[-_DEPTH:] for each in block.depends)
             self.file.sources.append(SourceLine(word, _unquote(rest), line, start, self.offset - 1, conditions))
 
-    def _attribute(self, entry: Entry, word: str, rest: str) -> None:
+    def _attribute(self, entry: KconfigEntry, word: str, rest: str) -> None:
         value, condition = _split_if(rest)
         if word in TYPES or word == "prompt":
             entry.type = word if word in TYPES else entry.type
@@ -246,7 +246,7 @@ def _unquote(text: str) -> str:
     return re.sub(r"\\(.)", r"\1", match[1][1:].removesuffix(quote))
 
 
-def to_markdown(entries: list[Entry], value: str | None) -> str:
+def to_markdown(entries: list[KconfigEntry], value: str | None) -> str:
     """A hover card for one symbol: all its definitions, and its value in ``.config`` where there is one."""
     if not entries:
         return ""
@@ -257,7 +257,7 @@ def to_markdown(entries: list[Entry], value: str | None) -> str:
     return "\n\n".join([head, *(_card(entry) for entry in entries)])
 
 
-def _card(entry: Entry) -> str:
+def _card(entry: KconfigEntry) -> str:
     parts = []
     if entry.prompt:
         parts.append(f"**{rst.escape(entry.prompt)}**" + (f" if `{entry.prompt_if}`" if entry.prompt_if else ""))

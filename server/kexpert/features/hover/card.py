@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from kexpert.core.c.layout import Layout
 from kexpert.core.c.layout import to_markdown as layout_markdown
-from kexpert.core.kernel.locking_context import ContextRules, sentences
+from kexpert.core.kernel.locking_context import LockingRules, describe_rules
 from kexpert.render.markdown import block, code, escape
 
 
@@ -99,7 +99,7 @@ class HoverCard:
     variants: tuple[Place, ...] = ()
     more_variants: int = 0
     export: Export | None = None
-    rules: ContextRules | None = None
+    rules: LockingRules | None = None
     sleeps_through: tuple[str, ...] = ()  # functions called here that may sleep
     callers: int | None = None
     operations: tuple[Operation, ...] = ()
@@ -150,7 +150,7 @@ class HoverCard:
             space = f", namespace {code(self.export.namespace)}" if self.export.namespace else ""
             lines.append(f"Exported with {code(self.export.macro)}{space}")
         if self.rules is not None:
-            lines += [line[:1].upper() + line[1:] for line in sentences(self.rules)]
+            lines += [line[:1].upper() + line[1:] for line in describe_rules(self.rules)]
         if self.sleeps_through:
             lines.append("May sleep: calls " + ", ".join(code(name + "()") for name in self.sleeps_through))
         if self.callers is not None and (self.callers or not self.operations):
