@@ -184,7 +184,7 @@ def find_tree(named: Path | None, around: Path | None = None) -> Path:
 
 
 def open_index(root: Path) -> View:
-    from kexpert.index.service import IndexUnavailable, open_view
+    from kexpert.workspace.tree_index import IndexUnavailable, open_view
 
     try:
         view = open_view(root)
@@ -213,7 +213,7 @@ def run_serve(args: argparse.Namespace) -> int:
 def run_index(args: argparse.Namespace) -> int:
     from kexpert.cli.terminal import progress_bar
     from kexpert.index.builder import IndexWriteError
-    from kexpert.index.service import IndexUnavailable, build
+    from kexpert.workspace.tree_index import IndexUnavailable, build
 
     root = find_tree(args.tree)
     try:
@@ -257,7 +257,7 @@ def run_index(args: argparse.Namespace) -> int:
 def index_for_search(root: Path) -> SearchReport:
     """Bring search in step with the symbol index."""
     from kexpert.cli.terminal import progress_bar
-    from kexpert.search.one_shot import build_search
+    from kexpert.workspace.tree_index import build_search
 
     with progress_bar() as on_progress:
         report = build_search(root, search_settings(root), on_progress, say)
@@ -416,9 +416,8 @@ def searches(
 ) -> Callable[[str], list[dict[str, Any]]]:
     """How one query is answered: a single word by name, words by meaning. The vectors are loaded when first needed."""
     from kexpert.features.search.search import search
-    from kexpert.index.service import open_view
-    from kexpert.search.one_shot import VectorReader
     from kexpert.view import SearchMethod
+    from kexpert.workspace.tree_index import VectorReader, open_view
 
     method = SearchMethod(args.method or "reranked")
     by_meaning: list[View] = []
@@ -439,8 +438,8 @@ def searches(
 
 def search_settings(root: Path) -> SearchSettings:
     """What the user's configuration files say of search."""
-    from kexpert.search.indexer import SearchSettings
     from kexpert.workspace.settings import file_layers, resolve
+    from kexpert.workspace.tree_index import SearchSettings
 
     options, _ = resolve(file_layers(root)[0])
     return SearchSettings(options.vectors_enabled, options.vectors_url, options.vectors_embedder)

@@ -18,7 +18,7 @@ from kexpert.lsp.handshake import Client, await_initialize, dig
 from kexpert.lsp.transport import Writer
 
 if TYPE_CHECKING:
-    from kexpert.index.builder import Progress
+    from kexpert.background.progress import Progress
     from kexpert.lsp.handlers import Handler
     from kexpert.workspace.checkpatch import Checkpatch
     from kexpert.workspace.documents import Index
@@ -220,11 +220,10 @@ class Server:
             self.reporter.show_once("error", f"{root} cannot be indexed: {problem}; only open files are known")
 
     def _make_index(self, root: Path) -> Index:
-        from kexpert.index.service import IndexService
-        from kexpert.search.indexer import SearchSettings
+        from kexpert.workspace.tree_index import SearchSettings, TreeIndex
 
         options = self.session.options
-        service: Index = IndexService(
+        tree_index: Index = TreeIndex(
             root,
             jobs=options.index_jobs or None,
             watch=options.index_watch,
@@ -233,7 +232,7 @@ class Server:
             on_progress=self._on_progress,
             on_message=lambda text: self.reporter.show_once("info", text),
         )
-        return service
+        return tree_index
 
     def _on_progress(self, progress: Progress) -> None:
         if self.client.can("window", "workDoneProgress") is True:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Index(Protocol):
-    """What a session needs of the index of a tree; ``index.service.IndexService`` is the one."""
+    """What a session needs of the index of a tree; ``workspace.tree_index.TreeIndex`` is the one."""
 
     def start(self) -> None: ...
     def view(self, overlay: Mapping[str, Source], unchanged: Mapping[str, Source]) -> View: ...
