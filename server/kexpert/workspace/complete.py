@@ -16,11 +16,11 @@ from kexpert.core.text import encode
 from kexpert.features.inline.context import Recent, gather
 from kexpert.features.inline.neighbours import Nearby, neighbours
 from kexpert.features.inline.suggest import DEFAULT_CONTEXT, State, Suggestion, suggest
-from kexpert.index.service import IndexService
 from kexpert.model.engine import choose, open_engine
 from kexpert.workspace.inline_settings import inline_config, wanted_model, why_off
 from kexpert.workspace.settings import Settings, settings_of
 from kexpert.workspace.snapshot import Position, Snapshot
+from kexpert.workspace.tree_index import TreeIndex
 
 
 def settings_for(root: Path | None, model: str) -> Settings:
@@ -60,13 +60,13 @@ def complete_batch(root: Path, lines: Iterable[str], settings: Settings) -> Iter
     letters, with nothing remembered but what the model has read. With ``"middle"``, which is what truly stands
     between the two, the bits that the model needs for it are counted.
     """
-    service = IndexService(root, watch=False)
+    index = TreeIndex(root, watch=False)
     try:
         with engine_for(settings) as engine:
             for line in lines:
-                yield _answer(service, engine, _question(line), settings)
+                yield _answer(index, engine, _question(line), settings)
     finally:
-        service.close()
+        index.close()
 
 
 def _question(line: str) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def _question(line: str) -> dict[str, Any]:
     return found
 
 
-def _answer(service: IndexService, engine: Completer, question: dict[str, Any], settings: Settings) -> dict[str, Any]:
+def _answer(index: TreeIndex, engine: Completer, question: dict[str, Any], settings: Settings) -> dict[str, Any]:
     before, after = encode(question["before"]), encode(question["after"])
     config = inline_config(settings, explicit=False)
     answer: dict[str, Any] = {"id": question.get("id")}
@@ -89,12 +89,12 @@ def _answer(service: IndexService, engine: Completer, question: dict[str, Any], 
 
     def ask(before: bytes) -> dict[str, Any]:
         source = Source(question["path"], before + after)
-        view = service.view({source.path: source})
+        view = index.view({source.path: source})
         return suggestion_json(suggest(view, source, len(before), engine, config, State()))
 
     try:
         source = Source(question["path"], before + after)
-        view = service.view({source.path: source})
+        view = index.view({source.path: source})
         near = neighbours(view, source, len(before), Nearby(), Recent())
         if read := getattr(engine, "read", None):
             read(near, lambda: False)  # as where a file has been open for a moment
