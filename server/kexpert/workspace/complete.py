@@ -17,7 +17,7 @@ from kexpert.features.inline.context import Recent, gather
 from kexpert.features.inline.neighbours import Nearby, neighbours
 from kexpert.features.inline.suggest import DEFAULT_CONTEXT, State, Suggestion, suggest
 from kexpert.index.service import IndexService
-from kexpert.model.engine import choose, open_engine
+from kexpert.model.engine import choose_engine, open_engine
 from kexpert.view import View
 from kexpert.workspace.inline_settings import settings_of, wanted_model, why_off
 from kexpert.workspace.settings import Options, file_layers, resolve
@@ -35,7 +35,7 @@ def options_for(root: Path, model: str) -> Options:
 def engine_for(options: Options) -> Iterator[Completer]:
     """The engine that the settings choose. Raises Refused."""
     wanted = wanted_model(options)
-    engine = open_engine(choose(wanted), wanted)
+    engine = open_engine(choose_engine(wanted), wanted)
     try:
         yield engine
     finally:

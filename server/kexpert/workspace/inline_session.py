@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kexpert.features.inline.suggest import Settings, State, Suggestion
     from kexpert.lsp.client_log import Reporter
     from kexpert.lsp.dispatcher import Jobs
-    from kexpert.model.engine import Wanted
+    from kexpert.model.engine import ModelSettings
     from kexpert.view import View
     from kexpert.workspace.settings import Options
 
@@ -39,7 +39,7 @@ class Inline:
         self._tickets = itertools.count(1)
         self._newest = 0
         self._engine: Completer | None = None
-        self._wanted: Wanted | None = None
+        self._wanted: ModelSettings | None = None
         self._silent = ""  # why there is no engine
         self._failure = ""  # of the last question
         self._opening = threading.Lock()
@@ -113,14 +113,14 @@ class Inline:
 
     def _opened(self) -> Completer | None:
         from kexpert.abilities import Refused
-        from kexpert.model.engine import Wanted, choose, open_engine
+        from kexpert.model.engine import ModelSettings, choose_engine, open_engine
 
         with self._opening:
             if self._engine is not None or self._silent:
                 return self._engine
-            wanted = self._wanted or Wanted()
-            choice = choose(wanted)
-            self._reporter.log("info", f"inline completion: {choice.why}")
+            wanted = self._wanted or ModelSettings()
+            choice = choose_engine(wanted)
+            self._reporter.log("info", f"inline completion: {choice.reason}")
             try:
                 self._engine = open_engine(choice, wanted)
             except Refused as reason:

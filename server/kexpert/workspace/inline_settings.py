@@ -11,7 +11,7 @@ from kexpert.workspace.settings import Options
 
 if TYPE_CHECKING:
     from kexpert.features.inline.suggest import Settings
-    from kexpert.model.engine import Wanted
+    from kexpert.model.engine import ModelSettings
 
 #: The logarithm of no probability at all would be infinite.
 _TINY = 1e-9
@@ -40,11 +40,11 @@ def _from_root(path: str) -> str:
     return posixpath.normpath("/" + path.lstrip("/"))
 
 
-def wanted_model(options: Options) -> Wanted:
+def wanted_model(options: Options) -> ModelSettings:
     """The part of the settings that says which model."""
-    from kexpert.model.engine import Wanted
+    from kexpert.model.engine import ModelSettings
 
-    return Wanted(
+    return ModelSettings(
         options.model_path,
         options.model_url,
         options.model_name,
