@@ -16,7 +16,7 @@ from kexpert.core.text import encode
 from kexpert.features.inline.context import Recent, gather
 from kexpert.features.inline.neighbours import Nearby, neighbours
 from kexpert.features.inline.suggest import DEFAULT_CONTEXT, State, Suggestion, suggest
-from kexpert.model.engine import choose, open_engine
+from kexpert.model.engine import choose_engine, open_engine
 from kexpert.workspace.inline_settings import inline_config, wanted_model, why_off
 from kexpert.workspace.settings import Settings, settings_of
 from kexpert.workspace.snapshot import Position, Snapshot
@@ -35,7 +35,7 @@ def settings_for(root: Path | None, model: str) -> Settings:
 def engine_for(settings: Settings) -> Iterator[Completer]:
     """The engine that the settings choose. Raises Refused."""
     wanted = wanted_model(settings)
-    engine = open_engine(choose(wanted), wanted)
+    engine = open_engine(choose_engine(wanted), wanted)
     try:
         yield engine
     finally:
