@@ -104,8 +104,8 @@ def test_a_suggestion_is_shown(running: tuple[Client, str]) -> None:
     }
 
 
-def test_the_capability_is_named(client: Client) -> None:
-    assert client.initialize()["inlineCompletionProvider"] == {}
+def test_inline_completion_is_announced(client: Client) -> None:
+    assert client.initialize()["inlineCompletionProvider"] is True
     assert client.leave() == 0
 
 

@@ -109,7 +109,7 @@ def initialize_result(client: Client) -> dict[str, Any]:
             "callHierarchyProvider": True,
             "codeActionProvider": {"codeActionKinds": ["source"]},
             "executeCommandProvider": {"commands": ["kexpert.search", "kexpert.findSimilar"]},
-            "inlineCompletionProvider": {},
+            "inlineCompletionProvider": True,
             "foldingRangeProvider": True,
             "selectionRangeProvider": True,
             "renameProvider": {"prepareProvider": True} if prepare_rename else True,
