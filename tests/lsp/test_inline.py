@@ -318,7 +318,7 @@ def test_an_editor_with_inline_completion_has_it_there_alone(running: tuple[Clie
 
 def children_of(client: Client) -> list[int]:
     """The worker processes of the server."""
-    server = client._process.pid
+    server = client.pid
     tasks = Path(f"/proc/{server}/task").iterdir()
     pids = [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
     return [pid for pid in pids if b"kexpert.model.engines.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
