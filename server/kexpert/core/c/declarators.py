@@ -176,7 +176,7 @@ def read_specifiers(tokens: Tokens, at: int, path: str = "") -> Specifiers | Non
             at = _past_annotation(tokens, at)
             continue
         elif base or words:
-            # skip an unknown word between type and declarator (``struct foo NOISY *x``), not a name (``u32 x __unused``)
+            # skip an unknown word between type and declarator: ``struct foo NOISY *x``; but ``u32 x __unused`` has none
             follower = tokens[at + 1]
             if not tokens.is_word(at + 1) or is_annotation(follower) or follower in QUALIFIERS:
                 break
