@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from kexpert.core.c.cursor_context import enclosing_tokens
+from kexpert.core.c.function_extent import Function, enclosing_function, function_tokens
 from kexpert.core.c.keywords import KEYWORDS
-from kexpert.core.c.scope import Function, enclosing_function, function_tokens, locals_at
+from kexpert.core.c.scope import locals_at
 from kexpert.core.c.source import Source
 from kexpert.core.retrieval.chunk import Chunk, ChunkKind
 from kexpert.core.symbols import Flag, Kind, Symbol
