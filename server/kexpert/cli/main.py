@@ -20,8 +20,7 @@ from kexpert import __version__
 
 if TYPE_CHECKING:
     from kexpert.core.c.source import Source
-    from kexpert.core.symbols import Span, Symbol, Use
-    from kexpert.features.search.search import Found
+    from kexpert.core.symbols import Span, Use
     from kexpert.search.indexer import SearchSettings
     from kexpert.search.one_shot import SearchReport
     from kexpert.view import View
@@ -273,10 +272,15 @@ def run_hover(args: argparse.Namespace) -> int:
     card = hover(view, source, offset)
     if card is None:
         raise Failure(f"{args.position}: nothing is known about what stands there")
-    markdown = card.to_markdown()
     if args.json:
-        print(json.dumps({"name": card.name, "what": card.what, "markdown": markdown}))
-    elif sys.stdout.isatty():
+        from kexpert.render.json import hover_card
+
+        print(json.dumps(hover_card(card)))
+        return OK
+    from kexpert.render.markdown import hover_card as hover_markdown
+
+    markdown = hover_markdown(card)
+    if sys.stdout.isatty():
         from rich.console import Console
         from rich.markdown import Markdown
 
@@ -329,25 +333,15 @@ def print_spans(args: argparse.Namespace, root: Path, view: View, spans: Sequenc
     """Places as grep shows them."""
     if not spans:
         raise Failure(f"{args.position}: {none}")
-    places = [place for span in spans if (place := place_json(view, span))]
+    from kexpert.render import json as render_json
+
+    places = render_json.places(view, spans)
     if args.json:
         print(json.dumps(places))
     else:
         for place in places:
             print(f"{shown(root, place['path'])}:{place['line']}:{place['column']}: {place['text']}")
     return OK
-
-
-def place_json(view: View, span: Span | Use) -> dict[str, Any] | None:
-    """Where a span starts and the text of its line; None when the file is gone meanwhile."""
-    from kexpert.core.text import decode
-
-    source = view.source(span.path)
-    if source is None:
-        return None
-    line, column = source.lines.to_position(span.start, "utf-32")
-    text = decode(source.lines.line_bytes(line)).strip()
-    return {"path": span.path, "line": line + 1, "column": column + 1, "text": text}
 
 
 def run_complete(args: argparse.Namespace) -> int:
@@ -417,6 +411,7 @@ def searches(
     """How one query is answered: a single word by name, words by meaning. The vectors are loaded when first needed."""
     from kexpert.features.search.search import search
     from kexpert.index.service import open_view
+    from kexpert.render import json as render_json
     from kexpert.search.one_shot import VectorReader
     from kexpert.view import SearchMethod
 
@@ -432,7 +427,8 @@ def searches(
                 vectors = VectorReader(root, search_settings(root), say)
                 open_until_done.callback(vectors.close)
             by_meaning.append(open_view(root, vectors))
-        return [found_json(by_meaning[0], found) for found in search(by_meaning[0], query, args.limit, method)]
+        results = search(by_meaning[0], query, args.limit, method)
+        return [render_json.search_result(by_meaning[0], result) for result in results]
 
     return find
 
@@ -455,32 +451,11 @@ def batch_queries(name: str) -> Iterator[str]:
 def by_name(view: View, query: str, limit: int) -> list[dict[str, Any]]:
     """Symbols of exactly this name, definitions first; then those that the view finds for it."""
     from kexpert.core.symbols import DEFINITIONS, Kind
+    from kexpert.render import json as render_json
 
     exact = view.lookup(query, [kind for kind in DEFINITIONS if kind is not Kind.MEMBER]) + view.lookup(query)
     found = list(dict.fromkeys(exact + view.lookup_fuzzy(query, limit=limit)))[:limit]
-    return [symbol_json(view, symbol) for symbol in found]
-
-
-def found_json(view: View, found: Found) -> dict[str, Any]:
-    lines = [{"line": number + 1, "text": text} for number, text in found.lines]
-    return {**_named_json(view, found, found.start), "score": round(found.score, 6), "lines": lines}
-
-
-def symbol_json(view: View, symbol: Symbol) -> dict[str, Any]:
-    return {**_named_json(view, symbol, symbol.name_start), "scope": symbol.scope}
-
-
-def _named_json(view: View, named: Found | Symbol, start: int) -> dict[str, Any]:
-    """What it is, and where its name starts."""
-    source = view.source(named.path)
-    line, column = source.lines.to_position(start, "utf-32") if source else (named.line, 0)
-    return {
-        "name": named.name,
-        "kind": named.kind.name.lower(),
-        "path": named.path,
-        "line": line + 1,
-        "column": column + 1,
-    }
+    return [render_json.symbol(view, symbol) for symbol in found]
 
 
 def run_doctor(args: argparse.Namespace) -> int:

@@ -140,7 +140,7 @@ def hover(request: Request) -> Json | None:
     if source is None or card is None:
         return None
     card = _trimmed(card, request.snapshot.options)
-    found: Json = {"contents": convert.markup(card.to_markdown(), request.likes_markdown("hover", "contentFormat"))}
+    found: Json = {"contents": convert.card_markup(card, request.likes_markdown("hover", "contentFormat"))}
     if card.start is not None and card.end is not None:
         found["range"] = request.places.range(source.data, card.start, card.end)
     return found
@@ -242,10 +242,9 @@ def resolve_completion(request: Request) -> Any:
     item = request.params
     if symbol := convert.symbol_from(item.data):
         rich = request.likes_markdown("completion", "completionItem", "documentationFormat")
-        kind = types.MarkupKind.Markdown if rich else types.MarkupKind.PlainText
         if card := card_for_symbol(request.view, symbol):
-            markdown = _trimmed(card, request.snapshot.options).to_markdown()
-            item.documentation = types.MarkupContent(kind, markdown)
+            markup = convert.card_markup(_trimmed(card, request.snapshot.options), rich)
+            item.documentation = types.MarkupContent(types.MarkupKind(markup["kind"]), markup["value"])
     return item
 
 
@@ -468,8 +467,11 @@ def checked(request: Request, path: str) -> tuple[str, list[Json]] | None:
 def warm(snapshot: Snapshot, path: str) -> None:
     """Have ready what the first questions about a document need: the features themselves, what all
     cards need, and the symbols of its text (an edit of it is cheap once they are known)."""
-    from kexpert.features import completion, hover, signature  # noqa: F401
+    import kexpert.features.completion.completion
+    import kexpert.features.signature_help
+    import kexpert.render.markdown  # noqa: F401
+    from kexpert.features.hover.hover import warm as warm_hover
 
     source = snapshot.documents[path].source
-    hover.warm(snapshot.view(), source)
+    warm_hover(snapshot.view(), source)
     source.facts  # noqa: B018

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,8 @@ from kexpert.features.inline.neighbours import Nearby, neighbours
 from kexpert.features.inline.suggest import DEFAULT_CONTEXT, State, Suggestion, suggest
 from kexpert.index.service import IndexService
 from kexpert.model.engine import choose, open_engine
+from kexpert.render.json import no_suggestion
+from kexpert.render.json import suggestion as suggestion_json
 from kexpert.view import View
 from kexpert.workspace.inline_settings import settings_of, wanted_model, why_off
 from kexpert.workspace.settings import Options, file_layers, resolve
@@ -82,7 +83,7 @@ def _answer(service: IndexService, engine: Completer, question: dict[str, Any], 
     settings = settings_of(options, asked=False)
     answer: dict[str, Any] = {"id": question.get("id")}
     if why := why_off(options, question["path"]):
-        return answer | _nothing(why)
+        return answer | no_suggestion(why)
 
     def ask(before: bytes) -> dict[str, Any]:
         source = Source(question["path"], before + after)
@@ -105,24 +106,6 @@ def _answer(service: IndexService, engine: Completer, question: dict[str, Any], 
     except Failed as problem:
         answer["failed"] = str(problem)
     return answer
-
-
-def suggestion_json(suggestion: Suggestion | None) -> dict[str, Any]:
-    """A suggestion as JSON; times in milliseconds."""
-    if suggestion is None:
-        return _nothing("no place")
-    found = asdict(suggestion)
-    first, seconds, logprob = found.pop("first_token"), found.pop("seconds"), found.pop("logprob")
-    return found | {
-        "shown": suggestion.shown,
-        "logprob": None if math.isnan(logprob) else round(logprob, 4),
-        "first_token_ms": round(first * 1e3, 1),
-        "ms": round(seconds * 1e3, 1),
-    }
-
-
-def _nothing(why: str) -> dict[str, Any]:
-    return {"text": "", "shown": False, "doubt": why}
 
 
 __all__ = ["Failed", "Refused", "complete", "complete_batch", "options_for", "suggestion_json"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from kexpert.core.c.members import MAX_DEPTH, Attributes, Body, Declaration, Declarator, declarations, read_body
 from kexpert.core.c.sizes import KNOWN, POINTER, Constant, Size, SizeOf, builtin, evaluate
 
-__all__ = ["Field", "Layout", "Size", "layout", "to_markdown"]
+__all__ = ["Field", "Layout", "Size", "layout"]
 
 CACHELINE = 64  # bytes: what most 64-bit machines have; always approximate
 
@@ -286,27 +286,3 @@ class _Builder:
 
 def _up(value: int, align: int) -> int:
     return (value + align - 1) // align * align
-
-
-def to_markdown(laid: Layout) -> str:
-    """A code block: offset and size of each member, ``~`` where approximate, ``?`` where unknown; holes marked."""
-    holes = {start + size: size for start, size in laid.holes}  # by the offset where they end
-    lines = ["/* offset  size */"]
-    for each in laid.fields:
-        outer = not each.depth and each.offset is not None and each.bit_width is None
-        if outer and (hole := holes.pop(each.offset or 0, 0)):
-            lines.append(f"{'':18}/* {hole} bytes hole */")
-        place = _number(each.offset, each.offset_exact)
-        if each.bit_offset is not None:
-            place += f":{each.bit_offset}"
-        size = _number(each.size, each.exact or not each.offset_exact)
-        lines.append(f"{place:>9} {size:>6}  {'    ' * each.depth}{each.text};")
-    if laid.padding:
-        lines.append(f"{'':18}/* {laid.padding} bytes of padding */")
-    total = "unknown" if laid.size is None else _number(laid.size, laid.exact)
-    lines.append(f"/* size {total}, align {_number(laid.align, laid.exact)} */")
-    return "```c\n" + "\n".join(lines) + "\n```"
-
-
-def _number(value: int | None, exact: bool) -> str:
-    return "?" if value is None else f"{'' if exact else '~'}{value}"

@@ -8,14 +8,12 @@ from functools import lru_cache
 from kexpert.core.c.conditions import conditions_at
 from kexpert.core.c.source import Source
 from kexpert.core.docs.kerneldoc import KernelDoc, Param, comment_above, comment_text, parse_kerneldoc
-from kexpert.core.docs.kerneldoc import to_markdown as kerneldoc_markdown
 from kexpert.core.kernel.kbuild import object_conditions
 from kexpert.core.kernel.maintainers import Maintainers as MaintainersFile
 from kexpert.core.kernel.maintainers import parse_maintainers
 from kexpert.core.symbols import Kind, Symbol
-from kexpert.features.hover.card import Maintainers, Place
+from kexpert.features.hover.card import Documentation, Maintainers, Place, plain_text
 from kexpert.features.semantics.visibility import is_for_kernel, is_private
-from kexpert.render.markdown import escape
 from kexpert.view import View
 
 MAX_VARIANTS = 8
@@ -83,9 +81,8 @@ class Reading:
             self._objects[path] = tuple(found[1:] if path.startswith("arch/") else found)
         return self._objects[path]
 
-    def documentation(self, symbols: Collection[Symbol]) -> str:
-        """The kernel-doc of the first of the symbols that has one, as Markdown; else the plain
-        comment above the first."""
+    def documentation(self, symbols: Collection[Symbol]) -> tuple[Documentation, ...]:
+        """The kernel-doc of the first of the symbols that has one; else the first plain comment above one."""
         plain = ""
         for symbol in symbols:
             comment = comment_of(self.data(symbol.path) or b"", symbol.start)
@@ -93,9 +90,9 @@ class Reading:
                 continue
             doc = parse_kerneldoc(comment)
             if doc is not None and doc.kind != "doc":
-                return kerneldoc_markdown(_shortened(doc))
+                return (_shortened(doc),) if _says_something(doc) else ()
             plain = plain or plain_comment(comment)
-        return plain
+        return plain_text(plain)
 
     def maintainers(self, path: str) -> Maintainers | None:
         """Who MAINTAINERS names for a file: the entry that fits it best."""
@@ -106,6 +103,10 @@ class Reading:
             if people or entry.lists:
                 return Maintainers(entry.title, people, tuple(one.split(" ")[0] for one in entry.lists))
         return None
+
+
+def _says_something(doc: KernelDoc) -> bool:
+    return bool(doc.summary or doc.params or doc.description or doc.context or doc.returns or doc.sections)
 
 
 def _shortened(doc: KernelDoc) -> KernelDoc:
@@ -128,13 +129,13 @@ def comment_of(data: bytes, start: int) -> bytes:
 
 
 def plain_comment(comment: bytes) -> str:
-    """A comment that is no kernel-doc, as Markdown; a separator or a licence says nothing."""
+    """The words of a comment that is no kernel-doc; "" for a separator or a licence."""
     text = comment_text(comment)
     if "SPDX-License" in text or not any(char.isalpha() for char in text):
         return ""
     if len(text) > _MAX_PLAIN_COMMENT:
         text = text[:_MAX_PLAIN_COMMENT].rsplit(None, 1)[0] + " …"
-    return escape(text)
+    return text
 
 
 def person_name(person: str) -> str:
