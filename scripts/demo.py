@@ -35,7 +35,7 @@ def main() -> int:
     parser.add_argument("--tree", type=Path, required=True)
     root = parser.parse_args().tree.resolve()
     kexpert = [sys.executable, "-m", "kexpert"]
-    # search by meaning takes minutes more, and nothing here asks for it
+    # The vectors for search by meaning take minutes more, and the demo does not search.
     if code := subprocess.run([*kexpert, "index", "--no-vectors", "--tree", str(root)], check=False).returncode:
         return code
     started = time.perf_counter()
@@ -54,7 +54,7 @@ def main() -> int:
 def hover(client: Client) -> None:
     path, line, column = place(client, *HOVER)
     answer, took = timed(lambda: client.at("hover", path, line, column))
-    card = Markdown(answer["contents"]["value"]) if answer else Text("nothing")
+    card = Markdown(answer["contents"]["value"]) if answer else Text("no answer")
     panel(f"hover on {HOVER[1]} at {path}:{line + 1}", took, card)
 
 
@@ -62,7 +62,7 @@ def definition(client: Client) -> None:
     path, line, column = place(client, *DEFINITION)
     answer, took = timed(lambda: client.at("definition", path, line, column))
     places = answer if isinstance(answer, list) else [answer] if answer else []
-    body: RenderableType = Text("nothing")
+    body: RenderableType = Text("no answer")
     if places:
         target, at = Path(unquote(urlsplit(places[0]["uri"]).path)), places[0]["range"]["start"]["line"]
         text = target.read_bytes().decode("utf-8", "replace").split("\n")
@@ -75,13 +75,13 @@ def definition(client: Client) -> None:
 
 
 def completion(client: Client) -> None:
-    path, line, column = place(client, *COMPLETION, behind=True)
+    path, line, column = place(client, *COMPLETION, after=True)
     answer, took = timed(lambda: client.at("completion", path, line, column))
     items = answer["items"] if isinstance(answer, dict) else answer or []
     rows = [f"{item['label']:<24} {item.get('detail') or ''}".rstrip() for item in items[:SHOWN_COMPLETIONS]]
     if len(items) > len(rows):
         rows.append(f"... {len(items) - len(rows)} more")
-    panel(f"completion behind {COMPLETION[1]} at {path}:{line + 1}", took, Text("\n".join(rows) or "nothing"))
+    panel(f"completion after {COMPLETION[1]} at {path}:{line + 1}", took, Text("\n".join(rows) or "no answer"))
 
 
 def references(client: Client) -> None:
@@ -89,19 +89,22 @@ def references(client: Client) -> None:
     for path, text in REFERENCES:
         where = place(client, path, text)
         answer, took = timed(partial(client.at, "references", *where, context={"includeDeclaration": True}))
-        files = len({one["uri"] for one in answer or []})
+        files = len({reference["uri"] for reference in answer or []})
         rows.append(f"{text:<12} {len(answer or []):>8,} references in {files:>6,} files   {took}")
-    panel("references over the whole tree", "", Text("\n".join(rows)))
+    panel("references in the whole tree", "", Text("\n".join(rows)))
 
 
-def place(client: Client, path: str, text: str, *, behind: bool = False) -> tuple[str, int, int]:
-    """Open a file and find ``text`` in it: where it starts, or behind it."""
+def place(client: Client, path: str, text: str, *, after: bool = False) -> tuple[str, int, int]:
+    """Open a file and return its path with the line and column of ``text``: its start, or its end with ``after``.
+
+    Without ``after``, ``text`` is a called function's name. Raises ServerError if the file does not contain it.
+    """
     data = (client.root / path).read_bytes()
-    found = re.search(rb"\b%b%b" % (re.escape(text.encode()), b"" if behind else rb"\("), data)
+    found = re.search(rb"\b%b%b" % (re.escape(text.encode()), b"" if after else rb"\("), data)
     if found is None:
-        raise ServerError(f"{path}: no {text!r} in this tree to show anything on")
+        raise ServerError(f"{path}: this tree has no {text!r} here to show")
     client.open(path, data)
-    at = found.start() + (len(text) if behind else 0)
+    at = found.start() + (len(text) if after else 0)
     return path, data.count(b"\n", 0, at), at - (data.rfind(b"\n", 0, at) + 1)
 
 

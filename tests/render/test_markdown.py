@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from kexpert.core.c.layout import Field, Layout
+from kexpert.core.c.layout import Layout, MemberLayout
 from kexpert.core.docs.kerneldoc import parse_kerneldoc
 from kexpert.core.kernel.kconfig import parse_kconfig
-from kexpert.core.kernel.locking_context import rules_of
+from kexpert.core.kernel.locking_context import locking_rules
 from kexpert.features.hover.card import Documentation, HoverCard, OptionHelp, PlainText, Title
 from kexpert.render import markdown
 
@@ -87,7 +87,7 @@ def test_kconfig_entry() -> None:
 
 
 def test_lock_and_context_rules() -> None:
-    rules = rules_of(
+    rules = locking_rules(
         b"void notrace spin(void) __must_hold(&a) { lockdep_assert_held_read(&b); might_sleep();"
         b" ASSERT_RTNL(); f(GFP_NOFS); }"
     )
@@ -99,18 +99,18 @@ def test_lock_and_context_rules() -> None:
         "- May sleep: `might_sleep()`, `GFP_NOFS`",
         "- Marked `notrace`",
     ]
-    atomic = HoverCard("spin", "function", code="spin", rules=rules_of(b"void spin(void) { f(GFP_ATOMIC); }"))
+    atomic = HoverCard("spin", "function", code="spin", rules=locking_rules(b"void spin(void) { f(GFP_ATOMIC); }"))
     assert markdown.hover_card(atomic).endswith("- Allocates with `GFP_ATOMIC`")
 
 
 def test_layout_marks_holes_and_what_is_not_exact() -> None:
     fields = [
-        Field("a", "u8", "u8 a", 0, 1, 1, True, True),
-        Field("f", "void (*)(int)", "void (*f)(int)", 8, 8, 8, True, True),
-        Field("b", "u32", "u32 b:3", 16, 4, 4, True, True, 0, 3),
-        Field("l", "spinlock_t", "spinlock_t l", 20, 4, 4, False, True),
-        Field("m", "struct mystery", "struct mystery m", 24, None, 1, False, False),
-        Field("z", "u8", "u8 z", None, 1, 1, False, False),
+        MemberLayout("a", "u8", "u8 a", 0, 1, 1, True, True),
+        MemberLayout("f", "void (*)(int)", "void (*f)(int)", 8, 8, 8, True, True),
+        MemberLayout("b", "u32", "u32 b:3", 16, 4, 4, True, True, 0, 3),
+        MemberLayout("l", "spinlock_t", "spinlock_t l", 20, 4, 4, False, True),
+        MemberLayout("m", "struct mystery", "struct mystery m", 24, None, 1, False, False),
+        MemberLayout("z", "u8", "u8 z", None, 1, 1, False, False),
     ]
     layout = Layout("struct", fields, None, 8, False, [(1, 7), (17, 3)])
     text = markdown.hover_card(HoverCard("s", "struct", code="struct s", layout=layout))
@@ -131,7 +131,7 @@ def test_layout_marks_holes_and_what_is_not_exact() -> None:
 
 
 def test_long_layout_is_cut() -> None:
-    fields = [Field(f"a{n}", "u8", f"u8 a{n}", n, 1, 1, True, True) for n in range(50)]
+    fields = [MemberLayout(f"a{n}", "u8", f"u8 a{n}", n, 1, 1, True, True) for n in range(50)]
     text = markdown.hover_card(HoverCard("s", "struct", code="struct s", layout=Layout("struct", fields, 50)))
     assert "u8 a39;" in text
     assert "u8 a40;" not in text

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from kexpert.core.docs.kerneldoc import KernelDoc, Param
-from kexpert.core.kernel.kconfig import Entry
+from kexpert.core.kernel.kconfig import KconfigEntry
 from kexpert.features.hover.card import Documentation, OptionHelp, PlainText, RestructuredText, Title
 from kexpert.render.markup import Markup
 
@@ -52,7 +52,7 @@ def _parameter(param: Param, markup: Markup) -> str:
     return f"- {name}: {text}" if text else f"- {name}"
 
 
-def _option(entries: Sequence[Entry], value: str | None, markup: Markup) -> str:
+def _option(entries: Sequence[KconfigEntry], value: str | None, markup: Markup) -> str:
     """All definitions of one option, and its value in ``.config`` if there is one."""
     head = markup.code(f"CONFIG_{entries[0].name}")
     types = list(dict.fromkeys(entry.type for entry in entries if entry.type))
@@ -61,7 +61,7 @@ def _option(entries: Sequence[Entry], value: str | None, markup: Markup) -> str:
     return "\n\n".join([head, *(_entry(entry, markup) for entry in entries)])
 
 
-def _entry(entry: Entry, markup: Markup) -> str:
+def _entry(entry: KconfigEntry, markup: Markup) -> str:
     parts = []
     if entry.prompt:
         condition = f" if {markup.code(entry.prompt_if)}" if entry.prompt_if else ""

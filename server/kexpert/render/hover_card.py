@@ -6,7 +6,7 @@ A layout can be pages long, so that what fits one screen comes before it.
 from __future__ import annotations
 
 from kexpert.core.c.layout import Layout
-from kexpert.core.kernel.locking_context import ATOMIC_GFP, SLEEPING_GFP, ContextRules
+from kexpert.core.kernel.locking_context import ATOMIC_GFP, SLEEPING_GFP, LockingRules
 from kexpert.features.hover.card import HoverCard, Implementations, Maintainers, Operation, Place
 from kexpert.render.documentation import write_documentation
 from kexpert.render.markup import Markup
@@ -149,7 +149,7 @@ def _number(value: int, markup: Markup) -> str:
     return decimal if value < 10 else f"{decimal} ({markup.code(hex(value))})"
 
 
-def rule_lines(rules: ContextRules, markup: Markup) -> list[str]:
+def rule_lines(rules: LockingRules, markup: Markup) -> list[str]:
     """Lock and context rules, one line each, without a capital."""
     code = markup.code
     lines = []

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any, TypeAlias
 
+from kexpert.core.c.source import Source
 from kexpert.core.symbols import Span, Symbol, Use
 from kexpert.core.text import decode
 from kexpert.features.hover.card import HoverCard
 from kexpert.features.inline.suggest import Suggestion
 from kexpert.features.search.search import Found
 from kexpert.render import markdown
-from kexpert.view import View
 
 Json: TypeAlias = dict[str, Any]
+#: The text of a file by its path; None for one that cannot be read.
+SourceOf: TypeAlias = Callable[[str], Source | None]
 
 
 def hover_card(card: HoverCard) -> Json:
@@ -23,13 +25,13 @@ def hover_card(card: HoverCard) -> Json:
     return {"name": card.name, "what": card.what, "markdown": markdown.hover_card(card)}
 
 
-def places(view: View, spans: Iterable[Span | Use]) -> list[Json]:
+def places(source_of: SourceOf, spans: Iterable[Span | Use]) -> list[Json]:
     """The start of each span with the text of its line; spans in files that can no longer be read are left out."""
-    return [found for span in spans if (found := _place(view, span)) is not None]
+    return [found for span in spans if (found := _place(source_of, span)) is not None]
 
 
-def _place(view: View, span: Span | Use) -> Json | None:
-    source = view.source(span.path)
+def _place(source_of: SourceOf, span: Span | Use) -> Json | None:
+    source = source_of(span.path)
     if source is None:
         return None
     line, column = source.lines.to_position(span.start, "utf-32")
@@ -37,20 +39,20 @@ def _place(view: View, span: Span | Use) -> Json | None:
     return {"path": span.path, "line": line + 1, "column": column + 1, "text": text}
 
 
-def search_result(view: View, result: Found) -> Json:
+def search_result(source_of: SourceOf, result: Found) -> Json:
     """A result of a search by meaning, with the lines that match."""
     lines = [{"line": number + 1, "text": text} for number, text in result.lines]
-    return {**_named(view, result, result.start), "score": round(result.score, 6), "lines": lines}
+    return {**_named(source_of, result, result.start), "score": round(result.score, 6), "lines": lines}
 
 
-def symbol(view: View, found: Symbol) -> Json:
+def symbol(source_of: SourceOf, found: Symbol) -> Json:
     """A symbol that was found by its name."""
-    return {**_named(view, found, found.name_start), "scope": found.scope}
+    return {**_named(source_of, found, found.name_start), "scope": found.scope}
 
 
-def _named(view: View, named: Found | Symbol, start: int) -> Json:
+def _named(source_of: SourceOf, named: Found | Symbol, start: int) -> Json:
     """Name, kind, and the position of the name."""
-    source = view.source(named.path)
+    source = source_of(named.path)
     line, column = source.lines.to_position(start, "utf-32") if source else (named.line, 0)
     return {
         "name": named.name,

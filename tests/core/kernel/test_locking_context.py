@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kexpert.core.kernel.locking_context import ContextRules, rules_of
+from kexpert.core.kernel.locking_context import LockingRules, locking_rules
 
 
-def body(code: str) -> ContextRules:
-    return rules_of(f"static int spin(struct widget *w)\n{{\n\t{code}\n}}\n".encode())
+def body(code: str) -> LockingRules:
+    return locking_rules(f"static int spin(struct widget *w)\n{{\n\t{code}\n}}\n".encode())
 
 
 def test_annotations_of_declarations_and_definitions() -> None:
     for end in (";", " { return 0; }"):
-        rules = rules_of(
+        rules = locking_rules(
             b"static void __init spin(struct widget *w)\n\t__must_hold(&w->lock) __acquires(rcu)\n"
             b"\t__releases(&w->map[f(1)]) __cond_acquires(true, &w->x) __must_hold_shared(w->sem)" + end.encode()
         )
@@ -23,7 +23,7 @@ def test_annotations_of_declarations_and_definitions() -> None:
         assert rules.acquires == ["rcu", "&w->x (on success)"]
         assert rules.releases == ["&w->map[f(1)]"]
         assert rules.sections == ["__init"]
-    assert rules_of(b"int count __guarded_by(&lock);").guarded_by == ["&lock"]
+    assert locking_rules(b"int count __guarded_by(&lock);").guarded_by == ["&lock"]
 
 
 def test_lockdep_assertions() -> None:
@@ -88,4 +88,4 @@ def test_rcu_is_the_callers_business_only_if_not_taken_here() -> None:
     lambda parts: "".join(parts).encode()
 ))  # fmt: skip
 def test_any_bytes_are_survived(data: bytes) -> None:
-    rules_of(data)
+    locking_rules(data)

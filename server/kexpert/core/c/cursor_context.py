@@ -11,24 +11,24 @@ from kexpert.core.c.source import Source
 from kexpert.core.c.tokens import Tokens
 
 #: How far a comment or a directive is followed.
-REACH = 64 * 1024
+_MAX_LOOKBACK_BYTES = 64 * 1024
 #: How much of a declaration outside functions is read above and below a place: tables run to megabytes.
-ABOVE, BELOW = 32 * 1024, 4 * 1024
+_MAX_BYTES_ABOVE, _MAX_BYTES_BELOW = 32 * 1024, 4 * 1024
 
 _LINE_PART = re.compile(
     rb"""(?P<comment>/\*.*?(?:\*/|\Z)|//.*)|(?P<string>"(?:[^"\\]|\\.)*+(?:"|\Z)|'(?:[^'\\]|\\.)*+(?:'|\Z))"""
 )
 _DEFINE = re.compile(rb"[ \t]*#[ \t]*define[ \t]+\w+(?:\([^)\n]*\))?|[ \t]*#[ \t]*\w+")
 
-Lexical = Literal["code", "comment", "string"]
+LexicalClass = Literal["code", "comment", "string"]
 
 
-def lexical_class(data: bytes, offset: int) -> Lexical:
+def lexical_class(data: bytes, offset: int) -> LexicalClass:
     """Whether a character typed at ``offset`` lands in code, in a comment or in a string."""
     begin = comment_start(data, offset)
     if begin is not None:
         return "comment"
-    line = data.rfind(b"\n", max(offset - REACH, 0), offset) + 1
+    line = data.rfind(b"\n", max(offset - _MAX_LOOKBACK_BYTES, 0), offset) + 1
     line = max(line, data.rfind(b"*/", line, offset) + 2 if comment_start(data, line) is not None else line)
     part: re.Match[bytes] | None
     for part in _LINE_PART.finditer(data, line, offset):
@@ -42,10 +42,10 @@ def lexical_class(data: bytes, offset: int) -> Lexical:
 
 def comment_start(data: bytes, offset: int) -> int | None:
     """Where the ``/* … */`` comment that holds ``offset`` begins."""
-    begin = data.rfind(b"/*", max(offset - REACH, 0), offset)
+    begin = data.rfind(b"/*", max(offset - _MAX_LOOKBACK_BYTES, 0), offset)
     if begin < 0 or data.find(b"*/", begin + 2, offset) >= 0 or begin + 2 > offset:
         return None
-    line = data.rfind(b"\n", max(begin - REACH, 0), begin) + 1
+    line = data.rfind(b"\n", max(begin - _MAX_LOOKBACK_BYTES, 0), begin) + 1
     for part in _LINE_PART.finditer(data, line, begin + 2):
         if part.start() < begin < part.end() + 1 and (part.lastgroup == "string" or part[0].startswith(b"//")):
             return None
@@ -54,19 +54,19 @@ def comment_start(data: bytes, offset: int) -> int | None:
 
 def directive_at(data: bytes, offset: int) -> tuple[int, int] | None:
     """(start, end) of the preprocessor directive, continuation lines included, that holds ``offset``."""
-    floor = max(offset - REACH, 0)
+    floor = max(offset - _MAX_LOOKBACK_BYTES, 0)
     start = data.rfind(b"\n", floor, offset) + 1
     while start > floor and data[start - 2 : start - 1] == b"\\":
         start = data.rfind(b"\n", floor, start - 1) + 1
     if not data[start : start + 200].lstrip(b" \t").startswith(b"#"):
         return None
     end = data.find(b"\n", offset)
-    while end > 0 and data[end - 1 : end] == b"\\" and end - offset < REACH:
+    while end > 0 and data[end - 1 : end] == b"\\" and end - offset < _MAX_LOOKBACK_BYTES:
         end = data.find(b"\n", end + 1)
     return start, end if end >= 0 else len(data)
 
 
-def tokens_around(source: Source, offset: int) -> Tokens:
+def enclosing_tokens(source: Source, offset: int) -> Tokens:
     """The tokens of the function, the macro or the declaration at file level that holds ``offset``."""
     data = source.data
     directive = directive_at(data, offset)
@@ -86,7 +86,7 @@ def _slice(source: Source, start: int, end: int) -> Tokens:
 
 def _declaration_start(data: bytes, offset: int) -> int:
     """Up to the line that begins in column 0 with a word: kernel style begins a declaration so."""
-    floor = max(offset - ABOVE, 0)
+    floor = max(offset - _MAX_BYTES_ABOVE, 0)
     start = data.rfind(b"\n", floor, offset) + 1
     while start > floor:
         first = data[start : start + 1]
@@ -97,7 +97,7 @@ def _declaration_start(data: bytes, offset: int) -> int:
 
 
 def _declaration_end(data: bytes, offset: int) -> int:
-    limit = min(offset + BELOW, len(data))
+    limit = min(offset + _MAX_BYTES_BELOW, len(data))
     closing = data.find(b"\n}", offset, limit)
     blank = data.find(b"\n\n", offset, limit)
     if closing < 0:

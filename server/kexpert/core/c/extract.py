@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tree_sitter import Query, QueryCursor
 
-from kexpert.core.c.idioms import ASM_LABEL, NOT_CALLS, SLEEPERS, idiom_of
+from kexpert.core.c.idioms import ASM_LABEL, NOT_CALLS, SLEEP_MARKERS, idiom_of
 from kexpert.core.c.parse import LANGUAGE
 from kexpert.core.c.skeleton import PAIR, MacroCall, Skeleton, parse_sparse, skeleton
 from kexpert.core.symbols import Assignment, FileFacts, Flag, Kind, Symbol
@@ -76,7 +76,7 @@ def callees(code: bytes) -> set[bytes]:
 
 def may_sleep(called: set[bytes]) -> bool:
     """Whether a body that calls these may put its caller to sleep by itself."""
-    return not SLEEPERS.isdisjoint(called)
+    return not SLEEP_MARKERS.isdisjoint(called)
 
 
 def _extract_assembly(path: str, data: bytes) -> FileFacts:

@@ -111,7 +111,7 @@ ASM_LABEL = re.compile(rb"^[ \t]*(?:SYM_(?:FUNC|CODE|DATA|TYPED_FUNC)_START\w*|S
                        rb"WEAK|_GLOBAL|_GLOBAL_TOC|LEAF|NESTED)\s*\(\s*(\w+)", re.M)  # fmt: skip
 
 #: What a body that may put its caller to sleep calls itself (see Documentation/core-api/…/might_sleep).
-SLEEPERS = frozenset({b"might_sleep", b"might_sleep_if", b"might_fault", b"might_alloc", b"__might_sleep",
+SLEEP_MARKERS = frozenset({b"might_sleep", b"might_sleep_if", b"might_fault", b"might_alloc", b"__might_sleep",
                       b"__might_fault", b"cond_resched", b"schedule", b"schedule_timeout", b"msleep"})  # fmt: skip
 
 #: Words before ``(`` that are no call.

@@ -13,18 +13,18 @@ from kexpert.core.c.extract import callees, identifiers, may_sleep
 from kexpert.core.c.lex import blank_comments
 from kexpert.core.c.skeleton import DESIGNATOR, SLANTED_BRACE
 from kexpert.core.symbols import Assignment, FileFacts, Flag, Kind, Symbol
-from kexpert.core.text import difference
+from kexpert.core.text import changed_range
 
 _STRUCTURE = re.compile(rb"[{}\"'#/*\\\r]")
 _FUNCTIONS = (Kind.FUNCTION, Kind.SYSCALL)
 
 
-def follow(old: bytes, facts: FileFacts, new: bytes) -> FileFacts | None:
+def updated_facts(old: bytes, facts: FileFacts, new: bytes) -> FileFacts | None:
     """``extract`` of ``new``, given that ``facts`` is that of ``old``; None when it takes a whole look.
 
     ``identifiers`` may keep words that the edit removed.
     """
-    start, old_end, new_end = difference(old, new)
+    start, old_end, new_end = changed_range(old, new)
     if start == old_end == new_end:
         return facts
     # one character more on either side: ``/`` and ``*`` may come together

@@ -9,16 +9,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from kexpert.core.c.members import MAX_DEPTH, Attributes, Body, Declaration, Declarator, declarations, read_body
+from kexpert.core.c.members import (
+    MAX_DEPTH,
+    Attributes,
+    MemberDeclaration,
+    MemberDeclarator,
+    RecordBody,
+    declarations,
+    read_body,
+)
 from kexpert.core.c.sizes import KNOWN, POINTER, Constant, Size, SizeOf, builtin, evaluate
 
-__all__ = ["Field", "Layout", "Size", "layout"]
+__all__ = ["Layout", "MemberLayout", "Size", "layout"]
 
 CACHELINE = 64  # bytes: what most 64-bit machines have; always approximate
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class MemberLayout:
     name: str  # "a"; "b.c" inside a named inline struct; "" for an anonymous one
     type: str
     text: str  # the declaration as C
@@ -35,7 +43,7 @@ class Field:
 @dataclass(slots=True)
 class Layout:
     kind: str
-    fields: list[Field] = field(default_factory=list)
+    fields: list[MemberLayout] = field(default_factory=list)
     size: int | None = 0
     align: int = 1
     exact: bool = True
@@ -60,7 +68,9 @@ def layout(body: bytes, kind: str, size_of: SizeOf, constant: Constant = lambda 
 class _Builder:
     """One aggregate being laid out; ``at`` is the next free bit, None once it is unknown."""
 
-    def __init__(self, body: Body, kind: str, packed: bool, size_of: SizeOf, constant: Constant, depth: int) -> None:
+    def __init__(
+        self, body: RecordBody, kind: str, packed: bool, size_of: SizeOf, constant: Constant, depth: int
+    ) -> None:
         self.body, self.packed, self.size_of, self.constant, self.depth = body, packed, size_of, constant, depth
         self.out = Layout(kind)
         self.at: int | None = 0
@@ -100,7 +110,7 @@ class _Builder:
 
     # -- declarations ---------------------------------------------------------------------------------------------
 
-    def _declaration(self, declared: Declaration) -> None:
+    def _declaration(self, declared: MemberDeclaration) -> None:
         if declared.macro:
             self._macro(declared)
         elif declared.inner is not None:
@@ -113,9 +123,9 @@ class _Builder:
                 else:
                     self._place(declared, declarator, self._sized(base, declarator))
             if not declared.declarators and declared.base.split(" ")[0] not in ("struct", "union", "enum"):
-                self._place(declared, Declarator("", "", False, (), None), None)
+                self._place(declared, MemberDeclarator("", "", False, (), None), None)
 
-    def _macro(self, declared: Declaration) -> None:
+    def _macro(self, declared: MemberDeclaration) -> None:
         name, arguments = declared.macro, declared.arguments
         if declared.group is not None:
             self._aggregate(replace(declared, base="struct"), declared.group)
@@ -136,13 +146,13 @@ class _Builder:
         else:
             self._made(declared, arguments[0] if arguments else "", name, "", None)
 
-    def _made(self, declared: Declaration, name: str, base: str, suffix: str, size: Size | None) -> None:
-        self._place(replace(declared, base=base), Declarator(name, name + suffix, False, (), None), size)
+    def _made(self, declared: MemberDeclaration, name: str, base: str, suffix: str, size: Size | None) -> None:
+        self._place(replace(declared, base=base), MemberDeclarator(name, name + suffix, False, (), None), size)
 
-    def _aggregate(self, declared: Declaration, span: tuple[int, int]) -> None:
+    def _aggregate(self, declared: MemberDeclaration, span: tuple[int, int]) -> None:
         kind = "union" if declared.base.startswith("union") else "struct"
         if self.depth >= MAX_DEPTH:
-            self._place(declared, Declarator("", "", False, (), None), None)
+            self._place(declared, MemberDeclarator("", "", False, (), None), None)
             return
         attributes = declared.type_attributes
         inner = _Builder(self.body, kind, attributes.packed, self.size_of, self.constant, self.depth + 1)
@@ -152,11 +162,11 @@ class _Builder:
         declarators = declared.declarators
         if declared.group is not None:
             name = declared.arguments[1 if declared.macro in ("struct_group_tagged", "__struct_group") else 0 :][:1]
-            declarators = [Declarator("".join(name), "".join(name), False, (), None)]
+            declarators = [MemberDeclarator("".join(name), "".join(name), False, (), None)]
         elif not declarators:
             if " " in declared.base:  # a tag and no member: a type is declared, nothing is laid down
                 return
-            declarators = [Declarator("", "", False, (), None)]
+            declarators = [MemberDeclarator("", "", False, (), None)]
         for declarator in declarators:
             offset, exact = self._place(declared, declarator, self._sized(size, declarator))
             if declarator.pointer or declarator.dimensions:
@@ -185,7 +195,7 @@ class _Builder:
             return None
         return KNOWN.get(base) or builtin(base) or self.size_of(base)
 
-    def _sized(self, base: Size | None, declarator: Declarator) -> Size | None:
+    def _sized(self, base: Size | None, declarator: MemberDeclarator) -> Size | None:
         """The declarator's own size: pointers, and arrays of what the base says."""
         size = POINTER if declarator.pointer else base
         if size is None or ("(" in declarator.text.partition("[")[0] and not declarator.pointer):
@@ -200,7 +210,9 @@ class _Builder:
 
     # -- placing --------------------------------------------------------------------------------------------------
 
-    def _place(self, declared: Declaration, declarator: Declarator, size: Size | None) -> tuple[int | None, bool]:
+    def _place(
+        self, declared: MemberDeclaration, declarator: MemberDeclarator, size: Size | None
+    ) -> tuple[int | None, bool]:
         """Lay one member down: its offset, and whether that is exact."""
         align = size.align if size and not self.packed and not declared.attributes.packed else 1
         align = self._aligned(declared.attributes, align)
@@ -218,7 +230,7 @@ class _Builder:
         exact = exact and offset is not None
         suffix = declarator.text.replace(declarator.name, "", 1).strip() if declarator.name else declarator.text
         self.out.fields.append(
-            Field(
+            MemberLayout(
                 name=declarator.name,
                 type=f"{declared.base} {suffix}".strip(),
                 text=f"{declared.base} {declarator.text}".strip(),
@@ -235,7 +247,7 @@ class _Builder:
         self._advance(None if offset is None or size is None else (offset + size.size) * 8)
         return offset, exact
 
-    def _bits(self, declared: Declaration, declarator: Declarator, base: Size | None) -> None:
+    def _bits(self, declared: MemberDeclaration, declarator: MemberDeclarator, base: Size | None) -> None:
         width = evaluate(declarator.bits or "", self._size, self.constant)
         start = 0 if self.out.kind == "union" else self.at
         if base is None or width is None or width < 0 or width > base.size * 8:
@@ -258,7 +270,7 @@ class _Builder:
         if declarator.name:
             self.out.align = max(self.out.align, align)
             self.out.fields.append(
-                Field(
+                MemberLayout(
                     name=declarator.name,
                     type=declared.base,
                     text=f"{declared.base} {declarator.text}:{width}",

@@ -16,7 +16,7 @@ _BLANKS = bytes(c if c in b"\n\r" else 0x20 for c in range(256))
 _NOT_A_JOIN = re.compile(rb"[^\n\r\\]|\\(?!\r?\n)")
 
 #: Bytes looked over between a name and the operator before it.
-LOOK_BEHIND = 200
+MAX_LOOK_BEHIND_BYTES = 200
 
 
 def blank_comments(data: bytes, strings: bool = True) -> bytes:
@@ -56,7 +56,7 @@ def _blank(text: bytes) -> bytes:
 
 def is_member_use(data: bytes, start: int) -> bool:
     """Whether the name at ``start`` follows ``.`` or ``->`` (a member or a designator)."""
-    first = max(0, start - LOOK_BEHIND)
+    first = max(0, start - MAX_LOOK_BEHIND_BYTES)
     before = data[first:start].rstrip()
     end = first + len(before)
     if before.endswith(b">"):

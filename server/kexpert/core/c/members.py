@@ -17,7 +17,7 @@ from kexpert.core.c.lex import blank_comments
 from kexpert.core.text import decode
 
 MAX_DEPTH = 16  # nested aggregates
-MAX_TEXT = 4096  # characters of one declaration outside its braces
+_MAX_TEXT_CHARS = 4096  # characters of one declaration outside its braces
 
 _PREPROCESSOR = re.compile(rb"^[ \t]*#(?:[^\n\\]++|\\\r?\n|\\)*+", re.MULTILINE)
 _BARE_MACROS = re.compile(rb"\b(?:randomized_struct_fields_start|randomized_struct_fields_end)\b")
@@ -64,7 +64,7 @@ class Attributes:
 
 
 @dataclass(frozen=True, slots=True)
-class Declarator:
+class MemberDeclarator:
     name: str  # "" for an unnamed bit-field or an anonymous aggregate
     text: str  # as written: "*next", "(*open)(struct inode *)", "map[4]"
     pointer: bool
@@ -73,12 +73,12 @@ class Declarator:
 
 
 @dataclass(slots=True)
-class Declaration:
+class MemberDeclaration:
     """One declaration of a body. Not to be changed by who is given it: it is kept."""
 
     start: int  # offset in the code that was read
     base: str  # "unsigned long", "struct foo", "foo_t"; "struct" for an inline one without a tag
-    declarators: list[Declarator] = field(default_factory=list)
+    declarators: list[MemberDeclarator] = field(default_factory=list)
     inner: tuple[int, int] | None = None  # span of an inline aggregate's body, braces left out
     attributes: Attributes = field(default_factory=Attributes)  # of the members
     type_attributes: Attributes = field(default_factory=Attributes)  # of the inline aggregate
@@ -89,7 +89,7 @@ class Declaration:
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
+class RecordBody:
     """Code between the braces of an aggregate, everything that is no code blanked."""
 
     code: bytes
@@ -101,7 +101,7 @@ class Body:
 
 # Most structs hold a struct device or some such, which holds two dozen others: those few are read once.
 @lru_cache(maxsize=256)
-def read_body(text: bytes) -> Body | None:
+def read_body(text: bytes) -> RecordBody | None:
     """Find the body in ``struct foo { ... } __packed`` or in a bare ``{ ... }``; None if there is none."""
     code = blank_comments(text)
     code, unsure_from = _decide(code)
@@ -113,19 +113,19 @@ def read_body(text: bytes) -> Body | None:
     if closing < 0:
         return None
     stop = code.find(b";", closing)
-    behind = code[closing + 1 : stop if stop >= 0 else len(code)][:MAX_TEXT]
-    head = code[max(0, opening - MAX_TEXT) : opening]
+    behind = code[closing + 1 : stop if stop >= 0 else len(code)][:_MAX_TEXT_CHARS]
+    head = code[max(0, opening - _MAX_TEXT_CHARS) : opening]
     attributes, _ = attributes_of(decode(head[head.rfind(b";") + 1 :] + b" " + behind))
-    return Body(code, opening + 1, closing, attributes, unsure_from)
+    return RecordBody(code, opening + 1, closing, attributes, unsure_from)
 
 
 @lru_cache(maxsize=512)
-def declarations(body: Body, start: int, end: int) -> tuple[Declaration, ...]:
+def declarations(body: RecordBody, start: int, end: int) -> tuple[MemberDeclaration, ...]:
     """The declarations between two offsets of the body's code."""
     return tuple(_declarations(body, start, end))
 
 
-def _declarations(body: Body, start: int, end: int) -> Iterator[Declaration]:
+def _declarations(body: RecordBody, start: int, end: int) -> Iterator[MemberDeclaration]:
     code = body.code
     at = start
     depth = 0
@@ -202,20 +202,20 @@ def _verdict(condition: str) -> bool | None:
     return None
 
 
-def _declaration(code: bytes, start: int, end: int, braces: tuple[int, int] | None) -> Declaration | None:
+def _declaration(code: bytes, start: int, end: int, braces: tuple[int, int] | None) -> MemberDeclaration | None:
     while start < end and code[start : start + 1].isspace():
         start += 1
     if braces is None:
-        head, tail = decode(code[start : min(end, start + MAX_TEXT)]), ""
+        head, tail = decode(code[start : min(end, start + _MAX_TEXT_CHARS)]), ""
     else:
-        head = decode(code[start : min(braces[0] - 1, start + MAX_TEXT)])
-        tail = decode(code[braces[1] + 1 : min(end, braces[1] + 1 + MAX_TEXT)])
+        head = decode(code[start : min(braces[0] - 1, start + _MAX_TEXT_CHARS)])
+        tail = decode(code[braces[1] + 1 : min(end, braces[1] + 1 + _MAX_TEXT_CHARS)])
     if not head.strip() and not tail.strip():
         return None
     macro = _MACRO.match(head)
     if macro and (braces is None or "struct_group" in macro[1]) and macro[1] not in ("__attribute__", "__aligned"):
         return _macro(code, start, end, macro[1])
-    found = Declaration(start, "")
+    found = MemberDeclaration(start, "")
     if braces is None:
         found.attributes, head = attributes_of(head)
         rest = ""
@@ -240,14 +240,14 @@ def _declaration(code: bytes, start: int, end: int, braces: tuple[int, int] | No
     return found
 
 
-def _macro(code: bytes, start: int, end: int, name: str) -> Declaration:
+def _macro(code: bytes, start: int, end: int, name: str) -> MemberDeclaration:
     opening = code.index(b"(", start)
     closing = _partner(code, opening)
     closing = end if closing < 0 or closing > end else closing
     lead = {"struct_group": 1, "struct_group_attr": 2, "struct_group_tagged": 2, "__struct_group": 3}.get(name)
-    found = Declaration(start, name, macro=name)
+    found = MemberDeclaration(start, name, macro=name)
     if lead is None:
-        inside = decode(code[opening + 1 : min(closing, opening + MAX_TEXT)])
+        inside = decode(code[opening + 1 : min(closing, opening + _MAX_TEXT_CHARS)])
         found.arguments = tuple(" ".join(part.split()) for part in _split(inside, ","))
         return found
     at, arguments = opening + 1, []
@@ -263,7 +263,7 @@ def _macro(code: bytes, start: int, end: int, name: str) -> Declaration:
     return found
 
 
-def _declarator(text: str) -> Declarator:
+def _declarator(text: str) -> MemberDeclarator:
     text = text.strip()
     body, *bits = _split(text, ":")
     match = _DECLARATOR.match(body)
@@ -274,7 +274,8 @@ def _declarator(text: str) -> Declarator:
     while dimension := _DIMENSION.match(rest, at):
         dimensions.append(dimension[1].strip())
         at = dimension.end()
-    return Declarator(name, " ".join(body.split()), "*" in lead, tuple(dimensions), bits[0].strip() if bits else None)
+    width = bits[0].strip() if bits else None
+    return MemberDeclarator(name, " ".join(body.split()), "*" in lead, tuple(dimensions), width)
 
 
 def _split(text: str, separator: str) -> list[str]:

@@ -11,7 +11,7 @@ from tree_sitter import Language, Node, Parser, Range, Tree
 from kexpert.core.c.editing import Editor
 from kexpert.core.c.masking import mask
 from kexpert.core.c.repair import FIXES, cost, errors, windows, without_errors
-from kexpert.core.text import difference
+from kexpert.core.text import changed_range
 
 LANGUAGE = Language(tree_sitter_c.language())
 
@@ -104,7 +104,7 @@ def _candidates(masked: bytes, found: list[Node]) -> Iterator[bytes]:
 def _reparse(parser: Parser, masked: bytes, previous: Parsed) -> Tree:
     """Parse with the old tree, told of one edit: what lies between the common ends of the two texts."""
     old = previous.masked
-    start, old_end, new_end = difference(old, masked)
+    start, old_end, new_end = changed_range(old, masked)
     tree = previous.tree.copy()
     tree.edit(start, old_end, new_end, _point(old, start), _point(old, old_end), _point(masked, new_end))
     return parser.parse(masked, tree)

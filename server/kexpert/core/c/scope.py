@@ -32,8 +32,8 @@ from kexpert.core.text import identifier_at
 LocalKind = Literal["parameter", "local", "static", "label"]
 
 #: A longer function (generated tables of code) is read as far as this.
-MAX_BYTES = 400_000
-_MAX_HEADER = 4096
+_MAX_FUNCTION_BYTES = 400_000
+_MAX_HEADER_BYTES = 4096
 
 _PARAMETER_PAIRS = re.compile(r"(?:COMPAT_)?SYSCALL(?:32|_COMPAT)?_DEFINE\d|BPF_CALL_\d", re.A)
 _NOT_TYPES = frozenset(
@@ -89,7 +89,7 @@ def _function_by_margin(data: bytes, offset: int) -> Function | None:
             return function
     if data[line : line + 1] == b"}":
         return None
-    after = _MARGIN_BRACE.search(data, line, offset + _MAX_HEADER)
+    after = _MARGIN_BRACE.search(data, line, offset + _MAX_HEADER_BYTES)
     if after is None or after[0] != b"{":
         return None
     function = _from_brace(data, after.start())
@@ -114,7 +114,7 @@ def _from_brace(data: bytes, brace: int) -> Function | None:
 def _header_start(data: bytes, brace: int) -> int:
     """Up from a brace in column 0 over the lines of the declaration before it."""
     start = brace
-    while start > 0 and brace - start < _MAX_HEADER:
+    while start > 0 and brace - start < _MAX_HEADER_BYTES:
         above = data.rfind(b"\n", 0, start - 1) + 1
         line = data[above : start - 1].rstrip()
         if line[:1] in (b"", b"}", b"#", b"{") or line.endswith((b";", b"}", b"\\")):
@@ -127,13 +127,13 @@ def _header_start(data: bytes, brace: int) -> int:
 
 def _function_by_line(data: bytes, offset: int) -> Function | None:
     """A function whose ``{`` does not begin a line: ``static inline int f(void) { return 0; }``."""
-    start = data.rfind(b"\n", max(offset - MAX_BYTES, 0), offset) + 1
+    start = data.rfind(b"\n", max(offset - _MAX_FUNCTION_BYTES, 0), offset) + 1
     first = True
     while not _BEGINS_DECLARATION.match(data, start):
-        if start == 0 or offset - start > MAX_BYTES or (data[start : start + 1] == b"}" and not first):
+        if start == 0 or offset - start > _MAX_FUNCTION_BYTES or (data[start : start + 1] == b"}" and not first):
             return None
         start, first = data.rfind(b"\n", 0, start - 1) + 1, False
-    tokens = Tokens(data, start, start + _MAX_HEADER)
+    tokens = Tokens(data, start, start + _MAX_HEADER_BYTES)
     brace = _body_brace(tokens)
     if brace is None:
         return None
@@ -167,7 +167,7 @@ def _tokens_of(source: Source, start: int, end: int) -> Tokens:
 
 def function_tokens(source: Source, function: Function) -> Tokens:
     """The tokens of a function, header included."""
-    return _tokens_of(source, function.start, min(function.end, function.start + MAX_BYTES))
+    return _tokens_of(source, function.start, min(function.end, function.start + _MAX_FUNCTION_BYTES))
 
 
 @lru_cache(maxsize=16)

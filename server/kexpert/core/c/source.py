@@ -47,11 +47,11 @@ class Source:
         facts = self._facts
         if facts is None:
             from kexpert.core.c.extract import extract
-            from kexpert.core.c.incremental_facts import follow
+            from kexpert.core.c.incremental_facts import updated_facts
 
             before = self._before
             if before is not None and before._facts is not None:
-                facts = follow(before.data, before._facts, self.data)
+                facts = updated_facts(before.data, before._facts, self.data)
             facts = self._facts = facts or extract(self.path, self.data)
             self._before = None
         return facts

@@ -24,7 +24,7 @@ _OPENING = {")": "(", "]": "[", "}": "{"}
 _TAKES_STATEMENTS = re.compile(r"for|_*struct_group\w*|[A-Z_]\w*", re.A)
 
 
-class Token(NamedTuple):
+class CToken(NamedTuple):
     """``text`` holds one character a byte (Latin-1), so lengths are bytes."""
 
     text: str
@@ -45,7 +45,7 @@ class Tokens:
         base += start
         self._text, self._base = text, base
         self.items = [
-            Token(m[0], m.start() + base, m.end() + base) for m in _TOKEN.finditer(text) if m.lastgroup is None
+            CToken(m[0], m.start() + base, m.end() + base) for m in _TOKEN.finditer(text) if m.lastgroup is None
         ]
         self.end = base + len(text)
         self.starts = [token.start for token in self.items]
@@ -127,7 +127,7 @@ class Tokens:
         return parts
 
 
-def _pair(items: list[Token]) -> dict[int, int]:
+def _pair(items: list[CToken]) -> dict[int, int]:
     """Bracket -> bracket, both ways. ``}`` closes what was left open inside its block, and so does
     ``;``: an unfinished call must not swallow the statements below it."""
     partners: dict[int, int] = {}
@@ -154,5 +154,5 @@ def _pair(items: list[Token]) -> dict[int, int]:
     return partners
 
 
-def _takes_statements(items: list[Token], paren: int) -> bool:
+def _takes_statements(items: list[CToken], paren: int) -> bool:
     return paren > 0 and _TAKES_STATEMENTS.fullmatch(items[paren - 1].text) is not None

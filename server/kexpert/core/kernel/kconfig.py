@@ -12,7 +12,7 @@ _DEPTH = 64  # enclosing blocks whose conditions are gathered
 
 
 @dataclass(slots=True)
-class Entry:
+class KconfigEntry:
     """One menu entry. Expressions are the author's text, blanks normalised; offsets are bytes."""
 
     name: str  # without CONFIG_; "" for a choice without a name, a menu, a comment
@@ -49,10 +49,10 @@ class SourceLine:
 @dataclass(slots=True)
 class KconfigFile:
     path: str
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[KconfigEntry] = field(default_factory=list)
     sources: list[SourceLine] = field(default_factory=list)
 
-    def named(self, name: str) -> list[Entry]:
+    def named(self, name: str) -> list[KconfigEntry]:
         return [entry for entry in self.entries if entry.name == name]
 
 
@@ -94,7 +94,7 @@ class _Parser:
         self.lines = data.split(b"\n")
         self.file = KconfigFile(path)
         self.blocks: list[_Block] = []
-        self.entry: Entry | None = None
+        self.entry: KconfigEntry | None = None
         self.block: _Block | None = None  # that the current menu or choice opened
         self.at = 0  # next line
         self.offset = 0  # of the next line
@@ -141,7 +141,7 @@ class _Parser:
             if word == "if":
                 self.blocks.append(_Block("if", [_squeeze(rest)], []))
                 return
-            entry = Entry(
+            entry = KconfigEntry(
                 name=rest.split()[0] if rest and word in ("config", "menuconfig", "choice") else "",
                 kind=word, path=self.file.path, line=line, start=start, end=self.offset - 1,
                 prompt=_unquote(rest) if word in ("menu", "comment") else "",
@@ -162,7 +162,7 @@ class _Parser:
             conditions = tuple(each for block in self.blocks[-_DEPTH:] for each in block.depends)
             self.file.sources.append(SourceLine(word, _unquote(rest), line, start, self.offset - 1, conditions))
 
-    def _attribute(self, entry: Entry, word: str, rest: str) -> None:
+    def _attribute(self, entry: KconfigEntry, word: str, rest: str) -> None:
         value, condition = _split_if(rest)
         if word in TYPES or word == "prompt":
             entry.type = word if word in TYPES else entry.type

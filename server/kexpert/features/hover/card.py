@@ -10,8 +10,8 @@ from typing import TypeAlias
 
 from kexpert.core.c.layout import Layout
 from kexpert.core.docs.kerneldoc import KernelDoc
-from kexpert.core.kernel.kconfig import Entry
-from kexpert.core.kernel.locking_context import ContextRules
+from kexpert.core.kernel.kconfig import KconfigEntry
+from kexpert.core.kernel.locking_context import LockingRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class RestructuredText:
 class OptionHelp:
     """The Kconfig entries of one option, and its value in ``.config`` if there is one."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[KconfigEntry, ...]
     value: str | None
 
 
@@ -138,7 +138,7 @@ class HoverCard:
     variants: tuple[Place, ...] = ()
     more_variants: int = 0
     export: Export | None = None
-    rules: ContextRules | None = None
+    rules: LockingRules | None = None
     sleeps_through: tuple[str, ...] = ()  # functions called here that may sleep
     callers: int | None = None
     operations: tuple[Operation, ...] = ()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from kexpert.core.kernel.kbuild import built_by
-from kexpert.core.kernel.kconfig import Entry, parse_dotconfig, parse_kconfig
+from kexpert.core.kernel.kconfig import KconfigEntry, parse_dotconfig, parse_kconfig
 from kexpert.core.symbols import Kind, Symbol
 from kexpert.features.hover.card import HoverCard, OptionHelp, Place
 from kexpert.features.hover.card_reader import MAX_VARIANTS, Reading, arch_condition
@@ -39,8 +39,8 @@ def _place(row: Symbol) -> Place:
     return Place(row.path, row.line, arch_condition(row.path))
 
 
-def _entries(reading: Reading, option: str, rows: list[Symbol]) -> list[Entry]:
-    entries: list[Entry] = []
+def _entries(reading: Reading, option: str, rows: list[Symbol]) -> list[KconfigEntry]:
+    entries: list[KconfigEntry] = []
     for path in dict.fromkeys(row.path for row in rows[:_MAX_ENTRIES]):
         data = reading.data(path)
         if data:
