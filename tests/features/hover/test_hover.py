@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from kexpert.core.c.source import Source
 from kexpert.core.docs.kerneldoc import KernelDoc
 from kexpert.core.symbols import Kind
 from kexpert.features.hover.card import (
@@ -24,7 +25,7 @@ from kexpert.features.hover.card import (
     RestructuredText,
     Title,
 )
-from kexpert.features.hover.hover import card_for_symbol, hover
+from kexpert.features.hover.hover import HoverConfig, card_for_symbol, hover
 from kexpert.render import markdown
 from tests.support.memory_view import MemoryView, at_cursor
 
@@ -507,6 +508,48 @@ def test_a_hover_asks_the_view_a_bounded_number_of_times() -> None:
     Counting.calls = 0
     assert hover(view, source, files["x.c"].index(b"busy") + 1) is not None
     assert Counting.calls < 90
+
+
+class AskedFor(MemoryView):
+    """Keeps which methods were called, with their first argument."""
+
+    asked: tuple[tuple[str, object], ...] = ()
+
+    def source(self, path: str) -> Source | None:
+        self.asked += (("source", path),)
+        return super().source(path)
+
+    def caller_count(self, name: str) -> int:
+        self.asked += (("caller_count", name),)
+        return super().caller_count(name)
+
+
+def asked_with(config: HoverConfig, fixture: str) -> tuple[HoverCard, tuple[tuple[str, object], ...]]:
+    view, source, offset = at_cursor(fixture)
+    asked_view = AskedFor({path: each.data for path, each in view.sources.items()})
+    found = hover(asked_view, source, offset, config)
+    assert found is not None
+    return found, asked_view.asked
+
+
+def test_parts_that_are_switched_off_are_not_computed() -> None:
+    everything, asked = asked_with(HoverConfig(), START)
+    assert {("source", "MAINTAINERS"), ("caller_count", "foo_start")} <= set(asked)
+    assert everything.maintainers is not None and everything.callers == 2
+    nothing, asked = asked_with(HoverConfig(callers=False, maintainers=False), START)
+    assert not {("source", "MAINTAINERS"), ("caller_count", "foo_start")} & set(asked)
+    assert (nothing.maintainers, nothing.callers) == (None, None)
+    assert nothing.code == everything.code
+
+
+def test_layout_that_is_switched_off_is_not_computed() -> None:
+    fixture = user("struct outer { struct foo inner; };\nstruct out/*|*/er *o;\n")
+    with_layout, _ = asked_with(HoverConfig(), fixture)
+    without, asked = asked_with(HoverConfig(layout=False), fixture)
+    assert with_layout.layout is not None
+    assert without.layout is None
+    assert without.code == with_layout.code == "struct outer"
+    assert ("source", "include/linux/foo.h") not in asked
 
 
 @pytest.mark.parametrize(

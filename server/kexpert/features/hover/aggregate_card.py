@@ -36,8 +36,9 @@ def aggregate_card(reading: Reading, symbol: Symbol, symbols: Sequence[Symbol]) 
         card.enumerators = tuple(found[:_MAX_ENUMERATORS])
         card.more_enumerators = max(0, len(found) - _MAX_ENUMERATORS)
         return card
-    card.layout = layout_of(reading, symbol)
-    card.code = head(data, symbol) if card.layout else trimmed(data[symbol.start : symbol.end], _MAX_BODY_LINES)
+    card.layout = layout_of(reading, symbol) if reading.config.layout else None
+    shows_body = reading.config.layout and card.layout is None
+    card.code = trimmed(data[symbol.start : symbol.end], _MAX_BODY_LINES) if shows_body else head(data, symbol)
     return card
 
 

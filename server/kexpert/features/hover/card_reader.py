@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from functools import lru_cache
 
 from kexpert.core.c.conditions import conditions_at
@@ -29,11 +30,26 @@ _ALWAYS = frozenset({"__KERNEL__", "!__ASSEMBLY__", "!__ASSEMBLER__", "!LINKER_S
 _CALLABLE = (Kind.FUNCTION, Kind.PROTOTYPE, Kind.SYSCALL, Kind.TRACEPOINT, Kind.ASM_LABEL)
 
 
+@dataclass(frozen=True, slots=True)
+class HoverConfig:
+    """The parts of a card that the user wants; the others are not computed."""
+
+    callers: bool = True
+    layout: bool = True
+    maintainers: bool = True
+    #: Maximum seconds from the request on for "See also"; 0 leaves it out. A later result is cached for the next hover.
+    similar_within_seconds: float = 0.0
+
+
+DEFAULT_CONFIG = HoverConfig()
+
+
 class Reading:
     """What a card asks of the view. ``near`` is the path of the text that was hovered in."""
 
-    def __init__(self, view: View, near: Source | None) -> None:
+    def __init__(self, view: View, near: Source | None, config: HoverConfig = DEFAULT_CONFIG) -> None:
         self.view = view
+        self.config = config
         self.near = near.path if near else ""
         self._sources: dict[str, Source | None] = {near.path: near} if near else {}
         self._lookups = _MAX_LOOKUPS
@@ -95,8 +111,8 @@ class Reading:
         return plain_text(plain)
 
     def maintainers(self, path: str) -> Maintainers | None:
-        """Who MAINTAINERS names for a file: the entry that fits it best."""
-        data = self.data("MAINTAINERS")
+        """The people and lists of the MAINTAINERS entry that fits a file best; None if they are not wanted."""
+        data = self.data("MAINTAINERS") if self.config.maintainers else None
         entries = _maintainers(data).match(path) if data else []
         for entry in entries:
             people = tuple(person_name(one) for one in entry.maintainers)
