@@ -1,0 +1,193 @@
+"""Contexts: what may sleep, what runs where interrupts or preemption are off, interrupt handlers and callbacks.
+
+A call that sleeps only under a condition is given with it: ``if (gfp & __GFP_WAIT) cond_resched();``.
+"""
+
+from __future__ import annotations
+
+import re
+
+from kexpert.core.c.tokens import Tokens
+from kexpert.core.kernel.lock_calls import INTERRUPTION_CALLS, LOCK_CALLS
+from kexpert.core.kernel.locking_context import ATOMIC_GFP, SLEEPING, SLEEPING_GFP, locking_rules
+from kexpert.core.kernel.resource_calls import ALLOCATORS
+from kexpert.core.text import decode
+from kexpert.features.explain.body import Body, Call
+from kexpert.features.explain.explanation import Fact, FactKind, Location, Statement, as_code
+from kexpert.features.explain.flow import Flow
+from kexpert.features.explain.guards import Guard, condition_of, phrase
+
+_GFP = re.compile(r"\b(GFP_[A-Z_]+)\b")
+#: Functions that allocate with the GFP flags they are given, beside the allocators that are known by name.
+_ALLOCATES = re.compile(r"(?:\w*_)?(?:alloc|zalloc|kzalloc|kmalloc|kcalloc|kstrdup|kmemdup)(?:_\w+)?|idr_preload|"
+                        r"radix_tree_preload|xa_store|xa_insert|usb_submit_urb|\w*kasprintf|kmemdup_nul")  # fmt: skip
+_NO_ALLOCATION = re.compile(r"init|mask|allow|free|set_")
+_MAX_CAUSES = 4
+_SECTIONS = {
+    "__init": "`__init`: its code is freed once the kernel has started",
+    "__exit": "`__exit`: only for unloading the module",
+    "noinstr": "`noinstr`: must not be instrumented",
+    "__kprobes": "`__kprobes`: must not be probed",
+}
+#: Registration -> (index of the argument that is the callback, what it then is).
+_REGISTRATIONS: dict[str, tuple[tuple[int, str], ...]] = {
+    "request_irq": ((1, "an interrupt handler"),),
+    "request_threaded_irq": ((1, "an interrupt handler"), (2, "the thread of an interrupt: it may sleep")),
+    "devm_request_irq": ((2, "an interrupt handler"),),
+    "devm_request_threaded_irq": ((2, "an interrupt handler"), (3, "the thread of an interrupt: it may sleep")),
+    "request_percpu_irq": ((1, "an interrupt handler"),),
+    "INIT_WORK": ((1, "a work item, in process context"),),
+    "INIT_DELAYED_WORK": ((1, "a delayed work item, in process context"),),
+    "timer_setup": ((1, "a timer, in softirq context"),),
+    "tasklet_setup": ((1, "a tasklet, in softirq context"),),
+    "tasklet_init": ((1, "a tasklet, in softirq context"),),
+    "call_rcu": ((1, "an RCU callback"),),
+    "kthread_run": ((0, "a kernel thread"),),
+    "kthread_create": ((0, "a kernel thread"),),
+    "DECLARE_WORK": ((1, "a work item, in process context"),),
+    "DECLARE_DELAYED_WORK": ((1, "a delayed work item, in process context"),),
+    "netif_napi_add": ((2, "a NAPI poll function, in softirq context"),),
+    "on_each_cpu": ((0, "a function that runs on each CPU, with interrupts off"),),
+}
+
+
+def context_facts(body: Body, flow: Flow) -> list[Fact]:
+    return [
+        Fact(FactKind.CONTEXT, statement.text[:1].lower() + statement.text[1:] if statement.text[0] != "`" else
+             statement.text, body.path, statement.locations[0].line)
+        for statement in context_statements(body, flow)
+    ]  # fmt: skip
+
+
+def context_statements(body: Body, flow: Flow) -> list[Statement]:
+    """The contexts for "How to call it"."""
+    statements: list[Statement] = []
+    at = Location(body.path, body.first_line)
+    if re.search(r"\birqreturn_t\b", body.return_type):
+        statements.append(Statement("An interrupt handler: returns `irqreturn_t`", (at,)))
+    statements += registrations(body)
+    statements += _sleeping(body, flow)
+    statements += _atomic(body, flow)
+    head = locking_rules(body.source.data[body.start : body.start + (body.root.start_byte if body.root else 0)])
+    statements += [Statement(f"Marked {_SECTIONS[name]}", (at,)) for name in head.sections if name in _SECTIONS]
+    if locking_rules(body.source.data[body.start : body.end]).rcu_dereference and flow.complete:
+        line = _line_of_dereference(flow)
+        if line is not None:
+            text = "Uses `rcu_dereference()` without `rcu_read_lock()` of its own: the caller holds the RCU read side"
+            statements.append(Statement(text, (Location(body.path, line),)))
+    return statements
+
+
+def _line_of_dereference(flow: Flow) -> int | None:
+    return next((call.line for point in flow.points for call in point.calls if call.name == "rcu_dereference"), None)
+
+
+def _calls(flow: Flow) -> list[tuple[Call, Guard | None]]:
+    return [pair for point in flow.points for pair in zip(point.calls, point.call_guards, strict=True)]
+
+
+def _sleeping(body: Body, flow: Flow) -> list[Statement]:
+    """Why it may sleep: calls that always run first; if there are none, those under a condition."""
+    always: dict[str, list[Location]] = {}
+    conditional: dict[str, list[Location]] = {}
+    reachable = flow.reachable()
+    for point in flow.points:
+        if id(point) not in reachable:
+            continue
+        for call, guard in zip(point.calls, point.call_guards, strict=True):
+            cause = sleep_cause(body, call)
+            if cause is None:
+                continue
+            location = Location(body.path, call.line)
+            condition = condition_of(guard)
+            if condition is None:
+                always.setdefault(cause, []).append(location)
+            else:
+                conditional.setdefault(f"{cause}{phrase(condition)}", []).append(location)
+    found = always or conditional
+    if not found:
+        return []
+    causes = list(found)[:_MAX_CAUSES]
+    places = tuple(dict.fromkeys(place for cause in causes for place in found[cause][:3]))
+    return [Statement(f"May sleep: {', '.join(causes)}", places)]
+
+
+def sleep_cause(body: Body, call: Call) -> str | None:
+    """Why a call may sleep, in words; None if that is not certain."""
+    if call.member or call.name in body.locals or call.name in body.parameters:
+        return None
+    lock = LOCK_CALLS.get(call.name)
+    if call.name == "guard":
+        return None
+    if (lock is not None and lock.sleeps) or call.name in SLEEPING:
+        return as_code(f"{call.name}()")
+    flags = gfp_flags(body, call)
+    if flags and any(flag in SLEEPING_GFP for flag in flags) and not any(flag in ATOMIC_GFP for flag in flags):
+        return as_code(f"{call.name}({flags[0]})")
+    allocator = ALLOCATORS.get(call.name)
+    return as_code(f"{call.name}()") if allocator is not None and allocator.sleeps else None
+
+
+def gfp_flags(body: Body, call: Call) -> list[str]:
+    """The GFP flags that an allocation is given as they are written: not those of a nested call."""
+    if call.name not in ALLOCATORS and (not _ALLOCATES.fullmatch(call.name) or _NO_ALLOCATION.search(call.name)):
+        return []
+    found: list[str] = []
+    for argument in call.arguments:
+        if argument.type in ("identifier", "binary_expression"):
+            text = body.text(argument)
+            if "(" not in text and "~" not in text and "?" not in text:
+                found += _GFP.findall(text)
+    return found
+
+
+def _atomic(body: Body, flow: Flow) -> list[Statement]:
+    found: dict[str, list[Location]] = {}
+    for call, guard in _calls(flow):
+        if call.member:
+            continue
+        where = Location(body.path, call.line)
+        flags = gfp_flags(body, call)
+        for flag in flags:
+            if flag in ATOMIC_GFP:
+                found.setdefault(f"{call.name}() allocates with {as_code(flag)}, which does not sleep", []).append(where)
+        if call.name in INTERRUPTION_CALLS and condition_of(guard) is None:
+            found.setdefault(f"{INTERRUPTION_CALLS[call.name].capitalize()} from {as_code(call.name + '()')} on", []).append(where)
+    return [
+        Statement(as_code(text.split(" ", 1)[0]) + " " + text.split(" ", 1)[1] if "() allocates" in text else text,
+                  tuple(places[:3]))
+        for text, places in found.items()
+    ]  # fmt: skip
+
+
+def registrations(body: Body) -> list[Statement]:
+    """Where its own file registers it as a handler, a work item, a timer and the like."""
+    data = body.source.data
+    name = body.name.encode()
+    if body.what != "function" or not name:
+        return []
+    found: dict[str, list[Location]] = {}
+    for registration, places in _REGISTRATIONS.items():
+        word = registration.encode()
+        at = data.find(word)
+        while at >= 0:
+            after = at + len(word)
+            before_is_word = at > 0 and (data[at - 1 : at].isalnum() or data[at - 1 : at] == b"_")
+            if not before_is_word and data[after : after + 1] == b"(":
+                tokens = Tokens(data, at, min(len(data), at + 1000))
+                arguments = tokens.commas(2, tokens.past(1) - 1)
+                for index, what in places:
+                    if index < len(arguments) and tokens.join(*arguments[index]).lstrip("&") == body.name:
+                        line = body.source.lines.line_of(at)
+                        if not _in_comment(data, at):
+                            found.setdefault(f"Runs as {what} ({as_code(registration + '()')})", []).append(
+                                Location(body.path, line)
+                            )
+            at = data.find(word, after)
+    return [Statement(text, tuple(places[:3])) for text, places in found.items()]
+
+
+def _in_comment(data: bytes, at: int) -> bool:
+    line = data.rfind(b"\n", 0, at) + 1
+    before = decode(data[line:at]).strip()
+    return before.startswith(("*", "//", "/*")) or data.rfind(b"/*", 0, at) > data.rfind(b"*/", 0, at)

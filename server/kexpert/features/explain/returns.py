@@ -1,0 +1,225 @@
+"""What a function returns, and when: each ``return``, and what reaches the variable that it returns.
+
+An assignment counts for a ``return`` if some path leads from one to the other with no other assignment between, where
+a constant does not take a branch that its value rules out. The condition given is the innermost one around the
+assignment, or around the ``goto`` by which it leaves the straight way (``ret = -ENOMEM; if (!p) goto out;``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tree_sitter import Node
+
+from kexpert.features.explain.body import Body
+from kexpert.features.explain.explanation import Fact, FactKind, Location, ReturnValue, Statement, as_code
+from kexpert.features.explain.flow import Flow, Point
+from kexpert.features.explain.guards import Guard, condition_of, phrase, shortened
+from kexpert.features.explain.values import Value, assignments, can_pass, value_of
+
+_MAX_STEPS = 200_000  # points visited for one function
+_MAX_WHEN = 6  # conditions listed for one value
+_MAX_ROWS = 24
+#: Calls that return one of their arguments: index of it.
+_RETURNS_ARGUMENT = {"dev_err_probe": 1, "dev_warn_probe": 1}
+_TESTS_RESULT = ("", " < 0", " != 0", " > 0", " <= 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """A value that may be returned, under a condition, and the line that decides it."""
+
+    value: Value
+    guard: Guard | None
+    line: int
+    #: How the function returns it: "", "ERR_PTR", "PTR_ERR", "ERR_CAST", "PTR_ERR_OR_ZERO".
+    wrapper: str = ""
+    variable: str = ""
+
+
+class ReturnAnalysis:
+    """Every value that a function may return, in the order of the lines."""
+
+    def __init__(self, body: Body, flow: Flow) -> None:
+        self.body = body
+        self.flow = flow
+        self.found: list[Returned] = []
+        self._steps = 0
+        self._killed: dict[str, dict[int, list[Value]]] = {}
+        self.exhausted = False
+        wanted: dict[tuple[str, str], list[Point]] = {}
+        reachable = flow.reachable()
+        for point in flow.returns:
+            if id(point) not in reachable or not point.parts:
+                continue
+            self._returned(point, point.parts[0], point.guard, wanted)
+        for (variable, wrapper), points in wanted.items():
+            self._variable(variable, wrapper, points, reachable)
+        self.found = sorted(dict.fromkeys(self.found), key=lambda one: one.line)
+
+    def _returned(
+        self, point: Point, node: Node, guard: Guard | None, wanted: dict[tuple[str, str], list[Point]], depth: int = 0
+    ) -> None:
+        body = self.body
+        while node.type == "parenthesized_expression" and node.named_child_count == 1:
+            node = node.named_children[0]
+        if node.type == "conditional_expression" and depth < 4:
+            condition = node.child_by_field_name("condition")
+            then, otherwise = node.child_by_field_name("consequence"), node.child_by_field_name("alternative")
+            if condition is not None and then is not None and otherwise is not None:
+                text = body.text(condition)
+                self._returned(point, then, Guard("if", text, point.line, guard), wanted, depth + 1)
+                self._returned(point, otherwise, Guard("else", text, point.line, guard), wanted, depth + 1)
+                return
+        value = value_of(body, node)
+        if value.kind == "call" and value.node is not None and (call := body.call(value.node)) and not call.member:
+            argument = _RETURNS_ARGUMENT.get(call.name)
+            if argument is not None and argument < len(call.arguments):
+                self._returned(point, call.arguments[argument], guard, wanted, depth + 1)
+                return
+            if call.name in ("ERR_PTR", "PTR_ERR", "ERR_CAST", "PTR_ERR_OR_ZERO") and len(call.arguments) == 1:
+                inner = call.arguments[0]
+                if inner.type == "identifier" and body.text(inner) in body.locals:
+                    wanted.setdefault((body.text(inner), call.name), []).append(point)
+                else:
+                    self.found.append(Returned(value, guard, point.line))
+                return
+        if value.node is not None and value.node.type == "identifier" and value.text in body.locals and depth == 0:
+            wanted.setdefault((value.text, ""), []).append(point)
+            return
+        self.found.append(Returned(value, guard, point.line))
+
+    def _variable(self, variable: str, wrapper: str, points: list[Point], reachable: set[int]) -> None:
+        killed = self._killed.setdefault(variable, {})
+        if not killed:
+            for point in self.flow.points:
+                if point.parts and (values := assignments(self.body, point, variable)):
+                    killed[id(point)] = values
+        ends = {id(point) for point in points}
+        for point in self.flow.points:
+            values = killed.get(id(point))
+            if not values or id(point) not in reachable or values[-1].kind == "unknown":
+                continue
+            for guard, line in self._ways(point, variable, values[-1], ends, killed):
+                self.found.append(Returned(values[-1], guard, line, wrapper, variable))
+
+    def _ways(
+        self, start: Point, variable: str, value: Value, ends: set[int], killed: dict[int, list[Value]]
+    ) -> list[tuple[Guard | None, int]]:
+        """Conditions under which a value assigned at ``start`` is returned, with the line that decides each."""
+        ways: list[tuple[Guard | None, int]] = []
+        straight, gotos = self._spread(start, variable, value, ends, killed, stop_at_gotos=True)
+        direct = [point for point in straight if id(point) in ends]
+        for goto in gotos:
+            beyond, _ = self._spread(goto, variable, value, ends, killed, stop_at_gotos=False)
+            if any(id(point) in ends for point in beyond):
+                ways.append(self._way(start, goto))
+        for point in direct:
+            ways.append(self._way(start, point) if point.guard is not None else (start.guard, start.line))
+        return list(dict.fromkeys(ways))
+
+    def _way(self, start: Point, leave: Point) -> tuple[Guard | None, int]:
+        """The guard of the point at which a value leaves; of its assignment, where that is as deep."""
+        if leave.guard is not None and leave.guard is not start.guard and leave.guard.line >= start.line:
+            return leave.guard, leave.line
+        return start.guard, start.line
+
+    def _spread(
+        self, start: Point, variable: str, value: Value, ends: set[int], killed: dict[int, list[Value]],
+        stop_at_gotos: bool,
+    ) -> tuple[list[Point], list[Point]]:  # fmt: skip
+        """Points that a value reaches, and the gotos among them."""
+        seen: set[int] = set()
+        reached: list[Point] = []
+        gotos: list[Point] = []
+        pending = [start]
+        while pending:
+            point = pending.pop()
+            self._steps += 1
+            if self._steps > _MAX_STEPS:
+                self.exhausted = True
+                return [], []
+            if point is not start and id(point) in killed and id(point) not in ends:
+                continue
+            if point.kind == "goto" and stop_at_gotos and point is not start:
+                gotos.append(point)
+                continue
+            reached.append(point)
+            for target, outcome in point.successors:
+                if id(target) not in seen and can_pass(self.body, point, outcome, variable, value):
+                    seen.add(id(target))
+                    pending.append(target)
+        return reached, gotos
+
+
+def return_facts(body: Body, analysis: ReturnAnalysis) -> list[Fact]:
+    """The errnos, then the other values."""
+    facts: list[Fact] = []
+    for one in analysis.found:
+        text = value_words(one)
+        if one.value.errno:
+            condition = phrase(condition_of(one.guard))
+            facts.append(Fact(FactKind.ERRNO, f"returns {text}{condition}", body.path, one.line))
+        else:
+            guard = condition_of(one.guard)
+            condition = "" if _tests(guard, one) else phrase(guard)
+            facts.append(Fact(FactKind.RETURN, f"returns {text}{condition}", body.path, one.line))
+    return list(dict.fromkeys(facts))
+
+
+def return_table(body: Body, analysis: ReturnAnalysis) -> tuple[ReturnValue, ...]:
+    """A row for each value, errnos first as written, then calls, then the rest."""
+    rows: dict[str, list[Statement]] = {}
+    order: dict[str, int] = {}
+    for one in analysis.found:
+        words = value_words(one)
+        rank = {"zero": 0, "null": 1, "constant": 1, "errno": 2, "error pointer": 2, "call": 4}.get(one.value.kind, 3)
+        order[words] = min(order.get(words, rank), rank)
+        guard = condition_of(one.guard)
+        text = guard.words if guard is not None and not _tests(guard, one) else ""
+        rows.setdefault(words, []).append(Statement(text, (Location(body.path, one.line),)))
+    table = []
+    for words in sorted(rows, key=lambda each: order[each])[:_MAX_ROWS]:
+        table.append(ReturnValue(words, _merged(rows[words])))
+    return tuple(table)
+
+
+def _merged(when: list[Statement]) -> tuple[Statement, ...]:
+    """Equal conditions once, with all their lines; the first few."""
+    merged: dict[str, list[Location]] = {}
+    for statement in when:
+        merged.setdefault(statement.text, []).extend(statement.locations)
+    shown = [Statement(text, tuple(dict.fromkeys(places))) for text, places in merged.items()]
+    if len(shown) > _MAX_WHEN:
+        rest = tuple(place for statement in shown[_MAX_WHEN - 1 :] for place in statement.locations)
+        shown = [*shown[: _MAX_WHEN - 1], Statement(f"and {len(shown) - _MAX_WHEN + 1} other conditions", rest[:3])]
+    return tuple(shown)
+
+
+def _tests(guard: Guard | None, one: Returned) -> bool:
+    """Whether a condition only says that the returned value is an error: ``if (ret) return ret``."""
+    if guard is None or not one.variable or one.value.kind not in ("call", "other"):
+        return False
+    return guard.code in {one.variable + test for test in _TESTS_RESULT} | {
+        f"{call}({one.variable})" for call in ("IS_ERR", "IS_ERR_VALUE", "IS_ERR_OR_NULL")
+    }
+
+
+def value_words(one: Returned) -> str:
+    """A returned value in words."""
+    value, wrapper = one.value, one.wrapper
+    failed = _tests(condition_of(one.guard), one)
+    if wrapper == "PTR_ERR_OR_ZERO":
+        return f"0, or the error of {as_code(value.call + '()')}" if value.call else f"0, or the error in {as_code(one.variable)}"
+    if value.kind == "call":
+        source = as_code(f"{value.call}()")
+        return f"the error of {source}" if failed or wrapper in ("PTR_ERR", "ERR_CAST", "ERR_PTR") else f"what {source} returns"
+    if value.errno:
+        if wrapper == "ERR_PTR":
+            return as_code(f"ERR_PTR({value.text})")
+        if wrapper == "PTR_ERR" and value.kind == "error pointer":
+            return as_code(f"-{value.errno}")
+        return as_code(value.text)
+    if wrapper and value.kind not in ("zero",):
+        return as_code(f"{wrapper}({one.variable})")
+    return as_code(shortened(value.text))

@@ -1,0 +1,473 @@
+"""How a function works: its statements as short sentences along the syntax tree, two levels deep.
+
+Locals that are only set, logging and debugging are passed over; runs of writes become one step. The number of steps is
+bounded: what is over it is summarised by its lines.
+"""
+
+from __future__ import annotations
+
+import re
+
+from tree_sitter import Node
+
+from kexpert.features.explain.body import Body, Call, declared_name, walk
+from kexpert.features.explain.callees import Briefs
+from kexpert.features.explain.explanation import Step, as_code, listed
+from kexpert.features.explain.flow import Point, is_scope, loop_head
+from kexpert.features.explain.guards import negated, shortened
+from kexpert.features.explain.locks import lock_use
+from kexpert.features.explain.resources import resource_use
+from kexpert.features.explain.values import value_of
+
+_MAX_STEPS = 40
+_MAX_INNER = 6  # steps within a branch or a loop
+_MAX_DEPTH = 2
+_LOGS = re.compile(
+    r"_?(?:pr|dev|netdev|netif|drm|hw|tty|acpi|DRM|ath\w*|wiphy|sd|v4l2|ioc|sysfs|xfs|ext4|btrfs|ntfs)_"
+    r"(?:dbg|debug|info|warn|err|error|notice|emerg|crit|alert|printk|log|ratelimited|once|level|warning|msg)\w*|"
+    r"printk\w*|dump_stack|trace_\w+|WARN\w*|DPRINTK|dprintk|DEBUG\w*|\w*_dbg|lockdep_\w+|might_\w+|ASSERT\w*|"
+    r"BUILD_BUG_ON\w*|VM_BUG_ON\w*|BUG_ON|kasan_\w+|kcsan_\w+|kmsan_\w+|prefetchw?|cond_resched|rcu_lockdep_\w+|"
+    r"lockdep\w*|mod_timer_dbg|instrument_\w+|context_tracking_\w+|schedstat_\w+|assert_\w+|cpu_relax|barrier"
+)
+_TRIVIAL = frozenset({
+    "likely", "unlikely", "min", "max", "min_t", "max_t", "clamp", "container_of", "sizeof", "ARRAY_SIZE", "IS_ERR",
+    "PTR_ERR", "ERR_PTR", "READ_ONCE", "cpu_to_le16", "cpu_to_le32", "le16_to_cpu", "le32_to_cpu", "BIT", "round_up",
+    "round_down", "DIV_ROUND_UP", "IS_ENABLED", "offsetof", "typeof", "array_index_nospec", "rcu_dereference",
+})  # fmt: skip
+_PREPROC = ("preproc_if", "preproc_ifdef", "preproc_elif", "preproc_elifdef", "preproc_else")
+
+
+class _Writer:
+    """Steps in the order of the text. ``span``: byte offsets in the parsed text outside which nothing is told."""
+
+    def __init__(self, body: Body, briefs: Briefs, span: tuple[int, int] | None) -> None:
+        self.body = body
+        self.briefs = briefs
+        self.span = span
+        self.steps: list[Step] = []
+        self._sets: list[tuple[str, int]] = []  # writes that wait to be told together
+        self._sets_depth = 0
+        self._error_paths = _goto_labels(body)
+        self.left_out = 0
+
+    # -- blocks ---------------------------------------------------------------------------------
+
+    def block(self, statements: list[Node], depth: int) -> None:
+        """The statements of one block; of an inner one, the first few steps."""
+        statements = [one for one in statements if one.type != "comment"]
+        at = 0
+        before = len(self.steps)
+        while at < len(statements):
+            node = statements[at]
+            if depth and sum(step.depth == depth for step in self.steps[before:]) >= _MAX_INNER:
+                self._flush()
+                last = statements[-1]
+                first, end = self.body.line(node) + 1, self.body.end_line(last) + 1
+                where = f"line {first}" if first == end else f"lines {first} to {end}"
+                self._add(f"… and more ({where})", node, depth)
+                return
+            if self._outside(node):
+                at += 1
+                continue
+            following = statements[at + 1] if at + 1 < len(statements) else None
+            at += self.statement(node, following, depth)
+        self._flush()
+
+    def _outside(self, node: Node) -> bool:
+        return self.span is not None and (node.end_byte <= self.span[0] or node.start_byte >= self.span[1])
+
+    def _add(self, text: str, node: Node, depth: int) -> None:
+        self._flush()
+        self._append(text, self.body.line(node), depth)
+
+    def _append(self, text: str, line: int, depth: int) -> None:
+        if len(self.steps) >= _MAX_STEPS:
+            self.left_out += 1
+            return
+        self.steps.append(Step(text, line, depth))
+
+    def _flush(self) -> None:
+        if self._sets:
+            names = list(dict.fromkeys(name for name, _ in self._sets))
+            line = self._sets[0][1]
+            self._sets = []
+            self._append(f"Sets {listed([as_code(name) for name in names], 4)}.", line, self._sets_depth)
+
+    # -- statements -----------------------------------------------------------------------------
+
+    def statement(self, node: Node, following: Node | None, depth: int) -> int:
+        """Tell one statement; the number of statements that were told with it."""
+        kind = node.type
+        if depth > _MAX_DEPTH:
+            return 1
+        if kind == "ERROR":
+            self._add("A part that could not be read.", node, depth)
+        elif kind in ("expression_statement", "declaration"):
+            return self._expression(node, following, depth)
+        elif kind == "if_statement":
+            self._if(node, depth)
+        elif kind in ("while_statement", "for_statement", "do_statement"):
+            self._loop(node, depth)
+        elif kind == "switch_statement":
+            self._switch(node, depth)
+        elif kind == "labeled_statement":
+            self._label(node, depth)
+        elif kind == "compound_statement":
+            self.block(node.named_children, depth)
+        elif kind in ("return_statement", "goto_statement", "break_statement", "continue_statement"):
+            if kind == "return_statement" and not node.named_children and following is None and not depth:
+                return 1
+            self._add(f"{self._leave(node)[:1].upper()}{self._leave(node)[1:]}.", node, depth)
+        elif kind in _PREPROC:
+            self._config(node, depth)
+        elif kind == "attributed_statement":
+            self.block(node.named_children[-1:], depth)
+        return 1
+
+    def _leave(self, node: Node) -> str:
+        """"returns `-EINVAL`", "goes to `out`"."""
+        kind = node.type
+        if kind == "goto_statement":
+            label = node.child_by_field_name("label")
+            return f"goes to {as_code(self.body.text(label))}" if label is not None else "goes on"
+        if kind == "break_statement":
+            return "leaves the loop or switch"
+        if kind == "continue_statement":
+            return "goes on with the next round"
+        if not node.named_children:
+            return "returns"
+        value = value_of(self.body, node.named_children[0])
+        if value.kind == "call":
+            return f"returns what {as_code(value.call + '()')} returns" + self._brief(value.call)
+        return f"returns {as_code(shortened(value.text))}"
+
+    def _brief(self, name: str) -> str:
+        text = self.briefs.of(name) if name.isidentifier() else ""
+        return f" ({text[:1].lower() + text[1:] if text[1:2].islower() else text})" if text else ""
+
+    # -- expressions ----------------------------------------------------------------------------
+
+    def _expression(self, node: Node, following: Node | None, depth: int) -> int:
+        body = self.body
+        calls = [call for call in body.calls_in(node)]
+        target, right = _assignment(body, node)
+        told = 0
+        for call in calls:
+            if text := self._known_call(call):
+                self._add(text, node, depth)
+                told += 1
+        main = next((call for call in reversed(calls) if self._worth_telling(call)), None) if not told else None
+        if right is not None and right.type == "call_expression" and not told:
+            main = body.call(right)
+            if main is not None and not self._worth_telling(main):
+                main = None
+        if main is not None:
+            name = as_code(_called(body, main) + "()")
+            result = f", result in {as_code(target)}" if target and right is not None and right.type == "call_expression" else ""
+            check = self._check(target, following) if target else ""
+            self._add(f"Calls {name}{self._brief(main.name) if not main.member else ''}{result or ''}{check}.", node, depth)
+            return 2 if check else 1
+        if told:
+            check = self._check(target, following) if target else ""
+            if check and self.steps and len(self.steps) < _MAX_STEPS:
+                last = self.steps[-1]
+                self.steps[-1] = Step(last.text.removesuffix(".") + check + ".", last.line, last.depth)
+                return 2
+            return 1
+        for name, line in self._written(node):
+            if self._sets and self._sets_depth != depth:
+                self._flush()
+            self._sets_depth = depth
+            self._sets.append((name, line))
+        return 1
+
+    def _known_call(self, call: Call) -> str:
+        """A lock, an allocation or a reference, in words; "" for another call."""
+        point = Point(call.node, "plain", None)
+        use = lock_use(self.body, call, None, point)
+        if use is not None:
+            if use.scoped:
+                return f"Takes {use.described} until the end of the scope."
+            verb = {"take": "Takes", "try": "Tries to take", "release": "Releases"}[use.call.action]
+            return f"{verb} {use.name if use.call.action == 'release' else use.described}."
+        resource = resource_use(self.body, call, None)
+        if resource is not None:
+            return f"{resource.text[:1].upper()}{resource.text[1:]}."
+        return ""
+
+    def _worth_telling(self, call: Call) -> bool:
+        if call.member:
+            return True
+        return call.name not in _TRIVIAL and not _LOGS.fullmatch(call.name) and call.name not in self.body.locals
+
+    def _check(self, target: str, following: Node | None) -> str:
+        """`` ; if that fails, returns `ret` `` where the next statement only checks a result."""
+        if following is None or following.type != "if_statement" or self._outside(following):
+            return ""
+        condition = following.child_by_field_name("condition")
+        if condition is None or following.child_by_field_name("alternative") is not None:
+            return ""
+        text = shortened(self.body.text(condition))
+        fails = {f"{target} < 0", f"IS_ERR({target})", f"!{target}", f"IS_ERR_OR_NULL({target})", f"{target} == NULL"}
+        leave = self._only_leaves(following.child_by_field_name("consequence"))
+        if leave is None:
+            return ""
+        if text in fails:
+            return f"; if that fails, {leave}"
+        return f"; if that is not 0, {leave}" if text in (target, f"{target} != 0") else ""
+
+    def _only_leaves(self, node: Node | None) -> str | None:
+        """How a branch leaves, if it does nothing else (logging aside)."""
+        if node is None:
+            return None
+        inner = [node]
+        if node.type == "compound_statement":
+            inner = [child for child in node.named_children if child.type != "comment"]
+        if not inner or inner[-1].type not in ("return_statement", "goto_statement", "continue_statement", "break_statement"):
+            return None
+        sets = ""
+        for child in inner[:-1]:
+            if child.type != "expression_statement":
+                return None
+            calls = list(self.body.calls_in(child))
+            target, right = _assignment(self.body, child)
+            if target.isidentifier() and right is not None and not calls:
+                sets = f"sets {as_code(target)} to {as_code(self.body.shown(right, 60))} and "
+            elif not calls or not all(_LOGS.fullmatch(call.name) for call in calls[:1]):
+                return None
+        return sets + self._leave(inner[-1])
+
+    def _written(self, node: Node) -> list[tuple[str, int]]:
+        """Members and ``*p`` that a statement writes; locals are not told."""
+        found = []
+        for inner in walk(node):
+            field = {"assignment_expression": "left", "update_expression": "argument"}.get(inner.type)
+            target = inner.child_by_field_name(field) if field else None
+            if target is None:
+                continue
+            text = self.body.shown(target, 60)
+            if target.type != "identifier" or (text not in self.body.locals and text not in self.body.parameters):
+                found.append((text, self.body.line(inner)))
+        return found
+
+    # -- branches -------------------------------------------------------------------------------
+
+    def _if(self, node: Node, depth: int) -> None:
+        negations: list[str] = []
+        while True:
+            condition = node.child_by_field_name("condition")
+            then, otherwise = node.child_by_field_name("consequence"), node.child_by_field_name("alternative")
+            if condition is None or then is None:
+                return
+            text = shortened(self.body.text(condition))
+            word = "Else, if" if negations else "If"
+            self._calls_of_condition(condition, depth)
+            self._branch(f"{word} {as_code(text)}", then, depth, condition)
+            if otherwise is None:
+                return
+            inner = [child for child in otherwise.named_children if child.type != "comment"]
+            if len(inner) == 1 and inner[0].type == "if_statement":
+                negations.append(negated(text))
+                node = inner[0]
+                continue
+            if inner:
+                self._branch("Otherwise", inner[0], depth, inner[0])
+            return
+
+    def _calls_of_condition(self, condition: Node, depth: int) -> None:
+        """Locks and allocations within a condition: ``if (!spin_trylock(&x->lock))``."""
+        for call in self.body.calls_in(condition):
+            if text := self._known_call(call):
+                self._add(text, condition, depth)
+
+    def _branch(self, head: str, then: Node, depth: int, at: Node) -> None:
+        leave = self._only_leaves(then)
+        if leave is not None:
+            self._add(f"{head}, {leave}.", at, depth)
+            return
+        inner = then.named_children if then.type == "compound_statement" else [then]
+        before, counted = len(self.steps), self.left_out
+        self._flush()
+        line = self.body.line(at)
+        self._append(f"{head}:", line, depth)
+        if len(self.steps) == before:
+            return
+        if depth < _MAX_DEPTH - 1:
+            self.block(inner, depth + 1)
+        new = self.steps[before + 1 :]
+        if len(new) == 1 and self.left_out == counted:
+            text = new[0].text
+            self.steps[before:] = [Step(f"{head}: {text[:1].lower() + text[1:]}", line, depth)]
+        elif not new:
+            self.steps[before:] = self._summarised(head, then, line, depth)
+
+    def _summarised(self, head: str, then: Node, line: int, depth: int) -> list[Step]:
+        """A branch of which no step is told: the functions that it calls, or nothing."""
+        names: list[str] = []
+        for call in self.body.calls_in(then):
+            if self._worth_telling(call):
+                names.append(as_code(_called(self.body, call) + "()"))
+        names = list(dict.fromkeys(names))
+        if names:
+            return [Step(f"{head}: calls {listed(names, 4)}.", line, depth)]
+        sets = list(dict.fromkeys(as_code(name) for name, _ in self._written(then)))
+        return [Step(f"{head}: sets {listed(sets, 4)}.", line, depth)] if sets else []
+
+    def _loop(self, node: Node, depth: int) -> None:
+        body = self.body
+        statement = node.child_by_field_name("body")
+        if statement is None:
+            return
+        if is_scope(body, node):
+            head = f"Within {as_code(shortened(loop_head(body, node)))}"
+        elif node.type == "do_statement":
+            condition = node.child_by_field_name("condition")
+            text = shortened(body.text(condition)) if condition is not None else ""
+            if text in ("0", "false"):
+                self.block(statement.named_children, depth)
+                return
+            head = f"Repeats while {as_code(text)}"
+        else:
+            head = f"Loops: {as_code(shortened(loop_head(body, node)))}"
+        self._branch(head, statement, depth, node)
+
+    def _switch(self, node: Node, depth: int) -> None:
+        condition, statement = node.child_by_field_name("condition"), node.child_by_field_name("body")
+        if condition is None or statement is None:
+            return
+        subject = shortened(self.body.text(condition))
+        before = len(self.steps)
+        self._add(f"Depending on {as_code(subject)}:", node, depth)
+        if depth >= _MAX_DEPTH - 1 or len(self.steps) == before:
+            return
+        values: list[str] = []
+        told = 0
+        for case in statement.named_children:
+            if case.type != "case_statement" or self._outside(case):
+                continue
+            value = case.child_by_field_name("value")
+            values.append(self.body.text(value) if value is not None else "default")
+            inner = [child for child in case.named_children if child != value and child.type != "comment"]
+            if not inner:
+                continue
+            if told == _MAX_INNER:
+                self._add("… and other cases", case, depth + 1)
+                break
+            told += 1
+            head = listed([as_code(each) for each in values], 4, "or")
+            values = []
+            inner = inner[:-1] if inner[-1].type == "break_statement" and len(inner) > 1 else inner
+            leave = self._only_leaves(inner[0]) if len(inner) == 1 else None
+            if leave is not None:
+                self._append(f"{head}: {leave}.", self.body.line(case), depth + 1)
+            else:
+                self.steps += self._case(head, inner, self.body.line(case), depth + 1)
+
+    def _case(self, head: str, inner: list[Node], line: int, depth: int) -> list[Step]:
+        names: list[str] = []
+        sets: list[str] = []
+        for node in inner:
+            names += [as_code(_called(self.body, c) + "()") for c in self.body.calls_in(node) if self._worth_telling(c)]
+            sets += [as_code(name) for name, _ in self._written(node)]
+        parts = []
+        if names:
+            parts.append(f"calls {listed(list(dict.fromkeys(names)), 3)}")
+        if sets:
+            parts.append(f"sets {listed(list(dict.fromkeys(sets)), 3)}")
+        if inner[-1].type in ("return_statement", "goto_statement"):
+            parts.append(self._leave(inner[-1]))
+        return [Step(f"{head}: {'; '.join(parts)}.", line, depth)] if parts and len(self.steps) < _MAX_STEPS else []
+
+    def _label(self, node: Node, depth: int) -> None:
+        label = node.child_by_field_name("label")
+        name = self.body.text(label) if label is not None else ""
+        came = self._error_paths.get(name, [])
+        lines = listed([str(line + 1) for line in came], 4)
+        if came:
+            where = f" (from line{'s' * (len(came) > 1)} {lines})"
+            self._add(f"At {as_code(name)}{where}:", node, depth)
+        inner = [child for child in node.named_children if child != label and child.type != "comment"]
+        self.block(inner, depth)
+
+    def _config(self, node: Node, depth: int) -> None:
+        condition = node.child_by_field_name("condition") or node.child_by_field_name("name")
+        otherwise = node.child_by_field_name("alternative")
+        inner = [child for child in node.named_children if child not in (condition, otherwise)]
+        if condition is not None:
+            negative = self.body.raw(node).lstrip(b"# \t").startswith(b"ifndef")
+            text = ("!" if negative else "") + self.body.text(condition)
+            self._add(f"Built with {as_code(shortened(text))}:", node, depth)
+            before = len(self.steps)
+            self.block(inner, depth + 1 if depth < _MAX_DEPTH else depth)
+            if len(self.steps) == before and self.steps:
+                self.steps.pop()
+        elif inner:
+            self._add("Built without it:", node, depth)
+            before = len(self.steps)
+            self.block(inner, depth + 1 if depth < _MAX_DEPTH else depth)
+            if len(self.steps) == before and self.steps:
+                self.steps.pop()
+        if otherwise is not None:
+            self._config(otherwise, depth)
+
+
+def steps_of(body: Body, briefs: Briefs, span: tuple[int, int] | None = None) -> tuple[Step, ...]:
+    """The steps of a body, or of what lies in ``span`` (byte offsets in the file)."""
+    if body.root is None:
+        return ()
+    inside = None if span is None else (span[0] - body.shift, span[1] - body.shift)
+    writer = _Writer(body, briefs, inside)
+    writer.block(_narrowed(body.root, inside), 0)
+    steps = writer.steps
+    if writer.left_out:
+        steps.append(Step(f"… and {writer.left_out} further steps", steps[-1].line if steps else body.first_line, 0))
+    return tuple(steps)
+
+
+def _narrowed(root: Node, span: tuple[int, int] | None) -> list[Node]:
+    """The statements of the innermost block that holds the whole span."""
+    node = root
+    for _ in range(200):
+        if span is None:
+            break
+        inner = next(
+            (child for child in node.named_children if child.start_byte <= span[0] and span[1] <= child.end_byte), None
+        )
+        if inner is None:
+            break
+        if inner.type not in ("compound_statement", "if_statement", "else_clause", "while_statement", "for_statement",
+                              "do_statement", "switch_statement", "case_statement", "labeled_statement", *_PREPROC):
+            return [inner]
+        node = inner
+    if node.type in ("compound_statement",):
+        return list(node.named_children)
+    return [node] if node != root else list(root.named_children)
+
+
+def _assignment(body: Body, node: Node) -> tuple[str, Node | None]:
+    """(target, value) of ``x = …;`` or ``type x = …;``; ("", None) for anything else."""
+    inner = node.named_children[0] if node.type == "expression_statement" and node.named_children else None
+    if inner is not None and inner.type == "assignment_expression":
+        left, right = inner.child_by_field_name("left"), inner.child_by_field_name("right")
+        return (body.shown(left, 60), right) if left is not None else ("", None)
+    if node.type == "declaration":
+        for child in node.children_by_field_name("declarator"):
+            value = child.child_by_field_name("value") if child.type == "init_declarator" else None
+            name = declared_name(child) if value is not None else None
+            if name is not None and value is not None and value.type == "call_expression":
+                return body.text(name), value
+    return "", None
+
+
+def _called(body: Body, call: Call) -> str:
+    function = call.node.child_by_field_name("function")
+    return body.shown(function, 50) if call.member and function is not None else call.name
+
+
+def _goto_labels(body: Body) -> dict[str, list[int]]:
+    """Label -> lines of the gotos that lead to it."""
+    found: dict[str, list[int]] = {}
+    for node in walk(body.root) if body.root is not None else ():
+        if node.type == "goto_statement" and (label := node.child_by_field_name("label")) is not None:
+            found.setdefault(body.text(label), []).append(body.line(node))
+    return found

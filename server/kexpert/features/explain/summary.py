@@ -1,0 +1,81 @@
+"""One sentence of what a function does: its author's, else one made from facts. No model is asked."""
+
+from __future__ import annotations
+
+import re
+
+from kexpert.core.c.source import Source
+from kexpert.core.docs.kerneldoc import KernelDoc, comment_above
+from kexpert.core.kernel.lock_calls import LOCK_CALLS
+from kexpert.core.kernel.resource_calls import ALLOCATORS, FREES, REFERENCES
+from kexpert.core.symbols import Symbol
+from kexpert.features.explain.body import Body
+from kexpert.features.explain.explanation import Explanation, FactKind, Location, Summary, as_code, listed
+from kexpert.features.explain.flow import Flow
+from kexpert.features.explain.steps import _LOGS, _TRIVIAL
+from kexpert.features.hover.card_reader import plain_comment
+
+_SENTENCE = re.compile(r"(.{15,240}?[.!?])(?:\s|\Z)", re.S)
+_MAX_CHARS = 240
+_MAX_CALLS = 3
+
+
+def summary_of(
+    source: Source, body: Body, symbol: Symbol | None, doc: KernelDoc | None, doc_line: int, found: Explanation, flow: Flow
+) -> Summary:
+    """kernel-doc's summary, the first sentence of a comment, or a sentence made from facts."""
+    if doc is not None and doc.summary and _fits(doc.name, body.name):
+        text = " ".join(doc.summary.split())
+        return Summary(text.replace("`", "'"), "documentation", (Location(body.path, doc_line),))
+    comment = _comment(source, symbol.start if symbol else body.start)
+    if comment is not None and doc is None:
+        text, line = comment
+        return Summary(text, "documentation", (Location(body.path, line),))
+    return _from_facts(body, found, flow)
+
+
+def _fits(documented: str, name: str) -> bool:
+    return documented.removesuffix("()").removeprefix("sys_") == name.removeprefix("sys_")
+
+
+def _comment(source: Source, start: int) -> tuple[str, int] | None:
+    """The first sentence of the comment above a definition."""
+    span = comment_above(source.data, start)
+    text = plain_comment(source.data[span[0] : span[1]]) if span else ""
+    paragraph = " ".join(text.split("\n\n", 1)[0].split()).replace("`", "'")
+    if span is None or len(paragraph) < 15:
+        return None
+    match = _SENTENCE.match(paragraph)
+    sentence = match[1] if match else paragraph
+    if len(sentence) > _MAX_CHARS:
+        sentence = sentence[:_MAX_CHARS].rsplit(None, 1)[0] + " …"
+    return sentence, source.lines.line_of(span[0])
+
+
+def _from_facts(body: Body, found: Explanation, flow: Flow) -> Summary:
+    entries = [fact for fact in found.facts if fact.kind is FactKind.ENTRY]
+    sources: list[Location] = []
+    parts: list[str] = []
+    what = {"function": "A function", "system call": "A system call", "macro": "A macro"}.get(body.what, "Code")
+    if entries:
+        what = f"{what} that {entries[0].text}"
+        sources.append(Location(entries[0].path, entries[0].line))
+    calls: dict[str, int] = {}
+    for point in flow.points:
+        for call in point.calls:
+            known = call.name in LOCK_CALLS or call.name in ALLOCATORS or call.name in FREES or call.name in REFERENCES
+            trivial = call.name in _TRIVIAL or call.name.isupper() or _LOGS.fullmatch(call.name)
+            if not (known or trivial or call.member or call.name == "guard"):
+                calls.setdefault(call.name, call.line)
+    if calls:
+        shown = list(calls)[:_MAX_CALLS]
+        parts.append("calls " + listed([as_code(f"{name}()") for name in calls], _MAX_CALLS))
+        sources += [Location(body.path, calls[name]) for name in shown]
+    written = list(dict.fromkeys(fact.text.removeprefix("writes ") for fact in found.facts if fact.kind is FactKind.STATE))
+    if written and len(parts) < 2:
+        parts.append("writes " + listed(written, 2))
+    if not parts and found.returns:
+        rows = [row.value for row in found.returns]
+        parts.append("returns " + listed(rows, 3, "or"))
+    text = f"{what}: {'; '.join(parts)}" if parts else what
+    return Summary(text, "facts", tuple(dict.fromkeys(sources)) or (Location(body.path, body.first_line),))

@@ -1,0 +1,64 @@
+"""The conditions under which code is built, pages under Documentation that name it, and similar functions."""
+
+from __future__ import annotations
+
+from kexpert.core.c.conditions import conditions_at
+from kexpert.core.kernel.kbuild import object_conditions
+from kexpert.core.retrieval.chunk import ChunkKind
+from kexpert.core.symbols import Kind, Symbol
+from kexpert.features.explain.body import Body
+from kexpert.features.explain.explanation import Fact, FactKind, as_code
+from kexpert.features.search.search import see_also
+from kexpert.view import FilterError, View
+
+#: Conditions that hold for all of the kernel's C and say nothing.
+_ALWAYS = frozenset({"__KERNEL__", "!__ASSEMBLY__", "!__ASSEMBLER__", "!LINKER_SCRIPT"})
+_MAX_SECTIONS = 3
+_SEARCHED = 8
+_SIMILAR_SECONDS = 0.1
+
+
+def config_facts(view: View, body: Body) -> list[Fact]:
+    """CONFIG conditions of the file, by its Makefile, and of ``#if`` around the function."""
+    facts = []
+    for condition in object_conditions(body.path, view.data):
+        if "CONFIG_" in condition:
+            facts.append(Fact(FactKind.CONFIG, f"built with {as_code(condition)} (Makefile)", body.path, body.first_line))
+    for condition in conditions_at(body.source.data, body.start):
+        if condition not in _ALWAYS:
+            facts.append(Fact(FactKind.CONFIG, f"compiled under {as_code('#if ' + condition)}", body.path, body.first_line))
+    return facts
+
+
+def documentation_facts(view: View, name: str) -> list[Fact]:
+    """Sections of Documentation that write the name out."""
+    try:
+        hits = view.search(f"{name} path:Documentation", _SEARCHED)
+    except FilterError:
+        return []
+    facts = []
+    word = name.encode()
+    for hit in hits:
+        if hit.kind is not ChunkKind.SECTION or len(facts) == _MAX_SECTIONS:
+            continue
+        data = view.data(hit.path)
+        at = data.find(word, hit.start, hit.end) if data else -1
+        if data and at >= 0 and not _is_within_word(data, at, len(word)):
+            line = data.count(b"\n", 0, at)
+            facts.append(Fact(FactKind.DOCUMENTATION, f"named in {as_code(hit.name or hit.path)}", hit.path, line))
+    return facts
+
+
+def _is_within_word(data: bytes, at: int, size: int) -> bool:
+    around = data[at - 1 : at] + data[at + size : at + size + 1]
+    return any(chr(byte).isalnum() or byte == 0x5F for byte in around)
+
+
+def similar_facts(view: View, symbol: Symbol) -> list[Fact]:
+    if symbol.kind not in (Kind.FUNCTION, Kind.SYSCALL):
+        return []
+    return [
+        Fact(FactKind.SIMILAR, f"similar to {as_code(hit.name + '()')}", hit.path, hit.line)
+        for hit in see_also(view, symbol, _SIMILAR_SECONDS)
+        if hit.name
+    ]
