@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kexpert.features.completion.completion import Completions
     from kexpert.features.completion.item import Item
     from kexpert.features.diagnostics import Diagnostic
+    from kexpert.features.explain.explanation import Explanation
     from kexpert.features.hover.card import HoverCard
     from kexpert.features.hover.card_reader import HoverConfig
     from kexpert.features.navigation.call_hierarchy import Call
@@ -132,6 +133,15 @@ class Snapshot:
         from kexpert.features.hover.hover import card_for_symbol
 
         return card_for_symbol(self.view, symbol, _hover_config(self.settings))
+
+    def explain(self, start: Position, end: Position | None = None) -> Explanation | None:
+        """A page about what is selected; for a single position, about the function or macro around it."""
+        from kexpert.features.explain.explain import explain
+
+        place, other = self.locate(start), self.locate(end or start)
+        if place is None or other is None:
+            return None
+        return explain(self.view, place[0], place[1], other[1])
 
     def signature_help(self, at: Position) -> SignatureHelp | None:
         """The call around a position and the argument that is being written."""

@@ -12,7 +12,7 @@ from typing import Literal
 Action = Literal["take", "try", "release"]
 
 #: Kinds of lock under which a task must not sleep.
-SPINNING = frozenset({"spinlock", "raw spinlock", "rwlock", "seqlock", "bit spinlock"})
+SPINNING = frozenset({"spinlock", "raw spinlock", "rwlock", "seqlock", "bit spinlock", "run queue lock"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +109,10 @@ def _table() -> dict[str, LockCall]:
     ):  # fmt: skip
         table[take] = LockCall("take", kind, 0, sleeps=sleeps)
         table[release] = LockCall("release", kind, 0)
+    for suffix in ("", "_irq", "_irqsave"):
+        mode = "interrupts off" if suffix else ""
+        table[f"rq_lock{suffix}"] = LockCall("take", "run queue lock", 0, mode)
+        table[f"rq_unlock{suffix.replace('irqsave', 'irqrestore')}"] = LockCall("release", "run queue lock", 0)
     table["lock_sock_nested"] = table["lock_sock"]
     table["inode_lock_nested"] = table["inode_lock"]
     table["inode_lock_shared"] = LockCall("take", "inode lock", 0, "for reading", sleeps=True)

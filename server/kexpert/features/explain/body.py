@@ -199,12 +199,12 @@ def declared_name(declarator: Node) -> Node | None:
 
 def _definition(root: Node) -> Node | None:
     """The function of a text that holds one function."""
-    found = None
-    for child in root.named_children:
-        body = child.child_by_field_name("body") if child.type == "function_definition" else None
-        if body is not None and (found is None or child.end_byte - child.start_byte > found.end_byte - found.start_byte):
-            found = child
-    return found
+    functions = [
+        child
+        for child in root.named_children
+        if child.type == "function_definition" and child.child_by_field_name("body") is not None
+    ]
+    return max(functions, key=lambda child: child.end_byte - child.start_byte, default=None)
 
 
 _WHAT = {Kind.FUNCTION: "function", Kind.SYSCALL: "system call", Kind.MACRO: "macro"}

@@ -63,9 +63,10 @@ def context_statements(body: Body, flow: Flow) -> list[Statement]:
     """The contexts for "How to call it"."""
     statements: list[Statement] = []
     at = Location(body.path, body.first_line)
-    if re.search(r"\birqreturn_t\b", body.return_type):
-        statements.append(Statement("An interrupt handler: returns `irqreturn_t`", (at,)))
-    statements += registrations(body)
+    registered = registrations(body)
+    if not registered and re.search(r"\birqreturn_t\b", body.return_type):
+        statements.append(Statement("Handles an interrupt: returns `irqreturn_t`", (at,)))
+    statements += registered
     statements += _sleeping(body, flow)
     statements += _atomic(body, flow)
     head = locking_rules(body.source.data[body.start : body.start + (body.root.start_byte if body.root else 0)])
@@ -150,14 +151,11 @@ def _atomic(body: Body, flow: Flow) -> list[Statement]:
         flags = gfp_flags(body, call)
         for flag in flags:
             if flag in ATOMIC_GFP:
-                found.setdefault(f"{call.name}() allocates with {as_code(flag)}, which does not sleep", []).append(where)
+                text = f"{as_code(call.name + '()')} allocates with {as_code(flag)}, which does not sleep"
+                found.setdefault(text, []).append(where)
         if call.name in INTERRUPTION_CALLS and condition_of(guard) is None:
-            found.setdefault(f"{INTERRUPTION_CALLS[call.name].capitalize()} from {as_code(call.name + '()')} on", []).append(where)
-    return [
-        Statement(as_code(text.split(" ", 1)[0]) + " " + text.split(" ", 1)[1] if "() allocates" in text else text,
-                  tuple(places[:3]))
-        for text, places in found.items()
-    ]  # fmt: skip
+            found.setdefault(f"Turns {INTERRUPTION_CALLS[call.name]} ({as_code(call.name + '()')})", []).append(where)
+    return [Statement(text, tuple(places[:3])) for text, places in found.items()]
 
 
 def registrations(body: Body) -> list[Statement]:

@@ -78,21 +78,20 @@ def _at(view: View, source: Source, offset: int) -> Explanation | None:
 
 
 def _symbols(view: View, source: Source) -> list[Symbol]:
-    return [symbol for symbol in source.facts.symbols if symbol.kind in _EXPLAINED]
+    return [symbol for symbol in view.symbols_in(source.path) if symbol.kind in _EXPLAINED]
 
 
 def _around(view: View, source: Source, offset: int) -> Symbol | None:
     """The smallest definition around an offset; the line of its beginning and its end count as well."""
     data = source.data
     line = source.lines.line_of(offset)
-    best: Symbol | None = None
-    for symbol in _symbols(view, source):
-        if symbol.start <= offset <= symbol.end or (
-            symbol.start > offset and not data[offset : symbol.start].strip(b" \t") and symbol.line == line
-        ):
-            if best is None or symbol.end - symbol.start < best.end - best.start:
-                best = symbol
-    return best
+    around = [
+        symbol
+        for symbol in _symbols(view, source)
+        if symbol.start <= offset <= symbol.end
+        or (symbol.start > offset and symbol.line == line and not data[offset : symbol.start].strip(b" \t"))
+    ]
+    return min(around, key=lambda symbol: symbol.end - symbol.start, default=None)
 
 
 def _trimmed(data: bytes, start: int, end: int) -> tuple[int, int]:
@@ -124,7 +123,9 @@ def _explanation(
         around += config_facts(view, body)
         if symbol is not None:
             around += [*documentation_facts(view, symbol.name), *similar_facts(view, symbol)]
-    facts = [Fact(FactKind.SIGNATURE, as_code(" ".join(signature.split())), place.path, place.line)] if signature else []
+    facts: list[Fact] = []
+    if signature:
+        facts.append(Fact(FactKind.SIGNATURE, as_code(" ".join(signature.split())), place.path, place.line))
     facts += inside + around
     result = Explanation(
         body.name or "?", body.what, body.path, place.line, body.last_line, signature, Summary("", "facts"),
@@ -137,7 +138,7 @@ def _explanation(
     )  # fmt: skip
     if span is not None:
         return _narrowed(result, source, span)
-    return replace(result, summary=summary_of(source, body, symbol, doc, doc_line, result, flow))
+    return replace(result, summary=summary_of(view, source, body, symbol, doc, doc_line, result, flow))
 
 
 def _narrowed(whole: Explanation, source: Source, span: tuple[int, int]) -> Explanation:
@@ -191,10 +192,11 @@ def _documented(doc: KernelDoc | None, line: int, path: str) -> list[Statement]:
     """What kernel-doc says about context and locks, in its own words."""
     if doc is None:
         return []
-    parts = [("Context", doc.context), *((title, text) for title, text in doc.sections if title.lower().startswith("lock"))]
+    locking = [(title, text) for title, text in doc.sections if title.lower().startswith("lock")]
+    at = (Location(path, line),)
     return [
-        Statement(f"{title}, by its documentation: {' '.join(text.replace('`', chr(39)).split())}", (Location(path, line),))
-        for title, text in parts
+        Statement(f"{title}, by its documentation: {' '.join(text.replace('`', chr(39)).split())}", at)
+        for title, text in (("Context", doc.context), *locking)
         if text
     ]
 

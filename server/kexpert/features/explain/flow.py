@@ -354,10 +354,12 @@ def _calls_with_guards(body: Body, part: Node, guard: Guard | None) -> list[tupl
             found.append((call, inner))
         children = node.named_children
         guards = [inner] * len(children)
-        if node.type == "binary_expression" and len(children) == 2 and (operator := node.child_by_field_name("operator")):
-            if operator.type in ("&&", "||"):
-                kind = "if" if operator.type == "&&" else "else"
-                guards[1] = Guard(kind, body.text(children[0]), body.line(node), inner)  # type: ignore[arg-type]
+        operator = node.child_by_field_name("operator")
+        if node.type == "binary_expression" and operator is not None and len(children) == 2:
+            if operator.type == "&&":
+                guards[1] = Guard("if", body.text(children[0]), body.line(node), inner)
+            elif operator.type == "||":
+                guards[1] = Guard("else", body.text(children[0]), body.line(node), inner)
         elif node.type == "conditional_expression":
             condition = node.child_by_field_name("condition")
             if condition is not None:

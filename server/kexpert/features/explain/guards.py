@@ -12,9 +12,10 @@ from kexpert.features.explain.explanation import as_code
 GuardKind = Literal["if", "else", "loop", "case", "config"]
 
 _MAX_SHOWN_CHARS = 100
+_MAX_OUTER = 2  # conditions named beside the innermost one
 _LIKELY = re.compile(r"(?:un)?likely\s*\(")
 _OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
-_COMPARISON = re.compile(r"([^&|?:=<>!]+)(==|!=|<=|>=|<|>)([^&|?:=<>!]+)")
+_COMPARISON = re.compile(r"((?:[^&|?:=<>!\-]|->|-(?!>))++)(==|!=|<=|>=|<(?!<)|>(?!>))((?:[^&|?:=<>!\-]|->|-(?!>))++)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +51,21 @@ def condition_of(guard: Guard | None) -> Guard | None:
     return guard
 
 
+def words_of(guard: Guard | None) -> str:
+    """The innermost condition, and those around it: "`b` where `a`"; "" for none."""
+    codes: list[str] = []
+    while guard is not None and len(codes) <= _MAX_OUTER:
+        if guard.kind in ("if", "else", "case"):
+            codes.append(guard.words)
+        guard = guard.parent
+    codes = list(dict.fromkeys(codes))
+    return " where ".join((codes[0], " and ".join(codes[1:]))) if len(codes) > 1 else "".join(codes)
+
+
 def phrase(guard: Guard | None) -> str:
     """`` if `x` `` (with a blank before it), for a statement under a guard; "" for none."""
-    if guard is None:
-        return ""
-    if guard.kind in ("if", "else", "case"):
-        return f" if {guard.words}"
-    return f" {guard.words}"
+    words = words_of(guard)
+    return f" if {words}" if words else ""
 
 
 def without_likely(text: str) -> str:

@@ -14,7 +14,7 @@ from tree_sitter import Node
 from kexpert.features.explain.body import Body
 from kexpert.features.explain.explanation import Fact, FactKind, Location, ReturnValue, Statement, as_code
 from kexpert.features.explain.flow import Flow, Point
-from kexpert.features.explain.guards import Guard, condition_of, phrase, shortened
+from kexpert.features.explain.guards import Guard, condition_of, phrase, shortened, words_of
 from kexpert.features.explain.values import Value, assignments, can_pass, value_of
 
 _MAX_STEPS = 200_000  # points visited for one function
@@ -22,6 +22,7 @@ _MAX_WHEN = 6  # conditions listed for one value
 _MAX_ROWS = 24
 #: Calls that return one of their arguments: index of it.
 _RETURNS_ARGUMENT = {"dev_err_probe": 1, "dev_warn_probe": 1}
+_ERROR_WRAPPERS = ("PTR_ERR", "ERR_CAST", "PTR_ERR_OR_ZERO")
 _TESTS_RESULT = ("", " < 0", " != 0", " > 0", " <= 0")
 
 
@@ -45,6 +46,7 @@ class ReturnAnalysis:
         self.flow = flow
         self.found: list[Returned] = []
         self._steps = 0
+        self._before: dict[int, list[Point]] = {}
         self._killed: dict[str, dict[int, list[Value]]] = {}
         self.exhausted = False
         wanted: dict[tuple[str, str], list[Point]] = {}
@@ -77,12 +79,13 @@ class ReturnAnalysis:
             if argument is not None and argument < len(call.arguments):
                 self._returned(point, call.arguments[argument], guard, wanted, depth + 1)
                 return
-            if call.name in ("ERR_PTR", "PTR_ERR", "ERR_CAST", "PTR_ERR_OR_ZERO") and len(call.arguments) == 1:
+            if call.name in ("ERR_PTR", *_ERROR_WRAPPERS) and len(call.arguments) == 1:
                 inner = call.arguments[0]
-                if inner.type == "identifier" and body.text(inner) in body.locals:
+                if inner.type == "identifier" and body.text(inner) in body.locals and depth == 0:
                     wanted.setdefault((body.text(inner), call.name), []).append(point)
                 else:
-                    self.found.append(Returned(value, guard, point.line))
+                    origin = self._origin(point, value)
+                    self.found.append(Returned(origin, guard, point.line, call.name, body.text(inner)))
                 return
         if value.node is not None and value.node.type == "identifier" and value.text in body.locals and depth == 0:
             wanted.setdefault((value.text, ""), []).append(point)
@@ -97,11 +100,47 @@ class ReturnAnalysis:
                     killed[id(point)] = values
         ends = {id(point) for point in points}
         for point in self.flow.points:
-            values = killed.get(id(point))
+            values = killed.get(id(point), [])
             if not values or id(point) not in reachable or values[-1].kind == "unknown":
                 continue
+            value = self._origin(point, values[-1])
+            how = values[-1].call if values[-1].call in _ERROR_WRAPPERS else wrapper
             for guard, line in self._ways(point, variable, values[-1], ends, killed):
-                self.found.append(Returned(values[-1], guard, line, wrapper, variable))
+                self.found.append(Returned(value, guard, line, how, variable))
+
+    def _origin(self, point: Point, value: Value) -> Value:
+        """What ``PTR_ERR(x)`` is the error of: the call that gave ``x``, where there is one only; else ``x``."""
+        call = self.body.call(value.node) if value.call in _ERROR_WRAPPERS and value.node is not None else None
+        if call is None or len(call.arguments) != 1:
+            return value
+        inner = call.arguments[0]
+        name = self.body.text(inner)
+        found = self._reaching(point, name) if inner.type == "identifier" and name in self.body.locals else []
+        if len(found) == 1 and found[0].kind == "call":
+            return found[0]
+        return Value("other", name, node=inner)
+
+    def _reaching(self, point: Point, variable: str) -> list[Value]:
+        """Values that a variable may have before a point."""
+        if not self._before:
+            for each in self.flow.points:
+                for target, _ in each.successors:
+                    self._before.setdefault(id(target), []).append(each)
+        found: list[Value] = []
+        seen: set[int] = set()
+        pending = list(self._before.get(id(point), ()))
+        while pending and self._steps <= _MAX_STEPS:
+            self._steps += 1
+            current = pending.pop()
+            if id(current) in seen:
+                continue
+            seen.add(id(current))
+            values = assignments(self.body, current, variable) if current.parts else []
+            if values:
+                found.append(values[-1])
+            else:
+                pending += self._before.get(id(current), ())
+        return found
 
     def _ways(
         self, start: Point, variable: str, value: Value, ends: set[int], killed: dict[int, list[Value]]
@@ -114,8 +153,7 @@ class ReturnAnalysis:
             beyond, _ = self._spread(goto, variable, value, ends, killed, stop_at_gotos=False)
             if any(id(point) in ends for point in beyond):
                 ways.append(self._way(start, goto))
-        for point in direct:
-            ways.append(self._way(start, point) if point.guard is not None else (start.guard, start.line))
+        ways += [self._way(start, point) if point.guard is not None else (start.guard, start.line) for point in direct]
         return list(dict.fromkeys(ways))
 
     def _way(self, start: Point, leave: Point) -> tuple[Guard | None, int]:
@@ -176,12 +214,10 @@ def return_table(body: Body, analysis: ReturnAnalysis) -> tuple[ReturnValue, ...
         rank = {"zero": 0, "null": 1, "constant": 1, "errno": 2, "error pointer": 2, "call": 4}.get(one.value.kind, 3)
         order[words] = min(order.get(words, rank), rank)
         guard = condition_of(one.guard)
-        text = guard.words if guard is not None and not _tests(guard, one) else ""
+        text = "" if _tests(guard, one) else words_of(guard)
         rows.setdefault(words, []).append(Statement(text, (Location(body.path, one.line),)))
-    table = []
-    for words in sorted(rows, key=lambda each: order[each])[:_MAX_ROWS]:
-        table.append(ReturnValue(words, _merged(rows[words])))
-    return tuple(table)
+    shown = sorted(rows, key=lambda words: order[words])[:_MAX_ROWS]
+    return tuple(ReturnValue(words, _merged(rows[words])) for words in shown)
 
 
 def _merged(when: list[Statement]) -> tuple[Statement, ...]:
@@ -200,6 +236,8 @@ def _tests(guard: Guard | None, one: Returned) -> bool:
     """Whether a condition only says that the returned value is an error: ``if (ret) return ret``."""
     if guard is None or not one.variable or one.value.kind not in ("call", "other"):
         return False
+    if one.wrapper in _ERROR_WRAPPERS and guard.code.startswith(("IS_ERR(", "IS_ERR_OR_NULL(")):
+        return True
     return guard.code in {one.variable + test for test in _TESTS_RESULT} | {
         f"{call}({one.variable})" for call in ("IS_ERR", "IS_ERR_VALUE", "IS_ERR_OR_NULL")
     }
@@ -209,11 +247,14 @@ def value_words(one: Returned) -> str:
     """A returned value in words."""
     value, wrapper = one.value, one.wrapper
     failed = _tests(condition_of(one.guard), one)
-    if wrapper == "PTR_ERR_OR_ZERO":
-        return f"0, or the error of {as_code(value.call + '()')}" if value.call else f"0, or the error in {as_code(one.variable)}"
     if value.kind == "call":
         source = as_code(f"{value.call}()")
-        return f"the error of {source}" if failed or wrapper in ("PTR_ERR", "ERR_CAST", "ERR_PTR") else f"what {source} returns"
+        error = f"the error of {source}"
+        if wrapper == "PTR_ERR_OR_ZERO":
+            return f"0, or {error}"
+        return error if failed or wrapper else f"what {source} returns"
+    if wrapper in _ERROR_WRAPPERS and value.kind == "other":
+        return ("0, or " if wrapper == "PTR_ERR_OR_ZERO" else "") + f"the error in {as_code(shortened(value.text))}"
     if value.errno:
         if wrapper == "ERR_PTR":
             return as_code(f"ERR_PTR({value.text})")

@@ -19,14 +19,14 @@ from kexpert.features.semantics.type_inference import Types
 from kexpert.view import View
 
 #: Calls that give another view of the object that they are given, with the index of that argument.
-_VIEWS = {
+VIEWS = {
     "container_of": 0, "dev_get_drvdata": 0, "pci_get_drvdata": 0, "platform_get_drvdata": 0, "netdev_priv": 0,
     "i2c_get_clientdata": 0, "spi_get_drvdata": 0, "usb_get_intfdata": 0, "file_inode": 0, "d_inode": 0,
     "to_platform_device": 0, "dev_get_platdata": 0, "iio_priv": 0, "hw_priv": 0, "shost_priv": 0, "from_timer": 1,
     "inet_sk": 0, "tcp_sk": 0, "sock_net": 0, "dev_net": 0, "list_first_entry": 0, "list_entry": 0,
 }  # fmt: skip
 #: Macros and functions that write to one of their arguments, with its index.
-_WRITES = {
+WRITERS = {
     "WRITE_ONCE": 0, "rcu_assign_pointer": 0, "smp_store_release": 0, "set_bit": 1, "clear_bit": 1, "__set_bit": 1,
     "__clear_bit": 1, "change_bit": 1, "test_and_set_bit": 1, "test_and_clear_bit": 1, "list_add": 1,
     "list_add_tail": 1, "list_del": 0, "list_del_init": 0, "list_move": 0, "list_move_tail": 0, "INIT_LIST_HEAD": 0,
@@ -52,19 +52,19 @@ class Write:
 def writes(view: View, body: Body, flow: Flow) -> list[Write]:
     """Every write to state, in the order of the text."""
     origins = set(body.parameters) | _views(body)
-    globals_ = _globals(body)
+    globals_ = _globals(view, body)
     types = Types(view, body.source)
-    cache: dict[tuple[str, str], str] = {}
+    cache: dict[str, str] = {}
     found: list[Write] = []
     for node in walk(body.root) if body.root is not None else ():
         target = _written(body, node)
         if target is None:
             continue
         while target.type in ("parenthesized_expression", "pointer_expression"):
-            inner = target.child_by_field_name("argument") or (target.named_children or [None])[0]
-            if inner is None:
+            inner = target.child_by_field_name("argument")
+            if inner is None and target.named_child_count != 1:
                 break
-            target = inner
+            target = inner if inner is not None else target.named_children[0]
         member, owner, base = _taken_apart(body, target)
         if base is None:
             continue
@@ -89,7 +89,7 @@ def _written(body: Body, node: Node) -> Node | None:
     if node.type == "update_expression":
         return node.child_by_field_name("argument")
     if node.type == "call_expression" and (call := body.call(node)) and not call.member:
-        at = _WRITES.get(call.name)
+        at = WRITERS.get(call.name)
         if at is not None and at < len(call.arguments):
             return call.arguments[at]
     return None
@@ -150,11 +150,8 @@ def _views(body: Body) -> set[str]:
     known = set(body.parameters)
     found: set[str] = set()
     for _ in range(_MAX_PASSES):
-        new = {
-            name
-            for name, given in values.items()
-            if name in body.locals and name not in found and len(given) == 1 and _leads_to(body, given[0], known | found)
-        }
+        once = {name: given[0] for name, given in values.items() if len(given) == 1 and name in body.locals}
+        new = {name for name, value in once.items() if name not in found and _leads_to(body, value, known | found)}
         if not new:
             break
         found |= new
@@ -165,7 +162,7 @@ def _leads_to(body: Body, value: Node, known: set[str]) -> bool:
     for _ in range(12):
         if value.type == "call_expression":
             call = body.call(value)
-            at = _VIEWS.get(call.name) if call and not call.member else None
+            at = VIEWS.get(call.name) if call and not call.member else None
             if call is None or at is None or at >= len(call.arguments):
                 return False
             value = call.arguments[at]
@@ -190,20 +187,22 @@ def _leads_to(body: Body, value: Node, known: set[str]) -> bool:
     return False
 
 
-def _globals(body: Body) -> set[str]:
-    return {symbol.name for symbol in body.source.facts.symbols if symbol.kind in (Kind.VARIABLE, Kind.DECLARATION)}
+def _globals(view: View, body: Body) -> set[str]:
+    """Variables of the file itself."""
+    symbols = view.symbols_in(body.path)
+    return {symbol.name for symbol in symbols if symbol.kind in (Kind.VARIABLE, Kind.DECLARATION)}
 
 
-def _struct_of(types: Types, body: Body, owner: Node, cache: dict[tuple[str, str], str]) -> str:
+def _struct_of(types: Types, body: Body, owner: Node, cache: dict[str, str]) -> str:
     """"struct foo" for the expression that a member belongs to; "" where its type is not known."""
-    text = body.text(owner)
-    key = (text, "")
+    key = body.text(owner)
     if key not in cache:
         offset = body.offset(owner)
         tokens = Tokens(body.source.data, offset, offset + (owner.end_byte - owner.start_byte))
         found = types.at(tokens, 0, len(tokens), offset)
         resolved = types.resolved(found) if found is not None else None
-        cache[key] = f"struct {resolved.tag}" if resolved is not None and resolved.keyword == "struct" and resolved.tag else ""
+        tag = resolved.tag if resolved is not None and resolved.keyword == "struct" else ""
+        cache[key] = f"struct {tag}" if tag else ""
     return cache[key]
 
 

@@ -17,10 +17,12 @@ from kexpert.features.explain.flow import Point, is_scope, loop_head
 from kexpert.features.explain.guards import negated, shortened
 from kexpert.features.explain.locks import lock_use
 from kexpert.features.explain.resources import resource_use
+from kexpert.features.explain.state import VIEWS, WRITERS
 from kexpert.features.explain.values import value_of
 
 _MAX_STEPS = 40
-_MAX_INNER = 6  # steps within a branch or a loop
+_MAX_INNER = (6, 3, 1, 0)  # steps within a branch or a loop: fewer if there are more than _MAX_STEPS
+_MAX_RUN = 4  # calls or writes told in one step
 _MAX_DEPTH = 2
 _LOGS = re.compile(
     r"_?(?:pr|dev|netdev|netif|drm|hw|tty|acpi|DRM|ath\w*|wiphy|sd|v4l2|ioc|sysfs|xfs|ext4|btrfs|ntfs)_"
@@ -34,19 +36,20 @@ _TRIVIAL = frozenset({
     "PTR_ERR", "ERR_PTR", "READ_ONCE", "cpu_to_le16", "cpu_to_le32", "le16_to_cpu", "le32_to_cpu", "BIT", "round_up",
     "round_down", "DIV_ROUND_UP", "IS_ENABLED", "offsetof", "typeof", "array_index_nospec", "rcu_dereference",
 })  # fmt: skip
+_LEAVES = ("return_statement", "goto_statement", "break_statement", "continue_statement")
 _PREPROC = ("preproc_if", "preproc_ifdef", "preproc_elif", "preproc_elifdef", "preproc_else")
 
 
 class _Writer:
     """Steps in the order of the text. ``span``: byte offsets in the parsed text outside which nothing is told."""
 
-    def __init__(self, body: Body, briefs: Briefs, span: tuple[int, int] | None) -> None:
+    def __init__(self, body: Body, briefs: Briefs, span: tuple[int, int] | None, max_inner: int) -> None:
+        self.max_inner = max_inner
         self.body = body
         self.briefs = briefs
         self.span = span
         self.steps: list[Step] = []
-        self._sets: list[tuple[str, int]] = []  # writes that wait to be told together
-        self._sets_depth = 0
+        self._held: list[tuple[str, int, str, int]] = []  # (what, depth, text, line) of what is told together
         self._error_paths = _goto_labels(body)
         self.left_out = 0
 
@@ -59,7 +62,7 @@ class _Writer:
         before = len(self.steps)
         while at < len(statements):
             node = statements[at]
-            if depth and sum(step.depth == depth for step in self.steps[before:]) >= _MAX_INNER:
+            if depth and sum(step.depth == depth for step in self.steps[before:]) >= self.max_inner:
                 self._flush()
                 last = statements[-1]
                 first, end = self.body.line(node) + 1, self.body.end_line(last) + 1
@@ -87,11 +90,14 @@ class _Writer:
         self.steps.append(Step(text, line, depth))
 
     def _flush(self) -> None:
-        if self._sets:
-            names = list(dict.fromkeys(name for name, _ in self._sets))
-            line = self._sets[0][1]
-            self._sets = []
-            self._append(f"Sets {listed([as_code(name) for name in names], 4)}.", line, self._sets_depth)
+        held, self._held = self._held, []
+        while held:
+            what, depth, _, line = held[0]
+            run, held = held[:_MAX_RUN], held[_MAX_RUN:]
+            if what == "set":
+                run, held = run + held, []
+            names = list(dict.fromkeys(text for _, _, text, _ in run))
+            self._append(f"{'Sets' if what == 'set' else 'Calls'} {listed(names, _MAX_RUN)}.", line, depth)
 
     # -- statements -----------------------------------------------------------------------------
 
@@ -114,7 +120,7 @@ class _Writer:
             self._label(node, depth)
         elif kind == "compound_statement":
             self.block(node.named_children, depth)
-        elif kind in ("return_statement", "goto_statement", "break_statement", "continue_statement"):
+        elif kind in _LEAVES:
             if kind == "return_statement" and not node.named_children and following is None and not depth:
                 return 1
             self._add(f"{self._leave(node)[:1].upper()}{self._leave(node)[1:]}.", node, depth)
@@ -137,6 +143,8 @@ class _Writer:
         if not node.named_children:
             return "returns"
         value = value_of(self.body, node.named_children[0])
+        if value.kind == "call" and value.call in ("PTR_ERR", "ERR_CAST", "dev_err_probe"):
+            return "returns that error" if value.call == "dev_err_probe" else f"returns the error in {_argument(value.text)}"
         if value.kind == "call":
             return f"returns what {as_code(value.call + '()')} returns" + self._brief(value.call)
         return f"returns {as_code(shortened(value.text))}"
@@ -149,7 +157,7 @@ class _Writer:
 
     def _expression(self, node: Node, following: Node | None, depth: int) -> int:
         body = self.body
-        calls = [call for call in body.calls_in(node)]
+        calls = list(body.calls_in(node))
         target, right = _assignment(body, node)
         told = 0
         for call in calls:
@@ -163,9 +171,13 @@ class _Writer:
                 main = None
         if main is not None:
             name = as_code(_called(body, main) + "()")
-            result = f", result in {as_code(target)}" if target and right is not None and right.type == "call_expression" else ""
+            result = f", result in {as_code(target)}" if target and right is not None else ""
             check = self._check(target, following) if target else ""
-            self._add(f"Calls {name}{self._brief(main.name) if not main.member else ''}{result or ''}{check}.", node, depth)
+            brief = "" if main.member else self._brief(main.name)
+            if brief or check:
+                self._add(f"Calls {name}{brief}{result}{check}.", node, depth)
+            else:
+                self._hold("call", f"{name}{f' for {as_code(target)}' if result else ''}", node, depth)
             return 2 if check else 1
         if told:
             check = self._check(target, following) if target else ""
@@ -175,11 +187,14 @@ class _Writer:
                 return 2
             return 1
         for name, line in self._written(node):
-            if self._sets and self._sets_depth != depth:
-                self._flush()
-            self._sets_depth = depth
-            self._sets.append((name, line))
+            self._hold("set", as_code(name), node, depth, line)
         return 1
+
+    def _hold(self, what: str, text: str, node: Node, depth: int, line: int | None = None) -> None:
+        """Keep a plain call or write until the run of its like ends."""
+        if self._held and self._held[0][:2] != (what, depth):
+            self._flush()
+        self._held.append((what, depth, text, self.body.line(node) if line is None else line))
 
     def _known_call(self, call: Call) -> str:
         """A lock, an allocation or a reference, in words; "" for another call."""
@@ -196,9 +211,9 @@ class _Writer:
         return ""
 
     def _worth_telling(self, call: Call) -> bool:
-        if call.member:
-            return True
-        return call.name not in _TRIVIAL and not _LOGS.fullmatch(call.name) and call.name not in self.body.locals
+        if call.member or call.name in self.body.locals:
+            return call.member
+        return is_worth_telling(call.name) and call.name not in WRITERS
 
     def _check(self, target: str, following: Node | None) -> str:
         """`` ; if that fails, returns `ret` `` where the next statement only checks a result."""
@@ -212,6 +227,8 @@ class _Writer:
         leave = self._only_leaves(following.child_by_field_name("consequence"))
         if leave is None:
             return ""
+        if leave in (f"returns {as_code(target)}", f"returns the error in {as_code(target)}"):
+            leave = "returns its error"
         if text in fails:
             return f"; if that fails, {leave}"
         return f"; if that is not 0, {leave}" if text in (target, f"{target} != 0") else ""
@@ -223,7 +240,7 @@ class _Writer:
         inner = [node]
         if node.type == "compound_statement":
             inner = [child for child in node.named_children if child.type != "comment"]
-        if not inner or inner[-1].type not in ("return_statement", "goto_statement", "continue_statement", "break_statement"):
+        if not inner or inner[-1].type not in _LEAVES:
             return None
         sets = ""
         for child in inner[:-1]:
@@ -241,6 +258,11 @@ class _Writer:
         """Members and ``*p`` that a statement writes; locals are not told."""
         found = []
         for inner in walk(node):
+            if inner.type == "call_expression" and (call := self.body.call(inner)) and not call.member:
+                at = WRITERS.get(call.name)
+                if at is not None and at < len(call.arguments):
+                    found.append((self.body.shown(call.arguments[at], 60), call.line))
+                continue
             field = {"assignment_expression": "left", "update_expression": "argument"}.get(inner.type)
             target = inner.child_by_field_name(field) if field else None
             if target is None:
@@ -286,13 +308,13 @@ class _Writer:
             self._add(f"{head}, {leave}.", at, depth)
             return
         inner = then.named_children if then.type == "compound_statement" else [then]
-        before, counted = len(self.steps), self.left_out
         self._flush()
+        before, counted = len(self.steps), self.left_out
         line = self.body.line(at)
         self._append(f"{head}:", line, depth)
         if len(self.steps) == before:
             return
-        if depth < _MAX_DEPTH - 1:
+        if depth < _MAX_DEPTH - 1 and self.max_inner:
             self.block(inner, depth + 1)
         new = self.steps[before + 1 :]
         if len(new) == 1 and self.left_out == counted:
@@ -303,11 +325,8 @@ class _Writer:
 
     def _summarised(self, head: str, then: Node, line: int, depth: int) -> list[Step]:
         """A branch of which no step is told: the functions that it calls, or nothing."""
-        names: list[str] = []
-        for call in self.body.calls_in(then):
-            if self._worth_telling(call):
-                names.append(as_code(_called(self.body, call) + "()"))
-        names = list(dict.fromkeys(names))
+        calls = [call for call in self.body.calls_in(then) if self._worth_telling(call)]
+        names = list(dict.fromkeys(as_code(_called(self.body, call) + "()") for call in calls))
         if names:
             return [Step(f"{head}: calls {listed(names, 4)}.", line, depth)]
         sets = list(dict.fromkeys(as_code(name) for name, _ in self._written(then)))
@@ -336,6 +355,7 @@ class _Writer:
         if condition is None or statement is None:
             return
         subject = shortened(self.body.text(condition))
+        self._flush()
         before = len(self.steps)
         self._add(f"Depending on {as_code(subject)}:", node, depth)
         if depth >= _MAX_DEPTH - 1 or len(self.steps) == before:
@@ -350,7 +370,7 @@ class _Writer:
             inner = [child for child in case.named_children if child != value and child.type != "comment"]
             if not inner:
                 continue
-            if told == _MAX_INNER:
+            if told == max(self.max_inner, 1):
                 self._add("… and other cases", case, depth + 1)
                 break
             told += 1
@@ -395,14 +415,14 @@ class _Writer:
         inner = [child for child in node.named_children if child not in (condition, otherwise)]
         if condition is not None:
             negative = self.body.raw(node).lstrip(b"# \t").startswith(b"ifndef")
-            text = ("!" if negative else "") + self.body.text(condition)
-            self._add(f"Built with {as_code(shortened(text))}:", node, depth)
+            word = "without" if negative else "with"
+            self._add(f"Built {word} {as_code(shortened(self.body.text(condition)))}:", node, depth)
             before = len(self.steps)
             self.block(inner, depth + 1 if depth < _MAX_DEPTH else depth)
             if len(self.steps) == before and self.steps:
                 self.steps.pop()
         elif inner:
-            self._add("Built without it:", node, depth)
+            self._add("Otherwise built:", node, depth)
             before = len(self.steps)
             self.block(inner, depth + 1 if depth < _MAX_DEPTH else depth)
             if len(self.steps) == before and self.steps:
@@ -416,8 +436,11 @@ def steps_of(body: Body, briefs: Briefs, span: tuple[int, int] | None = None) ->
     if body.root is None:
         return ()
     inside = None if span is None else (span[0] - body.shift, span[1] - body.shift)
-    writer = _Writer(body, briefs, inside)
-    writer.block(_narrowed(body.root, inside), 0)
+    for max_inner in _MAX_INNER:
+        writer = _Writer(body, briefs, inside, max_inner)
+        writer.block(_narrowed(body.root, inside), 0)
+        if not writer.left_out:
+            break
     steps = writer.steps
     if writer.left_out:
         steps.append(Step(f"… and {writer.left_out} further steps", steps[-1].line if steps else body.first_line, 0))
@@ -442,6 +465,16 @@ def _narrowed(root: Node, span: tuple[int, int] | None) -> list[Node]:
     if node.type in ("compound_statement",):
         return list(node.named_children)
     return [node] if node != root else list(root.named_children)
+
+
+def is_worth_telling(name: str) -> bool:
+    """Whether a call of this name says what a function does: no accessor, no logging, no macro in capitals."""
+    return not (name in _TRIVIAL or name in VIEWS or name.isupper() or _LOGS.fullmatch(name) or name == "guard")
+
+
+def _argument(call: str) -> str:
+    """``PTR_ERR(x)`` -> `x`."""
+    return as_code(call.partition("(")[2].removesuffix(")").strip())
 
 
 def _assignment(body: Body, node: Node) -> tuple[str, Node | None]:

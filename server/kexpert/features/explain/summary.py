@@ -8,12 +8,14 @@ from kexpert.core.c.source import Source
 from kexpert.core.docs.kerneldoc import KernelDoc, comment_above
 from kexpert.core.kernel.lock_calls import LOCK_CALLS
 from kexpert.core.kernel.resource_calls import ALLOCATORS, FREES, REFERENCES
-from kexpert.core.symbols import Symbol
+from kexpert.core.symbols import Kind, Symbol
 from kexpert.features.explain.body import Body
 from kexpert.features.explain.explanation import Explanation, FactKind, Location, Summary, as_code, listed
 from kexpert.features.explain.flow import Flow
-from kexpert.features.explain.steps import _LOGS, _TRIVIAL
+from kexpert.features.explain.state import WRITERS
+from kexpert.features.explain.steps import is_worth_telling
 from kexpert.features.hover.card_reader import plain_comment
+from kexpert.view import View
 
 _SENTENCE = re.compile(r"(.{15,240}?[.!?])(?:\s|\Z)", re.S)
 _MAX_CHARS = 240
@@ -21,8 +23,9 @@ _MAX_CALLS = 3
 
 
 def summary_of(
-    source: Source, body: Body, symbol: Symbol | None, doc: KernelDoc | None, doc_line: int, found: Explanation, flow: Flow
-) -> Summary:
+    view: View, source: Source, body: Body, symbol: Symbol | None, doc: KernelDoc | None, doc_line: int,
+    found: Explanation, flow: Flow,
+) -> Summary:  # fmt: skip
     """kernel-doc's summary, the first sentence of a comment, or a sentence made from facts."""
     if doc is not None and doc.summary and _fits(doc.name, body.name):
         text = " ".join(doc.summary.split())
@@ -31,7 +34,7 @@ def summary_of(
     if comment is not None and doc is None:
         text, line = comment
         return Summary(text, "documentation", (Location(body.path, line),))
-    return _from_facts(body, found, flow)
+    return _from_facts(view, body, found, flow)
 
 
 def _fits(documented: str, name: str) -> bool:
@@ -52,7 +55,7 @@ def _comment(source: Source, start: int) -> tuple[str, int] | None:
     return sentence, source.lines.line_of(span[0])
 
 
-def _from_facts(body: Body, found: Explanation, flow: Flow) -> Summary:
+def _from_facts(view: View, body: Body, found: Explanation, flow: Flow) -> Summary:
     entries = [fact for fact in found.facts if fact.kind is FactKind.ENTRY]
     sources: list[Location] = []
     parts: list[str] = []
@@ -64,14 +67,16 @@ def _from_facts(body: Body, found: Explanation, flow: Flow) -> Summary:
     for point in flow.points:
         for call in point.calls:
             known = call.name in LOCK_CALLS or call.name in ALLOCATORS or call.name in FREES or call.name in REFERENCES
-            trivial = call.name in _TRIVIAL or call.name.isupper() or _LOGS.fullmatch(call.name)
-            if not (known or trivial or call.member or call.name == "guard"):
+            if not (known or call.member) and is_worth_telling(call.name) and call.name not in WRITERS:
                 calls.setdefault(call.name, call.line)
+    own = {symbol.name for symbol in view.symbols_in(body.path) if symbol.kind is Kind.FUNCTION}
+    calls = dict(sorted(calls.items(), key=lambda pair: pair[0] not in own))
     if calls:
         shown = list(calls)[:_MAX_CALLS]
         parts.append("calls " + listed([as_code(f"{name}()") for name in calls], _MAX_CALLS))
         sources += [Location(body.path, calls[name]) for name in shown]
-    written = list(dict.fromkeys(fact.text.removeprefix("writes ") for fact in found.facts if fact.kind is FactKind.STATE))
+    states = (fact.text.removeprefix("writes ") for fact in found.facts if fact.kind is FactKind.STATE)
+    written = list(dict.fromkeys(states))
     if written and len(parts) < 2:
         parts.append("writes " + listed(written, 2))
     if not parts and found.returns:

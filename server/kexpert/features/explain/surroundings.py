@@ -20,14 +20,11 @@ _SIMILAR_SECONDS = 0.1
 
 def config_facts(view: View, body: Body) -> list[Fact]:
     """CONFIG conditions of the file, by its Makefile, and of ``#if`` around the function."""
-    facts = []
-    for condition in object_conditions(body.path, view.data):
-        if "CONFIG_" in condition:
-            facts.append(Fact(FactKind.CONFIG, f"built with {as_code(condition)} (Makefile)", body.path, body.first_line))
-    for condition in conditions_at(body.source.data, body.start):
-        if condition not in _ALWAYS:
-            facts.append(Fact(FactKind.CONFIG, f"compiled under {as_code('#if ' + condition)}", body.path, body.first_line))
-    return facts
+    makefile = [condition for condition in object_conditions(body.path, view.data) if "CONFIG_" in condition]
+    written = [condition for condition in conditions_at(body.source.data, body.start) if condition not in _ALWAYS]
+    texts = [f"built with {as_code(condition)} (Makefile)" for condition in makefile]
+    texts += [f"compiled under {as_code('#if ' + condition)}" for condition in written]
+    return [Fact(FactKind.CONFIG, text, body.path, body.first_line) for text in texts]
 
 
 def documentation_facts(view: View, name: str) -> list[Fact]:
@@ -36,7 +33,7 @@ def documentation_facts(view: View, name: str) -> list[Fact]:
         hits = view.search(f"{name} path:Documentation", _SEARCHED)
     except FilterError:
         return []
-    facts = []
+    facts: list[Fact] = []
     word = name.encode()
     for hit in hits:
         if hit.kind is not ChunkKind.SECTION or len(facts) == _MAX_SECTIONS:

@@ -38,15 +38,26 @@ def users(view: View, symbol: Symbol) -> Users:
     facts: list[Fact] = []
     statements: list[Statement] = []
     if symbol.kind is Kind.SYSCALL:
-        name = symbol.name.removeprefix("compat_").removeprefix("sys_")
+        name = _call_name(symbol)
         text = f"The system call {as_code(name)}"
         statements.append(Statement(text, (Location(symbol.path, symbol.line),)))
         facts.append(Fact(FactKind.ENTRY, f"is the system call {as_code(name)}", symbol.path, symbol.line))
-    for text, location in [*_tables(view, symbol), *_attributes(view, symbol), *_system_calls(view, callers)]:
+    tables = _tables(view, symbol)
+    for member in dict.fromkeys(member for member, _, _ in tables):
+        group = [(table, location) for each, table, location in tables if each == member]
+        names = listed([as_code(table) for table, _ in group if table], _MAX_TABLES)
+        text = f"Is {member}" + (f" in {names}" if names else "")
+        statements.append(Statement(text, tuple(location for _, location in group[:_MAX_TABLES])))
+        for table, location in group[:_MAX_TABLES]:
+            words = f"is {member}" + (f" in {as_code(table)}" if table else "")
+            facts.append(Fact(FactKind.ENTRY, words, location.path, location.line))
+    for text, location in [*_attributes(view, symbol), *_system_calls(view, callers)]:
         statements.append(Statement(text[:1].upper() + text[1:], (location,)))
         facts.append(Fact(FactKind.ENTRY, text, location.path, location.line))
-    for caller in callers[:_MAX_CALLERS]:
-        facts.append(Fact(FactKind.CALLER, f"called by {as_code(caller.name + '()')}", caller.path, caller.line))
+    facts += [
+        Fact(FactKind.CALLER, f"called by {as_code(caller.name + '()')}", caller.path, caller.line)
+        for caller in callers[:_MAX_CALLERS]
+    ]
     if callers:
         names = listed([as_code(f"{caller.name}()") for caller in callers], _MAX_CALLERS) if count is None else (
             listed([as_code(f"{caller.name}()") for caller in callers[: max(count, 1)]], _MAX_CALLERS)
@@ -78,18 +89,18 @@ def _callers(view: View, symbol: Symbol) -> tuple[list[Symbol], int | None]:
     return found, count if view.complete else None
 
 
-def _tables(view: View, symbol: Symbol) -> list[tuple[str, Location]]:
+def _tables(view: View, symbol: Symbol) -> list[tuple[str, str, Location]]:
+    """(member of which struct, in words; name of the table; where) for each ops table that holds a function."""
     if symbol.kind is not Kind.FUNCTION:
         return []
     assigned = view.assignments_of(symbol.name)
     if is_private(symbol):
         assigned = [one for one in assigned if one.path == symbol.path]
-    found: dict[str, Location] = {}
+    found: dict[tuple[str, str], Location] = {}
     for one in assigned:
         struct = f" of {as_code('struct ' + one.struct)}" if one.struct else ""
-        table = f" in {as_code(one.table)}" if one.table else ""
-        found.setdefault(f"is {as_code('.' + one.member)}{struct}{table}", Location(one.path, one.line))
-    return list(found.items())[:_MAX_TABLES]
+        found.setdefault((f"{as_code('.' + one.member)}{struct}", one.table), Location(one.path, one.line))
+    return [(member, table, location) for (member, table), location in found.items()]
 
 
 def _attributes(view: View, symbol: Symbol) -> list[tuple[str, Location]]:
@@ -125,13 +136,18 @@ def _system_calls(view: View, callers: list[Symbol]) -> list[tuple[str, Location
     found: dict[str, Location] = {}
     for caller in callers:
         if caller.kind is Kind.SYSCALL:
-            name = caller.name.removeprefix("sys_")
+            name = _call_name(caller)
             found.setdefault(f"is reached from the system call {as_code(name)}", Location(caller.path, caller.line))
     if not found:
         for caller in callers[:_MAX_LOOKED_AT]:
             for above in view.callers(caller.name, 20):
                 if above.kind is Kind.SYSCALL and (not is_private(caller) or above.path == caller.path):
-                    name = above.name.removeprefix("sys_")
+                    name = _call_name(above)
                     text = f"is reached from the system call {as_code(name)} through {as_code(caller.name + '()')}"
                     found.setdefault(text, Location(above.path, above.line))
     return list(found.items())[:_MAX_TABLES]
+
+
+def _call_name(symbol: Symbol) -> str:
+    """``read`` for sys_read and for compat_sys_read."""
+    return symbol.name.removeprefix("compat_").removeprefix("sys_")

@@ -16,7 +16,9 @@ _WRAPPED = re.compile(r"ERR_PTR\s*\(\s*-\s*(E[A-Z][A-Z0-9]+)\s*\)")
 #: Macros that store into a plain argument, with its index.
 _STORES = {"get_user": 0, "__get_user": 0, "unsafe_get_user": 0, "swap": 0, "check_add_overflow": 2}
 #: Macros in capitals that only look at their arguments.
-_LOOKS = re.compile(r"(?:WARN|BUG|VM_|IS_|PTR_ERR|ERR_|KERN|DEBUG|ASSERT|READ_ONCE|XFS_IS|MIN|MAX|ARRAY_SIZE|NET_INC)\w*")
+_LOOKS = re.compile(
+    r"(?:WARN|BUG|VM_|IS_|PTR_ERR|ERR_|KERN|DEBUG|ASSERT|READ_ONCE|XFS_IS|MIN|MAX|ARRAY_SIZE|NET_INC)\w*"
+)
 
 
 @dataclass(frozen=True, slots=True)

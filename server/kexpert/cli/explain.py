@@ -1,0 +1,103 @@
+"""``kexpert explain FILE:LINE``: a page about a function, a macro or some lines."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kexpert.cli.arguments import FilePosition, add_tree
+from kexpert.cli.asked import asked_about
+from kexpert.cli.errors import OK, Failure
+
+if TYPE_CHECKING:
+    from kexpert.cli.arguments import Commands
+
+_WHAT = "what a function does, how to call it and who uses it"
+
+
+@dataclass(frozen=True, slots=True)
+class FileLines:
+    """A place or a range of lines, from 1; ``last`` is the first line for a single place."""
+
+    position: FilePosition
+    last: int
+    is_range: bool = False
+
+
+def file_lines(text: str) -> FileLines:
+    """``FILE:LINE``, ``FILE:LINE:COL`` or ``FILE:LINE-LINE``."""
+    path, _, tail = text.rpartition(":")
+    first, dash, last = tail.partition("-")
+    if dash and path and _is_count(first) and _is_count(last) and int(first) <= int(last):
+        return FileLines(FilePosition(Path(path), int(first), 1), int(last), is_range=True)
+    if path and not dash and _is_count(tail):
+        outer, _, line = path.rpartition(":")
+        if outer and _is_count(line):
+            return FileLines(FilePosition(Path(outer), int(line), int(tail)), int(line))
+        return FileLines(FilePosition(Path(path), int(tail), 0), int(tail))
+    what = "no FILE:LINE, FILE:LINE:COL or FILE:LINE-LINE such as fs/open.c:120 or fs/open.c:120-140"
+    raise argparse.ArgumentTypeError(f"{text!r} is {what}")
+
+
+def _is_count(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 10 and int(text) > 0
+
+
+def add_arguments(commands: Commands) -> None:
+    command = commands.add_parser("explain", help=_WHAT, description=f"Print {_WHAT}.")
+    place = "a function or macro at a line, at a name, or a range of lines; they count from 1"
+    command.add_argument("lines", metavar="FILE:LINE[:COL|-LINE]", type=file_lines, help=place)
+    add_tree(command)
+    command.add_argument("--json", action="store_true", help="print facts and steps as JSON")
+    command.add_argument("--no-model", action="store_true", help="facts alone; no language model writes anything")
+    command.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    from kexpert.workspace.snapshot import Position
+
+    asked: FileLines = args.lines
+    args.position = asked.position
+    snapshot, at = asked_about(args)
+    if asked.is_range:
+        source = snapshot.source(at.path)
+        count = len(source.lines.starts) if source else 0
+        found = snapshot.explain(Position(at.path, at.line, 0), Position(at.path, min(asked.last, count), 0))
+    else:
+        character = at.character if asked.position.column else _first_character(snapshot.source(at.path), at.line)
+        found = snapshot.explain(Position(at.path, at.line, character))
+    if found is None:
+        raise Failure(f"{_shown(asked)}: there is no function or macro to explain")
+    from kexpert.render import explain as render_explain
+
+    if args.json:
+        print(json.dumps(render_explain.to_json(found)))
+    elif sys.stdout.isatty():
+        from rich.console import Console
+        from rich.markdown import Markdown
+
+        Console().print(Markdown(render_explain.to_markdown(found)))
+    else:
+        print(render_explain.to_markdown(found), end="")
+    return OK
+
+
+def _first_character(source: object, line: int) -> int:
+    """Column of the first thing on a line."""
+    from kexpert.core.c.source import Source
+
+    if not isinstance(source, Source):
+        return 0
+    text = source.lines.line_bytes(line)
+    return len(text) - len(text.lstrip())
+
+
+def _shown(asked: FileLines) -> str:
+    at = asked.position
+    if asked.is_range:
+        return f"{at.path}:{at.line}-{asked.last}"
+    return f"{at.path}:{at.line}" + (f":{at.column}" if at.column else "")

@@ -1,0 +1,202 @@
+"""An explanation as a page of Markdown, as plain text and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
+from urllib.parse import quote
+
+from kexpert.features.explain.explanation import Explanation, Location, ReturnValue, Statement, Step
+from kexpert.render import markdown
+
+Json: TypeAlias = dict[str, Any]
+LinkOf: TypeAlias = Callable[[Location], str]
+
+_MAX_LINKS = 4  # of one statement
+_INDENT = "   "
+
+
+def relative_link(location: Location) -> str:
+    """``fs/open.c#L12``: a link relative to the root of the tree."""
+    return f"{quote(location.path, safe='/', errors='surrogateescape')}#L{location.line + 1}"
+
+
+# -- Markdown ------------------------------------------------------------------------------------
+
+
+def to_markdown(found: Explanation, link_of: LinkOf = relative_link) -> str:
+    """A page that reads in a minute; every statement links to its lines."""
+    page = _Markdown(found, link_of)
+    sections = [page.head(), page.calling(), page.steps(), page.users(), page.related(), page.gaps()]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+class _Markdown:
+    def __init__(self, found: Explanation, link_of: LinkOf) -> None:
+        self.found = found
+        self.link_of = link_of
+
+    def head(self) -> str:
+        found = self.found
+        origin = {"documentation": "from its documentation", "facts": "from the code"}[found.summary.origin]
+        place = Location(found.path, found.line)
+        source = found.summary.sources[0] if found.summary.sources else place
+        summary = _sentence(_inline(found.summary.text))
+        where = f"{_escaped(found.what[:1].upper() + found.what[1:])} in {self._link(place, full=True)}"
+        parts = [f"# {markdown.code(found.name)}", f"{summary} *({origin}, {self._link(source)})*", where]
+        if found.signature:
+            parts.insert(2, markdown.block(found.signature))
+        return "\n\n".join(parts)
+
+    def calling(self) -> str:
+        found = self.found
+        parts = []
+        if found.calling:
+            parts.append("\n".join(f"- {self._statement(one)}" for one in found.calling))
+        if found.returns:
+            rows = ["| Returns | When |", "| --- | --- |", *(self._row(row) for row in found.returns)]
+            parts.append("\n".join(rows))
+        return "\n\n".join(["## How to call it", *parts]) if parts else ""
+
+    def _row(self, row: ReturnValue) -> str:
+        when = []
+        for one in row.when:
+            text = _inline(one.text)
+            links = self._links(one.locations)
+            when.append(f"{text} {links}".strip())
+        return f"| {_cell(_inline(row.value))} | {_cell('; '.join(when))} |"
+
+    def steps(self) -> str:
+        lines = []
+        number = 0
+        for step in self.found.steps:
+            link = self._link(Location(self.found.path, step.line))
+            if step.depth == 0:
+                number += 1
+                lines.append(f"{number}. {_inline(step.text)} {link}")
+            else:
+                lines.append(f"{_INDENT * step.depth}- {_inline(step.text)} {link}")
+        return "## How it works\n\n" + "\n".join(lines) if lines else ""
+
+    def users(self) -> str:
+        lines = [f"- {self._statement(one)}" for one in self.found.users]
+        return "## Who uses it\n\n" + "\n".join(lines) if lines else ""
+
+    def related(self) -> str:
+        lines = [f"- {self._statement(one)}" for one in self.found.related]
+        return "## See also\n\n" + "\n".join(lines) if lines else ""
+
+    def gaps(self) -> str:
+        return "\n".join(f"*{_sentence(_escaped(gap))}*" for gap in self.found.gaps)
+
+    def _statement(self, one: Statement) -> str:
+        return f"{_inline(one.text)} {self._links(one.locations)}".rstrip()
+
+    def _links(self, locations: Iterable[Location]) -> str:
+        places = list(locations)
+        shown = " ".join(self._link(place) for place in places[:_MAX_LINKS])
+        return shown + (" …" if len(places) > _MAX_LINKS else "")
+
+    def _link(self, place: Location, full: bool = False) -> str:
+        other = full or place.path != self.found.path
+        text = f"{place.path}:{place.line + 1}" if other else f"L{place.line + 1}"
+        return f"[{markdown.escape(' '.join(text.split()))}]({self.link_of(place)})"
+
+
+def _inline(text: str) -> str:
+    """Prose with code between backticks."""
+    pieces = text.split("`")
+    return "".join(
+        markdown.code(piece) if at % 2 and piece.strip() else _escaped(piece) for at, piece in enumerate(pieces)
+    )
+
+
+def _escaped(text: str) -> str:
+    return markdown.escape(" ".join(text.split("\n"))).replace("&", "&amp;")
+
+
+def _cell(text: str) -> str:
+    return text.replace("\\|", "|").replace("|", "\\|")
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?", "…", ":")) else f"{text}."
+
+
+# -- plain text ----------------------------------------------------------------------------------
+
+
+def to_plain_text(found: Explanation) -> str:
+    """The page for a terminal: no marks, lines as ``path:line``."""
+    origin = {"documentation": "from its documentation", "facts": "from the code"}[found.summary.origin]
+    parts = [f"{found.name} ({found.what}, {found.path}:{found.line + 1})"]
+    parts.append(f"{_sentence(_plain(found.summary.text))} ({origin})")
+    if found.signature:
+        parts.append(found.signature)
+    calling = [f"- {_plain_statement(one, found.path)}" for one in found.calling]
+    calling += [
+        f"- Returns {_plain(row.value)}" + _plain_when(row, found.path)
+        for row in found.returns
+    ]  # fmt: skip
+    for title, lines in (
+        ("How to call it", calling),
+        ("How it works", [_plain_step(step) for step in found.steps]),
+        ("Who uses it", [f"- {_plain_statement(one, found.path)}" for one in found.users]),
+        ("See also", [f"- {_plain_statement(one, found.path)}" for one in found.related]),
+    ):
+        if lines:
+            parts.append("\n".join([title, *lines]))
+    parts += [_sentence(gap) for gap in found.gaps]
+    return "\n\n".join(parts) + "\n"
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.replace("`", "").split())
+
+
+def _plain_statement(one: Statement, path: str) -> str:
+    return f"{_plain(one.text)} {_plain_places(one.locations, path)}".rstrip()
+
+
+def _plain_when(row: ReturnValue, path: str) -> str:
+    texts = [f"{f'if {_plain(one.text)} ' if one.text else ''}{_plain_places(one.locations, path)}" for one in row.when]
+    return f" {'; '.join(texts)}" if texts else ""
+
+
+def _plain_places(locations: Iterable[Location], path: str) -> str:
+    places = list(locations)
+    names = [
+        f"line {place.line + 1}" if place.path == path else f"{place.path}:{place.line + 1}"
+        for place in places[:_MAX_LINKS]
+    ]
+    return f"({', '.join(names)}{', …' if len(places) > _MAX_LINKS else ''})" if names else ""
+
+
+def _plain_step(step: Step) -> str:
+    return f"{_INDENT * step.depth}{step.line + 1:>5}  {_plain(step.text)}"
+
+
+# -- JSON ----------------------------------------------------------------------------------------
+
+
+def to_json(found: Explanation, link_of: LinkOf = relative_link) -> Json:
+    """Lines count from 1, paths are relative to the tree. ``model`` and ``adapter`` are null: no model wrote this."""
+    summary = found.summary
+    return {
+        "name": found.name,
+        "path": found.path,
+        "line": found.line + 1,
+        "summary": {
+            "text": summary.text,
+            "origin": summary.origin,
+            "model": None,
+            "adapter": None,
+            "sources": [{"path": place.path, "line": place.line + 1} for place in summary.sources],
+        },
+        "facts": [
+            {"kind": fact.kind.value, "text": fact.text, "path": fact.path, "line": fact.line + 1}
+            for fact in found.facts
+        ],
+        "steps": [{"text": step.text, "line": step.line + 1, "depth": step.depth} for step in found.steps],
+        "markdown": to_markdown(found, link_of),
+    }
