@@ -15,6 +15,7 @@ from kexpert.cli.errors import OK, Failure
 
 if TYPE_CHECKING:
     from kexpert.cli.arguments import Commands
+    from kexpert.core.c.source import Source
 
 _WHAT = "what a function does, how to call it and who uses it"
 
@@ -86,11 +87,9 @@ def run(args: argparse.Namespace) -> int:
     return OK
 
 
-def _first_character(source: object, line: int) -> int:
+def _first_character(source: Source | None, line: int) -> int:
     """Column of the first thing on a line."""
-    from kexpert.core.c.source import Source
-
-    if not isinstance(source, Source):
+    if source is None:
         return 0
     text = source.lines.line_bytes(line)
     return len(text) - len(text.lstrip())

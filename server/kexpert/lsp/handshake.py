@@ -103,7 +103,7 @@ def initialize_result(client: Client) -> dict[str, Any]:
             "workspaceSymbolProvider": True,
             "callHierarchyProvider": True,
             "codeActionProvider": {"codeActionKinds": ["source"]},
-            "executeCommandProvider": {"commands": ["kexpert.search", "kexpert.findSimilar"]},
+            "executeCommandProvider": {"commands": ["kexpert.search", "kexpert.findSimilar", "kexpert.explain"]},
             "inlineCompletionProvider": True,
             "foldingRangeProvider": True,
             "selectionRangeProvider": True,

@@ -29,6 +29,7 @@ from kexpert.lsp.position_mapper import Json, PositionMapper
 if TYPE_CHECKING:
     from kexpert.features.completion.item import Item, ItemKind
     from kexpert.features.diagnostics import Diagnostic
+    from kexpert.features.explain.explanation import Explanation, Location
     from kexpert.features.hover.card import HoverCard
     from kexpert.features.navigation.call_hierarchy import Call
     from kexpert.features.navigation.references import Highlight
@@ -73,6 +74,17 @@ def card_markup(card: HoverCard, rich: bool) -> Json:
     from kexpert.render import markdown, plain_text
 
     return _markup(markdown.hover_card(card) if rich else plain_text.hover_card(card), rich)
+
+
+def explanation(places: PositionMapper, found: Explanation) -> Json:
+    """A page with links to files, and what it says as JSON."""
+    from kexpert.render import explain
+
+    def link(place: Location) -> str:
+        return f"{places.uri(place.path)}#L{place.line + 1}"
+
+    written = explain.to_json(found, link)
+    return {"markdown": written["markdown"], "json": written}
 
 
 def _markup(text: str, rich: bool) -> Json:

@@ -85,15 +85,28 @@ FREES: dict[str, int] = {
 }  # fmt: skip
 
 
-_TAKES = frozenset(
-    ["kref_get", "kobject_get", "of_node_get", "fwnode_handle_get", "folio_get", "css_get", "cgroup_get", "path_get", "get_device", "get_page", "get_task_struct", "get_pid", "get_cred", "get_file", "get_net", "get_user_ns", "get_pid_ns", "get_uts_ns", "get_ipc_ns", "get_mnt_ns", "get_bh", "get_group_info", "dget", "dev_hold", "sock_hold", "refcount_inc", "mntget", "ihold", "pci_dev_get", "usb_get_dev", "usb_get_intf", "mmget", "mmgrab", "dma_fence_get", "drm_gem_object_get", "scsi_host_get", "dst_hold", "skb_get", "netdev_hold", "__module_get", "in6_dev_hold"]
-)
-_TAKES_OR_FAILS = frozenset(
-    ["try_module_get", "kref_get_unless_zero", "refcount_inc_not_zero", "kobject_get_unless_zero", "igrab", "mmget_not_zero", "get_file_rcu", "folio_try_get", "css_tryget", "css_tryget_online", "dst_hold_safe", "scsi_device_get", "maybe_get_net"]
-)
-_DROPS = frozenset(
-    ["kref_put", "kobject_put", "of_node_put", "fwnode_handle_put", "folio_put", "css_put", "cgroup_put", "path_put", "put_device", "put_page", "put_task_struct", "put_pid", "put_cred", "fput", "put_net", "put_user_ns", "put_pid_ns", "put_uts_ns", "put_ipc_ns", "put_mnt_ns", "put_bh", "put_group_info", "dput", "dev_put", "sock_put", "refcount_dec", "mntput", "iput", "pci_dev_put", "usb_put_dev", "usb_put_intf", "mmput", "mmdrop", "dma_fence_put", "drm_gem_object_put", "scsi_host_put", "dst_release", "netdev_put", "module_put", "kref_put_mutex", "kref_put_lock", "refcount_dec_and_test", "mmput_async", "refcount_dec_and_lock", "refcount_dec_and_mutex_lock", "scsi_device_put", "in6_dev_put"]
-)
+_TAKES = (
+    "kref_get", "kobject_get", "of_node_get", "fwnode_handle_get", "folio_get", "css_get", "cgroup_get",
+    "path_get", "get_device", "get_page", "get_task_struct", "get_pid", "get_cred", "get_file", "get_net",
+    "get_user_ns", "get_pid_ns", "get_uts_ns", "get_ipc_ns", "get_mnt_ns", "get_bh", "get_group_info", "dget",
+    "dev_hold", "sock_hold", "refcount_inc", "mntget", "ihold", "pci_dev_get", "usb_get_dev", "usb_get_intf",
+    "mmget", "mmgrab", "dma_fence_get", "drm_gem_object_get", "scsi_host_get", "dst_hold", "skb_get",
+    "netdev_hold", "__module_get", "in6_dev_hold",
+)  # fmt: skip
+_TAKES_OR_FAILS = (
+    "try_module_get", "kref_get_unless_zero", "refcount_inc_not_zero", "kobject_get_unless_zero", "igrab",
+    "mmget_not_zero", "get_file_rcu", "folio_try_get", "css_tryget", "css_tryget_online", "dst_hold_safe",
+    "scsi_device_get", "maybe_get_net",
+)  # fmt: skip
+_DROPS = (
+    "kref_put", "kobject_put", "of_node_put", "fwnode_handle_put", "folio_put", "css_put", "cgroup_put",
+    "path_put", "put_device", "put_page", "put_task_struct", "put_pid", "put_cred", "fput", "put_net",
+    "put_user_ns", "put_pid_ns", "put_uts_ns", "put_ipc_ns", "put_mnt_ns", "put_bh", "put_group_info", "dput",
+    "dev_put", "sock_put", "refcount_dec", "mntput", "iput", "pci_dev_put", "usb_put_dev", "usb_put_intf",
+    "mmput", "mmdrop", "dma_fence_put", "drm_gem_object_put", "scsi_host_put", "dst_release", "netdev_put",
+    "module_put", "kref_put_mutex", "kref_put_lock", "refcount_dec_and_test", "mmput_async",
+    "refcount_dec_and_lock", "refcount_dec_and_mutex_lock", "scsi_device_put", "in6_dev_put",
+)  # fmt: skip
 
 REFERENCES: dict[str, Reference] = {
     **dict.fromkeys(_TAKES, Reference(True)),

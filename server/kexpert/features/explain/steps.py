@@ -6,36 +6,23 @@ bounded: what is over it is summarised by its lines.
 
 from __future__ import annotations
 
-import re
-
 from tree_sitter import Node
 
-from kexpert.features.explain.body import Body, Call, declared_name, walk
+from kexpert.features.explain.body import Body, Call, walk
 from kexpert.features.explain.callees import Briefs
 from kexpert.features.explain.explanation import Step, as_code, listed
 from kexpert.features.explain.flow import Point, is_scope, loop_head
-from kexpert.features.explain.guards import negated, shortened
+from kexpert.features.explain.guards import shortened
 from kexpert.features.explain.locks import lock_use
 from kexpert.features.explain.resources import resource_use
-from kexpert.features.explain.state import VIEWS, WRITERS
+from kexpert.features.explain.state import WRITERS
+from kexpert.features.explain.step_words import argument_of, assignment, called, goto_labels, is_log, is_worth_telling
 from kexpert.features.explain.values import value_of
 
 _MAX_STEPS = 40
 _MAX_INNER = (6, 3, 1, 0)  # steps within a branch or a loop: fewer if there are more than _MAX_STEPS
 _MAX_RUN = 4  # calls or writes told in one step
 _MAX_DEPTH = 2
-_LOGS = re.compile(
-    r"_?(?:pr|dev|netdev|netif|drm|hw|tty|acpi|DRM|ath\w*|wiphy|sd|v4l2|ioc|sysfs|xfs|ext4|btrfs|ntfs)_"
-    r"(?:dbg|debug|info|warn|err|error|notice|emerg|crit|alert|printk|log|ratelimited|once|level|warning|msg)\w*|"
-    r"printk\w*|dump_stack|trace_\w+|WARN\w*|DPRINTK|dprintk|DEBUG\w*|\w*_dbg|lockdep_\w+|might_\w+|ASSERT\w*|"
-    r"BUILD_BUG_ON\w*|VM_BUG_ON\w*|BUG_ON|kasan_\w+|kcsan_\w+|kmsan_\w+|prefetchw?|cond_resched|rcu_lockdep_\w+|"
-    r"lockdep\w*|mod_timer_dbg|instrument_\w+|context_tracking_\w+|schedstat_\w+|assert_\w+|cpu_relax|barrier"
-)
-_TRIVIAL = frozenset({
-    "likely", "unlikely", "min", "max", "min_t", "max_t", "clamp", "container_of", "sizeof", "ARRAY_SIZE", "IS_ERR",
-    "PTR_ERR", "ERR_PTR", "READ_ONCE", "cpu_to_le16", "cpu_to_le32", "le16_to_cpu", "le32_to_cpu", "BIT", "round_up",
-    "round_down", "DIV_ROUND_UP", "IS_ENABLED", "offsetof", "typeof", "array_index_nospec", "rcu_dereference",
-})  # fmt: skip
 _LEAVES = ("return_statement", "goto_statement", "break_statement", "continue_statement")
 _PREPROC = ("preproc_if", "preproc_ifdef", "preproc_elif", "preproc_elifdef", "preproc_else")
 
@@ -50,7 +37,7 @@ class _Writer:
         self.span = span
         self.steps: list[Step] = []
         self._held: list[tuple[str, int, str, int]] = []  # (what, depth, text, line) of what is told together
-        self._error_paths = _goto_labels(body)
+        self._error_paths = goto_labels(body)
         self.left_out = 0
 
     # -- blocks ---------------------------------------------------------------------------------
@@ -144,7 +131,8 @@ class _Writer:
             return "returns"
         value = value_of(self.body, node.named_children[0])
         if value.kind == "call" and value.call in ("PTR_ERR", "ERR_CAST", "dev_err_probe"):
-            return "returns that error" if value.call == "dev_err_probe" else f"returns the error in {_argument(value.text)}"
+            known = value.call != "dev_err_probe"
+            return f"returns the error in {argument_of(value.text)}" if known else "returns that error"
         if value.kind == "call":
             return f"returns what {as_code(value.call + '()')} returns" + self._brief(value.call)
         return f"returns {as_code(shortened(value.text))}"
@@ -158,7 +146,7 @@ class _Writer:
     def _expression(self, node: Node, following: Node | None, depth: int) -> int:
         body = self.body
         calls = list(body.calls_in(node))
-        target, right = _assignment(body, node)
+        target, right = assignment(body, node)
         told = 0
         for call in calls:
             if text := self._known_call(call):
@@ -170,7 +158,7 @@ class _Writer:
             if main is not None and not self._worth_telling(main):
                 main = None
         if main is not None:
-            name = as_code(_called(body, main) + "()")
+            name = as_code(called(body, main) + "()")
             result = f", result in {as_code(target)}" if target and right is not None else ""
             check = self._check(target, following) if target else ""
             brief = "" if main.member else self._brief(main.name)
@@ -247,10 +235,10 @@ class _Writer:
             if child.type != "expression_statement":
                 return None
             calls = list(self.body.calls_in(child))
-            target, right = _assignment(self.body, child)
+            target, right = assignment(self.body, child)
             if target.isidentifier() and right is not None and not calls:
                 sets = f"sets {as_code(target)} to {as_code(self.body.shown(right, 60))} and "
-            elif not calls or not all(_LOGS.fullmatch(call.name) for call in calls[:1]):
+            elif not calls or not all(is_log(call.name) for call in calls[:1]):
                 return None
         return sets + self._leave(inner[-1])
 
@@ -275,22 +263,20 @@ class _Writer:
     # -- branches -------------------------------------------------------------------------------
 
     def _if(self, node: Node, depth: int) -> None:
-        negations: list[str] = []
+        word = "If"
         while True:
             condition = node.child_by_field_name("condition")
             then, otherwise = node.child_by_field_name("consequence"), node.child_by_field_name("alternative")
             if condition is None or then is None:
                 return
             text = shortened(self.body.text(condition))
-            word = "Else, if" if negations else "If"
             self._calls_of_condition(condition, depth)
             self._branch(f"{word} {as_code(text)}", then, depth, condition)
             if otherwise is None:
                 return
             inner = [child for child in otherwise.named_children if child.type != "comment"]
             if len(inner) == 1 and inner[0].type == "if_statement":
-                negations.append(negated(text))
-                node = inner[0]
+                node, word = inner[0], "Else, if"
                 continue
             if inner:
                 self._branch("Otherwise", inner[0], depth, inner[0])
@@ -326,7 +312,7 @@ class _Writer:
     def _summarised(self, head: str, then: Node, line: int, depth: int) -> list[Step]:
         """A branch of which no step is told: the functions that it calls, or nothing."""
         calls = [call for call in self.body.calls_in(then) if self._worth_telling(call)]
-        names = list(dict.fromkeys(as_code(_called(self.body, call) + "()") for call in calls))
+        names = list(dict.fromkeys(as_code(called(self.body, call) + "()") for call in calls))
         if names:
             return [Step(f"{head}: calls {listed(names, 4)}.", line, depth)]
         sets = list(dict.fromkeys(as_code(name) for name, _ in self._written(then)))
@@ -387,7 +373,7 @@ class _Writer:
         names: list[str] = []
         sets: list[str] = []
         for node in inner:
-            names += [as_code(_called(self.body, c) + "()") for c in self.body.calls_in(node) if self._worth_telling(c)]
+            names += [as_code(called(self.body, c) + "()") for c in self.body.calls_in(node) if self._worth_telling(c)]
             sets += [as_code(name) for name, _ in self._written(node)]
         parts = []
         if names:
@@ -465,42 +451,3 @@ def _narrowed(root: Node, span: tuple[int, int] | None) -> list[Node]:
     if node.type in ("compound_statement",):
         return list(node.named_children)
     return [node] if node != root else list(root.named_children)
-
-
-def is_worth_telling(name: str) -> bool:
-    """Whether a call of this name says what a function does: no accessor, no logging, no macro in capitals."""
-    return not (name in _TRIVIAL or name in VIEWS or name.isupper() or _LOGS.fullmatch(name) or name == "guard")
-
-
-def _argument(call: str) -> str:
-    """``PTR_ERR(x)`` -> `x`."""
-    return as_code(call.partition("(")[2].removesuffix(")").strip())
-
-
-def _assignment(body: Body, node: Node) -> tuple[str, Node | None]:
-    """(target, value) of ``x = …;`` or ``type x = …;``; ("", None) for anything else."""
-    inner = node.named_children[0] if node.type == "expression_statement" and node.named_children else None
-    if inner is not None and inner.type == "assignment_expression":
-        left, right = inner.child_by_field_name("left"), inner.child_by_field_name("right")
-        return (body.shown(left, 60), right) if left is not None else ("", None)
-    if node.type == "declaration":
-        for child in node.children_by_field_name("declarator"):
-            value = child.child_by_field_name("value") if child.type == "init_declarator" else None
-            name = declared_name(child) if value is not None else None
-            if name is not None and value is not None and value.type == "call_expression":
-                return body.text(name), value
-    return "", None
-
-
-def _called(body: Body, call: Call) -> str:
-    function = call.node.child_by_field_name("function")
-    return body.shown(function, 50) if call.member and function is not None else call.name
-
-
-def _goto_labels(body: Body) -> dict[str, list[int]]:
-    """Label -> lines of the gotos that lead to it."""
-    found: dict[str, list[int]] = {}
-    for node in walk(body.root) if body.root is not None else ():
-        if node.type == "goto_statement" and (label := node.child_by_field_name("label")) is not None:
-            found.setdefault(body.text(label), []).append(body.line(node))
-    return found

@@ -13,7 +13,7 @@ from kexpert.features.explain.body import Body
 from kexpert.features.explain.explanation import Explanation, FactKind, Location, Summary, as_code, listed
 from kexpert.features.explain.flow import Flow
 from kexpert.features.explain.state import WRITERS
-from kexpert.features.explain.steps import is_worth_telling
+from kexpert.features.explain.step_words import is_worth_telling
 from kexpert.features.hover.card_reader import plain_comment
 from kexpert.view import View
 

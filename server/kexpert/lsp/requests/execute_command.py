@@ -1,6 +1,8 @@
-"""``workspace/executeCommand``: ``kexpert.search`` (query, limit) and ``kexpert.findSimilar`` (URI, range).
+"""``workspace/executeCommand``: ``kexpert.search`` (query, limit), ``kexpert.findSimilar`` and ``kexpert.explain`` (URI,
+range).
 
-Both give results with name, kind, score, location and the lines that match.
+The first two give results with name, kind, score, location and the lines that match; ``kexpert.explain`` gives
+``{markdown, json}``, or null where there is nothing to explain.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ _MAX_RESULTS = 200
 
 
 @answers(types.WORKSPACE_EXECUTE_COMMAND, ThreadIntent.SLOW)
-def execute_command(request: Request) -> list[Json]:
+def execute_command(request: Request) -> list[Json] | Json | None:
     match request.params.command, request.params.arguments or []:
         case "kexpert.search", [str(query), *rest]:
             limit = rest[0] if rest and isinstance(rest[0], int) and 0 < rest[0] <= _MAX_RESULTS else 20
@@ -33,6 +35,10 @@ def execute_command(request: Request) -> list[Json]:
                 return []
             start, end = (Position(request.path_of(uri), line, character) for line, character in span)
             return to_protocol.found(request.places, request.snapshot.similar(start, end))
+        case "kexpert.explain", [str(uri), place, *_] if (span := from_protocol.range_of(place)) is not None:
+            start, end = (Position(request.path_of(uri), line, character) for line, character in span)
+            explanation = request.snapshot.explain(start, end)
+            return to_protocol.explanation(request.places, explanation) if explanation else None
     raise JsonRpcException(
         f"{request.params.command}: no such command, or other arguments than it takes",
         types.LSPErrorCodes.RequestFailed,
