@@ -62,10 +62,11 @@ class Body:
             text = _WRAPPER + re.sub(rb"\\(\r?\n)", rb" \1", text[begin:]) + b";}"
             self.shift = start + begin - len(_WRAPPER)
         self.bytes = text
-        self._tree = parse(text).tree
+        parsed = parse(text)
+        self._tree = parsed.tree
         self.function = _definition(self._tree.root_node)
         self.root = self.function.child_by_field_name("body") if self.function else None
-        self.has_error = self.root is None or self.root.has_error
+        self.has_error = self.root is None or self.root.has_error or parsed.repaired
 
     # -- text -----------------------------------------------------------------------------------
 

@@ -15,13 +15,11 @@ from kexpert.features.explain.body import Body
 from kexpert.features.explain.explanation import Fact, FactKind, Location, ReturnValue, Statement, as_code
 from kexpert.features.explain.flow import Flow, Point
 from kexpert.features.explain.guards import Guard, condition_of, phrase, shortened, words_of
-from kexpert.features.explain.values import Value, assignments, can_pass, value_of
+from kexpert.features.explain.values import RETURNS_ARGUMENT, Value, assignments, can_pass, value_of
 
 _MAX_STEPS = 200_000  # points visited for one function
 _MAX_WHEN = 6  # conditions listed for one value
 _MAX_ROWS = 24
-#: Calls that return one of their arguments: index of it.
-_RETURNS_ARGUMENT = {"dev_err_probe": 1, "dev_warn_probe": 1}
 _ERROR_WRAPPERS = ("PTR_ERR", "ERR_CAST", "PTR_ERR_OR_ZERO")
 _TESTS_RESULT = ("", " < 0", " != 0", " > 0", " <= 0")
 
@@ -75,7 +73,7 @@ class ReturnAnalysis:
                 return
         value = value_of(body, node)
         if value.kind == "call" and value.node is not None and (call := body.call(value.node)) and not call.member:
-            argument = _RETURNS_ARGUMENT.get(call.name)
+            argument = RETURNS_ARGUMENT.get(call.name)
             if argument is not None and argument < len(call.arguments):
                 self._returned(point, call.arguments[argument], guard, wanted, depth + 1)
                 return

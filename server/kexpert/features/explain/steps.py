@@ -8,22 +8,18 @@ from __future__ import annotations
 
 from tree_sitter import Node
 
-from kexpert.features.explain.body import Body, Call, walk
+from kexpert.features.explain.body import Body
 from kexpert.features.explain.callees import Briefs
 from kexpert.features.explain.explanation import Step, as_code, listed
-from kexpert.features.explain.flow import Point, is_scope, loop_head
+from kexpert.features.explain.flow import is_scope, loop_head
 from kexpert.features.explain.guards import shortened
-from kexpert.features.explain.locks import lock_use
-from kexpert.features.explain.resources import resource_use
-from kexpert.features.explain.state import WRITERS
-from kexpert.features.explain.step_words import argument_of, assignment, called, goto_labels, is_log, is_worth_telling
-from kexpert.features.explain.values import value_of
+from kexpert.features.explain.sentences import LEAVES, Sentences
+from kexpert.features.explain.step_words import assignment, called, goto_labels
 
 _MAX_STEPS = 40
 _MAX_INNER = (6, 3, 1, 0)  # steps within a branch or a loop: fewer if there are more than _MAX_STEPS
 _MAX_RUN = 4  # calls or writes told in one step
 _MAX_DEPTH = 2
-_LEAVES = ("return_statement", "goto_statement", "break_statement", "continue_statement")
 _PREPROC = ("preproc_if", "preproc_ifdef", "preproc_elif", "preproc_elifdef", "preproc_else")
 
 
@@ -33,7 +29,7 @@ class _Writer:
     def __init__(self, body: Body, briefs: Briefs, span: tuple[int, int] | None, max_inner: int) -> None:
         self.max_inner = max_inner
         self.body = body
-        self.briefs = briefs
+        self.say = Sentences(body, briefs)
         self.span = span
         self.steps: list[Step] = []
         self._held: list[tuple[str, int, str, int]] = []  # (what, depth, text, line) of what is told together
@@ -60,6 +56,8 @@ class _Writer:
                 at += 1
                 continue
             following = statements[at + 1] if at + 1 < len(statements) else None
+            if following is not None and self._outside(following):
+                following = None
             at += self.statement(node, following, depth)
         self._flush()
 
@@ -107,39 +105,15 @@ class _Writer:
             self._label(node, depth)
         elif kind == "compound_statement":
             self.block(node.named_children, depth)
-        elif kind in _LEAVES:
+        elif kind in LEAVES:
             if kind == "return_statement" and not node.named_children and following is None and not depth:
                 return 1
-            self._add(f"{self._leave(node)[:1].upper()}{self._leave(node)[1:]}.", node, depth)
+            self._add(f"{self.say.leave(node)[:1].upper()}{self.say.leave(node)[1:]}.", node, depth)
         elif kind in _PREPROC:
             self._config(node, depth)
         elif kind == "attributed_statement":
             self.block(node.named_children[-1:], depth)
         return 1
-
-    def _leave(self, node: Node) -> str:
-        """"returns `-EINVAL`", "goes to `out`"."""
-        kind = node.type
-        if kind == "goto_statement":
-            label = node.child_by_field_name("label")
-            return f"goes to {as_code(self.body.text(label))}" if label is not None else "goes on"
-        if kind == "break_statement":
-            return "leaves the loop or switch"
-        if kind == "continue_statement":
-            return "goes on with the next round"
-        if not node.named_children:
-            return "returns"
-        value = value_of(self.body, node.named_children[0])
-        if value.kind == "call" and value.call in ("PTR_ERR", "ERR_CAST", "dev_err_probe"):
-            known = value.call != "dev_err_probe"
-            return f"returns the error in {argument_of(value.text)}" if known else "returns that error"
-        if value.kind == "call":
-            return f"returns what {as_code(value.call + '()')} returns" + self._brief(value.call)
-        return f"returns {as_code(shortened(value.text))}"
-
-    def _brief(self, name: str) -> str:
-        text = self.briefs.of(name) if name.isidentifier() else ""
-        return f" ({text[:1].lower() + text[1:] if text[1:2].islower() else text})" if text else ""
 
     # -- expressions ----------------------------------------------------------------------------
 
@@ -149,32 +123,32 @@ class _Writer:
         target, right = assignment(body, node)
         told = 0
         for call in calls:
-            if text := self._known_call(call):
+            if text := self.say.known_call(call):
                 self._add(text, node, depth)
                 told += 1
-        main = next((call for call in reversed(calls) if self._worth_telling(call)), None) if not told else None
+        main = next((call for call in reversed(calls) if self.say.worth_telling(call)), None) if not told else None
         if right is not None and right.type == "call_expression" and not told:
             main = body.call(right)
-            if main is not None and not self._worth_telling(main):
+            if main is not None and not self.say.worth_telling(main):
                 main = None
         if main is not None:
             name = as_code(called(body, main) + "()")
             result = f", result in {as_code(target)}" if target and right is not None else ""
-            check = self._check(target, following) if target else ""
-            brief = "" if main.member else self._brief(main.name)
+            check = self.say.check(target, following) if target else ""
+            brief = "" if main.member else self.say.brief(main.name)
             if brief or check:
                 self._add(f"Calls {name}{brief}{result}{check}.", node, depth)
             else:
                 self._hold("call", f"{name}{f' for {as_code(target)}' if result else ''}", node, depth)
             return 2 if check else 1
         if told:
-            check = self._check(target, following) if target else ""
+            check = self.say.check(target, following) if target else ""
             if check and self.steps and len(self.steps) < _MAX_STEPS:
                 last = self.steps[-1]
                 self.steps[-1] = Step(last.text.removesuffix(".") + check + ".", last.line, last.depth)
                 return 2
             return 1
-        for name, line in self._written(node):
+        for name, line in self.say.written(node):
             self._hold("set", as_code(name), node, depth, line)
         return 1
 
@@ -183,82 +157,6 @@ class _Writer:
         if self._held and self._held[0][:2] != (what, depth):
             self._flush()
         self._held.append((what, depth, text, self.body.line(node) if line is None else line))
-
-    def _known_call(self, call: Call) -> str:
-        """A lock, an allocation or a reference, in words; "" for another call."""
-        point = Point(call.node, "plain", None)
-        use = lock_use(self.body, call, None, point)
-        if use is not None:
-            if use.scoped:
-                return f"Takes {use.described} until the end of the scope."
-            verb = {"take": "Takes", "try": "Tries to take", "release": "Releases"}[use.call.action]
-            return f"{verb} {use.name if use.call.action == 'release' else use.described}."
-        resource = resource_use(self.body, call, None)
-        if resource is not None:
-            return f"{resource.text[:1].upper()}{resource.text[1:]}."
-        return ""
-
-    def _worth_telling(self, call: Call) -> bool:
-        if call.member or call.name in self.body.locals:
-            return call.member
-        return is_worth_telling(call.name) and call.name not in WRITERS
-
-    def _check(self, target: str, following: Node | None) -> str:
-        """`` ; if that fails, returns `ret` `` where the next statement only checks a result."""
-        if following is None or following.type != "if_statement" or self._outside(following):
-            return ""
-        condition = following.child_by_field_name("condition")
-        if condition is None or following.child_by_field_name("alternative") is not None:
-            return ""
-        text = shortened(self.body.text(condition))
-        fails = {f"{target} < 0", f"IS_ERR({target})", f"!{target}", f"IS_ERR_OR_NULL({target})", f"{target} == NULL"}
-        leave = self._only_leaves(following.child_by_field_name("consequence"))
-        if leave is None:
-            return ""
-        if leave in (f"returns {as_code(target)}", f"returns the error in {as_code(target)}"):
-            leave = "returns its error"
-        if text in fails:
-            return f"; if that fails, {leave}"
-        return f"; if that is not 0, {leave}" if text in (target, f"{target} != 0") else ""
-
-    def _only_leaves(self, node: Node | None) -> str | None:
-        """How a branch leaves, if it does nothing else (logging aside)."""
-        if node is None:
-            return None
-        inner = [node]
-        if node.type == "compound_statement":
-            inner = [child for child in node.named_children if child.type != "comment"]
-        if not inner or inner[-1].type not in _LEAVES:
-            return None
-        sets = ""
-        for child in inner[:-1]:
-            if child.type != "expression_statement":
-                return None
-            calls = list(self.body.calls_in(child))
-            target, right = assignment(self.body, child)
-            if target.isidentifier() and right is not None and not calls:
-                sets = f"sets {as_code(target)} to {as_code(self.body.shown(right, 60))} and "
-            elif not calls or not all(is_log(call.name) for call in calls[:1]):
-                return None
-        return sets + self._leave(inner[-1])
-
-    def _written(self, node: Node) -> list[tuple[str, int]]:
-        """Members and ``*p`` that a statement writes; locals are not told."""
-        found = []
-        for inner in walk(node):
-            if inner.type == "call_expression" and (call := self.body.call(inner)) and not call.member:
-                at = WRITERS.get(call.name)
-                if at is not None and at < len(call.arguments):
-                    found.append((self.body.shown(call.arguments[at], 60), call.line))
-                continue
-            field = {"assignment_expression": "left", "update_expression": "argument"}.get(inner.type)
-            target = inner.child_by_field_name(field) if field else None
-            if target is None:
-                continue
-            text = self.body.shown(target, 60)
-            if target.type != "identifier" or (text not in self.body.locals and text not in self.body.parameters):
-                found.append((text, self.body.line(inner)))
-        return found
 
     # -- branches -------------------------------------------------------------------------------
 
@@ -285,11 +183,11 @@ class _Writer:
     def _calls_of_condition(self, condition: Node, depth: int) -> None:
         """Locks and allocations within a condition: ``if (!spin_trylock(&x->lock))``."""
         for call in self.body.calls_in(condition):
-            if text := self._known_call(call):
+            if text := self.say.known_call(call):
                 self._add(text, condition, depth)
 
     def _branch(self, head: str, then: Node, depth: int, at: Node) -> None:
-        leave = self._only_leaves(then)
+        leave = self.say.only_leaves(then)
         if leave is not None:
             self._add(f"{head}, {leave}.", at, depth)
             return
@@ -311,11 +209,11 @@ class _Writer:
 
     def _summarised(self, head: str, then: Node, line: int, depth: int) -> list[Step]:
         """A branch of which no step is told: the functions that it calls, or nothing."""
-        calls = [call for call in self.body.calls_in(then) if self._worth_telling(call)]
+        calls = [call for call in self.body.calls_in(then) if self.say.worth_telling(call)]
         names = list(dict.fromkeys(as_code(called(self.body, call) + "()") for call in calls))
         if names:
             return [Step(f"{head}: calls {listed(names, 4)}.", line, depth)]
-        sets = list(dict.fromkeys(as_code(name) for name, _ in self._written(then)))
+        sets = list(dict.fromkeys(as_code(name) for name, _ in self.say.written(then)))
         return [Step(f"{head}: sets {listed(sets, 4)}.", line, depth)] if sets else []
 
     def _loop(self, node: Node, depth: int) -> None:
@@ -363,7 +261,7 @@ class _Writer:
             head = listed([as_code(each) for each in values], 4, "or")
             values = []
             inner = inner[:-1] if inner[-1].type == "break_statement" and len(inner) > 1 else inner
-            leave = self._only_leaves(inner[0]) if len(inner) == 1 else None
+            leave = self.say.only_leaves(inner[0]) if len(inner) == 1 else None
             if leave is not None:
                 self._append(f"{head}: {leave}.", self.body.line(case), depth + 1)
             else:
@@ -373,15 +271,16 @@ class _Writer:
         names: list[str] = []
         sets: list[str] = []
         for node in inner:
-            names += [as_code(called(self.body, c) + "()") for c in self.body.calls_in(node) if self._worth_telling(c)]
-            sets += [as_code(name) for name, _ in self._written(node)]
+            calls = [call for call in self.body.calls_in(node) if self.say.worth_telling(call)]
+            names += [as_code(called(self.body, call) + "()") for call in calls]
+            sets += [as_code(name) for name, _ in self.say.written(node)]
         parts = []
         if names:
             parts.append(f"calls {listed(list(dict.fromkeys(names)), 3)}")
         if sets:
             parts.append(f"sets {listed(list(dict.fromkeys(sets)), 3)}")
         if inner[-1].type in ("return_statement", "goto_statement"):
-            parts.append(self._leave(inner[-1]))
+            parts.append(self.say.leave(inner[-1]))
         return [Step(f"{head}: {'; '.join(parts)}.", line, depth)] if parts and len(self.steps) < _MAX_STEPS else []
 
     def _label(self, node: Node, depth: int) -> None:

@@ -13,6 +13,8 @@ from kexpert.features.explain.flow import Point
 
 _ERRNO = re.compile(r"-\s*(E[A-Z][A-Z0-9]+)")
 _WRAPPED = re.compile(r"ERR_PTR\s*\(\s*-\s*(E[A-Z][A-Z0-9]+)\s*\)")
+#: Calls that return one of their arguments: index of it.
+RETURNS_ARGUMENT = {"dev_err_probe": 1, "dev_warn_probe": 1}
 #: Macros that store into a plain argument, with its index.
 _STORES = {"get_user": 0, "__get_user": 0, "unsafe_get_user": 0, "swap": 0, "check_add_overflow": 2}
 #: Macros in capitals that only look at their arguments.
@@ -60,6 +62,9 @@ def value_of(body: Body, node: Node) -> Value:
     if node.type in ("number_literal", "true", "false") or (node.type == "identifier" and text.isupper()):
         return Value("constant", text, node=node)
     if node.type == "call_expression" and (call := body.call(node)) and not call.guard_class:
+        returned = RETURNS_ARGUMENT.get(call.name)
+        if returned is not None and not call.member and returned < len(call.arguments):
+            return value_of(body, call.arguments[returned])
         return Value("call", text, call=_call_name(body, call.name, call.member, node), node=node)
     return Value("other", text, node=node)
 

@@ -1,5 +1,5 @@
-"""``workspace/executeCommand``: ``kexpert.search`` (query, limit), ``kexpert.findSimilar`` and ``kexpert.explain`` (URI,
-range).
+"""``workspace/executeCommand``: ``kexpert.search`` (query, limit), ``kexpert.findSimilar`` and
+``kexpert.explain`` (URI and range each).
 
 The first two give results with name, kind, score, location and the lines that match; ``kexpert.explain`` gives
 ``{markdown, json}``, or null where there is nothing to explain.

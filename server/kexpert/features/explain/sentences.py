@@ -1,0 +1,126 @@
+"""What single statements and calls do, as parts of sentences."""
+
+from __future__ import annotations
+
+from tree_sitter import Node
+
+from kexpert.features.explain.body import Body, Call, walk
+from kexpert.features.explain.callees import Briefs
+from kexpert.features.explain.explanation import as_code
+from kexpert.features.explain.flow import Point
+from kexpert.features.explain.guards import shortened
+from kexpert.features.explain.locks import lock_use
+from kexpert.features.explain.resources import resource_use
+from kexpert.features.explain.state import WRITERS
+from kexpert.features.explain.step_words import argument_of, assignment, is_log, is_worth_telling
+from kexpert.features.explain.values import value_of
+
+LEAVES = ("return_statement", "goto_statement", "break_statement", "continue_statement")
+
+
+class Sentences:
+    """The wording of one body's statements."""
+
+    def __init__(self, body: Body, briefs: Briefs) -> None:
+        self.body = body
+        self.briefs = briefs
+
+    def leave(self, node: Node) -> str:
+        """"returns `-EINVAL`", "goes to `out`"."""
+        kind = node.type
+        if kind == "goto_statement":
+            label = node.child_by_field_name("label")
+            return f"goes to {as_code(self.body.text(label))}" if label is not None else "goes on"
+        if kind == "break_statement":
+            return "leaves the loop or switch"
+        if kind == "continue_statement":
+            return "goes on with the next round"
+        if not node.named_children:
+            return "returns"
+        value = value_of(self.body, node.named_children[0])
+        if value.kind == "call" and value.call in ("PTR_ERR", "ERR_CAST", "dev_err_probe"):
+            known = value.call != "dev_err_probe"
+            return f"returns the error in {argument_of(value.text)}" if known else "returns that error"
+        if value.kind == "call":
+            return f"returns what {as_code(value.call + '()')} returns" + self.brief(value.call)
+        return f"returns {as_code(shortened(value.text))}"
+
+    def brief(self, name: str) -> str:
+        text = self.briefs.of(name) if name.isidentifier() else ""
+        return f" ({text[:1].lower() + text[1:] if text[1:2].islower() else text})" if text else ""
+
+    def known_call(self, call: Call) -> str:
+        """A lock, an allocation or a reference, in words; "" for another call."""
+        point = Point(call.node, "plain", None)
+        use = lock_use(self.body, call, None, point)
+        if use is not None:
+            if use.scoped:
+                return f"Takes {use.described} until the end of the scope."
+            verb = {"take": "Takes", "try": "Tries to take", "release": "Releases"}[use.call.action]
+            return f"{verb} {use.name if use.call.action == 'release' else use.described}."
+        resource = resource_use(self.body, call, None)
+        if resource is not None:
+            return f"{resource.text[:1].upper()}{resource.text[1:]}."
+        return ""
+
+    def worth_telling(self, call: Call) -> bool:
+        if call.member or call.name in self.body.locals:
+            return call.member
+        return is_worth_telling(call.name) and call.name not in WRITERS
+
+    def check(self, target: str, following: Node | None) -> str:
+        """`` ; if that fails, returns `ret` `` where the next statement only checks a result."""
+        if following is None or following.type != "if_statement":
+            return ""
+        condition = following.child_by_field_name("condition")
+        if condition is None or following.child_by_field_name("alternative") is not None:
+            return ""
+        text = shortened(self.body.text(condition))
+        fails = {f"{target} < 0", f"IS_ERR({target})", f"!{target}", f"IS_ERR_OR_NULL({target})", f"{target} == NULL"}
+        leave = self.only_leaves(following.child_by_field_name("consequence"))
+        if leave is None:
+            return ""
+        if leave in (f"returns {as_code(target)}", f"returns the error in {as_code(target)}"):
+            leave = "returns its error"
+        if text in fails:
+            return f"; if that fails, {leave}"
+        return f"; if that is not 0, {leave}" if text in (target, f"{target} != 0") else ""
+
+    def only_leaves(self, node: Node | None) -> str | None:
+        """How a branch leaves, if it does nothing else (logging aside)."""
+        if node is None:
+            return None
+        inner = [node]
+        if node.type == "compound_statement":
+            inner = [child for child in node.named_children if child.type != "comment"]
+        if not inner or inner[-1].type not in LEAVES:
+            return None
+        sets = ""
+        for child in inner[:-1]:
+            if child.type != "expression_statement":
+                return None
+            calls = list(self.body.calls_in(child))
+            target, right = assignment(self.body, child)
+            if target.isidentifier() and right is not None and not calls:
+                sets = f"sets {as_code(target)} to {as_code(self.body.shown(right, 60))} and "
+            elif not calls or not all(is_log(call.name) for call in calls[:1]):
+                return None
+        return sets + self.leave(inner[-1])
+
+    def written(self, node: Node) -> list[tuple[str, int]]:
+        """Members and ``*p`` that a statement writes; locals are not told."""
+        found = []
+        for inner in walk(node):
+            if inner.type == "call_expression" and (call := self.body.call(inner)) and not call.member:
+                at = WRITERS.get(call.name)
+                if at is not None and at < len(call.arguments):
+                    found.append((self.body.shown(call.arguments[at], 60), call.line))
+                continue
+            field = {"assignment_expression": "left", "update_expression": "argument"}.get(inner.type)
+            target = inner.child_by_field_name(field) if field else None
+            if target is None:
+                continue
+            text = self.body.shown(target, 60)
+            if target.type != "identifier" or (text not in self.body.locals and text not in self.body.parameters):
+                found.append((text, self.body.line(inner)))
+        return found

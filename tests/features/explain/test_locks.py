@@ -1,0 +1,152 @@
+"""Locks: taken, released, required, left held; and what only looks like one."""
+
+from __future__ import annotations
+
+import pytest
+
+from kexpert.core.kernel.lock_calls import GUARDS, LOCK_CALLS
+from tests.features.explain.facts_of import check, explained
+
+
+def test_takes_and_releases_are_named_with_kind_and_condition() -> None:
+    found = check("""
+int f(struct dev *dev, int x)
+{
+	unsigned long flags;
+
+	mutex_lock(&dev->mutex); //= lock: takes `&dev->mutex` (mutex)
+	spin_lock_irqsave(&dev->lock, flags); //= lock: takes `&dev->lock` (spinlock, interrupts off)
+	dev->count++;
+	spin_unlock_irqrestore(&dev->lock, flags); //= lock: releases `&dev->lock`
+	if (x)
+		rcu_read_lock(); //= lock: takes the RCU read side if `x`
+	if (x)
+		rcu_read_unlock(); //= lock: releases the RCU read side if `x`
+	mutex_unlock(&dev->mutex); //= lock: releases `&dev->mutex`
+	return 0;
+}
+""", "lock")  # fmt: skip
+    texts = [statement.text for statement in found.calling]
+    assert "Takes `&dev->mutex` (mutex), released before it returns" in texts
+    assert "Takes the RCU read side; releases it too" in texts  # the paths of the two conditions are not related
+
+
+def test_guards_are_released_at_the_end_of_their_scope() -> None:
+    check("""
+int f(struct dev *dev)
+{
+	guard(mutex)(&dev->mutex); //= lock: takes `&dev->mutex` (mutex) until the end of the scope
+	scoped_guard(spinlock_irqsave, &dev->lock) { //= lock: takes `&dev->lock` (spinlock, interrupts off) until the end of the scope
+		dev->count++;
+	}
+	guard(pm_runtime)(dev);
+	return 0;
+}
+""", "lock")  # fmt: skip
+
+
+def test_trylocks_and_locks_that_a_signal_interrupts_are_tries() -> None:
+    found = check("""
+int f(struct dev *dev)
+{
+	if (!spin_trylock(&dev->lock)) //= lock: tries to take `&dev->lock` (spinlock)
+		return -EBUSY;
+	spin_unlock(&dev->lock); //= lock: releases `&dev->lock`
+	if (mutex_lock_interruptible(&dev->mutex)) //= lock: tries to take `&dev->mutex` (mutex)
+		return -EINTR;
+	mutex_unlock(&dev->mutex); //= lock: releases `&dev->mutex`
+	return 0;
+}
+""", "lock")  # fmt: skip
+    assert "Tries to take `&dev->lock` (spinlock); releases it too" in [one.text for one in found.calling]
+
+
+def test_required_locks_come_from_annotations_and_unconditional_assertions() -> None:
+    check("""
+static void f(struct dev *dev, int x) __must_hold(&dev->a) //= lock: The caller holds `&dev->a`
+{
+	lockdep_assert_held(&dev->b); //= lock: The caller holds `&dev->b`
+	lockdep_assert_held_write(&dev->c); //= lock: The caller holds `&dev->c` for writing
+	if (x)
+		lockdep_assert_held(&dev->d);
+	lockdep_assert_not_held(&dev->e); //= lock: The caller must not hold `&dev->e`
+	WARN_ON(in_interrupt()); //= lock: Requires: not in interrupt
+}
+""", "lock")  # fmt: skip
+
+
+def test_a_lock_is_left_held_if_all_paths_and_the_name_say_so() -> None:
+    locks = "{\n\tspin_lock(&d->lock);\n\td->x = 1;\n}\n"
+    held = "Returns with `&d->lock` (spinlock) held"
+
+    def texts(code: str, name: str) -> list[str]:
+        return [fact.text for fact in explained(code, name).facts if fact.kind == "lock"]
+
+    assert held in texts(f"void dev_lock(struct d *d)\n{locks}", "dev_lock")
+    assert held not in texts(f"void dev_update(struct d *d)\n{locks}", "dev_update")
+    conditional = "void dev_lock(struct d *d, int x)\n{\n\tif (x)\n\t\tspin_lock(&d->lock);\n}\n"
+    assert held not in texts(conditional, "dev_lock")
+    released = "void dev_lock(struct d *d, spinlock_t *l)\n{\n\tspin_lock(&d->lock);\n\tl = &d->lock;\n\tspin_unlock(l);\n}\n"
+    assert held not in texts(released, "dev_lock")
+    early = "int dev_lock(struct d *d, int x)\n{\n\tif (x)\n\t\treturn 1;\n\tspin_lock(&d->lock);\n\treturn 0;\n}\n"
+    assert held not in texts(early, "dev_lock")
+    drops = "void dev_unlock(struct d *d)\n{\n\tspin_unlock(&d->lock);\n}\n"
+    assert "Releases `&d->lock` (spinlock), which the caller holds" in texts(drops, "dev_unlock")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "/* mutex_lock(&d->lock); */",
+        'log("mutex_lock(&d->lock)");',
+        "d->ops->mutex_lock(&d->lock);",
+        "mutex_lock;",
+        "fn = mutex_lock;",
+        "register_lock(mutex_lock);",
+        "my_mutex_lock(&d->lock);",
+        "mutex_lock();",
+        "rcu_read_lock(x);",
+        "guard(thing)(d);",
+        "void (*down)(int) = g; down(3);",
+        "spin_lock_init(&d->lock);",
+        "spin_is_locked(&d->lock);",
+    ],
+)
+def test_what_only_looks_like_a_lock_is_none(body: str) -> None:
+    found = explained(f"void f(struct d *d)\n{{\n\t{body}\n}}\n")
+    assert [fact for fact in found.facts if fact.kind == "lock"] == []
+
+
+def test_a_lock_that_is_held_on_one_path_is_not_said_to_be_released() -> None:
+    found = explained("""
+int f(struct d *d, int x)
+{
+	mutex_lock(&d->m);
+	if (x)
+		return -EIO;
+	mutex_unlock(&d->m);
+	return 0;
+}
+""")
+    assert "Takes `&d->m` (mutex); releases it too" in [one.text for one in found.calling]
+
+
+def test_code_that_cannot_be_parsed_gives_no_claim_about_all_paths() -> None:
+    found = explained("""
+int f(struct d *d, int x)
+{
+	mutex_lock(&d->m);
+	if (x) { ] ) @ } }
+	mutex_unlock(&d->m);
+	return 0;
+}
+""")
+    assert not any("released before it returns" in one.text for one in found.calling)
+    assert found.gaps
+
+
+def test_every_lock_that_can_be_taken_can_be_released() -> None:
+    takes = {call.kind for call in LOCK_CALLS.values() if call.action != "release"}
+    releases = {call.kind for call in LOCK_CALLS.values() if call.action == "release"}
+    assert takes == releases
+    assert {guard.action for guard in GUARDS.values()} == {"take"}
