@@ -1,7 +1,7 @@
 """Explanations of small fixtures, and the facts that their comments say they must give.
 
-A comment ``//= kind: text`` in a fixture expects a fact of that kind on its line whose text is exactly that. Of the
-kinds that a fixture names, and of those in ``kinds``, there must be no other facts.
+A comment ``//= kind: text`` in a fixture expects a fact of that kind on its line whose text is exactly that; alone on a
+line, on the line above. Of the kinds that a fixture names, and of those in ``kinds``, there must be no other facts.
 """
 
 from __future__ import annotations
@@ -31,13 +31,14 @@ def explained(fixture: str, name: str = "f", path: str = "") -> Explanation:
 def check(fixture: str, *kinds: str, name: str = "f") -> Explanation:
     """Compare the facts with the marks of a fixture of one file."""
     expected: set[tuple[int, str, str]] = set()
-    lines = []
-    for number, line in enumerate(fixture.split("\n")):
+    lines: list[str] = []
+    for line in fixture.split("\n"):
         match = _EXPECTED.search(line)
+        if match is None or match.start():
+            lines.append(_EXPECTED.sub("", line))
         for mark in match[1].split(" ; ") if match else ():
             kind, _, text = mark.partition(": ")
-            expected.add((number, kind, text))
-        lines.append(_EXPECTED.sub("", line))
+            expected.add((len(lines) - 1, kind, text))
     found = explained("\n".join(lines), name)
     looked_at = {kind for _, kind, _ in expected} | set(kinds)
     facts = {(fact.line, fact.kind.value, fact.text) for fact in found.facts if fact.kind.value in looked_at}

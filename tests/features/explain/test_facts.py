@@ -85,7 +85,8 @@ static irqreturn_t f(int irq, void *data)
 int g(struct d *d)
 {
 	INIT_WORK(&d->work, other);
-	return request_threaded_irq(d->irq, hard, f, 0, "x", d); //= context: runs as the thread of an interrupt: it may sleep (`request_threaded_irq()`)
+	return request_threaded_irq(d->irq, hard, f, 0, "x", d);
+//= context: runs as the thread of an interrupt: it may sleep (`request_threaded_irq()`)
 }
 """, "context")  # fmt: skip
     check("""
@@ -106,7 +107,8 @@ int f(struct d *d, int x)
 {
 	char *name = kstrdup("x", GFP_KERNEL); //= allocation: allocates `name` (`kstrdup()`, `GFP_KERNEL`)
 
-	d->p = devm_kzalloc(d->dev, 8, GFP_KERNEL); //= allocation: allocates `d->p` (`devm_kzalloc()`, `GFP_KERNEL`, freed with the device)
+	d->p = devm_kzalloc(d->dev, 8, GFP_KERNEL);
+//= allocation: allocates `d->p` (`devm_kzalloc()`, `GFP_KERNEL`, freed with the device)
 	if (x)
 		kfree(name); //= allocation: frees `name` (`kfree()`) if `x`
 	kmem_cache_free(cache, d->q); //= allocation: frees `d->q` (`kmem_cache_free()`)

@@ -109,8 +109,8 @@ int f(int n)
 	int err;
 
 	if (IS_ERR(x)) {
-		err = PTR_ERR(x);
-		goto out; //= return: returns the error of `find()`
+		err = PTR_ERR(x); //= return: returns the error of `find()`
+		goto out;
 	}
 	err = dev_err_probe(x, -ENODEV, "none"); //= errno: returns `-ENODEV`
 out:
