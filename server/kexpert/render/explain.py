@@ -75,7 +75,8 @@ class _Markdown:
                 number += 1
                 lines.append(f"{number}. {_inline(step.text)} {link}")
             else:
-                lines.append(f"{_INDENT * step.depth}- {_inline(step.text)} {link}")
+                indent = " " * (len(f"{number}. ") + 2 * (step.depth - 1))  # what belongs to an item begins at its text
+                lines.append(f"{indent}- {_inline(step.text)} {link}")
         return "## How it works\n\n" + "\n".join(lines) if lines else ""
 
     def users(self) -> str:

@@ -11,9 +11,6 @@ from typing import Literal
 
 Action = Literal["take", "try", "release"]
 
-#: Kinds of lock under which a task must not sleep.
-SPINNING = frozenset({"spinlock", "raw spinlock", "rwlock", "seqlock", "bit spinlock", "run queue lock"})
-
 
 @dataclass(frozen=True, slots=True)
 class LockCall:

@@ -23,7 +23,7 @@ from kexpert.features.explain.explanation import (
     listed,
 )
 from kexpert.features.explain.flow import Flow
-from kexpert.features.explain.locks import lock_facts, lock_statements, lock_uses
+from kexpert.features.explain.locks import lock_facts, lock_rules, lock_statements, lock_uses
 from kexpert.features.explain.resources import ownership, resource_facts, resource_uses
 from kexpert.features.explain.returns import ReturnAnalysis, return_facts, return_table
 from kexpert.features.explain.state import state_facts, state_statements, writes
@@ -109,12 +109,13 @@ def _explanation(
     briefs = Briefs(view, source)
     analysis = ReturnAnalysis(body, flow)
     locks, resources, state = lock_uses(body, flow), resource_uses(body, flow), writes(view, body, flow)
+    rules = lock_rules(body, flow, locks)
     doc, doc_line = _documentation(source, symbol.start if symbol else body.start)
     used = users(view, symbol) if symbol is not None and span is None else _NO_USERS
     signature = _signature(source, symbol)
     place = Location(body.path, symbol.line if symbol else body.first_line)
     inside: list[Fact] = [
-        *return_facts(body, analysis), *lock_facts(body, flow, locks), *context_facts(body, flow),
+        *return_facts(body, analysis), *lock_facts(body, locks, rules), *context_facts(body, flow),
         *resource_facts(body, resources), *state_facts(body, state),
     ]  # fmt: skip
     around: list[Fact] = []
@@ -129,7 +130,7 @@ def _explanation(
     facts += inside + around
     result = Explanation(
         body.name or "?", body.what, body.path, place.line, body.last_line, signature, Summary("", "facts"),
-        tuple(facts), (*_documented(doc, doc_line, body.path), *lock_statements(body, flow, locks),
+        tuple(facts), (*_documented(doc, doc_line, body.path), *lock_statements(body, flow, locks, rules),
                        *context_statements(body, flow), *ownership(body, resources), *state_statements(body, state)),
         return_table(body, analysis) if body.what != "macro" else (), steps_of(body, briefs, span), used.statements,
         tuple(Statement(fact.text[:1].upper() + fact.text[1:], (Location(fact.path, fact.line),)) for fact in around

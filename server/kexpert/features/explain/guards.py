@@ -18,9 +18,12 @@ _OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 _COMPARISON = re.compile(r"((?:[^&|?:=<>!\-]|->|-(?!>))++)(==|!=|<=|>=|<(?!<)|>(?!>))((?:[^&|?:=<>!\-]|->|-(?!>))++)")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Guard:
-    """One condition. ``text`` is code: the condition, the loop's head, ``x == A``."""
+    """One condition. ``text`` is code: the condition, the loop's head, ``x == A``.
+
+    Guards are compared by identity: chains of them can be longer than Python recurses.
+    """
 
     kind: GuardKind
     text: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from kexpert.core.kernel.lock_calls import GUARDS, LOCK_CALLS, SPINNING, LockCall
+from kexpert.core.kernel.lock_calls import GUARDS, LOCK_CALLS, LockCall
 from kexpert.core.kernel.locking_context import LockingRules, locking_rules
 from kexpert.features.explain.body import Body, Call
 from kexpert.features.explain.explanation import Fact, FactKind, Location, Statement, as_code
@@ -96,7 +96,12 @@ def _scoped_guard(body: Body, point: Point) -> LockUse | None:
     return LockUse(known, match[2] or "", "scoped_guard", point.line, point.guard, point, scoped=True)
 
 
-def lock_facts(body: Body, flow: Flow, uses: list[LockUse]) -> list[Fact]:
+def lock_rules(body: Body, flow: Flow, uses: list[LockUse]) -> list[Statement]:
+    """What the caller must provide, and what it finds changed afterwards."""
+    return [*required(body, flow), *left_held(body, flow, uses)]
+
+
+def lock_facts(body: Body, uses: list[LockUse], rules: list[Statement]) -> list[Fact]:
     facts = []
     for use in uses:
         condition = phrase(condition_of(use.guard))
@@ -108,14 +113,14 @@ def lock_facts(body: Body, flow: Flow, uses: list[LockUse]) -> list[Fact]:
         facts.append(Fact(FactKind.LOCK, text, body.path, use.line))
     facts += [
         Fact(FactKind.LOCK, statement.text, body.path, statement.locations[0].line)
-        for statement in [*required(body, flow), *left_held(body, flow, uses)]
+        for statement in rules
     ]
     return list(dict.fromkeys(facts))
 
 
-def lock_statements(body: Body, flow: Flow, uses: list[LockUse]) -> list[Statement]:
+def lock_statements(body: Body, flow: Flow, uses: list[LockUse], rules: list[Statement]) -> list[Statement]:
     """The locks for "How to call it": required ones, then each one that it takes, with all its lines."""
-    statements = [*required(body, flow), *left_held(body, flow, uses)]
+    statements = list(rules)
     groups: dict[tuple[str, str], list[LockUse]] = {}
     for use in uses:
         groups.setdefault(use.key, []).append(use)
@@ -228,11 +233,3 @@ def _exit_states(flow: Flow, uses: list[LockUse]) -> dict[tuple[str, str], int]:
         states[key] = final
     return states
 
-
-def spinning_spans(body: Body, uses: list[LockUse]) -> list[Statement]:
-    """Locks under which nothing may sleep, where the function itself takes them."""
-    return [
-        Statement(f"Holds {use.described}: nothing may sleep under it", (Location(body.path, use.line),))
-        for use in uses
-        if use.call.kind in SPINNING and use.call.action == "take"
-    ]

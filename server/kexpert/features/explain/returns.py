@@ -17,7 +17,7 @@ from kexpert.features.explain.flow import Flow, Point
 from kexpert.features.explain.guards import Guard, condition_of, phrase, shortened, words_of
 from kexpert.features.explain.values import RETURNS_ARGUMENT, Value, assignments, can_pass, value_of
 
-_MAX_STEPS = 200_000  # points visited for one function
+_MAX_STEPS = 50_000  # points visited for one function
 _MAX_WHEN = 6  # conditions listed for one value
 _MAX_ROWS = 24
 _ERROR_WRAPPERS = ("PTR_ERR", "ERR_CAST", "PTR_ERR_OR_ZERO")
@@ -44,6 +44,7 @@ class ReturnAnalysis:
         self.flow = flow
         self.found: list[Returned] = []
         self._steps = 0
+        self._mentions: dict[tuple[int, str], bool] = {}
         self._before: dict[int, list[Point]] = {}
         self._killed: dict[str, dict[int, list[Value]]] = {}
         self.exhausted = False
@@ -160,6 +161,13 @@ class ReturnAnalysis:
             return leave.guard, leave.line
         return start.guard, start.line
 
+    def _tests(self, point: Point, variable: str) -> bool:
+        """Whether the condition of a branch mentions a variable."""
+        key = (id(point), variable)
+        if key not in self._mentions:
+            self._mentions[key] = bool(point.parts) and variable.encode() in self.body.raw(point.parts[0])
+        return self._mentions[key]
+
     def _spread(
         self, start: Point, variable: str, value: Value, ends: set[int], killed: dict[int, list[Value]],
         stop_at_gotos: bool,
@@ -182,7 +190,10 @@ class ReturnAnalysis:
                 continue
             reached.append(point)
             for target, outcome in point.successors:
-                if id(target) not in seen and can_pass(self.body, point, outcome, variable, value):
+                if id(target) in seen:
+                    continue
+                tested = outcome is not None and self._tests(point, variable)
+                if not tested or can_pass(self.body, point, outcome, variable, value):
                     seen.add(id(target))
                     pending.append(target)
         return reached, gotos

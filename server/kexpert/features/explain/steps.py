@@ -321,7 +321,8 @@ def steps_of(body: Body, briefs: Briefs, span: tuple[int, int] | None = None) ->
     if body.root is None:
         return ()
     inside = None if span is None else (span[0] - body.shift, span[1] - body.shift)
-    for max_inner in _MAX_INNER:
+    is_long = body.root.named_child_count > 8 * _MAX_STEPS
+    for max_inner in _MAX_INNER[-1:] if is_long else _MAX_INNER:
         writer = _Writer(body, briefs, inside, max_inner)
         writer.block(_narrowed(body.root, inside), 0)
         if not writer.left_out:
