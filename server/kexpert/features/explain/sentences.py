@@ -12,7 +12,7 @@ from kexpert.features.explain.guards import shortened
 from kexpert.features.explain.locks import lock_use
 from kexpert.features.explain.resources import resource_use
 from kexpert.features.explain.state import WRITERS
-from kexpert.features.explain.step_words import argument_of, assignment, is_log, is_worth_telling
+from kexpert.features.explain.step_words import argument_of, assignment, is_list_call, is_log, is_worth_telling
 from kexpert.features.explain.values import value_of
 
 LEAVES = ("return_statement", "goto_statement", "break_statement", "continue_statement")
@@ -66,7 +66,7 @@ class Sentences:
     def worth_telling(self, call: Call) -> bool:
         if call.member or call.name in self.body.locals:
             return call.member
-        return is_worth_telling(call.name) and call.name not in WRITERS
+        return is_worth_telling(call.name) and (call.name not in WRITERS or is_list_call(call.name))
 
     def check(self, target: str, following: Node | None) -> str:
         """`` ; if that fails, returns `ret` `` where the next statement only checks a result."""
@@ -101,6 +101,8 @@ class Sentences:
                 return None
             calls = list(self.body.calls_in(child))
             target, right = assignment(self.body, child)
+            if target.isidentifier() and [call.name for call in calls] == ["PTR_ERR"]:
+                continue  # the error that is returned
             if target.isidentifier() and right is not None and not calls:
                 sets = f"sets {as_code(target)} to {as_code(self.body.shown(right, 60))} and "
             elif not calls or not all(is_log(call.name) for call in calls[:1]):
@@ -113,8 +115,8 @@ class Sentences:
         for inner in walk(node):
             if inner.type == "call_expression" and (call := self.body.call(inner)) and not call.member:
                 at = WRITERS.get(call.name)
-                if at is not None and at < len(call.arguments):
-                    found.append((self.body.shown(call.arguments[at], 60), call.line))
+                if at is not None and at < len(call.arguments) and not is_list_call(call.name):
+                    found.append((self.body.shown(call.arguments[at], 60).removeprefix("&"), call.line))
                 continue
             field = {"assignment_expression": "left", "update_expression": "argument"}.get(inner.type)
             target = inner.child_by_field_name(field) if field else None

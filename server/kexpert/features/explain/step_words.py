@@ -30,6 +30,11 @@ def is_worth_telling(name: str) -> bool:
     return not (name in _TRIVIAL or name in VIEWS or name.isupper() or _LOGS.fullmatch(name) or name == "guard")
 
 
+def is_list_call(name: str) -> bool:
+    """Whether a call of this name adds to or removes from a list."""
+    return name.startswith(("list_", "hlist_"))
+
+
 def is_log(name: str) -> bool:
     """Whether a call of this name logs, traces or checks."""
     return _LOGS.fullmatch(name) is not None

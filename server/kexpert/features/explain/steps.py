@@ -205,16 +205,31 @@ class _Writer:
             text = new[0].text
             self.steps[before:] = [Step(f"{head}: {text[:1].lower() + text[1:]}", line, depth)]
         elif not new:
-            self.steps[before:] = self._summarised(head, then, line, depth)
+            told = [child for child in inner if child.type != "comment"]
+            self.steps[before:] = self._summarised(head, told, line, depth)
 
-    def _summarised(self, head: str, then: Node, line: int, depth: int) -> list[Step]:
-        """A branch of which no step is told: the functions that it calls, or nothing."""
-        calls = [call for call in self.body.calls_in(then) if self.say.worth_telling(call)]
-        names = list(dict.fromkeys(as_code(called(self.body, call) + "()") for call in calls))
-        if names:
-            return [Step(f"{head}: calls {listed(names, 4)}.", line, depth)]
-        sets = list(dict.fromkeys(as_code(name) for name, _ in self.say.written(then)))
-        return [Step(f"{head}: sets {listed(sets, 4)}.", line, depth)] if sets else []
+    def _summarised(self, head: str, statements: list[Node], line: int, depth: int) -> list[Step]:
+        """A branch in one step: what its calls do, what it writes, how it leaves. None if that is nothing."""
+        known: list[str] = []
+        calls: list[str] = []
+        sets: list[str] = []
+        for node in statements:
+            if node.type in LEAVES:
+                continue
+            for call in self.body.calls_in(node):
+                if text := self.say.known_call(call):
+                    known.append(text[:1].lower() + text[1:].removesuffix("."))
+                elif self.say.worth_telling(call):
+                    calls.append(as_code(called(self.body, call) + "()"))
+            sets += [as_code(name) for name, _ in self.say.written(node)]
+        parts = list(dict.fromkeys(known))[:3]
+        if calls:
+            parts.append(f"calls {listed(list(dict.fromkeys(calls)), 4)}")
+        if sets:
+            parts.append(f"sets {listed(list(dict.fromkeys(sets)), 4)}")
+        if statements and statements[-1].type in LEAVES:
+            parts.append(self.say.leave(statements[-1]))
+        return [Step(f"{head}: {'; '.join(parts)}.", line, depth)] if parts else []
 
     def _loop(self, node: Node, depth: int) -> None:
         body = self.body
@@ -264,24 +279,8 @@ class _Writer:
             leave = self.say.only_leaves(inner[0]) if len(inner) == 1 else None
             if leave is not None:
                 self._append(f"{head}: {leave}.", self.body.line(case), depth + 1)
-            else:
-                self.steps += self._case(head, inner, self.body.line(case), depth + 1)
-
-    def _case(self, head: str, inner: list[Node], line: int, depth: int) -> list[Step]:
-        names: list[str] = []
-        sets: list[str] = []
-        for node in inner:
-            calls = [call for call in self.body.calls_in(node) if self.say.worth_telling(call)]
-            names += [as_code(called(self.body, call) + "()") for call in calls]
-            sets += [as_code(name) for name, _ in self.say.written(node)]
-        parts = []
-        if names:
-            parts.append(f"calls {listed(list(dict.fromkeys(names)), 3)}")
-        if sets:
-            parts.append(f"sets {listed(list(dict.fromkeys(sets)), 3)}")
-        if inner[-1].type in ("return_statement", "goto_statement"):
-            parts.append(self.say.leave(inner[-1]))
-        return [Step(f"{head}: {'; '.join(parts)}.", line, depth)] if parts and len(self.steps) < _MAX_STEPS else []
+            elif len(self.steps) < _MAX_STEPS:
+                self.steps += self._summarised(head, inner, self.body.line(case), depth + 1)
 
     def _label(self, node: Node, depth: int) -> None:
         label = node.child_by_field_name("label")

@@ -60,9 +60,13 @@ def _from_facts(view: View, body: Body, found: Explanation, flow: Flow) -> Summa
     sources: list[Location] = []
     parts: list[str] = []
     what = {"function": "A function", "system call": "A system call", "macro": "A macro"}.get(body.what, "Code")
-    if entries:
-        what = f"{what} that {entries[0].text}"
-        sources.append(Location(entries[0].path, entries[0].line))
+    contexts = [fact for fact in found.facts if fact.kind is FactKind.CONTEXT and fact.text.startswith("runs as")]
+    if entries and body.what == "system call":
+        what = f"The {entries[0].text.removeprefix('is the ')}"
+    elif entries or contexts:
+        first = (entries or contexts)[0]
+        what = f"{what} that {first.text}"
+        sources.append(Location(first.path, first.line))
     calls: dict[str, int] = {}
     for point in flow.points:
         for call in point.calls:
