@@ -10,9 +10,10 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kexpert.index.builder import plan, plan_for, prepare, update
+from kexpert.index.builder import prepare, update
 from kexpert.index.compaction import compact
-from kexpert.index.schema import FILE_SHIFT, Store
+from kexpert.index.schema import FILE_SHIFT, SymbolStore
+from kexpert.index.update_plan import plan_update, plan_update_of
 from tests.support.edited_tree import edited_tree
 
 NAMES = ["kernel/a.c", "kernel/b.c", "include/linux/c.h", "mm/d.c", "mm/Kconfig", "mm/Makefile", "arch/x86/e.S"]
@@ -46,7 +47,7 @@ steps = st.lists(
 
 def dump(database: Path) -> dict[str, list[tuple[object, ...]]]:
     """All that a store says, without the ids it says it by."""
-    with contextlib.closing(Store(database)) as store:
+    with contextlib.closing(SymbolStore(database)) as store:
         ask = store.db.execute
         live = f"JOIN files f ON f.id = {{}} >> {FILE_SHIFT}"
         vocabulary = [
@@ -105,8 +106,8 @@ def dump(database: Path) -> dict[str, list[tuple[object, ...]]]:
 
 def bring_up(root: Path, database: Path) -> None:
     prepare(root, database)
-    with contextlib.closing(Store(database)) as store:
-        work = plan(root, store)
+    with contextlib.closing(SymbolStore(database)) as store:
+        work = plan_update(root, store)
     update(root, database, work)
 
 
@@ -137,8 +138,8 @@ def test_following_edits_equals_starting_over(start: dict[str, bytes], edits: li
                     changed = {path + "/"}
                 case ("compact",):
                     assert compact(root, database, lambda: False)
-            with contextlib.closing(Store(database)) as store:
-                work = plan_for(root, store, changed) if told else plan(root, store)
+            with contextlib.closing(SymbolStore(database)) as store:
+                work = plan_update_of(root, store, changed) if told else plan_update(root, store)
             update(root, database, work)
         fresh = database.with_name("fresh.db")
         bring_up(root, fresh)

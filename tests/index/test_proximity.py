@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kexpert.index import disk_view as query
+from kexpert.index import disk_view
 from kexpert.index.service import build, open_view
 
 Maker = Callable[[Mapping[str, bytes]], Path]
@@ -32,14 +32,14 @@ def tree(make_tree: Maker) -> Path:
 def test_what_is_much_called_and_what_is_short_are_among_the_first(
     tree: Path, monkeypatch: pytest.MonkeyPatch, rows: int
 ) -> None:
-    monkeypatch.setattr(query, "_PREFIX_ROWS", rows)
+    monkeypatch.setattr(disk_view, "_MAX_PREFIX_ROWS", rows)
     found = [symbol.name for symbol in open_view(tree).lookup_prefix("do_", limit=3)]
     assert found == ["do_work", "do_a0", "do_it"]
 
 
 def test_the_file_that_is_edited_comes_first(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(query, "_PREFIX_ROWS", 20)
-    monkeypatch.setattr(query, "_SHORT", 1)
+    monkeypatch.setattr(disk_view, "_MAX_PREFIX_ROWS", 20)
+    monkeypatch.setattr(disk_view, "_MAX_SHORT_NAMES", 1)
     names = [symbol.name for symbol in open_view(tree).lookup_prefix("do_", 2, "kernel/work.c")]
     assert names == ["do_work", "do_it"]
 

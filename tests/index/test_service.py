@@ -17,7 +17,7 @@ from kexpert.background.database import IndexState, cache_directory
 from kexpert.core.c.source import Source
 from kexpert.core.symbols import Kind
 from kexpert.index import service as service_module
-from kexpert.index.schema import Store
+from kexpert.index.schema import SymbolStore
 from kexpert.index.service import IndexService, IndexUnavailable, build, open_view
 
 Maker = Callable[[Mapping[str, bytes]], Path]
@@ -153,7 +153,7 @@ def test_an_open_buffer_hides_its_file(make_tree: Maker, start: Callable[..., In
 
 def test_a_second_server_follows_and_takes_over(make_tree: Maker, start: Callable[..., IndexService],
                                                 monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
-    monkeypatch.setattr(service_module, "_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(service_module, "_RETRY_SECONDS", 0.1)
     root = make_tree(TREE)
     first = start(root, watch=False)
     second = start(root, watch=False)
@@ -186,12 +186,12 @@ def test_a_bad_index_is_said_and_rebuilt(make_tree: Maker, start: Callable[..., 
             key, value = ("version", "0") if damage == "old version" else ("root", "/somewhere/else")
             db.execute("UPDATE meta SET value = ? WHERE key = ?", (value, key))
         db.close()
-    assert Store.state_of(database, root) is not IndexState.READY
+    assert SymbolStore.state_of(database, root) is not IndexState.READY
     said: list[str] = []
     service = start(root, on_message=said.append)
     assert names(service, "do_exit") == [("kernel/exit.c", Kind.FUNCTION)]
     assert any("building it anew" in line for line in said)
-    assert Store.state_of(database, root) is IndexState.READY
+    assert SymbolStore.state_of(database, root) is IndexState.READY
 
 
 def test_damage_found_while_serving_is_mended(make_tree: Maker, start: Callable[..., IndexService]) -> None:
@@ -231,11 +231,11 @@ def test_killed_while_indexing_goes_on_where_it_was(make_tree: Maker) -> None:
     process.wait()
     assert within(10, lambda: _writable(database))
     kept = stored()
-    assert Store.state_of(database, root) in (IndexState.PARTIAL, IndexState.READY)
+    assert SymbolStore.state_of(database, root) in (IndexState.PARTIAL, IndexState.READY)
     report = build(root)
     assert report.files == len(many) + 2
     assert report.changed == report.files - kept
-    assert Store.state_of(database, root) is IndexState.READY
+    assert SymbolStore.state_of(database, root) is IndexState.READY
     assert len(open_view(root).lookup("v_19_7")) == 1
 
 
@@ -313,16 +313,16 @@ def test_a_full_disk_is_one_line_and_loses_nothing(make_tree: Maker, start: Call
     root = make_tree(TREE)
     said: list[str] = []
     service = start(root, watch=False, on_message=said.append)
-    from kexpert.index.schema import Store
+    from kexpert.index.schema import SymbolStore
 
-    whole = Store.write
+    whole = SymbolStore.write
 
-    def full(self: Store, *args: object) -> None:
+    def full(self: SymbolStore, *args: object) -> None:
         self.db.execute("PRAGMA max_page_count = 1")  # SQLite's own "database or disk is full"
         whole(self, *args)  # type: ignore[arg-type]
 
     patch = pytest.MonkeyPatch()
-    patch.setattr(Store, "write", full)
+    patch.setattr(SymbolStore, "write", full)
     (root / "kernel/exit.c").write_bytes(b"int after_full;\n" + b"".join(b"int v%d;\n" % i for i in range(20000)))
     service.files_changed(["kernel/exit.c"])
     assert within(10, lambda: any("full" in line and "XDG_CACHE_HOME" in line for line in said))

@@ -12,16 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kexpert.background.database import cache_directory
+from kexpert.background.file_identity import FileIdentity
 from kexpert.core.c.source import Source
 from kexpert.core.retrieval.chunk import ChunkKind, chunks
 from kexpert.core.retrieval.words import query_stems
 from kexpert.index.disk_view import DiskView
-from kexpert.search import chunk_store as lexical
-from kexpert.search import sync_plan as difference
-from kexpert.search.chunk_store import WEIGHTS, ChunkStore, FileChunks
+from kexpert.search import schema, sync_plan
+from kexpert.search.chunk_store import ChunkStore, FileChunks
 from kexpert.search.filters import FilterError, parse
-from kexpert.search.posting_lists import Postings, make
+from kexpert.search.posting_lists import PostingLists, write_posting_lists
 from kexpert.search.query import Searcher
+from kexpert.search.schema import COLUMN_WEIGHTS
 from kexpert.view import SearchMethod
 from kexpert.workspace.tree_index import SearchSettings, VectorReader, build, build_search, open_view
 from tests.support.toy_embedder import make_embedder
@@ -149,19 +150,19 @@ def test_no_question_raises(view: DiskView, query: str) -> None:
 
 
 def test_an_open_buffer_moves_what_was_found(tree: Path, vectors: VectorReader) -> None:
-    from kexpert.index.reader import Reader
+    from kexpert.index.reader import IndexReader
 
     moved = b"\n" * 7 + FILES["mm/writeback.c"]
     cache = cache_directory(tree)
     searcher = Searcher(cache / "search.db", vectors)
     edited = DiskView(
-        Reader(tree, cache / "index.db"), {"mm/writeback.c": Source("mm/writeback.c", moved)}, searcher=searcher
+        IndexReader(tree, cache / "index.db"), {"mm/writeback.c": Source("mm/writeback.c", moved)}, searcher=searcher
     )
     hit = edited.search("writeback folio", method=SearchMethod.FUSED)[0]
     assert hit.line == 8
     assert moved[hit.start : hit.end].startswith(b"void folio_wait_writeback")
     gone = DiskView(
-        Reader(tree, cache / "index.db"), {"mm/writeback.c": Source("mm/writeback.c", b"\n")}, searcher=searcher
+        IndexReader(tree, cache / "index.db"), {"mm/writeback.c": Source("mm/writeback.c", b"\n")}, searcher=searcher
     )
     assert "folio_wait_writeback" not in names(gone, "writeback folio")
 
@@ -186,15 +187,15 @@ def filled(tmp_path: Path) -> Iterator[ChunkStore]:
             text = " ".join(words[(number * step) % 6] + "_" + words[step] for step in range(1 + number % 5))
             code = f"int f{number}_{words[number % 6]}(int a)\n{{\n\treturn {text.replace(' ', ' + ')};\n}}\n".encode()
             path = f"drivers/{words[number % 4]}/f{number}.c"
-            store.write([FileChunks(path, len(code), 1, chunks(path, code))], [], 0, 1000)
+            store.write([FileChunks(path, FileIdentity(len(code), 1), chunks(path, code))], [], 0, 1000)
         store.finish()
         yield store
 
 
 def test_posting_lists_score_as_fts5_does(filled: ChunkStore, tmp_path: Path) -> None:
-    for _ in make(filled, tmp_path / "postings", WEIGHTS):
+    for _ in write_posting_lists(filled, tmp_path / "postings", COLUMN_WEIGHTS):
         pass
-    postings = Postings(tmp_path / "postings")
+    postings = PostingLists(tmp_path / "postings")
     assert postings.last == filled.last()
     for query in ("free page", "probe device list", "lock", "nothing of the kind", "page lock list free device probe"):
         words = query_stems(query)
@@ -210,26 +211,26 @@ def test_posting_lists_score_as_fts5_does(filled: ChunkStore, tmp_path: Path) ->
 
 def test_a_file_cut_short_is_no_posting_lists(filled: ChunkStore, tmp_path: Path) -> None:
     path = tmp_path / "postings"
-    for _ in make(filled, path, WEIGHTS):
+    for _ in write_posting_lists(filled, path, COLUMN_WEIGHTS):
         pass
     data = path.read_bytes()
     for size in (0, 5, 30, 60, len(data) // 2, len(data) - 1):
         path.write_bytes(data[:size])
         with pytest.raises(ValueError):
-            Postings(path)
+            PostingLists(path)
 
 
 def test_what_is_newer_than_the_lists_is_found(
     make_tree: Callable[[Mapping[str, bytes]], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(difference, "_AHEAD", 1)
+    monkeypatch.setattr(sync_plan, "_MAX_NEW_CHUNKS", 1)
     root = make_tree(FILES)
     embedder = SearchSettings(embedder=str(make_embedder(tmp_path / "embedder")))
     build(root)
     build_search(root, embedder)
     directory = cache_directory(root)
-    assert Postings(directory / "search.postings").last > 1
-    monkeypatch.setattr(difference, "_AHEAD", 1000)
+    assert PostingLists(directory / "search.postings").last > 1
+    monkeypatch.setattr(sync_plan, "_MAX_NEW_CHUNKS", 1000)
     (root / "mm/new.c").write_bytes(b"int omega_writeback(int a)\n{\n\treturn wait_on_bit(a);\n}\n")
     (root / "mm/probe.c").unlink()
     build(root)
@@ -247,7 +248,7 @@ def test_words_cut_otherwise_make_the_database_anew(
     root = make_tree(FILES)
     build(root)
     build_search(root, SearchSettings(vectors=False))
-    monkeypatch.setattr(lexical, "version", lambda: "of another kexpert")
+    monkeypatch.setattr(schema, "SEARCH_VERSION", schema.SEARCH_VERSION + 1)
     messages: list[str] = []
     build_search(root, SearchSettings(vectors=False), on_message=messages.append)
     assert "another version" in messages[0]

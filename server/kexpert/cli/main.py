@@ -229,7 +229,7 @@ def run_index(args: argparse.Namespace) -> int:
             "files": report.files,
             "symbols": report.symbols,
             "seconds": round(report.seconds, 2),
-            "places_seconds": round(report.places_seconds, 2),
+            "places_seconds": round(report.common_words_seconds, 2),
             "peak_rss_mb": round(report.peak_rss_mb),
             "db_mb": round(report.db_mb, 1),
         }
@@ -244,8 +244,8 @@ def run_index(args: argparse.Namespace) -> int:
             f"{root}: {report.files:,} files, {report.symbols:,} symbols in {report.seconds:.1f} s; "
             f"{report.db_mb:,.0f} MB on disk, at most {report.peak_rss_mb:,.0f} MB of memory"
         )
-        if report.places_seconds:
-            print(f"{root}: the places of common names in {report.places_seconds:.1f} s more")
+        if report.common_words_seconds:
+            print(f"{root}: the places of common names in {report.common_words_seconds:.1f} s more")
         if found is not None:
             print(
                 f"{root}: {found.chunks:,} chunks, {found.vectors:,} vectors in {found.seconds:.1f} s more; "
@@ -305,14 +305,14 @@ def run_references(args: argparse.Namespace) -> int:
 
 def asked_about(args: argparse.Namespace) -> tuple[Path, View, Source, int]:
     """The tree, its index, the file and the byte offset that FILE:LINE:COL means."""
-    from kexpert.background.tree import inside
+    from kexpert.background.tree import relative_path
 
     at: Position = args.position
     file = at.path if at.path.exists() or args.tree is None else args.tree / at.path
     if not file.is_file():
         raise Failure(f"{at.path}: no such file; FILE is relative to this directory or to --tree")
     root = find_tree(args.tree, file.parent)
-    path = inside(root, file)
+    path = relative_path(root, file)
     if path is None:
         raise Failure(f"{file}: not in the tree {root}; name its tree with --tree DIR")
     view = open_index(root)

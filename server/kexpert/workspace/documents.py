@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, unquote, urlsplit
 
+from kexpert.background.file_identity import FileIdentity
 from kexpert.background.tree import read
 from kexpert.core.c.source import Source
 from kexpert.core.paths import is_tree_path
@@ -39,11 +40,11 @@ class Index(Protocol):
 @dataclass(frozen=True, slots=True)
 class Document:
     """An open buffer. ``uri`` is the client's own spelling, in which it gets its places back;
-    ``saved`` is the identity (size, mtime in ns) of the file on disk that held the very same text."""
+    ``saved`` is the identity of the file on disk that held the very same text."""
 
     uri: str
     source: Source
-    saved: tuple[int, int] | None = None
+    saved: FileIdentity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,15 +159,9 @@ class Session:
             self.index = None
 
 
-def _identity(root: Path | None, path: str) -> tuple[int, int] | None:
-    """(size, mtime in ns) of a file of the tree."""
-    if root is None:
-        return None
-    try:
-        stat = os.stat(root / path)
-    except (OSError, ValueError):
-        return None
-    return stat.st_size, stat.st_mtime_ns
+def _identity(root: Path | None, path: str) -> FileIdentity | None:
+    """The identity of a file of the tree."""
+    return FileIdentity.of(root / path) if root else None
 
 
 def path_of(uri: str, root: Path | None) -> str:
