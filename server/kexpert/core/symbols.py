@@ -1,8 +1,8 @@
 """The data types of the index: symbols, calls, assignments and uses.
 
 Offsets are byte offsets into the file itself, never into masked text. Lines are 0-based. Paths are as in
-``core.paths``. The index stores only where a symbol is. Signature, type, kernel-doc and ``#if`` conditions are read from the file on
-request, so they cannot be out of date.
+``core.paths``. The index stores only where a symbol is. Signature, type, kernel-doc and ``#if`` conditions are read
+from the file on request, so they cannot be out of date.
 """
 
 from __future__ import annotations
