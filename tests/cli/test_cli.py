@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from kexpert import __version__
-from kexpert.cli.main import main
+from kexpert.__main__ import main
 from tests.support.toy_embedder import make_embedder
 
 README = Path(__file__).resolve().parents[2] / "README.md"

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from kexpert.workspace.inline_settings import is_on
-from kexpert.workspace.settings import Options
+from kexpert.workspace.settings import Settings
 from tests.lsp.test_server import cursor
 from tests.support.lsp_client import Client, RequestFailed
 from tests.support.tiny_models import TinyVocabulary, speaking_model, write_manifest, write_model
@@ -105,7 +105,7 @@ def test_a_suggestion_is_shown(running: tuple[Client, str]) -> None:
 
 
 def test_the_capability_is_named(client: Client) -> None:
-    assert client.initialize()["inlineCompletionProvider"] == {}
+    assert client.initialize()["inlineCompletionProvider"] is True
     assert client.leave() == 0
 
 
@@ -158,12 +158,12 @@ def test_what_is_unsure_is_in_no_menu(client: Client, tree: Path, tmp_path: Path
      "drivers/net/a.c", "*.c", "**", "**/*", ".", "./"],
 )  # fmt: skip
 def test_a_folder_is_excluded_however_it_is_spelt(pattern: str) -> None:
-    assert not is_on(Options(inline_exclude=(pattern,)), "drivers/net/a.c")
+    assert not is_on(Settings(inline_exclude=(pattern,)), "drivers/net/a.c")
 
 
 @pytest.mark.parametrize("pattern", ["drivers/ne", "net", "rivers/net", "drivers/net/a", "*.h", ".config"])
 def test_what_is_not_meant_is_not_excluded(pattern: str) -> None:
-    assert is_on(Options(inline_exclude=(pattern,)), "drivers/net/a.c")
+    assert is_on(Settings(inline_exclude=(pattern,)), "drivers/net/a.c")
 
 
 @pytest.mark.parametrize("off", [{"enabled": False}, {"exclude": ["drivers/*"]}, {"exclude": ["./drivers/"]}])
@@ -318,7 +318,7 @@ def test_an_editor_with_inline_completion_has_it_there_alone(running: tuple[Clie
 
 def children_of(client: Client) -> list[int]:
     """The worker processes of the server."""
-    server = client._process.pid
+    server = client.pid
     tasks = Path(f"/proc/{server}/task").iterdir()
     pids = [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
     return [pid for pid in pids if b"kexpert.model.engines.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]

@@ -132,6 +132,23 @@ def test_capabilities_are_those_of_the_protocol(client: Client) -> None:
     assert json.loads(json.dumps(converter.unstructure(structured))) == announced
 
 
+@pytest.mark.parametrize("rename", [{"prepareSupport": True}, {}])
+def test_no_capability_is_an_empty_object(client: Client, rename: dict[str, bool]) -> None:
+    """Clients that test a capability for truth would read an empty object as "no"."""
+    announced = client.initialize(textDocument={"rename": rename})
+    assert empty_objects(announced) == []
+
+
+def empty_objects(value: Any, path: str = "capabilities") -> list[str]:
+    """Paths of all empty objects and lists in a JSON value."""
+    if not isinstance(value, (dict, list)):
+        return []
+    if not value:
+        return [path]
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    return [found for key, each in items for found in empty_objects(each, f"{path}.{key}")]
+
+
 # Files outside the tree
 
 

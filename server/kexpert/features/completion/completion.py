@@ -47,6 +47,21 @@ _LINE_REACH = 4096
 _LOCAL_KINDS: dict[str, ItemKind] = {"parameter": "parameter", "label": "label"}
 
 
+def opens_menu(source: Source, offset: int, trigger: str) -> bool:
+    """Whether a typed character opens the menu here: ``>`` only after ``-``, and so on."""
+    line = source.data[source.lines.starts[source.lines.line_of(offset)] : offset].lstrip()
+    match trigger:
+        case ">":
+            return line.endswith(b"->")
+        case "*":
+            return line == b"/**"
+        case "#":
+            return line == b"#"
+        case "<" | '"' | "/":
+            return line.startswith(b"#") and b"include" in line
+    return True
+
+
 def complete(view: View, source: Source, offset: int, limit: int = 200) -> Completions:
     """Proposals for the place ``offset``, at most ``limit``; the list says whether more would match."""
     data = source.data
