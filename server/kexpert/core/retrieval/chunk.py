@@ -82,7 +82,7 @@ class Chunk:
 
 
 def chunks(path: str, data: bytes, facts: FileFacts | None = None) -> list[Chunk]:
-    """The chunks of one file. ``facts`` are those of ``extract``; without them, the file is extracted here."""
+    """The chunks of one file, in order of position. Without ``facts``, the file is extracted here."""
     name = path.rpartition("/")[2]
     if name.endswith(_CODE_SUFFIXES):
         if is_generated(path):
