@@ -79,7 +79,7 @@ class _Field:
         return out
 
     def summed(self, rows: Array) -> Array:
-        """The sum of each candidate's rows, one of ``rows`` a word; zeros for one without words."""
+        """Sum ``rows``, (total words, dimensions), by candidate: (candidates, dimensions), 0 without words."""
         out = np.zeros((len(self.lengths), rows.shape[1]), np.float32)
         filled = np.flatnonzero(self.lengths)
         if len(filled):
