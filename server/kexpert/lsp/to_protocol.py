@@ -29,6 +29,7 @@ from kexpert.lsp.position_mapper import Json, PositionMapper
 if TYPE_CHECKING:
     from kexpert.features.completion.item import Item, ItemKind
     from kexpert.features.diagnostics import Diagnostic
+    from kexpert.features.hover.card import HoverCard
     from kexpert.features.navigation.call_hierarchy import Call
     from kexpert.features.navigation.references import Highlight
     from kexpert.features.search.search import Found
@@ -67,8 +68,15 @@ _SEVERITY = {
 _FOLD_KIND = {"comment": FoldingRangeKind.Comment.value, "imports": FoldingRangeKind.Imports.value}
 
 
-def markup(markdown: str, rich: bool) -> Json:
-    return {"kind": (MarkupKind.Markdown if rich else MarkupKind.PlainText).value, "value": markdown}
+def card_markup(card: HoverCard, rich: bool) -> Json:
+    """A card as MarkupContent: Markdown, or plain text for a client that shows no Markdown."""
+    from kexpert.render import markdown, plain_text
+
+    return _markup(markdown.hover_card(card) if rich else plain_text.hover_card(card), rich)
+
+
+def _markup(text: str, rich: bool) -> Json:
+    return {"kind": (MarkupKind.Markdown if rich else MarkupKind.PlainText).value, "value": text}
 
 
 def symbol_data(symbol: Symbol) -> list[Any]:
@@ -288,17 +296,20 @@ def _filter_text(item: Item, typed: str) -> str:
 def signature_help(found: SignatureHelp, offsets: bool, rich: bool) -> Json:
     """``offsets``: the client takes parameters as offsets into the label, which the protocol counts in
     UTF-16 units whatever else is agreed."""
+    from kexpert.render import markdown, plain_text
+
+    written = markdown.signature_documentation if rich else plain_text.signature_documentation
     label = found.label
     parameters: list[Json] = []
     for one in found.parameters:
         text = label[one.start : one.end]
         made: Json = {"label": [_units(label[: one.start]), _units(label[: one.end])] if offsets else text}
         if one.documentation:
-            made["documentation"] = markup(one.documentation, rich)
+            made["documentation"] = _markup(written(one.documentation), rich)
         parameters.append(made)
     signature: Json = {"label": label, "parameters": parameters}
     if found.documentation:
-        signature["documentation"] = markup(found.documentation, rich)
+        signature["documentation"] = _markup(written(found.documentation), rich)
     # There is no word for "none of them" in the protocol but an index past the last.
     active = len(parameters) if found.active is None else found.active
     return {"signatures": [signature], "activeSignature": 0, "activeParameter": active}

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from kexpert.features.inline.context import Recent, gather
 from kexpert.features.inline.neighbours import Nearby, neighbours
 from kexpert.features.inline.suggest import DEFAULT_CONTEXT, State, Suggestion, suggest
 from kexpert.model.engine import choose_engine, open_engine
+from kexpert.render import json as render_json
 from kexpert.workspace.inline_settings import inline_config, wanted_model, why_off
 from kexpert.workspace.settings import Settings, settings_of
 from kexpert.workspace.snapshot import Position, Snapshot
@@ -85,12 +85,12 @@ def _answer(index: TreeIndex, engine: Completer, question: dict[str, Any], setti
     config = inline_config(settings, explicit=False)
     answer: dict[str, Any] = {"id": question.get("id")}
     if why := why_off(settings, question["path"]):
-        return answer | _nothing(why)
+        return answer | render_json.no_suggestion(why)
 
     def ask(before: bytes) -> dict[str, Any]:
         source = Source(question["path"], before + after)
         view = index.view({source.path: source})
-        return suggestion_json(suggest(view, source, len(before), engine, config, State()))
+        return render_json.suggestion(suggest(view, source, len(before), engine, config, State()))
 
     try:
         source = Source(question["path"], before + after)
@@ -110,22 +110,4 @@ def _answer(index: TreeIndex, engine: Completer, question: dict[str, Any], setti
     return answer
 
 
-def suggestion_json(suggestion: Suggestion | None) -> dict[str, Any]:
-    """A suggestion as JSON; times in milliseconds."""
-    if suggestion is None:
-        return _nothing("no place")
-    found = asdict(suggestion)
-    first, seconds, logprob = found.pop("first_token"), found.pop("seconds"), found.pop("logprob")
-    return found | {
-        "shown": suggestion.shown,
-        "logprob": None if math.isnan(logprob) else round(logprob, 4),
-        "first_token_ms": round(first * 1e3, 1),
-        "ms": round(seconds * 1e3, 1),
-    }
-
-
-def _nothing(why: str) -> dict[str, Any]:
-    return {"text": "", "shown": False, "doubt": why}
-
-
-__all__ = ["Failed", "Refused", "complete", "complete_batch", "settings_for", "suggestion_json"]
+__all__ = ["Failed", "Refused", "complete", "complete_batch", "settings_for"]

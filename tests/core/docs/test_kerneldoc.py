@@ -15,7 +15,6 @@ from kexpert.core.docs.kerneldoc import (
     comment_text,
     inline_member_docs,
     parse_kerneldoc,
-    to_markdown,
 )
 from tests.support.complexity import assert_linear
 
@@ -69,17 +68,6 @@ def test_function_with_all_sections() -> None:
     ]
 
 
-def test_function_card() -> None:
-    card = to_markdown(parsed(FUNCTION))
-    assert card.startswith("Turn a widget until it stops.\n\n**Parameters**\n\n- `w`: the widget,\n  never NULL\n")
-    assert "- `flags`: `WIDGET_FAST` or zero" in card
-    assert "See `struct widget` and `widget->lock`." in card
-    assert "Second paragraph:\n\n```c\nwidget_spin(w, 0);\n```" in card
-    assert "**Context:** Process context. Takes\nand releases `w->lock`." in card
-    assert "**Locking:** none" in card
-    assert "**Return:**\n\n* 0" in card
-
-
 @pytest.mark.parametrize(
     ("title", "kind", "name", "summary"),
     [
@@ -129,7 +117,6 @@ def test_struct_members_nested_and_with_dashes() -> None:
     assert doc.params[1].text == "dashed"
     assert "an indented paragraph" in doc.params[2].text
     assert doc.description == "Free text."
-    assert "**Members**" in to_markdown(doc)
 
 
 def test_returns_spellings_and_paragraphs() -> None:
@@ -141,16 +128,6 @@ def test_returns_spellings_and_paragraphs() -> None:
 def test_windows_line_endings_and_missing_asterisks() -> None:
     doc = parsed("/**\r\n * f() - x\r\n   @a: one\r\n */")
     assert doc.params == [Param("a", "one")]
-
-
-def test_markdown_markup_in_text_is_escaped() -> None:
-    card = to_markdown(parsed("/**\n * f() - a < b, __init p * q and *not* ``raw_*``\n */"))
-    assert card == "a \\< b, \\_\\_init p \\* q and *not* `raw_*`"
-
-
-def test_tables_keep_their_columns_and_headings_become_bold() -> None:
-    card = to_markdown(parsed("/**\n * DOC: t\n *\n * Modes\n * =====\n *\n * ==== ====\n * a    b\n * ==== ====\n */"))
-    assert card == "**Modes**\n\n```\n==== ====\na    b\n==== ====\n```"
 
 
 def check_above(fixture: str, expected: str | None) -> None:
@@ -240,7 +217,7 @@ def test_tab_stops_are_numbered_in_order() -> None:
 def test_any_bytes_raise_no_error(junk: bytes, near: bytes) -> None:
     for data in (junk, near):
         doc = parse_kerneldoc(b"/**\n * f() - x\n" + data + b"*/")
-        assert doc is not None and to_markdown(doc) is not None
+        assert doc is not None
         inline_member_docs(data)
         span = comment_above(data, len(data))
         assert span is None or 0 <= span[0] < span[1] <= len(data)

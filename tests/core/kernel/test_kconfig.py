@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kexpert.core.kernel.kconfig import KconfigEntry, parse_dotconfig, parse_kconfig, to_markdown
+from kexpert.core.kernel.kconfig import KconfigEntry, parse_dotconfig, parse_kconfig
 from tests.support.complexity import assert_linear
 
 FILE = b"""# SPDX
@@ -157,16 +157,6 @@ def test_dotconfig() -> None:
         b'# Comment\nCONFIG_A=y\n# CONFIG_B is not set\nCONFIG_S="x=\\"y\\""\r\nCONFIG_N=0x10\n# CONFIG_C is not\nA=1'
     )
     assert parse_dotconfig(data) == {"A": "y", "B": "n", "S": '"x=\\"y\\""', "N": "0x10"}
-
-
-def test_hover_card() -> None:
-    card = to_markdown([entry("SPIN")], "m")
-    assert card.startswith('`CONFIG_SPIN` (tristate) = `m` in `.config`\n\n**Spin "fast" if you like** if `EXPERT`\n\n')
-    assert "- depends on `WIDGETS && PCI && (ARM || X86) && !BROKEN`" in card
-    assert "- selects `WIDGET_CORE` if `OF`, `CRC32`" in card
-    assert "- drivers/widget/Kconfig:8\n\nFirst line," in card
-    assert " = " not in to_markdown([entry("LEFT")], None)
-    assert to_markdown([], "y") == ""
 
 
 @given(st.binary() | st.lists(st.sampled_from(FILE.split(b"\n"))).map(b"\n".join))

@@ -20,7 +20,7 @@ from kexpert.core.c.members import (
 )
 from kexpert.core.c.sizes import KNOWN, POINTER, Constant, Size, SizeOf, builtin, evaluate
 
-__all__ = ["Layout", "MemberLayout", "Size", "layout", "to_markdown"]
+__all__ = ["Layout", "MemberLayout", "Size", "layout"]
 
 _CACHELINE_BYTES = 64  # of most 64-bit machines; a layout that uses it is approximate
 
@@ -304,27 +304,3 @@ class _Builder:
 
 def _round_up(value: int, align: int) -> int:
     return (value + align - 1) // align * align
-
-
-def to_markdown(computed: Layout) -> str:
-    """A code block with offset and size of each member and with holes; ``~`` is approximate, ``?`` unknown."""
-    holes = {start + size: size for start, size in computed.holes}  # by the offset where they end
-    lines = ["/* offset  size */"]
-    for member in computed.fields:
-        outer = not member.depth and member.offset is not None and member.bit_width is None
-        if outer and (hole := holes.pop(member.offset or 0, 0)):
-            lines.append(f"{'':18}/* {hole} bytes hole */")
-        place = _number(member.offset, member.offset_exact)
-        if member.bit_offset is not None:
-            place += f":{member.bit_offset}"
-        size = _number(member.size, member.exact or not member.offset_exact)
-        lines.append(f"{place:>9} {size:>6}  {'    ' * member.depth}{member.text};")
-    if computed.padding:
-        lines.append(f"{'':18}/* {computed.padding} bytes of padding */")
-    total = "unknown" if computed.size is None else _number(computed.size, computed.exact)
-    lines.append(f"/* size {total}, align {_number(computed.align, computed.exact)} */")
-    return "```c\n" + "\n".join(lines) + "\n```"
-
-
-def _number(value: int | None, exact: bool) -> str:
-    return "?" if value is None else f"{'' if exact else '~'}{value}"

@@ -1,4 +1,4 @@
-"""kernel-doc comments (``/** ... */``): finding, parsing, rendering, and templates for new ones.
+"""kernel-doc comments (``/** ... */``): finding, parsing, and templates for new ones.
 
 Format: Documentation/doc-guide/kernel-doc.rst. Common deviations that are unambiguous (``@arg - text``, ``Returns:``)
 are accepted.
@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from textwrap import dedent, indent
 
-from kexpert.core.docs import rst
 from kexpert.core.text import decode
 
 _MAX_COMMENT_BYTES = 1 << 18
@@ -315,29 +314,6 @@ def _member_at(body: bytes, start: int, end: int) -> str:
     text = before if before.strip(b" \t{") else body[end : end + 200]
     match = _POINTER_NAME.search(text.partition(b";")[0]) or _DECLARED.search(text)
     return decode(match[1]) if match else ""
-
-
-def to_markdown(doc: KernelDoc) -> str:
-    """Render a comment as Markdown for a hover card, without the parts that it lacks."""
-    parts = [rst.inline(doc.summary)]
-    if doc.params:
-        label = {"struct": "Members", "union": "Members", "enum": "Values"}.get(doc.kind, "Parameters")
-        parts.append(f"**{label}**\n\n" + "\n".join(_bullet(param) for param in doc.params))
-    parts.append(rst.to_markdown(doc.description))
-    for title, text in [("Context", doc.context), ("Return", doc.returns), *doc.sections]:
-        if text:
-            parts.append(_titled(title, rst.to_markdown(text)))
-    return "\n\n".join(part for part in parts if part)
-
-
-def _bullet(param: Param) -> str:
-    text = rst.to_markdown(param.text).replace("\n", "\n  ")
-    return f"- `{param.name}`: {text}" if text else f"- `{param.name}`"
-
-
-def _titled(title: str, text: str) -> str:
-    inline = text[:1].isalnum() or text[:2] in ("`-", "``") or (text.startswith("`") and text[1:2] != "`")
-    return f"**{title}:** {text}" if inline and "\n- " not in text else f"**{title}:**\n\n{text}"
 
 
 def comment_template(

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from itertools import pairwise
 
-from kexpert.core.docs import rst
 from kexpert.core.text import decode
 
 TYPES = ("bool", "tristate", "int", "hex", "string")
@@ -247,58 +245,3 @@ def _unquote(text: str) -> str:
         return text.strip()
     quote = match[1][0]
     return re.sub(r"\\(.)", r"\1", match[1][1:].removesuffix(quote))
-
-
-def to_markdown(entries: list[KconfigEntry], value: str | None) -> str:
-    """A hover card for one symbol: all its definitions, and its value in ``.config``, None if there is none."""
-    if not entries:
-        return ""
-    head = f"`CONFIG_{entries[0].name}`"
-    kinds = list(dict.fromkeys(entry.type for entry in entries if entry.type))
-    head += f" ({', '.join(kinds)})" if kinds else ""
-    head += f" = `{value}` in `.config`" if value is not None else ""
-    return "\n\n".join([head, *(_card(entry) for entry in entries)])
-
-
-def _card(entry: KconfigEntry) -> str:
-    parts = []
-    if entry.prompt:
-        parts.append(f"**{rst.escape(entry.prompt)}**" + (f" if `{entry.prompt_if}`" if entry.prompt_if else ""))
-    facts = []
-    if entry.depends:
-        facts.append(f"depends on `{_conjunction(entry.depends)}`")
-    if entry.visible_if:
-        facts.append(f"visible if `{_conjunction(entry.visible_if)}`")
-    for label, pairs in (("selects", entry.selects), ("implies", entry.implies), ("default", entry.defaults)):
-        if pairs:
-            facts.append(f"{label} " + ", ".join(_conditional(what, condition) for what, condition in pairs))
-    facts += [_conditional(f"{low} to {high}", condition) for low, high, condition in entry.ranges]
-    if entry.menus:
-        facts.append("in menu " + rst.escape(" > ".join(entry.menus)))
-    facts.append(f"{entry.path}:{entry.line + 1}")
-    parts.append("\n".join(f"- {fact}" for fact in facts))
-    if entry.help:
-        parts.append(rst.to_markdown(entry.help, rst.escape))
-    return "\n\n".join(parts)
-
-
-def _conditional(what: str, condition: str) -> str:
-    return f"`{what}` if `{condition}`" if condition else f"`{what}`"
-
-
-def _conjunction(conditions: list[str]) -> str:
-    """Join conditions with ``&&``, without repetitions."""
-    distinct = list(dict.fromkeys(conditions))
-    if len(distinct) == 1:
-        return distinct[0]
-    return " && ".join(f"({condition})" if _binds_loosely(condition) else condition for condition in distinct)
-
-
-def _binds_loosely(expression: str) -> bool:
-    """Return True if the expression has a ``||`` outside all brackets."""
-    depth = 0
-    for char, following in pairwise(expression + " "):
-        depth += (char == "(") - (char == ")")
-        if not depth and char == following == "|":
-            return True
-    return False

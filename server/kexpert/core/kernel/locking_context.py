@@ -209,30 +209,3 @@ def _argument(code: bytes, opening: int) -> str:
 def _append_new(items: list[str], item: str) -> None:
     if item and item not in items:
         items.append(item)
-
-
-def describe_rules(rules: LockingRules) -> list[str]:
-    """The rules as lines of Markdown for a hover card."""
-    lines = []
-    for verb, locks in (
-        ("must hold", rules.must_hold),
-        ("must not hold", rules.must_not_hold),
-        ("acquires", rules.acquires),
-        ("releases", rules.releases),
-        ("guarded by", rules.guarded_by),
-    ):
-        if locks:
-            lines.append(f"{verb} " + ", ".join(f"`{lock}`" for lock in locks))
-    lines += [f"asserts `{lock}` {how}" if how != "asserted" else f"asserts `{lock}`" for lock, how in rules.asserts]
-    if rules.context:
-        lines.append("requires " + ", ".join(rules.context))
-    if rules.rcu_dereference:
-        lines.append("needs `rcu_read_lock()` in the caller: uses `rcu_dereference()`")
-    causes = [f"`{name}()`" for name in rules.sleeps[:4]] + [f"`{flag}`" for flag in rules.gfp if flag in SLEEPING_GFP]
-    if causes:
-        lines.append("may sleep: " + ", ".join(causes))
-    if not rules.may_sleep and (atomic := [flag for flag in rules.gfp if flag in ATOMIC_GFP]):
-        lines.append("allocates with " + ", ".join(f"`{flag}`" for flag in atomic))
-    if rules.sections:
-        lines.append("marked " + ", ".join(f"`{name}`" for name in rules.sections))
-    return lines

@@ -109,9 +109,11 @@ def _may_sleep(reading: Reading, name: str, path: str) -> bool:
 
 
 def _callers(reading: Reading, symbol: Symbol) -> int | None:
-    """How many functions call it, by name; of a private function, in its own file. Unknown while
-    the index is being built."""
-    if not reading.view.complete or symbol.kind in (Kind.SYSCALL, Kind.TRACEPOINT):
+    """Number of functions that call it, by name; of a private function, in its own file.
+
+    None if it is not wanted, or not known because the index is being built.
+    """
+    if not reading.config.callers or not reading.view.complete or symbol.kind in (Kind.SYSCALL, Kind.TRACEPOINT):
         return None
     if is_private(symbol):
         return sum(1 for one in reading.view.callers(symbol.name) if one.path == symbol.path)
