@@ -21,8 +21,8 @@ from kexpert.features.inline.context import Recent, gather
 from kexpert.features.inline.neighbours import Nearby, neighbours
 from kexpert.model.copying.cache_lm import LONGEST, SHORT, SUREST, entropy
 from kexpert.model.decoding.token_healing import log_sum
-from kexpert.model.engines.llama_cpp_engine import Llama
-from kexpert.model.fim_markers import fit as fit_prompt
+from kexpert.model.engines.llama_cpp_engine import LlamaCppEngine
+from kexpert.model.fim_markers import fit_prompt
 from kexpert.workspace.tree_index import TreeIndex
 from kexpert_trainer.evaluation.eval_holes import Hole
 from scripts.fitting import arguments, holes_by_file, minimise, open_model
@@ -75,7 +75,7 @@ def holes_of(tree: Path, corpus: Path, count: int, seed: int) -> list[tuple[int,
     return found
 
 
-def listen(steps: Steps, number: int, hole: Hole, model: Llama, index: TreeIndex) -> None:
+def listen(steps: Steps, number: int, hole: Hole, model: LlamaCppEngine, index: TreeIndex) -> None:
     """Note who speaks, token by token, for what stood in a hole."""
     source = Source(hole.path, encode(hole.before + hole.after))
     offset, view = len(encode(hole.before)), index.view({hole.path: source})

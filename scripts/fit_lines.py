@@ -21,7 +21,7 @@ from kexpert.core.text import encode
 from kexpert.features.inline.context import Recent
 from kexpert.features.inline.neighbours import Nearby, neighbours
 from kexpert.model.copying.line_ranker import Here, columns, endings
-from kexpert.model.engines.llama_cpp_engine import Llama
+from kexpert.model.engines.llama_cpp_engine import LlamaCppEngine
 from kexpert.workspace.tree_index import TreeIndex
 from kexpert_trainer.evaluation.eval_holes import Hole
 from scripts.fitting import arguments, holes_by_file, minimise, open_model
@@ -52,7 +52,7 @@ def main() -> None:
     report(asked, names)
 
 
-def listen(number: int, hole: Hole, model: Llama, index: TreeIndex, names: list[str]) -> Iterator[Asked]:
+def listen(number: int, hole: Hole, model: LlamaCppEngine, index: TreeIndex, names: list[str]) -> Iterator[Asked]:
     """What speaks for the lines near a hole; ``names`` are those of the columns, and filled here."""
     source = Source(hole.path, encode(hole.before + hole.after))
     near = neighbours(index.view({hole.path: source}), source, len(encode(hole.before)), Nearby(), Recent())

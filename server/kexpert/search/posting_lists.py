@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from kexpert.background.file_identity import FileIdentity
-from kexpert.core.retrieval.abbreviations import CONTRACTED
+from kexpert.core.retrieval.abbreviations import ABBREVIATION_WEIGHT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -90,10 +90,10 @@ class PostingLists:
         self, words: Iterable[str], limit: int, within: Sequence[int] = (), also: Iterable[str] = ()
     ) -> list[tuple[int, float]]:
         """(chunk, BM25) of the best matches, best first; only chunks in ``within``, if any. Words in ``also`` have the
-        weight ``CONTRACTED``, those in ``words`` 1."""
+        weight ``ABBREVIATION_WEIGHT``, those in ``words`` 1."""
         count = len(self._numbers)
         scores = np.zeros(count, np.float32)
-        weights = dict.fromkeys(also, CONTRACTED) | dict.fromkeys(words, 1.0)
+        weights = dict.fromkeys(also, ABBREVIATION_WEIGHT) | dict.fromkeys(words, 1.0)
         for word, factor in weights.items():
             index = self._index_of.get(word)
             if index is None:

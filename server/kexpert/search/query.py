@@ -12,8 +12,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from kexpert.core.retrieval.abbreviations import contractions
-from kexpert.core.retrieval.chunk import CODE, Chunk, ChunkKind
+from kexpert.core.retrieval.abbreviations import candidate_abbreviations
+from kexpert.core.retrieval.chunk import CODE_KINDS, Chunk, ChunkKind
 from kexpert.core.retrieval.words import query_stems
 from kexpert.search.chunk_store import ChunkStore, StoredChunk
 from kexpert.search.filters import ParsedQuery, allowed, matching_files, parse
@@ -121,7 +121,7 @@ class Searcher:
         found = []
         for number, score in near:
             row = rows.get(number)
-            if row is None or row.kind not in CODE or (other_files and row.path == chunk.path):
+            if row is None or row.kind not in CODE_KINDS or (other_files and row.path == chunk.path):
                 continue
             if row.path == chunk.path and row.start < chunk.end and chunk.start < row.end:
                 continue
@@ -201,7 +201,7 @@ class Searcher:
     ) -> list[tuple[int, float]]:
         """(chunk, BM25) from the posting lists, if any, and for newer chunks from FTS5, which cannot weigh words:
         there abbreviations count as much as the words of the query."""
-        also = contractions(words)
+        also = candidate_abbreviations(words)
         lists = self._posting_lists(store)
         if lists is None:
             return store.match([*words, *also], limit, within)

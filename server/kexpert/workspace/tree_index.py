@@ -10,6 +10,7 @@ from kexpert.background.database import cache_directory
 from kexpert.background.progress import OnProgress, ignore_progress
 from kexpert.core.c.source import Source
 from kexpert.index import service
+from kexpert.index.builder import IndexWriteError
 from kexpert.index.disk_view import DiskView
 from kexpert.index.indexed_files import SymbolIndexFiles
 from kexpert.index.service import IndexService, IndexUnavailable, build
@@ -17,8 +18,13 @@ from kexpert.search import one_shot
 from kexpert.search.indexer import SearchIndexer, SearchSettings
 from kexpert.search.one_shot import SearchReport, VectorReader
 from kexpert.search.query import Searcher
+from kexpert.workspace.settings import Settings
 
-__all__ = ["IndexUnavailable", "SearchSettings", "TreeIndex", "VectorReader", "build", "build_search", "open_view"]
+__all__ = [
+    "IndexUnavailable", "IndexWriteError", "SearchSettings", "TreeIndex", "VectorReader", "build", "build_search",
+    "open_view",
+    "search_settings",
+]
 
 OnMessage = Callable[[str], None]
 
@@ -123,6 +129,11 @@ def open_view(root: Path, vectors: VectorReader | None = None) -> DiskView:
     Raises IndexUnavailable.
     """
     return service.open_view(root, Searcher(cache_directory(root) / "search.db", vectors))
+
+
+def search_settings(settings: Settings) -> SearchSettings:
+    """What the user's settings say of search."""
+    return SearchSettings(settings.vectors_enabled, settings.vectors_url, settings.vectors_embedder)
 
 
 def build_search(
