@@ -1,4 +1,4 @@
-"""An index that followed the edits equals one made afresh from the tree as it then is."""
+"""An index that followed edits equals one built from the edited tree."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ steps = st.lists(
 
 
 def dump(database: Path) -> dict[str, list[tuple[object, ...]]]:
-    """All that a store says, without the ids it says it by."""
+    """All rows of an index, without their ids."""
     with contextlib.closing(SymbolStore(database)) as store:
         ask = store.db.execute
         live = f"JOIN files f ON f.id = {{}} >> {FILE_SHIFT}"
@@ -112,8 +112,8 @@ def bring_up(root: Path, database: Path) -> None:
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(start=st.dictionaries(paths, contents, max_size=5), edits=steps, told=st.booleans())
-def test_following_edits_equals_starting_over(start: dict[str, bytes], edits: list[tuple], told: bool) -> None:
+@given(start=st.dictionaries(paths, contents, max_size=5), edits=steps, reported=st.booleans())
+def test_following_edits_equals_building_anew(start: dict[str, bytes], edits: list[tuple], reported: bool) -> None:
     with edited_tree(NAMES, start) as (root, database):
         bring_up(root, database)
         clock = 1_700_000_000_000_000_000
@@ -139,7 +139,7 @@ def test_following_edits_equals_starting_over(start: dict[str, bytes], edits: li
                 case ("compact",):
                     assert compact(root, database, lambda: False)
             with contextlib.closing(SymbolStore(database)) as store:
-                work = plan_update_of(root, store, changed) if told else plan_update(root, store)
+                work = plan_update_of(root, store, changed) if reported else plan_update(root, store)
             update(root, database, work)
         fresh = database.with_name("fresh.db")
         bring_up(root, fresh)

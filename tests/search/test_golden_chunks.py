@@ -1,4 +1,4 @@
-"""What the search database stores of a fixed tree: ``golden/tree`` cut into chunks and stems.
+"""The chunks and stems that the search database stores of a fixed tree, ``golden/tree``.
 
 ``KEXPERT_GOLDEN=write pytest tests/search/test_golden_chunks.py`` writes ``golden/chunks.json`` anew, and refuses to
 do so for other chunks of the same SEARCH_VERSION.

@@ -1,4 +1,4 @@
-"""Search as a server keeps it: real processes, real ChromaDB, files that change, kills and damage."""
+"""Search in a running server: real processes, real ChromaDB, changing files, kills and damage."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ def serve(make_tree: Maker, embedder: str) -> Iterator[Callable[..., TreeIndex]]
 
 
 def found(service: TreeIndex, query: str) -> list[str]:
-    """What words and vectors say together. (The learnt ranking knows nothing of trees of three files.)"""
+    """Names found by words and vectors together. (The trained ranker does not fit trees of three files.)"""
     return [hit.name for hit in service.view().search(query, method=SearchMethod.FUSED)]
 
 
 def near(service: TreeIndex, query: str) -> list[str]:
-    """What the vectors alone say, nearest first, as far as it is near at all."""
+    """Names found by vectors alone with a cosine above 0.2, nearest first."""
     assert service.search_indexer is not None
     with contextlib.closing(ChunkStore(service.directory / "search.db", readonly=True)) as store:
         numbers = [number for number, score in service.search_indexer.nearest(query, 20) if score > 0.2]
@@ -76,10 +76,10 @@ def near(service: TreeIndex, query: str) -> list[str]:
         return [rows[number].title for number in numbers if number in rows]
 
 
-def within(seconds: float, what: Callable[[], object]) -> bool:
+def within(seconds: float, condition: Callable[[], object]) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if what():
+        if condition():
             return True
         time.sleep(0.02)
     return False
@@ -87,11 +87,11 @@ def within(seconds: float, what: Callable[[], object]) -> bool:
 
 def test_words_of_the_same_meaning_find_each_other(make_tree: Maker, serve: Callable[..., TreeIndex]) -> None:
     service = serve(make_tree(TREE))
-    assert near(service, "sleep flush")[0] == "folio_wait_writeback"  # neither word stands there
+    assert near(service, "sleep flush")[0] == "folio_wait_writeback"  # the code has neither word
     assert found(service, "folio writeback")[0] == "folio_wait_writeback"
 
 
-def test_a_save_is_found_soon(make_tree: Maker, serve: Callable[..., TreeIndex]) -> None:
+def test_a_saved_file_is_found_within_seconds(make_tree: Maker, serve: Callable[..., TreeIndex]) -> None:
     root = make_tree(TREE)
     service = serve(root)
     (root / "mm/writeback.c").write_bytes(WAIT + b"int omega_spin(int zeta)\n{\n\treturn spin(zeta, omega);\n}\n")
@@ -113,7 +113,7 @@ def test_documentation_is_found_and_followed(make_tree: Maker, serve: Callable[.
     assert within(3, lambda: near(service, "copy omega table")[:1] == ["Omega tables"])
 
 
-def test_what_is_unchanged_is_not_embedded_again(make_tree: Maker, embedder: str) -> None:
+def test_unchanged_chunks_are_not_embedded_again(make_tree: Maker, embedder: str) -> None:
     root = make_tree(TREE)
     with worker_of_tree(root, embedder) as worker:
         bring_up(root, worker)
@@ -139,7 +139,7 @@ def test_another_process_reads_words_while_one_has_the_vectors(
     assert within(15, lambda: second.writer and near(second, "sleep flush"))
 
 
-def test_a_command_says_that_a_server_has_the_vectors(
+def test_a_command_reports_that_a_server_has_the_vectors(
     make_tree: Maker, serve: Callable[..., TreeIndex], embedder: str
 ) -> None:
     root = make_tree(TREE)
@@ -152,7 +152,7 @@ def test_a_command_says_that_a_server_has_the_vectors(
     reader.close()
 
 
-def test_a_command_reads_what_another_one_wrote(make_tree: Maker, embedder: str) -> None:
+def test_a_command_reads_vectors_of_another_command(make_tree: Maker, embedder: str) -> None:
     root = make_tree(TREE)
     build(root)
     report = build_search(root, SearchSettings(embedder=embedder))
@@ -174,7 +174,7 @@ def test_another_embedder_makes_all_vectors_anew(
     assert near(service, "sleep flush")[0] == "folio_wait_writeback"
 
 
-def test_an_embedder_that_is_not_there_is_said_and_words_are_left(
+def test_a_missing_embedder_is_reported_and_words_are_compared(
     make_tree: Maker, serve: Callable[..., TreeIndex]
 ) -> None:
     messages: list[str] = []
@@ -192,7 +192,7 @@ def test_without_vectors_words_are_compared(make_tree: Maker, serve: Callable[..
 
 
 @pytest.mark.parametrize("what", ["vectors", "database", "gone"])
-def test_damage_is_said_and_mended(make_tree: Maker, serve: Callable[..., TreeIndex], what: str) -> None:
+def test_damage_is_reported_and_repaired(make_tree: Maker, serve: Callable[..., TreeIndex], what: str) -> None:
     root = make_tree(TREE)
     service = serve(root)
     service.close()
@@ -209,7 +209,7 @@ def test_damage_is_said_and_mended(make_tree: Maker, serve: Callable[..., TreeIn
     assert messages, "nothing was said"
 
 
-def test_a_worker_that_is_killed_is_started_again(make_tree: Maker, serve: Callable[..., TreeIndex]) -> None:
+def test_a_killed_worker_is_restarted(make_tree: Maker, serve: Callable[..., TreeIndex]) -> None:
     root = make_tree(TREE)
     service = serve(root)
     assert service.search_indexer is not None
@@ -303,7 +303,7 @@ def test_after_a_kill_words_vectors_and_symbols_agree(
 
 @contextlib.contextmanager
 def worker_of_tree(root: Path, embedder: str) -> Iterator[SearchWorker]:
-    """A tree's one worker, in this process, over real databases."""
+    """The only worker of a tree, in this process, over real databases."""
     directory = cache_directory(root)
     build(root)
     prepare(root, directory, 1)
@@ -316,17 +316,17 @@ def worker_of_tree(root: Path, embedder: str) -> Iterator[SearchWorker]:
 
 
 def bring_up(root: Path, worker: SearchWorker, paths: set[str] | None = None) -> None:
-    """Read what changed."""
+    """Index changed files."""
     build(root)
-    plan = make_sync_plan(root, worker._settings.directory, SymbolIndexFiles, paths, True)
+    plan = make_sync_plan(root, worker.settings.directory, SymbolIndexFiles, paths, True)
     assert all(worker_of(file.path, 1) == 0 for file in plan.todo)
     for _ in worker.index(plan.todo, plan.gone):
         pass
 
 
 def all_rows(worker: SearchWorker) -> list[Any]:
-    every = [row[0] for row in worker._store.db.execute("SELECT id FROM chunks")]
-    return list(worker._store.chunks(every).values())
+    every = [row[0] for row in worker.store.db.execute("SELECT id FROM chunks")]
+    return list(worker.store.chunks(every).values())
 
 
 def numbers(worker: SearchWorker) -> dict[str, int]:
@@ -334,10 +334,10 @@ def numbers(worker: SearchWorker) -> dict[str, int]:
 
 
 def stored(worker: SearchWorker) -> dict[tuple[Any, ...], tuple[float, ...]]:
-    """All that search has: what each chunk is, where, its words, and its vector."""
-    assert worker._vectors is not None
-    shards = worker._store.shards(0)
-    held = {number: vector for shard in shards for number, vector in worker._vectors.held(shard.number).items()}
+    """All that search stores: each chunk with its words and its vector."""
+    assert worker.vectors is not None
+    shards = worker.store.shards(0)
+    held = {number: vector for shard in shards for number, vector in worker.vectors.held(shard.number).items()}
     rows = {row.id: row for row in all_rows(worker)}
     assert held.keys() == rows.keys()
     assert not any(shard.dirty for shard in shards)
@@ -354,7 +354,7 @@ def places(worker: SearchWorker) -> list[tuple[Any, ...]]:
 def matches(worker: SearchWorker) -> list[Any]:
     titles = {row.id: (row.path, row.title, row.start) for row in all_rows(worker)}
     words = ("alpha", "beta", "gamma", "wait", "writeback", "probe", "list", "zeta")
-    return [sorted((titles[number], round(score, 4)) for number, score in worker._store.match([word], 99))
+    return [sorted((titles[number], round(score, 4)) for number, score in worker.store.match([word], 99))
             for word in words]  # fmt: skip
 
 
@@ -381,9 +381,9 @@ edits = st.lists(
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(start=st.dictionaries(names, contents, max_size=4), steps=edits, told=st.booleans())
-def test_following_edits_equals_starting_over(
-    embedder: str, start: dict[str, bytes], steps: list[tuple[Any, ...]], told: bool
+@given(start=st.dictionaries(names, contents, max_size=4), steps=edits, reported=st.booleans())
+def test_following_edits_equals_building_anew(
+    embedder: str, start: dict[str, bytes], steps: list[tuple[Any, ...]], reported: bool
 ) -> None:
     folder = Path(tempfile.mkdtemp())
     old_cache = os.environ.get("XDG_CACHE_HOME")
@@ -407,7 +407,7 @@ def test_following_edits_equals_starting_over(
                         (root / path).unlink(missing_ok=True)
                     case ("rename", old, new) if (root / old).exists():
                         (root / old).rename(root / new)
-                bring_up(root, worker, {name for name in step[1:] if name in NAMES} if told else None)
+                bring_up(root, worker, {name for name in step[1:] if name in NAMES} if reported else None)
             os.environ["XDG_CACHE_HOME"] = str(folder / "fresh")
             with worker_of_tree(root, embedder) as fresh:
                 bring_up(root, fresh)

@@ -93,6 +93,11 @@ class IndexService:
             retry_seconds=lambda: _RETRY_SECONDS,
         )
 
+    @property
+    def is_watching(self) -> bool:
+        """Whether the system reports changes to files of the tree."""
+        return self._watcher is not None and self._watcher.is_watching
+
     def start(self) -> None:
         """Begin to update the index, if no other process does, and to watch the tree."""
         self._thread.start()

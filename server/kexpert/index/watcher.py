@@ -61,6 +61,11 @@ class Watcher:
         self._thread = threading.Thread(target=self._run, name="kexpert-watch", daemon=True)
         self._thread.start()
 
+    @property
+    def is_watching(self) -> bool:
+        """Whether inotify reports changes."""
+        return self._observer is not None and self._observer.is_alive()
+
     def close(self) -> None:
         self._stop.set()
         if self._observer is not None:

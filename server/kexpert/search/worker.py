@@ -132,27 +132,27 @@ class SearchWorker:
     """The open databases of one worker."""
 
     def __init__(self, settings: WorkerSettings) -> None:
-        self._settings = settings
+        self.settings = settings
         self.notes: list[str] = []
-        self._store = ChunkStore(settings.directory / "search.db", readonly=not settings.writes)
-        self._store.db.execute(f"PRAGMA cache_size = -{_CACHE_KB}")
+        self.store = ChunkStore(settings.directory / "search.db", readonly=not settings.writes)
+        self.store.db.execute(f"PRAGMA cache_size = -{_CACHE_KB}")
         self._indexed: IndexedFiles | None = settings.open_index(settings.directory) if settings.open_index else None
-        self._vectors: VectorStore | None = None
+        self.vectors: VectorStore | None = None
         self._embedder: Embedder | None = None
         if settings.vectors:
             self._open_vectors()
 
     @property
     def has_vectors(self) -> bool:
-        return self._vectors is not None
+        return self.vectors is not None
 
     def close(self) -> None:
         """Close all. Unfinished work is recorded in the database, so no collection counts as dirty."""
-        if self._settings.writes:
-            self._store.mark_clean(shard.number for shard in self._store.shards(self._settings.number) if shard.dirty)
-        if self._vectors is not None:
-            self._vectors.close()
-        self._store.close()
+        if self.settings.writes:
+            self.store.mark_clean(shard.number for shard in self.store.shards(self.settings.number) if shard.dirty)
+        if self.vectors is not None:
+            self.vectors.close()
+        self.store.close()
         if self._indexed is not None:
             self._indexed.close()
 
@@ -162,31 +162,31 @@ class SearchWorker:
         """Open the vectors after comparing them with the search database; a note says why if that fails."""
         from kexpert.search.embedder import EmbedderError, load_embedder
 
-        place = self._settings.vectors_place
-        prefix = self._settings.directory.name[-80:].strip("._-")
+        place = self.settings.vectors_place
+        prefix = self.settings.directory.name[-80:].strip("._-")
         try:
-            self._embedder = load_embedder(self._settings.embedder, DIMENSIONS)
+            self._embedder = load_embedder(self.settings.embedder, DIMENSIONS)
             try:
-                self._vectors = VectorStore(place, prefix)
+                self.vectors = VectorStore(place, prefix)
             except VectorsUnavailable as error:
-                if not isinstance(place, Path) or not self._settings.writes:
+                if not isinstance(place, Path) or not self.settings.writes:
                     raise
                 self.notes.append(f"{error}; the vectors are made anew")
                 discard(place)
-                self._vectors = VectorStore(place, prefix)
+                self.vectors = VectorStore(place, prefix)
             identity = vectors_identity(self._embedder)
-            if self._settings.writes:
-                self._repair(self._vectors, identity)
-            elif self._store.meta(f"embedder-{self._settings.number}") != identity:
+            if self.settings.writes:
+                self._repair(self.vectors, identity)
+            elif self.store.meta(f"embedder-{self.settings.number}") != identity:
                 raise VectorsUnavailable("the vectors were made by another embedder")
         except (VectorsUnavailable, EmbedderError, OSError) as error:
-            self._vectors = None
+            self.vectors = None
             self.notes.append(f"search by meaning is off, words alone are compared: {error}")
 
     def _repair(self, vectors: VectorStore, identity: str) -> None:
         """Drop collections that are dirty, damaged, short of vectors or made by another embedder; delete vectors
         whose deletion is pending."""
-        store, worker = self._store, self._settings.number
+        store, worker = self.store, self.settings.number
         shards = store.shards(worker)
         missing = [shard.number for shard in shards if shard.dirty]
         if store.meta(f"embedder-{worker}") not in (identity, None):
@@ -217,15 +217,15 @@ class SearchWorker:
 
     def nearest(self, query: str | Chunk, limit: int, within: Sequence[int] = ()) -> list[tuple[int, float]]:
         """(chunk, cosine) of the chunks nearest in meaning to a question or to a piece of code."""
-        if self._vectors is None or self._embedder is None:
+        if self.vectors is None or self._embedder is None:
             return []
         vector: NDArray[np.float32]
         if isinstance(query, str):
             vector = self._embedder.encode_query(query)
         else:
             vector = self._embedder.encode_chunks([query])[0]
-        shards = [shard.number for shard in self._store.shards(self._settings.number)]
-        return self._vectors.nearest(shards, vector, limit, within)
+        shards = [shard.number for shard in self.store.shards(self.settings.number)]
+        return self.vectors.nearest(shards, vector, limit, within)
 
     # -- indexing -------------------------------------------------------------------------------
 
@@ -234,17 +234,17 @@ class SearchWorker:
         notes: list[str] = []
         batch = []
         for file in files:
-            data = read(self._settings.root, file.path)
+            data = read(self.settings.root, file.path)
             if data is None:
                 notes.append(f"{file.path}: cannot be read, not found by search")
                 data = b""
             found = chunks(file.path, data, self._known_symbols(file, data))
             batch.append(FileChunks(file.path, file.identity, found))
             yield
-        changes = self._store.write(batch, gone, self._settings.number, SHARD_CAPACITY)
+        changes = self.store.write(batch, gone, self.settings.number, SHARD_CAPACITY)
         del batch
         yield
-        if self._vectors is None or self._embedder is None:
+        if self.vectors is None or self._embedder is None:
             return notes
         try:
             by_shard: dict[int, list[Any]] = {}
@@ -254,23 +254,23 @@ class SearchWorker:
                 for start in range(0, len(new), BATCH):
                     part = new[start : start + BATCH]
                     vectors = self._embedder.encode_chunks([chunk.chunk for chunk in part])
-                    self._vectors.upsert(shard, [chunk.id for chunk in part], vectors)
+                    self.vectors.upsert(shard, [chunk.id for chunk in part], vectors)
                     yield
-            _delete(self._vectors, changes.deletes)
+            _delete(self.vectors, changes.deletes)
         except VectorsUnavailable as error:
-            self._vectors = None
+            self.vectors = None
             notes.append(f"{error}; until the next start search compares words alone")
             return notes
-        self._store.settle(changes)
+        self.store.settle(changes)
         return notes
 
     def make_posting_lists(self) -> Iterator[None]:
         """Write the posting lists of the whole tree anew, in steps."""
         from kexpert.search.posting_lists import identity_of, write_posting_lists
 
-        path = self._settings.directory / POSTING_LISTS_FILE
-        yield from write_posting_lists(self._store, path, COLUMN_WEIGHTS)
-        self._store.set_meta("postings", identity_of(path))
+        path = self.settings.directory / POSTING_LISTS_FILE
+        yield from write_posting_lists(self.store, path, COLUMN_WEIGHTS)
+        self.store.set_meta("postings", identity_of(path))
 
     def _known_symbols(self, file: TreeFile, data: bytes) -> FileFacts | None:
         """The symbols of a file from the symbol index, if that has read the same text."""
