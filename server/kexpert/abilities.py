@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Literal
 
 from kexpert.prompt.fim import Context
 
@@ -26,6 +27,9 @@ class Cancelled(Exception):
     """Nobody waits for the answer any more."""
 
 
+TokenOrigin = Literal["model", "copied"]
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     """A piece of generated text. ``logprob`` is its natural log-probability, NaN where unknown."""
@@ -34,6 +38,8 @@ class Token:
     logprob: float
     #: The model ends its answer here; no token follows.
     last: bool = False
+    #: "copied": the text is a line of a neighbour, copied without the model. "model": the model chose it.
+    origin: TokenOrigin = "model"
 
 
 class Proximity(IntEnum):

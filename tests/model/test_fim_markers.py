@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kexpert.model.decoding.token_healing import Reader, Vocabulary
+from kexpert.model.decoding.decoder import Decoder
+from kexpert.model.decoding.vocabulary import Vocabulary
 from kexpert.model.fim_markers import FAMILIES, find_markers, fit_prompt
 from kexpert.prompt.fim import Context, Excerpt, Marker, heal
 
@@ -77,28 +78,28 @@ def best(**logits: float) -> np.ndarray:
 
 
 def test_only_what_goes_on_with_the_typed_letters_may_come() -> None:
-    reader = Reader(VOCABULARY, b" km")
-    token, logprob = reader.choose(best(**{"(": 9.0, "_kmalloc": 3.0, "_km": 1.0}))
+    decoder = Decoder(VOCABULARY, b" km")
+    token, logprob = decoder.choose(best(**{"(": 9.0, "_kmalloc": 3.0, "_km": 1.0}))
     assert token is not None
     assert VOCABULARY.pieces[token] == b" kmalloc"
     assert logprob == pytest.approx(-0.127, abs=0.01)  # among those that may come
-    assert reader.read(token) == "alloc"
-    assert not reader.healing
+    assert decoder.accept(token) == "alloc"
+    assert not decoder.healing.pending
 
 
 def test_typed_letters_may_take_several_tokens() -> None:
-    reader = Reader(VOCABULARY, b" kmal")
-    token, _ = reader.choose(best(_k=5.0))
+    decoder = Decoder(VOCABULARY, b" kmal")
+    token, _ = decoder.choose(best(_k=5.0))
     assert token is not None
-    assert reader.read(token) == ""
-    assert reader.healing
-    token, _ = reader.choose(best(**{"(": 5.0}))
+    assert decoder.accept(token) == ""
+    assert decoder.healing.pending
+    token, _ = decoder.choose(best(**{"(": 5.0}))
     assert token is not None
     assert VOCABULARY.pieces[token] == b"m"
 
 
 def test_letters_that_no_token_begins_end_the_answer() -> None:
-    assert Reader(VOCABULARY, b"?").choose(best(**{"(": 5.0}))[0] is None
+    assert Decoder(VOCABULARY, b"?").choose(best(**{"(": 5.0}))[0] is None
 
 
 WORDS = Vocabulary([b"", b"\t", b"\t\t", b"\tre", b"\treturn", b"turn", b"}", b"80", b"\treg"])
@@ -109,7 +110,7 @@ def begins_with(tail: bytes, **logits: float) -> bytes:
     found = np.full(len(WORDS.pieces), -9, np.float32)
     for piece, value in logits.items():
         found[WORDS.pieces.index(piece.replace("tab", "\t").replace("brace", "}").replace("END", "").encode())] = value
-    token, _ = Reader(WORDS, tail).choose(found)
+    token, _ = Decoder(WORDS, tail).choose(found)
     return b"" if token is None else WORDS.pieces[token]
 
 
@@ -126,9 +127,9 @@ def test_no_suggestion_begins_with_blanks_behind_blanks_a_blocks_end_or_nothing(
 
 
 def test_a_character_of_several_tokens_comes_whole() -> None:
-    reader = Reader(VOCABULARY, b"")
-    assert [reader.read(9), reader.read(10), reader.rest()] == ["", "é", ""]
-    assert [reader.read(9), reader.rest()] == ["", "�"]
+    decoder = Decoder(VOCABULARY, b"")
+    assert [decoder.accept(9), decoder.accept(10), decoder.flush()] == ["", "é", ""]
+    assert [decoder.accept(9), decoder.flush()] == ["", "�"]
 
 
 def test_a_prefix_that_is_healed_is_all_there() -> None:

@@ -19,7 +19,10 @@ _HEADS, _HEAD = 2, 16
 
 
 def byte_alphabet() -> dict[int, str]:
-    """How GPT-2's byte-level BPE writes each byte as one character that can be seen."""
+    """GPT-2's byte-level alphabet: byte -> printable character.
+
+    By hand: most tests that write a model need no transformers, whose import takes a second.
+    """
     seen = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     hidden = [byte for byte in range(256) if byte not in seen]
     return {byte: chr(byte) for byte in seen} | {byte: chr(256 + at) for at, byte in enumerate(hidden)}

@@ -79,7 +79,7 @@ class Inline:
         found = self._ask(self._opened(), view, source, offset, settings_of(options, asked), cancelled)
         if found is None or not found.shown:
             return None
-        if options.inline_ahead and found.origin == "model":
+        if options.inline_ahead and found.origin != "typed through":
             # What comes behind it is asked for while it is looked at.
             self._in_background(view, *ahead(source, found), options)
         return found
@@ -170,7 +170,7 @@ class Inline:
                 self._failure = str(problem)
                 self._reporter.log("warning", f"inline completion: {problem}")
             return None
-        if found is not None and found.origin == "model":
+        if found is not None and found.origin != "typed through":
             self._failure = ""
         return found
 

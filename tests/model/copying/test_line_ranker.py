@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from kexpert.abilities import Neighbour, Neighbours, Proximity
-from kexpert.model.copying.cache_lm import Library
-from kexpert.model.copying.line_features import Notes, Role, name_of
-from kexpert.model.copying.line_ranker import Copied
+from kexpert.model.copying.cache_lm import CacheLM
+from kexpert.model.copying.line_features import LineFeatures, Role, name_hash
+from kexpert.model.copying.line_ranker import CopiedLine
+from kexpert.model.copying.neighbour_index import NeighbourIndex
 
 CURSOR = "/*|*/"
 SIBLINGS = """\
@@ -43,14 +44,14 @@ static int toy_halt(struct toy *toy)
 """
 
 
-def chosen(place: str, *texts: str) -> Copied | None:
+def chosen(place: str, *texts: str) -> CopiedLine | None:
     """What is copied to the mark in a function, with all texts read."""
     before, _, after = place.partition(CURSOR)
-    near = Neighbours(before, after, tuple(Neighbour(text, Proximity.FOLDER, text) for text in texts))
-    library = Library([bytes([byte]) for byte in range(256)], lambda text: list(text.encode(errors="replace")))
-    library.want(near)
-    library.read(lambda: False)
-    return library.echo(before).line()
+    neighbours = Neighbours(before, after, tuple(Neighbour(text, Proximity.FOLDER, text) for text in texts))
+    index = NeighbourIndex([bytes([byte]) for byte in range(256)], lambda text: list(text.encode(errors="replace")))
+    index.set_neighbours(neighbours)
+    index.ingest(lambda: False)
+    return CacheLM(index, before).best_line()
 
 
 def text_of(place: str, *texts: str) -> str:
@@ -123,10 +124,10 @@ def test_any_text_is_read(text: str) -> None:
 
 
 def test_names_have_roles() -> None:
-    notes = Notes("\tstruct toy *toy = get_toy(dev->kit), *next;\n\n\t/* no name */\n\tgoto out_free;\n")
-    said = {role: set(notes.name[notes.role == role].tolist()) for role in Role}
-    assert said[Role.DECLARED] >= {name_of(b"toy")}
-    assert said[Role.CALLED] == {name_of(b"get_toy")}
-    assert said[Role.MEMBER] == {name_of(b"kit")}
-    assert said[Role.LABEL] == {name_of(b"out_free")}
-    assert len(notes.lines) == 3
+    features = LineFeatures("\tstruct toy *toy = get_toy(dev->kit), *next;\n\n\t/* no name */\n\tgoto out_free;\n")
+    said = {role: set(features.name[features.role == role].tolist()) for role in Role}
+    assert said[Role.DECLARED] >= {name_hash(b"toy")}
+    assert said[Role.CALLED] == {name_hash(b"get_toy")}
+    assert said[Role.MEMBER] == {name_hash(b"kit")}
+    assert said[Role.LABEL] == {name_hash(b"out_free")}
+    assert len(features.lines) == 3

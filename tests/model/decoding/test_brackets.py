@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from kexpert.model.decoding.brackets import Brackets
+from kexpert.model.decoding.brackets import BracketFilter
 
 PIECES = [b"", b"x", b")", b"))", b");", b"));\n", b";", b"(", b"[i]", b"(a);", b'");', b"\xff"]
-BRACKETS = Brackets(PIECES)
+BRACKETS = BracketFilter(PIECES)
 CLOSING = [b")", b"))", b");", b"));\n", b";", b"(a);"]
 
 
@@ -29,18 +29,18 @@ CLOSING = [b")", b"))", b");", b"));\n", b";", b"(a);"]
     ],
 )
 def test_what_is_open_is_closed_before_the_statement_ends(before: bytes, allowed: list[bytes]) -> None:
-    fit = BRACKETS.fit(before)
-    assert [piece for at, piece in enumerate(PIECES) if piece in CLOSING and (fit is None or fit[at])] == allowed
+    mask = BRACKETS.allowed_after(before)
+    assert [piece for at, piece in enumerate(PIECES) if piece in CLOSING and (mask is None or mask[at])] == allowed
 
 
 @pytest.mark.parametrize("text", [b"(" * 100_000, b")" * 100_000, b'"' * 99_999, b"\\" * 100_000, b"\xff" * 100_000])
 def test_nonsense_takes_no_time(text: bytes) -> None:
     began = time.process_time()
-    BRACKETS.fit(text)
+    BRACKETS.allowed_after(text)
     assert time.process_time() - began < 0.5
 
 
 def test_what_has_no_brackets_is_always_allowed() -> None:
-    fit = BRACKETS.fit(b"f(((a")
-    assert fit is not None
-    assert all(fit[PIECES.index(piece)] for piece in (b"x", b"(", b"[i]", b"\xff", b'");'))
+    mask = BRACKETS.allowed_after(b"f(((a")
+    assert mask is not None
+    assert all(mask[PIECES.index(piece)] for piece in (b"x", b"(", b"[i]", b"\xff", b'");'))

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from kexpert.abilities import Cancelled, Failed, Refused
-from kexpert.model.engines.openai_server import KEY, OpenAIServer
+from kexpert.model.engines.openai_server import KEY_VARIABLE, OpenAIServer
 from kexpert.prompt.fim import Context, Excerpt
 from tests.support.tiny_models import speaking_model
 
@@ -121,7 +121,7 @@ def test_other_servers_are_asked_to_complete(base: str) -> None:
 
 
 def test_a_key_is_sent_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(KEY, "secret")
+    monkeypatch.setenv(KEY_VARIABLE, "secret")
     with closing(Server(completions)) as server:
         list(OpenAIServer(server.url, "", "completions").stream(PLACE, 20, never))
     assert server.asked[0][2] == "Bearer secret"
