@@ -20,13 +20,13 @@ from kexpert.core.c.source import Source
 from kexpert.core.text import encode
 from kexpert.features.inline.context import Recent, gather
 from kexpert.features.inline.neighbours import Nearby, neighbours
-from kexpert.index.service import IndexService
 from kexpert.model.copying.cache_lm import LONG_MATCH, MAX_MATCH, MIN_ERROR, CacheLM, entropy
 from kexpert.model.copying.neighbour_index import NeighbourIndex
 from kexpert.model.decoding.decoder import log_sum_exp
 from kexpert.model.decoding.token_healing import TokenHealing
 from kexpert.model.engines.llama_cpp_engine import LlamaCppEngine
 from kexpert.model.fim_markers import fit_prompt
+from kexpert.workspace.tree_index import TreeIndex
 from kexpert_trainer.evaluation.eval_holes import Hole
 from scripts.fitting import arguments, holes_by_file, minimise, open_model
 
@@ -60,13 +60,13 @@ def main() -> None:
     )
     args = parser.parse_args()
     model = open_model(args.model)
-    service = IndexService(args.tree, watch=False)
+    tree_index = TreeIndex(args.tree, watch=False)
     records, holes = Records(), unseen_holes(args.tree, args.corpus, args.functions, args.seed)
     for at, (number, hole) in enumerate(holes):
-        record(records, number, hole, model, service)
+        record(records, number, hole, model, tree_index)
         if at % 20 == 0:
             print(f"{at} of {len(holes)} holes, {len(records.model)} tokens", flush=True)
-    service.close()
+    tree_index.close()
     fit(records)
 
 
@@ -81,10 +81,10 @@ def unseen_holes(tree: Path, corpus: Path, count: int, seed: int) -> list[tuple[
     return found
 
 
-def record(records: Records, number: int, hole: Hole, model: LlamaCppEngine, service: IndexService) -> None:
+def record(records: Records, number: int, hole: Hole, model: LlamaCppEngine, tree_index: TreeIndex) -> None:
     """Record, for each true token of a hole, the model's probabilities and the matching positions."""
     source = Source(hole.path, encode(hole.before + hole.after))
-    offset, view = len(encode(hole.before)), service.view({hole.path: source})
+    offset, view = len(encode(hole.before)), tree_index.view({hole.path: source})
     max_prompt_tokens = model.context - _ANSWER_TOKENS
     context = gather(view, source, offset, max_prompt_tokens)
     ids, tail = fit_prompt(context, model._order, model.encode, model.markers, max_prompt_tokens)

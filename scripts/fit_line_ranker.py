@@ -20,11 +20,11 @@ from kexpert.core.c.source import Source
 from kexpert.core.text import encode
 from kexpert.features.inline.context import Recent
 from kexpert.features.inline.neighbours import Nearby, neighbours
-from kexpert.index.service import IndexService
 from kexpert.model.copying.cache_lm import CacheLM
 from kexpert.model.copying.line_ranker import HoleFeatures, feature_columns, insertion_keys
 from kexpert.model.copying.neighbour_index import NeighbourIndex
 from kexpert.model.engines.llama_cpp_engine import LlamaCppEngine
+from kexpert.workspace.tree_index import TreeIndex
 from kexpert_trainer.evaluation.eval_holes import Hole
 from scripts.fitting import arguments, holes_by_file, minimise, open_model
 
@@ -44,23 +44,23 @@ class Example:
 def main() -> None:
     args = arguments(__doc__.partition("\n")[0], functions=1000, seed=11).parse_args()
     model = open_model(args.model)
-    service = IndexService(args.tree, watch=False)
+    tree_index = TreeIndex(args.tree, watch=False)
     names: list[str] = []
     examples: list[Example] = []
     for number, hole in chain.from_iterable(islice(holes_by_file(args.tree, args.seed), args.functions)):
-        examples += examples_of(number, hole, model, service, names)
+        examples += examples_of(number, hole, model, tree_index, names)
         if len(examples) % 100 == 0:
             print(f"{len(examples)} holes", flush=True)
-    service.close()
+    tree_index.close()
     report(examples, names)
 
 
 def examples_of(
-    number: int, hole: Hole, model: LlamaCppEngine, service: IndexService, names: list[str]
+    number: int, hole: Hole, model: LlamaCppEngine, tree_index: TreeIndex, names: list[str]
 ) -> Iterator[Example]:
     """The example of a hole; none if it has no candidates. Fills ``names`` with the names of the columns."""
     source = Source(hole.path, encode(hole.before + hole.after))
-    near = neighbours(service.view({hole.path: source}), source, len(encode(hole.before)), Nearby(), Recent())
+    near = neighbours(tree_index.view({hole.path: source}), source, len(encode(hole.before)), Nearby(), Recent())
     index = NeighbourIndex(model.vocabulary.pieces, model.encode)
     index.set_neighbours(near)
     index.ingest(lambda: False)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kexpert.core.text import Encoding, LineIndex, decode, encode, identifier_at, positions, spans_in
+from kexpert.core.text import Encoding, LineIndex, decode, encode, identifier_at, positions, span_positions
 
 ENCODINGS: tuple[Encoding, ...] = ("utf-8", "utf-16", "utf-32")
 #: What kernel files hold: ASCII, Latin-1 bytes, an emoji, form feeds, every kind of line end.
@@ -71,7 +71,7 @@ def test_spans_in_any_order_have_the_positions_of_their_ends(
     spans = [(min(pair), max(pair)) for pair in draw.draw(st.lists(ends, max_size=6))]
     index = LineIndex(data)
     expected = [(index.to_position(start, encoding), index.to_position(end, encoding)) for start, end in spans]
-    assert spans_in(data, spans, encoding) == expected
+    assert span_positions(data, spans, encoding) == expected
 
 
 @given(kernel_bytes, st.integers(-5, 50), st.integers(-5, 50), st.sampled_from(ENCODINGS))

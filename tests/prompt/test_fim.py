@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kexpert.core.c.extract import extract
-from kexpert.prompt.declaration_summary import brief
+from kexpert.prompt.declaration_summary import summarise_declaration
 from kexpert.prompt.fim import (
     PROMPT_VERSION,
     Context,
@@ -48,7 +48,9 @@ def rendered() -> dict[str, str]:
         "document": written(render_document("a.c", "int a;\n", CONTEXT.excerpts)),
         "healed": f"{kept}|{tail}",
         "brief": "\n".join(
-            brief(SYMBOLS[s.start : s.end], s.kind) for s in extract("a.h", SYMBOLS).symbols if s.kind.name != "MEMBER"
+            summarise_declaration(SYMBOLS[s.start : s.end], s.kind)
+            for s in extract("a.h", SYMBOLS).symbols
+            if s.kind.name != "MEMBER"
         ),
     }
 

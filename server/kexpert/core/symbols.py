@@ -107,7 +107,7 @@ class Use(NamedTuple):
     #: behind ``.`` or ``->``
     member: bool
     #: (line, character), 0-based, where that is known and the same in every encoding
-    place: tuple[int, int] | None
+    position: tuple[int, int] | None
 
 
 #: A column that depends on the encoding.
@@ -129,7 +129,7 @@ class FileUses:
     @classmethod
     def of(cls, use: Use) -> FileUses:
         """One occurrence."""
-        line, column = use.place or (0, UNKNOWN_COLUMN)
+        line, column = use.position or (0, UNKNOWN_COLUMN)
         return cls(use.path, use.end - use.start, [use.start], [use.member], [line], [column])
 
     def __len__(self) -> int:
@@ -137,10 +137,10 @@ class FileUses:
 
     def __iter__(self) -> Iterator[Use]:
         for start, member, line, column in zip(self.starts, self.members, self.lines, self.columns, strict=True):
-            place = None if column == UNKNOWN_COLUMN else (line, column)
-            yield Use(self.path, start, start + self.size, bool(member), place)
+            position = None if column == UNKNOWN_COLUMN else (line, column)
+            yield Use(self.path, start, start + self.size, bool(member), position)
 
-    def only(self, keep: Sequence[object]) -> FileUses:
+    def selected(self, keep: Sequence[object]) -> FileUses:
         """Those for which ``keep`` holds something true."""
         sides = (self.starts, self.members, self.lines, self.columns)
         return FileUses(self.path, self.size, *(list(compress(side, keep)) for side in sides))

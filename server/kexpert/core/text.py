@@ -155,7 +155,7 @@ def positions(data: bytes, offsets: Iterable[int], encoding: Encoding = "utf-8")
     return found
 
 
-def spans_in(
+def span_positions(
     data: bytes, spans: Iterable[tuple[int, int]], encoding: Encoding = "utf-8"
 ) -> list[tuple[tuple[int, int], tuple[int, int]]]:
     """(start, end) byte offsets in any order -> the positions of both, in that order."""
@@ -201,7 +201,7 @@ def identifier_at(data: bytes, offset: int) -> tuple[int, int] | None:
     return start, end
 
 
-def difference(old: bytes, new: bytes) -> tuple[int, int, int]:
+def changed_range(old: bytes, new: bytes) -> tuple[int, int, int]:
     """(start, old end, new end): the one stretch outside which two texts are the same."""
     start = _common_prefix(old, new)
     shared = _common_suffix(old, new, min(len(old), len(new)) - start)

@@ -75,6 +75,11 @@ class Encoded:
     json: Sequence[bytes]
 
 
+def error_response(request_id: Any, code: int, message: str) -> dict[str, Any]:
+    """The answer to a request that failed or was refused."""
+    return {"jsonrpc": "2.0", "id": request_id, "error": {"code": code, "message": message}}
+
+
 def response(request_id: Any, result: Any, default: Callable[[Any], Any] | None = None) -> bytes:
     """The answer to a request, framed."""
     if isinstance(result, Encoded):

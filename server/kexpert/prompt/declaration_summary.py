@@ -26,7 +26,7 @@ _NOISE = re.compile(
 )
 
 
-def brief(text: bytes, kind: Kind) -> str:
+def summarise_declaration(text: bytes, kind: Kind) -> str:
     """A symbol's own text (``View.text``) -> one line ``int foo(struct bar *b);`` for a function, the members
     without comments for a struct, the first line for a macro; "" for what is not worth telling."""
     if kind not in _TOLD:

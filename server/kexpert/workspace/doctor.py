@@ -18,7 +18,7 @@ from kexpert import __version__
 
 if TYPE_CHECKING:
     from kexpert.model.engine import EngineChoice, ModelSettings
-    from kexpert.workspace.settings import Options
+    from kexpert.workspace.settings import Settings
 
 #: Distributions; those of the extras are not listed, since nothing here needs them.
 DEPENDENCIES = (
@@ -42,21 +42,28 @@ class Finding:
     mend: str = ""
 
 
+def tree_around(directory: Path) -> Path | None:
+    """The root of the kernel tree around a directory."""
+    from kexpert.background.tree import find_root
+
+    return find_root(directory)
+
+
 def examine(root: Path | None) -> list[Finding]:
     """Look at this machine and, when there is one, at a kernel tree."""
-    from kexpert.workspace.settings import file_layers, resolve
+    from kexpert.workspace.settings import file_layers, resolve_settings
 
     layers, warnings = file_layers(root)
-    options, more = resolve(layers)
-    findings = [Finding("kexpert", "ok", f"{__version__}, {Path(__file__).parent}"), python(), sqlite()]
+    settings, more = resolve_settings(layers)
+    findings = [Finding("kexpert", "ok", f"{__version__}, {Path(__file__).parents[1]}"), python(), sqlite()]
     findings += map(dependency, DEPENDENCIES)
     findings += [Finding("settings", "bad", warning) for warning in warnings + more]
-    findings.append(model(options))
+    findings.append(model(settings))
     if root is None:
         mend = "cd into a tree, or name one with --tree DIR"
         findings.append(Finding("tree", "note", "this directory is not inside a Linux kernel tree", mend))
     else:
-        findings += [Finding("tree", "ok", str(root)), index(root), search(root, options)]
+        findings += [Finding("tree", "ok", str(root)), index(root), search(root, settings)]
         findings += [checkpatch(root), watches(root)]
     return findings
 
@@ -84,14 +91,14 @@ def dependency(name: str) -> Finding:
         return Finding(name, "missing", "not installed", f"{sys.executable} -m pip install {name}")
 
 
-def model(options: Options) -> Finding:
+def model(settings: Settings) -> Finding:
     """Which model completes as you type, on what, and why; whether it can."""
     from kexpert.model.engine import choose_engine
     from kexpert.workspace.inline_settings import wanted_model
 
-    if not options.inline_enabled:
+    if not settings.inline_enabled:
         return Finding("model", "note", "inline.enabled is off")
-    wanted = wanted_model(options)
+    wanted = wanted_model(settings)
     choice = choose_engine(wanted)
     mend = "name one with model.path or model.url"
     if choice.kind == "none" and not wanted.path:
@@ -134,7 +141,7 @@ def index(root: Path) -> Finding:
     return Finding("index", "note", f"{database}: {state.value}", mend)
 
 
-def search(root: Path, options: Options) -> Finding:
+def search(root: Path, settings: Settings) -> Finding:
     """How much of a tree is found by meaning, and by which embedder."""
     from kexpert.background.database import IndexState, cache_directory
     from kexpert.search.chunk_store import ChunkStore
@@ -155,12 +162,12 @@ def search(root: Path, options: Options) -> Finding:
         return Finding("search", "note", f"{database}: {error}", mend)
     finally:
         store.close()
-    if not options.vectors_enabled:
+    if not settings.vectors_enabled:
         return Finding("search", "note", f"{chunks:,} chunks by their words; vectors.enabled is off")
-    where = options.vectors_url or str(database.with_name("vectors"))
+    where = settings.vectors_url or str(database.with_name("vectors"))
     detail = f"{chunks:,} chunks, {chunks - pending:,} vectors in {where} by {made_by}"
     try:
-        wanted = vectors_identity(load_embedder(options.vectors_embedder, DIMENSIONS))
+        wanted = vectors_identity(load_embedder(settings.vectors_embedder, DIMENSIONS))
     except EmbedderError as error:
         return Finding("search", "note", f"{detail}; {error}", "set vectors.embedder, or install kexpert again")
     if made_by != wanted:

@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kexpert.core.c.extract import extract
-from kexpert.core.c.incremental_facts import follow
+from kexpert.core.c.incremental_facts import updated_facts
 from kexpert.core.c.source import Source
 from kexpert.core.symbols import FileFacts
 
@@ -68,6 +68,6 @@ def test_following_edits_equals_a_fresh_look(edits: list[tuple[int, int, bytes]]
 def test_typing_in_a_body_takes_no_whole_look() -> None:
     at = TEXT.index(b"\treturn FIRST")
     typed = TEXT[:at] + b"\tmight_sl" + TEXT[at:]
-    followed = follow(TEXT, extract("x.c", TEXT), typed)
+    followed = updated_facts(TEXT, extract("x.c", TEXT), typed)
     assert followed is not None
     assert same(followed, extract("x.c", typed))

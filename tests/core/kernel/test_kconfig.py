@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kexpert.core.kernel.kconfig import Entry, parse_dotconfig, parse_kconfig, to_markdown
+from kexpert.core.kernel.kconfig import KconfigEntry, parse_dotconfig, parse_kconfig
+from tests.support.complexity import assert_linear
 
 FILE = b"""# SPDX
 mainmenu "Widgets"
@@ -77,7 +78,7 @@ rsource "sub/Kconfig*"
 """
 
 
-def entry(name: str, data: bytes = FILE) -> Entry:
+def entry(name: str, data: bytes = FILE) -> KconfigEntry:
     (found,) = parse_kconfig(data, "drivers/widget/Kconfig").named(name)
     return found
 
@@ -158,16 +159,6 @@ def test_dotconfig() -> None:
     assert parse_dotconfig(data) == {"A": "y", "B": "n", "S": '"x=\\"y\\""', "N": "0x10"}
 
 
-def test_card() -> None:
-    card = to_markdown([entry("SPIN")], "m")
-    assert card.startswith('`CONFIG_SPIN` (tristate) = `m` in `.config`\n\n**Spin "fast" if you like** if `EXPERT`\n\n')
-    assert "- depends on `WIDGETS && PCI && (ARM || X86) && !BROKEN`" in card
-    assert "- selects `WIDGET_CORE` if `OF`, `CRC32`" in card
-    assert "- drivers/widget/Kconfig:8\n\nFirst line," in card
-    assert " = " not in to_markdown([entry("LEFT")], None)
-    assert to_markdown([], "y") == ""
-
-
 @given(st.binary() | st.lists(st.sampled_from(FILE.split(b"\n"))).map(b"\n".join))
 def test_any_bytes_are_survived(data: bytes) -> None:
     for each in parse_kconfig(data, "K").entries:
@@ -176,5 +167,5 @@ def test_any_bytes_are_survived(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("line", [b"if A\n", b"menu 'x'\n", b"help\n", b"config A\\\n", b"default (\n", b'bool "'])
-def test_repetition_stays_linear(line: bytes) -> None:
-    parse_kconfig(b"config X\n" + line * 20_000, "K")
+def test_repetition_takes_linear_time(line: bytes) -> None:
+    assert_linear(lambda size: parse_kconfig(b"config X\n" + line * size, "K"))

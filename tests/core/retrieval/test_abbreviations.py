@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kexpert.core.retrieval.abbreviations import Spelled, contracted, contractions
+from kexpert.core.retrieval.abbreviations import NameMatcher, abbreviated_run, candidate_abbreviations
 from kexpert.core.retrieval.words import query_stems, stems
 
 
@@ -24,26 +24,26 @@ def test_a_name_says_what_it_contracts(question: str, name: str, said: str) -> N
     asked = query_stems(question)
     (word,) = stems(said)
     assert word in stems(name)
-    assert contracted(word, asked) is not None and Spelled(asked).says(word)
-    assert word in contractions(asked)
+    assert abbreviated_run(word, asked) is not None and NameMatcher(asked).mentions(word)
+    assert word in candidate_abbreviations(asked)
 
 
 def test_a_contraction_covers_all_the_words_that_it_stands_for() -> None:
     asked = query_stems("create a completion event queue")
-    assert Spelled(asked).covered(stems("create_ceq")) == set(range(4))
-    assert Spelled(asked).covered(stems("create_queue")) == {0, 3}
+    assert NameMatcher(asked).covered_words(stems("create_ceq")) == set(range(4))
+    assert NameMatcher(asked).covered_words(stems("create_queue")) == {0, 3}
 
 
 def test_a_word_in_two_parts_and_one_with_letters_left_out_are_covered() -> None:
     asked = ["soundcard", "mailbox"]
-    assert Spelled(asked).covered(["sound", "card"]) == {0}
-    assert Spelled(asked).covered(["mlbx"]) == {1} and not Spelled(asked).says("mlbx")
+    assert NameMatcher(asked).covered_words(["sound", "card"]) == {0}
+    assert NameMatcher(asked).covered_words(["mlbx"]) == {1} and not NameMatcher(asked).mentions("mlbx")
 
 
 def test_what_only_begins_alike_is_no_contraction() -> None:
     asked = query_stems("read the register of a device")
-    assert contracted("readahead", asked) is None and contracted("read", asked) is None
-    assert not Spelled(asked).says("rd2x")
+    assert abbreviated_run("readahead", asked) is None and abbreviated_run("read", asked) is None
+    assert not NameMatcher(asked).mentions("rd2x")
 
 
 @given(st.data())
@@ -52,5 +52,5 @@ def test_any_beginnings_one_behind_the_other_are_a_contraction(data: st.DataObje
     first = data.draw(st.integers(0, len(asked) - 2))
     run = asked[first : first + data.draw(st.integers(2, 5))]
     word = "".join(part[: data.draw(st.integers(1, len(part)))] for part in run)
-    found = contracted(word, asked)
+    found = abbreviated_run(word, asked)
     assert found is not None and found[1] - found[0] >= len(run)

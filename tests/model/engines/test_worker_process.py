@@ -6,6 +6,8 @@ import importlib.util
 import os
 import resource
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -37,7 +39,7 @@ def stop(child: int) -> None:
     """A signal is sent at once and heard a little later."""
     os.kill(child, signal.SIGSTOP)
     until = time.monotonic() + 10
-    while Path(f"/proc/{child}/stat").read_text().rpartition(") ")[2][0] != "T":
+    while state_of(child) != "T":
         assert time.monotonic() < until
         time.sleep(0.01)
 
@@ -209,15 +211,41 @@ def test_closing_ends_also_a_process_that_reads_nothing(folder: Path) -> None:
     assert not Path(f"/proc/{child}").exists()
 
 
-def test_the_process_ends_with_its_parents_pipe(folder: Path) -> None:
-    worker = worker_for(folder)
-    text_of(worker)
-    assert worker._process
-    child = worker._process._child
-    assert child.stdin
-    child.stdin.close()
-    assert child.wait(10) == 0
-    worker.close()
+PARENT = """
+import sys, time
+from kexpert.model.engine import ModelSettings, choose_engine
+from kexpert.model.engines.worker_process import WorkerProcess
+
+worker = WorkerProcess(choose_engine(ModelSettings(path=sys.argv[1], device="cpu")), threads=1)
+worker.ready(lambda: False)
+print(worker.pid, flush=True)
+time.sleep(60)
+"""
+
+
+def test_the_child_ends_when_its_parent_is_killed(folder: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", PARENT, str(folder)], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout
+        child = int(parent.stdout.readline())
+        assert is_running(child)
+        parent.kill()
+    deadline = time.monotonic() + 10
+    while is_running(child):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def is_running(pid: int) -> bool:
+    """False also for a zombie, which nobody may reap in a container."""
+    try:
+        return state_of(pid) != "Z"
+    except OSError:
+        return False
+
+
+def state_of(pid: int) -> str:
+    """The state letter of proc_pid_stat(5)."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
 
 
 def test_closing_ends_the_process(folder: Path) -> None:

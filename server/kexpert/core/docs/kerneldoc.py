@@ -1,4 +1,4 @@
-"""kernel-doc comments (``/** ... */``): found, parsed, rendered, and begun for the user.
+"""kernel-doc comments (``/** ... */``): found, parsed, and begun for the user.
 
 The format is that of Documentation/doc-guide/kernel-doc.rst. Where kernel developers stray from
 it in ways that leave no doubt (``@arg - text``, ``Returns:``), the meaning is taken.
@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from textwrap import dedent, indent
 
-from kexpert.core.docs import rst
 from kexpert.core.text import decode
 
-MAX_COMMENT = 1 << 18  # bytes read of one comment
+_MAX_COMMENT_BYTES = 1 << 18  # bytes read of one comment
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +86,7 @@ def parse_kerneldoc(comment: bytes) -> KernelDoc | None:
 
 def _content(comment: bytes) -> list[str]:
     """The comment's lines without marks and margin, tabs expanded; the first is what follows the opening mark."""
-    text = decode(comment[:MAX_COMMENT]).replace("\r\n", "\n")
+    text = decode(comment[:_MAX_COMMENT_BYTES]).replace("\r\n", "\n")
     if text.startswith("//"):
         return [re.sub(r"^\s*//+!? ?", "", line).expandtabs(8).rstrip() for line in text.split("\n")]
     text = text.removesuffix("*/")
@@ -235,7 +234,7 @@ def comment_beside(data: bytes, end: int) -> tuple[int, int] | None:
         stop = data.find(b"\n", at)
         return at, stop if stop >= 0 else len(data)
     if data.startswith(b"/*", at):
-        close = data.find(b"*/", at + 2, at + MAX_COMMENT)
+        close = data.find(b"*/", at + 2, at + _MAX_COMMENT_BYTES)
         return (at, close + 2) if close >= 0 else None
     return None
 
@@ -258,7 +257,7 @@ def _skip_up(data: bytes, at: int) -> tuple[int, int]:
 def _comment_ending(data: bytes, end: int) -> tuple[int, int] | None:
     """The comment whose last byte is before ``end`` and that has its first line to itself."""
     if end >= 4 and data[end - 2 : end] == b"*/":
-        lowest = max(data.rfind(b"*/", max(0, end - MAX_COMMENT), end - 2), end - MAX_COMMENT, 0)
+        lowest = max(data.rfind(b"*/", max(0, end - _MAX_COMMENT_BYTES), end - 2), end - _MAX_COMMENT_BYTES, 0)
         at = data.rfind(b"/*", lowest, end - 2)
         for _ in range(100):  # a comment may itself hold "/*": its own stands first on a line
             if at < 0:
@@ -315,30 +314,7 @@ def _member_at(body: bytes, start: int, end: int) -> str:
     return decode(match[1]) if match else ""
 
 
-def to_markdown(doc: KernelDoc) -> str:
-    """A comment as a hover card shows it; parts that the comment lacks are left out."""
-    parts = [rst.inline(doc.summary)]
-    if doc.params:
-        label = {"struct": "Members", "union": "Members", "enum": "Values"}.get(doc.kind, "Parameters")
-        parts.append(f"**{label}**\n\n" + "\n".join(_bullet(param) for param in doc.params))
-    parts.append(rst.to_markdown(doc.description))
-    for title, text in [("Context", doc.context), ("Return", doc.returns), *doc.sections]:
-        if text:
-            parts.append(_titled(title, rst.to_markdown(text)))
-    return "\n\n".join(part for part in parts if part)
-
-
-def _bullet(param: Param) -> str:
-    text = rst.to_markdown(param.text).replace("\n", "\n  ")
-    return f"- `{param.name}`: {text}" if text else f"- `{param.name}`"
-
-
-def _titled(title: str, text: str) -> str:
-    inline = text[:1].isalnum() or text[:2] in ("`-", "``") or (text.startswith("`") and text[1:2] != "`")
-    return f"**{title}:** {text}" if inline and "\n- " not in text else f"**{title}:**\n\n{text}"
-
-
-def skeleton(
+def comment_template(
     signature_name: str,
     params: Sequence[str],
     returns: bool,

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from itertools import pairwise
 
-from kexpert.core.docs import rst
 from kexpert.core.text import decode
 
 TYPES = ("bool", "tristate", "int", "hex", "string")
@@ -14,7 +12,7 @@ _DEPTH = 64  # enclosing blocks whose conditions are gathered
 
 
 @dataclass(slots=True)
-class Entry:
+class KconfigEntry:
     """One menu entry. Expressions are the author's text, blanks normalised; offsets are bytes."""
 
     name: str  # without CONFIG_; "" for a choice without a name, a menu, a comment
@@ -51,10 +49,10 @@ class SourceLine:
 @dataclass(slots=True)
 class KconfigFile:
     path: str
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[KconfigEntry] = field(default_factory=list)
     sources: list[SourceLine] = field(default_factory=list)
 
-    def named(self, name: str) -> list[Entry]:
+    def named(self, name: str) -> list[KconfigEntry]:
         return [entry for entry in self.entries if entry.name == name]
 
 
@@ -96,7 +94,7 @@ class _Parser:
         self.lines = data.split(b"\n")
         self.file = KconfigFile(path)
         self.blocks: list[_Block] = []
-        self.entry: Entry | None = None
+        self.entry: KconfigEntry | None = None
         self.block: _Block | None = None  # that the current menu or choice opened
         self.at = 0  # next line
         self.offset = 0  # of the next line
@@ -143,7 +141,7 @@ class _Parser:
             if word == "if":
                 self.blocks.append(_Block("if", [_squeeze(rest)], []))
                 return
-            entry = Entry(
+            entry = KconfigEntry(
                 name=rest.split()[0] if rest and word in ("config", "menuconfig", "choice") else "",
                 kind=word, path=self.file.path, line=line, start=start, end=self.offset - 1,
                 prompt=_unquote(rest) if word in ("menu", "comment") else "",
@@ -164,7 +162,7 @@ class _Parser:
             conditions = tuple(each for block in self.blocks[-_DEPTH:] for each in block.depends)
             self.file.sources.append(SourceLine(word, _unquote(rest), line, start, self.offset - 1, conditions))
 
-    def _attribute(self, entry: Entry, word: str, rest: str) -> None:
+    def _attribute(self, entry: KconfigEntry, word: str, rest: str) -> None:
         value, condition = _split_if(rest)
         if word in TYPES or word == "prompt":
             entry.type = word if word in TYPES else entry.type
@@ -244,58 +242,3 @@ def _unquote(text: str) -> str:
         return text.strip()
     quote = match[1][0]
     return re.sub(r"\\(.)", r"\1", match[1][1:].removesuffix(quote))
-
-
-def to_markdown(entries: list[Entry], value: str | None) -> str:
-    """A hover card for one symbol: all its definitions, and its value in ``.config`` where there is one."""
-    if not entries:
-        return ""
-    head = f"`CONFIG_{entries[0].name}`"
-    kinds = list(dict.fromkeys(entry.type for entry in entries if entry.type))
-    head += f" ({', '.join(kinds)})" if kinds else ""
-    head += f" = `{value}` in `.config`" if value is not None else ""
-    return "\n\n".join([head, *(_card(entry) for entry in entries)])
-
-
-def _card(entry: Entry) -> str:
-    parts = []
-    if entry.prompt:
-        parts.append(f"**{rst.escape(entry.prompt)}**" + (f" if `{entry.prompt_if}`" if entry.prompt_if else ""))
-    facts = []
-    if entry.depends:
-        facts.append(f"depends on `{_conjunction(entry.depends)}`")
-    if entry.visible_if:
-        facts.append(f"visible if `{_conjunction(entry.visible_if)}`")
-    for label, pairs in (("selects", entry.selects), ("implies", entry.implies), ("default", entry.defaults)):
-        if pairs:
-            facts.append(f"{label} " + ", ".join(_conditional(what, condition) for what, condition in pairs))
-    facts += [_conditional(f"{low} to {high}", condition) for low, high, condition in entry.ranges]
-    if entry.menus:
-        facts.append("in menu " + rst.escape(" > ".join(entry.menus)))
-    facts.append(f"{entry.path}:{entry.line + 1}")
-    parts.append("\n".join(f"- {fact}" for fact in facts))
-    if entry.help:
-        parts.append(rst.to_markdown(entry.help, rst.escape))
-    return "\n\n".join(parts)
-
-
-def _conditional(what: str, condition: str) -> str:
-    return f"`{what}` if `{condition}`" if condition else f"`{what}`"
-
-
-def _conjunction(conditions: list[str]) -> str:
-    """Several conditions as one expression; repeated ones once."""
-    distinct = list(dict.fromkeys(conditions))
-    if len(distinct) == 1:
-        return distinct[0]
-    return " && ".join(f"({each})" if _binds_loosely(each) else each for each in distinct)
-
-
-def _binds_loosely(expression: str) -> bool:
-    """Whether ``||`` stands outside all brackets."""
-    depth = 0
-    for char, following in pairwise(expression + " "):
-        depth += (char == "(") - (char == ")")
-        if not depth and char == following == "|":
-            return True
-    return False

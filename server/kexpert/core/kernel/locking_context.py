@@ -98,7 +98,7 @@ _MAX_ARGUMENT = 400  # bytes of one call's arguments that are read
 
 
 @dataclass(slots=True)
-class ContextRules:
+class LockingRules:
     """Each list in order of appearance, each item once; expressions as written."""
 
     must_hold: list[str] = field(default_factory=list)  # __must_hold(x); "x (shared)" for the shared form
@@ -121,12 +121,12 @@ class ContextRules:
         return any(getattr(self, name) for name in self.__slots__)
 
 
-def rules_of(text: bytes) -> ContextRules:
+def locking_rules(text: bytes) -> LockingRules:
     """The rules in a function's text: its declaration alone, or with its body."""
     code = blank_comments(text)
     brace = code.find(b"{")
     head, body = (code, b"") if brace < 0 else (code[:brace], code[brace:])
-    rules = ContextRules()
+    rules = LockingRules()
     _annotations(rules, head)
     words = {match.group() for match in _WORD.finditer(head)}
     rules.sections = [name for name in _SECTIONS if name.encode() in words]
@@ -134,7 +134,7 @@ def rules_of(text: bytes) -> ContextRules:
     return rules
 
 
-def _annotations(rules: ContextRules, head: bytes) -> None:
+def _annotations(rules: LockingRules, head: bytes) -> None:
     for match in _ANNOTATION.finditer(head):
         name = match[1].decode()
         arguments = _argument(head, match.end() - 1)
@@ -151,7 +151,7 @@ def _annotations(rules: ContextRules, head: bytes) -> None:
         _once(target, f"{arguments} (shared)" if shared else arguments)
 
 
-def _body(rules: ContextRules, body: bytes) -> None:
+def _body(rules: LockingRules, body: bytes) -> None:
     locked = False
     dereferenced = False
     for match in _WORD.finditer(body):
@@ -183,7 +183,7 @@ def _body(rules: ContextRules, body: bytes) -> None:
     rules.rcu_dereference = dereferenced and not locked
 
 
-def _warned(rules: ContextRules, condition: str) -> None:
+def _warned(rules: LockingRules, condition: str) -> None:
     condition = "".join(condition.split())
     if requirement := _WARNED.get(condition):
         _once(rules.context, requirement)
@@ -204,30 +204,3 @@ def _argument(code: bytes, opening: int) -> str:
 def _once(items: list[str], item: str) -> None:
     if item and item not in items:
         items.append(item)
-
-
-def sentences(rules: ContextRules) -> list[str]:
-    """The rules for a hover card, one Markdown line each."""
-    lines = []
-    for verb, locks in (
-        ("must hold", rules.must_hold),
-        ("must not hold", rules.must_not_hold),
-        ("acquires", rules.acquires),
-        ("releases", rules.releases),
-        ("guarded by", rules.guarded_by),
-    ):
-        if locks:
-            lines.append(f"{verb} " + ", ".join(f"`{lock}`" for lock in locks))
-    lines += [f"asserts `{lock}` {how}" if how != "asserted" else f"asserts `{lock}`" for lock, how in rules.asserts]
-    if rules.context:
-        lines.append("requires " + ", ".join(rules.context))
-    if rules.rcu_dereference:
-        lines.append("needs `rcu_read_lock()` in the caller: uses `rcu_dereference()`")
-    causes = [f"`{name}()`" for name in rules.sleeps[:4]] + [f"`{flag}`" for flag in rules.gfp if flag in SLEEPING_GFP]
-    if causes:
-        lines.append("may sleep: " + ", ".join(causes))
-    if not rules.may_sleep and (atomic := [flag for flag in rules.gfp if flag in ATOMIC_GFP]):
-        lines.append("allocates with " + ", ".join(f"`{flag}`" for flag in atomic))
-    if rules.sections:
-        lines.append("marked " + ", ".join(f"`{name}`" for name in rules.sections))
-    return lines

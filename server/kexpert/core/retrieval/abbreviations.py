@@ -11,13 +11,13 @@ from itertools import pairwise
 from kexpert.core.retrieval.words import stem
 
 #: What a contraction counts in BM25 beside a word that the question says itself.
-CONTRACTED = 0.5
+ABBREVIATION_WEIGHT = 0.5
 
 _MOST_WORDS = 5  # that a contraction stands for
 _FEWEST_LETTERS = 3  # of one that is to be trusted: two initials are too often those of something else
 
 
-def contractions(asked: Sequence[str]) -> list[str]:
+def candidate_abbreviations(asked: Sequence[str]) -> list[str]:
     """Stems that a question's neighbouring words may have been contracted to: their initials, initials and the last
     word, the first word and initials, two words written as one. Those of the question itself are left out."""
     found: dict[str, None] = {}
@@ -34,7 +34,7 @@ def contractions(asked: Sequence[str]) -> list[str]:
     return [word for word in stems if word not in asked]
 
 
-def contracted(word: str, asked: Sequence[str]) -> tuple[int, int] | None:
+def abbreviated_run(word: str, asked: Sequence[str]) -> tuple[int, int] | None:
     """The longest run of the question (first, behind the last) that ``word`` consists of: a beginning of each of its
     words, two at least, one behind the other."""
     longest: tuple[int, int] | None = None
@@ -61,7 +61,7 @@ def _ends(word: str, start: int, part: str) -> range:
     return range(start + 1, end + 1)
 
 
-def clipped(word: str, asked: str) -> bool:
+def is_clipped(word: str, asked: str) -> bool:
     """Whether a word is one of the question's with letters left out (``mbx`` of mailbox), its first one kept."""
     if not _FEWEST_LETTERS <= len(word) < len(asked) or word[0] != asked[0]:
         return False
@@ -69,7 +69,7 @@ def clipped(word: str, asked: str) -> bool:
     return all(letter in letters for letter in word)
 
 
-class Spelled:
+class NameMatcher:
     """What the words of names have to do with a question, each word worked out once."""
 
     def __init__(self, asked: Sequence[str]) -> None:
@@ -78,11 +78,11 @@ class Spelled:
         self._place = {word: at for at, word in enumerate(asked)}
         self._known: dict[str, tuple[bool, frozenset[int]]] = {}
 
-    def says(self, word: str) -> bool:
+    def mentions(self, word: str) -> bool:
         """Whether a name's word is one of the question's, or several of them contracted."""
         return self._read(word)[0]
 
-    def covered(self, name: Sequence[str]) -> set[int]:
+    def covered_words(self, name: Sequence[str]) -> set[int]:
         """The question's words that a name holds in any way: as they are, contracted, clipped, or in two parts."""
         covered: set[int] = set()
         for word in name:
@@ -100,8 +100,8 @@ class Spelled:
         asked = self._asked
         if word in self._place:
             return True, frozenset((self._place[word],))
-        places = {at for at, each in enumerate(asked) if clipped(word, each)}
-        run = contracted(word, asked)
+        places = {at for at, each in enumerate(asked) if is_clipped(word, each)}
+        run = abbreviated_run(word, asked)
         if run is not None:
             places.update(range(*run))
         return run is not None and len(word) >= _FEWEST_LETTERS, frozenset(places)

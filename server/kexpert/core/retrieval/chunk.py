@@ -16,10 +16,10 @@ from kexpert.core.kernel.kconfig import parse_kconfig
 from kexpert.core.symbols import FileFacts, Flag, Kind, Symbol
 from kexpert.core.text import decode
 
-MAX_BODY = 16_000  # bytes of code that a chunk carries: what a longer one does stands in its beginning
-MAX_SUMMARY = 4_000  # characters
-_MAX_HELP = 2_000  # lines of a Documentation file's section
-_MACRO_BYTES = 100  # a shorter macro on one line says nothing that its name does not
+_MAX_BODY_BYTES = 16_000  # bytes of code that a chunk carries: what a longer one does stands in its beginning
+_MAX_SUMMARY_CHARS = 4_000  # characters
+_MAX_SECTION_LINES = 2_000  # lines of a Documentation file's section
+_MIN_MACRO_BYTES = 100  # a shorter macro on one line says nothing that its name does not
 _HEAD_BYTES = 200  # of a comment that describes its file
 
 #: ``{ }``, ``{ return 0; }``: what stands in a header where an option is off.
@@ -45,7 +45,7 @@ class ChunkKind(IntEnum):
 
 
 #: The kinds that are code, not words about it.
-CODE = frozenset((ChunkKind.FUNCTION, ChunkKind.STRUCT, ChunkKind.MACRO))
+CODE_KINDS = frozenset((ChunkKind.FUNCTION, ChunkKind.STRUCT, ChunkKind.MACRO))
 
 _KINDS = {
     Kind.FUNCTION: ChunkKind.FUNCTION, Kind.SYSCALL: ChunkKind.FUNCTION,
@@ -137,13 +137,13 @@ def _code(path: str, data: bytes, facts: FileFacts) -> Iterator[Chunk]:
         summary = _summary(data, symbol.start)
         if kind is ChunkKind.FUNCTION and not summary and _is_stub(symbol, data):
             continue
-        body = decode(data[symbol.start : min(symbol.end, symbol.start + MAX_BODY)])
+        body = decode(data[symbol.start : min(symbol.end, symbol.start + _MAX_BODY_BYTES)])
         yield Chunk(path, kind, symbol.name, symbol.line, symbol.start, symbol.end, summary, body)
 
 
 def _says_something(symbol: Symbol, data: bytes) -> bool:
     if symbol.kind is Kind.MACRO:
-        return symbol.end - symbol.start >= _MACRO_BYTES and b"\n" in data[symbol.start : symbol.end]
+        return symbol.end - symbol.start >= _MIN_MACRO_BYTES and b"\n" in data[symbol.start : symbol.end]
     return data.find(b"{", symbol.start, symbol.end) >= 0
 
 
@@ -163,10 +163,10 @@ def _said(comment: bytes) -> str:
     """What a comment says, without its marks and the name of what it stands above."""
     doc = parse_kerneldoc(comment)
     if doc is None:
-        return comment_text(comment)[:MAX_SUMMARY]
+        return comment_text(comment)[:_MAX_SUMMARY_CHARS]
     parts = [doc.summary, doc.description, *(f"{param.name}: {param.text}" for param in doc.params)]
     parts += [doc.context, doc.returns, *(text for _, text in doc.sections)]
-    return "\n".join(part for part in parts if part)[:MAX_SUMMARY]
+    return "\n".join(part for part in parts if part)[:_MAX_SUMMARY_CHARS]
 
 
 def _head(path: str, data: bytes) -> Chunk | None:
@@ -183,9 +183,9 @@ def _head(path: str, data: bytes) -> Chunk | None:
             close = close if close >= 0 else len(data)
         else:
             break
-        said += _plain(comment_text(data[at : min(close, at + 2 * MAX_BODY)]))
+        said += _plain(comment_text(data[at : min(close, at + 2 * _MAX_BODY_BYTES)]))
         at = end = close
-    text = "\n".join(said).strip()[:MAX_SUMMARY]
+    text = "\n".join(said).strip()[:_MAX_SUMMARY_CHARS]
     if len(text) < _HEAD_BYTES // 4:
         return None
     return Chunk(path, ChunkKind.FILE, "", 0, 0, end, text, "")
@@ -206,8 +206,8 @@ def _plain(text: str) -> list[str]:
 def _options(path: str, data: bytes) -> Iterator[Chunk]:
     for entry in parse_kconfig(data, path).entries:
         if entry.name and entry.kind in ("config", "menuconfig") and (entry.prompt or entry.help):
-            summary = "\n".join(part for part in (entry.prompt, entry.help) if part)[:MAX_SUMMARY]
-            body = " ".join([*entry.depends, *(name for name, _ in entry.selects), *entry.menus])[:MAX_BODY]
+            summary = "\n".join(part for part in (entry.prompt, entry.help) if part)[:_MAX_SUMMARY_CHARS]
+            body = " ".join([*entry.depends, *(name for name, _ in entry.selects), *entry.menus])[:_MAX_BODY_BYTES]
             name = f"CONFIG_{entry.name}"
             yield Chunk(path, ChunkKind.CONFIG, name, entry.line, entry.start, entry.end, summary, body)
 
@@ -218,10 +218,11 @@ def _sections(path: str, data: bytes) -> Iterator[Chunk]:
     headings = [at for at in range(len(lines) - 1) if _is_heading(lines, at)]
     offsets = _line_offsets(lines)
     for at, following in pairwise([*headings, len(lines)]):
-        text = "\n".join(lines[at + 2 : min(following, at + _MAX_HELP)]).strip()
+        text = "\n".join(lines[at + 2 : min(following, at + _MAX_SECTION_LINES)]).strip()
         if text:
             title = lines[at].strip()
-            yield Chunk(path, ChunkKind.SECTION, title, at, offsets[at], offsets[following], title, text[:MAX_BODY])
+            start, end = offsets[at], offsets[following]
+            yield Chunk(path, ChunkKind.SECTION, title, at, start, end, title, text[:_MAX_BODY_BYTES])
 
 
 def _is_heading(lines: list[str], at: int) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kexpert.core.retrieval.abbreviations import Spelled
+from kexpert.core.retrieval.abbreviations import NameMatcher
 from kexpert.core.retrieval.products import DECIMALS, product
 from kexpert.core.retrieval.words import stem
 
@@ -40,7 +40,7 @@ FEATURES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CandidateFields:
     """A candidate in words."""
 
     name: Sequence[str]
@@ -85,7 +85,7 @@ class _Field:
         return out
 
 
-def features(asked: Sequence[str], entries: Sequence[Entry], lexicon: Lexicon) -> Array:
+def features(asked: Sequence[str], entries: Sequence[CandidateFields], lexicon: Lexicon) -> Array:
     """(candidates, FEATURES) for one question; every number is about -1 to 1."""
     texts = [[entry.name for entry in entries], [entry.body for entry in entries],
              [entry.path for entry in entries], [entry.summary for entry in entries]]  # fmt: skip
@@ -126,7 +126,7 @@ def features(asked: Sequence[str], entries: Sequence[Entry], lexicon: Lexicon) -
         *_company([entry.file.rpartition("/")[0] for entry in entries], cosine, meant[4]),
         np.array([entry.static for entry in entries]), np.array([entry.inline for entry in entries]),
         _whole(name, vectors, worth, count),
-        *_spelled(Spelled(distinct), texts[0], flat[0], name, worth, share),
+        *_spelled(NameMatcher(distinct), texts[0], flat[0], name, worth, share),
     ]  # fmt: skip
     return np.round(np.stack(columns, axis=1).astype(np.float64), DECIMALS).astype(np.float32)
 
@@ -182,12 +182,12 @@ def _whole(name: _Field, vectors: Array, worth: Array, count: int) -> Array:
 
 
 def _spelled(
-    spelled: Spelled, names: Sequence[Sequence[str]], words: Sequence[str], name: _Field, worth: Array, share: Array
+    spelled: NameMatcher, names: Sequence[Sequence[str]], words: Sequence[str], name: _Field, worth: Array, share: Array
 ) -> tuple[Array, ...]:
     """The share of each name that the question says, contractions of its words too, and the share of the question
     that the name holds in any way."""
-    says = np.fromiter(map(spelled.says, words), np.float32, len(words))
-    covered = [float(share[list(spelled.covered(each))].sum()) for each in names]
+    says = np.fromiter(map(spelled.mentions, words), np.float32, len(words))
+    covered = [float(share[list(spelled.covered_words(each))].sum()) for each in names]
     return *_used(name, worth, says), np.array(covered, np.float32)
 
 
