@@ -97,8 +97,8 @@ NONE_WEIGHT = (121.64, 23.69)
 
 @dataclass(frozen=True, slots=True)
 class CopiedLine:
-    """``text`` continues the cursor's line to its end; ``probability`` that it is right. ``next_indent``: columns by
-    which the line after it is indented more than it, in the text that it was copied from."""
+    """``text`` completes the cursor's line; ``probability``: that it is right. ``next_indent``: where it was copied
+    from, the indentation of the next line minus its own, in columns."""
 
     text: str
     probability: float
@@ -116,7 +116,8 @@ class LineSimilarity(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Candidate lines. For each: its number, where its new text begins, and how many typed bytes end there too."""
+    """Candidate lines. For each: its number, the offset of the text that it would insert, and how many of the bytes
+    before that offset equal the last typed bytes."""
 
     line: NDArray[np.int64]
     start: NDArray[np.int64]

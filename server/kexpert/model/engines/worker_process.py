@@ -10,11 +10,11 @@ context}``                                                text of a model.json o
 ``{ask: N, neighbours}``                                  Ingest all neighbours.
 ``{ask: N, neighbours, context, max_tokens}``             Fill the hole of a ``Context``.
 ``{ask: N, neighbours, context, middle}``                 Score a known middle.
-``{cancel: N}``                                           Stop request N. A newer request does it too.
+``{cancel: N}``                                           Stop request N. A newer request does so too.
 ========================================================  ====================================================
 
-``neighbours`` is ``{before, after, texts: [[key, proximity, text], …]}``. ``text`` is null if the request before named
-the same key: the child keeps the texts of one request for the next.
+``neighbours`` is ``{before, after, texts: [[key, proximity, text], …]}``; ``proximity`` is the number of a
+``Proximity``. ``text`` is null if the request before had the same key: the child keeps its texts for the next request.
 
 Child to parent:
 
@@ -27,7 +27,7 @@ Child to parent:
 ``{ask: N, failed: REASON}``                              The end of an answer that failed.
 ========================================================  ====================================================
 
-A cancelled request gets no further reply.
+A cancelled request gets no ``done``. Replies that are under way may still arrive; the parent skips old numbers.
 """
 
 from __future__ import annotations
