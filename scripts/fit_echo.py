@@ -17,8 +17,9 @@ import torch
 
 from kexpert.core.c.source import Source
 from kexpert.core.text import encode
-from kexpert.features.inline.context import Recent, gather
-from kexpert.features.inline.neighbours import Nearby, neighbours
+from kexpert.features.inline.neighbours import NeighbourCache, find_neighbours
+from kexpert.features.inline.prompt_context import RecentEdits, build_context
+from kexpert.features.semantics.cursor import CursorContext
 from kexpert.index.service import IndexService
 from kexpert.model.copying.cache_lm import LONGEST, SHORT, SUREST, entropy
 from kexpert.model.decoding.token_healing import log_sum
@@ -78,11 +79,11 @@ def holes_of(tree: Path, corpus: Path, count: int, seed: int) -> list[tuple[int,
 def listen(steps: Steps, number: int, hole: Hole, model: Llama, service: IndexService) -> None:
     """Note who speaks, token by token, for what stood in a hole."""
     source = Source(hole.path, encode(hole.before + hole.after))
-    offset, view = len(encode(hole.before)), service.view({hole.path: source})
+    cursor = CursorContext(service.view({hole.path: source}), source, len(encode(hole.before)))
     room = model.context - _ANSWER
-    context = gather(view, source, offset, room)
+    context = build_context(cursor, room)
     ids, tail = fit_prompt(context, model._order, model.encode, model.markers, room)
-    model.read(neighbours(view, source, offset, Nearby(), Recent()), lambda: False)
+    model.read(find_neighbours(cursor, NeighbourCache(), RecentEdits()), lambda: False)
     assert model._library
     echo = model._library.echo(context.prefix)
     left, logits = tail.encode(), model._evaluate(ids, lambda: False)

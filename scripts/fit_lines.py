@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from kexpert.core.c.source import Source
 from kexpert.core.text import encode
-from kexpert.features.inline.context import Recent
-from kexpert.features.inline.neighbours import Nearby, neighbours
+from kexpert.features.inline.neighbours import NeighbourCache, find_neighbours
+from kexpert.features.inline.prompt_context import RecentEdits
+from kexpert.features.semantics.cursor import CursorContext
 from kexpert.index.service import IndexService
 from kexpert.model.copying.line_ranker import Here, columns, endings
 from kexpert.model.engines.llama_cpp_engine import Llama
@@ -55,7 +56,8 @@ def main() -> None:
 def listen(number: int, hole: Hole, model: Llama, service: IndexService, names: list[str]) -> Iterator[Asked]:
     """What speaks for the lines near a hole; ``names`` are those of the columns, and filled here."""
     source = Source(hole.path, encode(hole.before + hole.after))
-    near = neighbours(service.view({hole.path: source}), source, len(encode(hole.before)), Nearby(), Recent())
+    cursor = CursorContext(service.view({hole.path: source}), source, len(encode(hole.before)))
+    near = find_neighbours(cursor, NeighbourCache(), RecentEdits())
     model.read(near, lambda: False)
     assert model._library
     notes, kin, like = model._library.echo(hole.before).lines()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kexpert.core.retrieval.chunk import ChunkKind
 from kexpert.features.hover.hover import HoverConfig, hover
-from kexpert.features.search.search import Found, search, see_also, similar
+from kexpert.features.search.search import SearchResult, search, see_also, similar
 from kexpert.render import markdown
 from kexpert.view import SearchMethod
 from tests.support.memory_view import MemoryView, at_cursor, files_of
@@ -37,7 +37,7 @@ static int here(void)
 """
 
 
-def lines_of(found: Found, view: MemoryView) -> list[str]:
+def lines_of(found: SearchResult, view: MemoryView) -> list[str]:
     source = view.source(found.path)
     assert source is not None
     for number, text in found.lines:

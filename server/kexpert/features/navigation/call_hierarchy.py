@@ -35,7 +35,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenCall:
     """A call as it stands in a body; ``member`` when it goes through ``->`` or ``.``."""
 
     name: str
@@ -88,7 +88,7 @@ def outgoing(view: View, symbol: Symbol) -> list[Call]:
     source = view.source(symbol.path)
     if source is None:
         return []
-    sites: dict[tuple[str, bool], list[Written]] = {}
+    sites: dict[tuple[str, bool], list[WrittenCall]] = {}
     for call in written_calls(source.data, symbol):
         sites.setdefault((call.name, call.member), []).append(call)
     calls: list[Call] = []
@@ -103,7 +103,7 @@ def outgoing(view: View, symbol: Symbol) -> list[Call]:
     return calls
 
 
-def written_calls(data: bytes, symbol: Symbol) -> Iterator[Written]:
+def written_calls(data: bytes, symbol: Symbol) -> Iterator[WrittenCall]:
     """The calls in the body of one function (or in the text of a macro) of the file ``data``."""
     text = data[symbol.start : symbol.end]
     if symbol.kind == Kind.MACRO:
@@ -116,7 +116,7 @@ def written_calls(data: bytes, symbol: Symbol) -> Iterator[Written]:
         if tokens[at + 1] != "(" or not tokens.is_word(at) or name.encode("latin-1") in NOT_CALLS:
             continue
         if not _declares(tokens, at):
-            yield Written(name, symbol.start + tokens.start(at), tokens[at - 1] in ("->", "."))
+            yield WrittenCall(name, symbol.start + tokens.start(at), tokens[at - 1] in ("->", "."))
 
 
 def best_callee(view: View, source: Source, name: str) -> Symbol | None:
@@ -162,7 +162,7 @@ def _implementing(view: View, source: Source, member: str, struct: str) -> list[
     return targets
 
 
-def _through_member(view: View, source: Source, call: Written) -> list[Symbol]:
+def _through_member(view: View, source: Source, call: WrittenCall) -> list[Symbol]:
     found = resolve(view, source, call.start)
     if found is None or found.kind != "member" or found.member is None:
         return []
