@@ -16,12 +16,12 @@ from kexpert.features.inline.neighbours import NeighbourCache, find_neighbours
 from kexpert.features.inline.prompt_context import RecentEdits, build_context
 from kexpert.features.inline.suggest import DEFAULT_CONTEXT, InlineState, Suggestion, suggest
 from kexpert.features.semantics.cursor import CursorContext
-from kexpert.index.service import IndexService
-from kexpert.model.engine import choose, open_engine
+from kexpert.model.engine import choose_engine, open_engine
 from kexpert.render import json as render_json
 from kexpert.workspace.inline_settings import inline_config, wanted_model, why_off
 from kexpert.workspace.settings import Settings, settings_of
 from kexpert.workspace.snapshot import Position, Snapshot
+from kexpert.workspace.tree_index import TreeIndex
 
 
 def settings_for(root: Path | None, model: str) -> Settings:
@@ -36,7 +36,7 @@ def settings_for(root: Path | None, model: str) -> Settings:
 def engine_for(settings: Settings) -> Iterator[Completer]:
     """The engine that the settings choose. Raises Refused."""
     wanted = wanted_model(settings)
-    engine = open_engine(choose(wanted), wanted)
+    engine = open_engine(choose_engine(wanted), wanted)
     try:
         yield engine
     finally:
@@ -61,13 +61,13 @@ def complete_batch(root: Path, lines: Iterable[str], settings: Settings) -> Iter
     letters, with nothing remembered but what the model has read. With ``"middle"``, which is what truly stands
     between the two, the bits that the model needs for it are counted.
     """
-    service = IndexService(root, watch=False)
+    index = TreeIndex(root, watch=False)
     try:
         with engine_for(settings) as engine:
             for line in lines:
-                yield _answer(service, engine, _question(line), settings)
+                yield _answer(index, engine, _question(line), settings)
     finally:
-        service.close()
+        index.close()
 
 
 def _question(line: str) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def _question(line: str) -> dict[str, Any]:
     return found
 
 
-def _answer(service: IndexService, engine: Completer, question: dict[str, Any], settings: Settings) -> dict[str, Any]:
+def _answer(index: TreeIndex, engine: Completer, question: dict[str, Any], settings: Settings) -> dict[str, Any]:
     before, after = encode(question["before"]), encode(question["after"])
     config = inline_config(settings, explicit=False)
     answer: dict[str, Any] = {"id": question.get("id")}
@@ -90,12 +90,12 @@ def _answer(service: IndexService, engine: Completer, question: dict[str, Any], 
 
     def ask(before: bytes) -> dict[str, Any]:
         source = Source(question["path"], before + after)
-        view = service.view({source.path: source})
+        view = index.view({source.path: source})
         return render_json.suggestion(suggest(view, source, len(before), engine, config, InlineState()))
 
     try:
         source = Source(question["path"], before + after)
-        view = service.view({source.path: source})
+        view = index.view({source.path: source})
         cursor = CursorContext(view, source, len(before))
         near = find_neighbours(cursor, NeighbourCache(), RecentEdits())
         if read := getattr(engine, "read", None):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from kexpert import __version__
 
 if TYPE_CHECKING:
-    from kexpert.model.engine import Choice, Wanted
+    from kexpert.model.engine import EngineChoice, ModelSettings
     from kexpert.workspace.settings import Settings
 
 #: Distributions; those of the extras are not listed, since nothing here needs them.
@@ -93,26 +93,26 @@ def dependency(name: str) -> Finding:
 
 def model(settings: Settings) -> Finding:
     """Which model completes as you type, on what, and why; whether it can."""
-    from kexpert.model.engine import choose
+    from kexpert.model.engine import choose_engine
     from kexpert.workspace.inline_settings import wanted_model
 
     if not settings.inline_enabled:
         return Finding("model", "note", "inline.enabled is off")
     wanted = wanted_model(settings)
-    choice = choose(wanted)
+    choice = choose_engine(wanted)
     mend = "name one with model.path or model.url"
     if choice.kind == "none" and not wanted.path:
-        return Finding("model", "note", f"no inline completion: {choice.why}", mend)
+        return Finding("model", "note", f"no inline completion: {choice.reason}", mend)
     if problem := trial(choice, wanted):
         mend = "start the server, or mend model.url" if wanted.url else "name another one with model.path"
         return Finding("model", "bad", f"no inline completion: {problem}", mend)
-    detail = choice.why if choice.path is None else f"{choice.why}; {choice.path}"
+    detail = choice.reason if choice.path is None else f"{choice.reason}; {choice.path}"
     if choice.manifest:
         detail += f" ({choice.manifest.name}, {choice.manifest.licence or 'no licence named'})"
     return Finding("model", "ok", detail)
 
 
-def trial(choice: Choice, wanted: Wanted) -> str:
+def trial(choice: EngineChoice, wanted: ModelSettings) -> str:
     """Why a model cannot be used; "" for one that was loaded, or whose server was reached."""
     from kexpert.abilities import Cancelled, Failed, Refused
     from kexpert.model.engine import open_engine

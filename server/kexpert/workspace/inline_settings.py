@@ -11,7 +11,7 @@ from kexpert.workspace.settings import Settings
 
 if TYPE_CHECKING:
     from kexpert.features.inline.suggest import InlineConfig
-    from kexpert.model.engine import Wanted
+    from kexpert.model.engine import ModelSettings
 
 #: log(0) is minus infinity, so a probability is at least this.
 _MIN_PROBABILITY = 1e-9
@@ -40,11 +40,11 @@ def _from_root(path: str) -> str:
     return posixpath.normpath("/" + path.lstrip("/"))
 
 
-def wanted_model(settings: Settings) -> Wanted:
+def wanted_model(settings: Settings) -> ModelSettings:
     """Which model the settings name."""
-    from kexpert.model.engine import Wanted
+    from kexpert.model.engine import ModelSettings
 
-    return Wanted(
+    return ModelSettings(
         settings.model_path,
         settings.model_url,
         settings.model_name,

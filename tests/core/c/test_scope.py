@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kexpert.core.c.scope import enclosing_function, local_binding, locals_at, occurrences
+from kexpert.core.c.function_extent import enclosing_function
+from kexpert.core.c.scope import local_binding, locals_at, occurrences
 from kexpert.core.c.source import Source
 
 CURSOR = b"/*|*/"

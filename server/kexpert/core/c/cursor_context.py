@@ -1,4 +1,4 @@
-"""What surrounds a place in a file: comment, string or code, the directive, the tokens to read."""
+"""The context of an offset: comment, string or code, its directive, and the tokens of its function."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import re
 from functools import lru_cache
 from typing import Literal
 
-from kexpert.core.c.scope import enclosing_function, function_tokens
+from kexpert.core.c.function_extent import enclosing_function, function_tokens
 from kexpert.core.c.source import Source
 from kexpert.core.c.tokens import Tokens
 
-#: How far a comment or a directive is followed.
-_MAX_LOOKBACK_BYTES = 64 * 1024
-#: How much of a declaration outside functions is read above and below a place: tables run to megabytes.
+_MAX_LOOKBACK_BYTES = 64 * 1024  # for the start of a comment or a directive
+#: Bytes read of a declaration outside functions, before and after the offset. Tables can be megabytes long.
 _MAX_BYTES_ABOVE, _MAX_BYTES_BELOW = 32 * 1024, 4 * 1024
 
 _LINE_PART = re.compile(
@@ -24,7 +23,7 @@ LexicalClass = Literal["code", "comment", "string"]
 
 
 def lexical_class(data: bytes, offset: int) -> LexicalClass:
-    """Whether a character typed at ``offset`` lands in code, in a comment or in a string."""
+    """Tell if a character typed at ``offset`` would be in code, in a comment or in a string."""
     begin = comment_start(data, offset)
     if begin is not None:
         return "comment"
@@ -41,7 +40,7 @@ def lexical_class(data: bytes, offset: int) -> LexicalClass:
 
 
 def comment_start(data: bytes, offset: int) -> int | None:
-    """Where the ``/* … */`` comment that holds ``offset`` begins."""
+    """Start of the ``/* … */`` comment that holds ``offset``; None outside such a comment."""
     begin = data.rfind(b"/*", max(offset - _MAX_LOOKBACK_BYTES, 0), offset)
     if begin < 0 or data.find(b"*/", begin + 2, offset) >= 0 or begin + 2 > offset:
         return None
@@ -53,7 +52,7 @@ def comment_start(data: bytes, offset: int) -> int | None:
 
 
 def directive_at(data: bytes, offset: int) -> tuple[int, int] | None:
-    """(start, end) of the preprocessor directive, continuation lines included, that holds ``offset``."""
+    """(start, end) of the preprocessor directive that holds ``offset``, continuation lines included."""
     floor = max(offset - _MAX_LOOKBACK_BYTES, 0)
     start = data.rfind(b"\n", floor, offset) + 1
     while start > floor and data[start - 2 : start - 1] == b"\\":
@@ -67,7 +66,7 @@ def directive_at(data: bytes, offset: int) -> tuple[int, int] | None:
 
 
 def enclosing_tokens(source: Source, offset: int) -> Tokens:
-    """The tokens of the function, the macro or the declaration at file level that holds ``offset``."""
+    """The tokens of the function, macro or file-level declaration that holds ``offset``."""
     data = source.data
     directive = directive_at(data, offset)
     if directive:
@@ -85,7 +84,7 @@ def _slice(source: Source, start: int, end: int) -> Tokens:
 
 
 def _declaration_start(data: bytes, offset: int) -> int:
-    """Up to the line that begins in column 0 with a word: kernel style begins a declaration so."""
+    """Start of the nearest line above that has a word in column 0, where kernel style begins a declaration."""
     floor = max(offset - _MAX_BYTES_ABOVE, 0)
     start = data.rfind(b"\n", floor, offset) + 1
     while start > floor:

@@ -1,8 +1,8 @@
 """Offsets and sizes of struct members on LP64, little endian, without a build.
 
-Rules: System V ABI, AMD64 supplement, chapter 3.1. A size that depends on the configuration (locks) or a member
-under an undecided ``#if`` makes what follows approximate; a size that is not known makes it unknown (None).
-Numbers are bytes, bit offsets count from the member's own unit.
+Rules: System V ABI, AMD64 supplement, chapter 3.1. After a member whose size depends on the configuration (a lock) or
+that is under an undecided ``#if``, offsets are approximate; after a member of unknown size they are None. Numbers are
+bytes; bit offsets are relative to the storage unit of the bit-field.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ from kexpert.core.c.sizes import KNOWN, POINTER, Constant, Size, SizeOf, builtin
 
 __all__ = ["Layout", "MemberLayout", "Size", "layout"]
 
-CACHELINE = 64  # bytes: what most 64-bit machines have; always approximate
+_CACHELINE_BYTES = 64  # of most 64-bit machines; a layout that uses it is approximate
 
 
 @dataclass(frozen=True, slots=True)
 class MemberLayout:
+    """The place of one member. ``exact`` is False where offset or size may differ in another configuration."""
+
     name: str  # "a"; "b.c" inside a named inline struct; "" for an anonymous one
     type: str
     text: str  # the declaration as C
@@ -37,25 +39,27 @@ class MemberLayout:
     offset_exact: bool
     bit_offset: int | None = None
     bit_width: int | None = None
-    depth: int = 0  # how many inline aggregates it stands in
+    depth: int = 0  # number of inline aggregates around it
 
 
 @dataclass(slots=True)
 class Layout:
+    """The place of every member of a struct or union; ``size`` is None where it is unknown."""
+
     kind: str
     fields: list[MemberLayout] = field(default_factory=list)
     size: int | None = 0
     align: int = 1
     exact: bool = True
     holes: list[tuple[int, int]] = field(default_factory=list)  # (offset, size) between the outermost members
-    padding: int = 0  # bytes behind the last member
+    padding: int = 0  # bytes after the last member
 
 
 def layout(body: bytes, kind: str, size_of: SizeOf, constant: Constant = lambda name: None) -> Layout:
-    """Lay out ``struct foo { ... } __packed`` (or the braces alone, with the attributes behind them).
+    """Compute the layout of ``struct foo { ... } __packed``, or of the braces and the attributes after them.
 
-    ``size_of`` is asked for "struct foo", "union foo" and typedefs that are not known here, ``constant`` for
-    macros and enumerators in array lengths and widths; either may answer None.
+    ``size_of`` looks up "struct foo", "union foo" and typedefs that ``sizes`` does not know. ``constant`` looks up
+    macros and enumerators in array lengths and bit widths. Both return None for unknown names.
     """
     read = read_body(body)
     if read is None:
@@ -66,7 +70,7 @@ def layout(body: bytes, kind: str, size_of: SizeOf, constant: Constant = lambda 
 
 
 class _Builder:
-    """One aggregate being laid out; ``at`` is the next free bit, None once it is unknown."""
+    """The layout of one aggregate in progress. ``at`` is the next free bit, None once it is unknown."""
 
     def __init__(
         self, body: RecordBody, kind: str, packed: bool, size_of: SizeOf, constant: Constant, depth: int
@@ -74,7 +78,7 @@ class _Builder:
         self.body, self.packed, self.size_of, self.constant, self.depth = body, packed, size_of, constant, depth
         self.out = Layout(kind)
         self.at: int | None = 0
-        self.end: int | None = 0  # bits: the furthest member's end
+        self.end: int | None = 0  # bits: the largest end of a member
         self.exact = True
 
     def members(self, start: int, end: int) -> None:
@@ -96,7 +100,7 @@ class _Builder:
         return out
 
     def _aligned(self, attributes: Attributes, align: int) -> int:
-        """``align`` raised by what is asked for; an alignment that is not known ends exactness."""
+        """``align`` raised by alignment attributes. An unknown alignment makes the layout inexact."""
         for expression in attributes.aligned:
             wanted = evaluate(expression, self._size, self.constant)
             if wanted is None or wanted <= 0 or wanted & (wanted - 1) or wanted > 1 << 20:
@@ -105,7 +109,7 @@ class _Builder:
                 align = max(align, wanted)
         if attributes.cacheline:
             self.exact = False
-            align = max(align, CACHELINE)
+            align = max(align, _CACHELINE_BYTES)
         return align
 
     # -- declarations ---------------------------------------------------------------------------------------------
@@ -157,14 +161,14 @@ class _Builder:
         attributes = declared.type_attributes
         inner = _Builder(self.body, kind, attributes.packed, self.size_of, self.constant, self.depth + 1)
         inner.members(*span)
-        laid = inner.finish(attributes)
-        size = None if laid.size is None else Size(laid.size, laid.align, laid.exact)
+        inner_layout = inner.finish(attributes)
+        size = None if inner_layout.size is None else Size(inner_layout.size, inner_layout.align, inner_layout.exact)
         declarators = declared.declarators
         if declared.group is not None:
             name = declared.arguments[1 if declared.macro in ("struct_group_tagged", "__struct_group") else 0 :][:1]
             declarators = [MemberDeclarator("".join(name), "".join(name), False, (), None)]
         elif not declarators:
-            if " " in declared.base:  # a tag and no member: a type is declared, nothing is laid down
+            if " " in declared.base:  # a tag without a member only declares a type
                 return
             declarators = [MemberDeclarator("", "", False, (), None)]
         for declarator in declarators:
@@ -174,14 +178,14 @@ class _Builder:
             prefix = f"{declarator.name}." if declarator.name and declared.group is None else ""
             self.out.fields += [
                 replace(
-                    each,
-                    name=prefix + each.name if each.name else "",
-                    offset=None if each.offset is None or offset is None else offset + each.offset,
-                    exact=each.exact and exact,
-                    offset_exact=each.offset_exact and exact,
-                    depth=each.depth + 1,
+                    member,
+                    name=prefix + member.name if member.name else "",
+                    offset=None if member.offset is None or offset is None else offset + member.offset,
+                    exact=member.exact and exact,
+                    offset_exact=member.offset_exact and exact,
+                    depth=member.depth + 1,
                 )
-                for each in laid.fields
+                for member in inner_layout.fields
             ]
 
     # -- sizes ----------------------------------------------------------------------------------------------------
@@ -196,7 +200,7 @@ class _Builder:
         return KNOWN.get(base) or builtin(base) or self.size_of(base)
 
     def _sized(self, base: Size | None, declarator: MemberDeclarator) -> Size | None:
-        """The declarator's own size: pointers, and arrays of what the base says."""
+        """The size of one declarator: of a pointer, or of an array of the base type; None if unknown."""
         size = POINTER if declarator.pointer else base
         if size is None or ("(" in declarator.text.partition("[")[0] and not declarator.pointer):
             return None
@@ -213,7 +217,7 @@ class _Builder:
     def _place(
         self, declared: MemberDeclaration, declarator: MemberDeclarator, size: Size | None
     ) -> tuple[int | None, bool]:
-        """Lay one member down: its offset, and whether that is exact."""
+        """Place one member. Returns its offset, and True if that is exact."""
         align = size.align if size and not self.packed and not declared.attributes.packed else 1
         align = self._aligned(declared.attributes, align)
         start = 0 if self.out.kind == "union" else self.at
@@ -222,7 +226,7 @@ class _Builder:
         if start is None:
             offset = None
         elif size is None:
-            # Its alignment is not known either: only a place that suits any type is certain.
+            # Its alignment is unknown too, so the offset is certain only if it suits every type.
             offset = start // 8 if start % 64 == 0 else None
         else:
             offset = _up((start + 7) // 8, align)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from kexpert.core.c.scope import Local, enclosing_function
+from kexpert.core.c.function_extent import enclosing_function
+from kexpert.core.c.scope import Local
 from kexpert.core.c.source import Source
 from kexpert.core.docs.kerneldoc import parse_kerneldoc
 from kexpert.core.symbols import Flag, Kind, Symbol

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from kexpert.core.c.function_extent import Function, function_tokens
 from kexpert.core.c.keywords import KEYWORDS
-from kexpert.core.c.scope import Function, function_tokens
 from kexpert.core.c.source import Source
 from kexpert.core.retrieval.chunk import Chunk, ChunkKind
 from kexpert.core.symbols import Flag, Kind, Symbol

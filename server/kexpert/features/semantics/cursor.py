@@ -7,7 +7,8 @@ from functools import cached_property
 
 from kexpert.core.c.cursor_context import LexicalClass, enclosing_tokens, lexical_class
 from kexpert.core.c.declarators import CType
-from kexpert.core.c.scope import Function, Local, enclosing_function, locals_at
+from kexpert.core.c.function_extent import Function, enclosing_function
+from kexpert.core.c.scope import Local, locals_at
 from kexpert.core.c.source import Source
 from kexpert.core.c.tokens import Tokens
 from kexpert.features.semantics.type_inference import Types

@@ -11,9 +11,10 @@ from tree_sitter import Node
 
 from kexpert.core.c.cursor_context import comment_start, enclosing_tokens, lexical_class
 from kexpert.core.c.declarators import CType
+from kexpert.core.c.function_extent import enclosing_function
 from kexpert.core.c.idioms import idiom_of
 from kexpert.core.c.keywords import KEYWORDS
-from kexpert.core.c.scope import Local, enclosing_function, local_binding, locals_at
+from kexpert.core.c.scope import Local, local_binding, locals_at
 from kexpert.core.c.source import Source
 from kexpert.core.c.tokens import Tokens
 from kexpert.core.symbols import Kind, Symbol
