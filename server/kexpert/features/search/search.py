@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from kexpert.core.c.source import Source
 from kexpert.core.retrieval.chunk import Chunk, ChunkKind, chunks
 from kexpert.core.retrieval.words import query_stems, stems
-from kexpert.core.symbols import DEFINITIONS, Kind, Symbol
+from kexpert.core.symbols import DEFINITIONS, Kind
 from kexpert.core.text import decode
 from kexpert.view import Hit, SearchMethod, View
 
@@ -56,17 +56,6 @@ def similar(view: View, source: Source, start: int, end: int, limit: int = 10) -
     if chunk is None:
         return []
     return [shown for hit in view.similar(chunk, limit) if (shown := _show(view, hit, ""))]
-
-
-def see_also(view: View, symbol: Symbol, timeout: float) -> list[Hit]:
-    """The three things in other files that a definition is most like, if that is known in time (seconds). Their
-    files are not read: a hover waits for this."""
-    source = view.source(symbol.path) if symbol.kind in _KINDS else None
-    if source is None:
-        return []
-    body = decode(source.data[symbol.start : symbol.end])
-    chunk = Chunk(symbol.path, _KINDS[symbol.kind], symbol.name, symbol.line, symbol.start, symbol.end, "", body)
-    return view.similar(chunk, 3, other_files=True, timeout=timeout)
 
 
 def _named(view: View, query: str) -> list[SearchResult]:
