@@ -23,7 +23,7 @@ def is_on(settings: Settings, path: str) -> bool:
 
 
 def why_off(settings: Settings, path: str) -> str:
-    """The setting by which there is no inline completion for a file; "" where there is."""
+    """Which setting turns inline completion off for a file; "" if none does."""
     if not settings.inline_enabled:
         return "inline.enabled is off"
     excluding = (pattern for pattern in settings.inline_exclude if _covers(pattern, path))
