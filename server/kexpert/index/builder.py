@@ -26,7 +26,8 @@ from kexpert.background.lock import Turn
 from kexpert.background.process_pool import default_jobs, end_with_parent
 from kexpert.background.progress import Progress
 from kexpert.background.tree import MAX_FILE_BYTES, FileKind, TreeFile, look, read, scan
-from kexpert.core.c.extract import extract, identifiers
+from kexpert.core.c.extract import extract
+from kexpert.core.c.word_scan import identifiers
 from kexpert.core.kernel.kconfig import parse_kconfig
 from kexpert.core.symbols import FileFacts, Kind, Symbol
 from kexpert.index.schema import Store
