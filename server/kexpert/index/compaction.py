@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kexpert.background.tree import FileKind, read
-from kexpert.core.c.extract import extract, identifiers
+from kexpert.core.c.extract import extract
 from kexpert.core.c.lex import blank_comments
 from kexpert.index.schema import FILE_SHIFT, WORDS_TABLE, SymbolStore
 
