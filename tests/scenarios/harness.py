@@ -38,7 +38,7 @@ class FrontEnd(ABC):
     @abstractmethod
     def answer(self, scenario: Scenario) -> Answer: ...
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 (most have nothing to end)
         """End what was started."""
 
 

@@ -12,13 +12,13 @@ from tests.scenarios.harness import CONFIG, FRONT_ENDS, FrontEnd
 from tests.scenarios.scenario import Scenario, ScenarioTree, complaints, load
 from tests.support.toy_tree import home_environment, write_tree
 
-TREES = {tree.name: tree for tree in map(load, sorted(Path(__file__).parent.glob("*.toml")))}
+TREES = [load(file) for file in sorted(Path(__file__).parent.glob("*.toml"))]
 CASES = [
-    pytest.param((tree.name, front_end), scenario, id=f"{tree.name}-{front_end}-{scenario.name.replace(' ', '_')}")
-    for tree in TREES.values()
-    for front_end, kind in FRONT_ENDS.items()
+    pytest.param(tree, kind, scenario, id=f"{tree.name}-{kind}-{scenario.name.replace(' ', '_')}")
+    for tree in TREES
+    for kind, front_end in FRONT_ENDS.items()
     for scenario in tree.scenarios
-    if scenario.ask in kind.asks
+    if scenario.ask in front_end.asks
 ]
 
 
@@ -44,14 +44,26 @@ def indexed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Scen
 
 
 @pytest.fixture(scope="module")
-def front_end(request: pytest.FixtureRequest, indexed: Callable[[ScenarioTree], Path]) -> Iterator[FrontEnd]:
-    """A front end at work on a tree; pytest groups the tests, so that each is started once."""
-    tree, kind = request.param
-    started = FRONT_ENDS[kind](indexed(TREES[tree]))
-    yield started
-    started.close()
+def start(indexed: Callable[[ScenarioTree], Path]) -> Iterator[Callable[[ScenarioTree, str], FrontEnd]]:
+    """Start a front end on a tree; it runs until another one is wanted."""
+    running: dict[tuple[str, str], FrontEnd] = {}
+
+    def close_all() -> None:
+        while running:
+            running.popitem()[1].close()
+
+    def start_or_keep(tree: ScenarioTree, kind: str) -> FrontEnd:
+        if (tree.name, kind) not in running:
+            close_all()
+            running[tree.name, kind] = FRONT_ENDS[kind](indexed(tree))
+        return running[tree.name, kind]
+
+    yield start_or_keep
+    close_all()
 
 
-@pytest.mark.parametrize(("front_end", "scenario"), CASES, indirect=["front_end"])
-def test_scenario(front_end: FrontEnd, scenario: Scenario) -> None:
-    assert complaints(scenario, front_end.answer(scenario)) == []
+@pytest.mark.parametrize(("tree", "kind", "scenario"), CASES)
+def test_scenario(
+    start: Callable[[ScenarioTree, str], FrontEnd], tree: ScenarioTree, kind: str, scenario: Scenario
+) -> None:
+    assert complaints(scenario, start(tree, kind).answer(scenario)) == []
