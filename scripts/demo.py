@@ -37,7 +37,7 @@ def main() -> int:
     parser.add_argument("--tree", type=Path, required=True)
     root = parser.parse_args().tree.resolve()
     kexpert = [sys.executable, "-m", "kexpert"]
-    # search by meaning takes minutes more, and nothing here asks for it
+    # The vectors for search by meaning take minutes more, and the demo does not search.
     if code := subprocess.run([*kexpert, "index", "--no-vectors", "--tree", str(root)], check=False).returncode:
         return code
     started = time.perf_counter()
@@ -56,7 +56,7 @@ def main() -> int:
 def hover(client: Client) -> None:
     place = find(client, *HOVER)
     answer, took = timed(lambda: client.at("hover", place.uri, place.position))
-    card = Markdown(answer["contents"]["value"]) if answer else Text("nothing")
+    card = Markdown(answer["contents"]["value"]) if answer else Text("no answer")
     panel(f"hover on {HOVER[1]} at {place}", took, card)
 
 
@@ -64,7 +64,7 @@ def definition(client: Client) -> None:
     place = find(client, *DEFINITION)
     answer, took = timed(lambda: client.at("definition", place.uri, place.position))
     places = answer if isinstance(answer, list) else [answer] if answer else []
-    body: RenderableType = Text("nothing")
+    body: RenderableType = Text("no answer")
     if places:
         target, at = Path(unquote(urlsplit(places[0]["uri"]).path)), places[0]["range"]["start"]["line"]
         text = target.read_bytes().decode("utf-8", "replace").split("\n")
@@ -83,7 +83,7 @@ def completion(client: Client) -> None:
     rows = [f"{item['label']:<24} {item.get('detail') or ''}".rstrip() for item in items[:SHOWN_COMPLETIONS]]
     if len(items) > len(rows):
         rows.append(f"... {len(items) - len(rows)} more")
-    panel(f"completion after {COMPLETION[1]} at {place}", took, Text("\n".join(rows) or "nothing"))
+    panel(f"completion after {COMPLETION[1]} at {place}", took, Text("\n".join(rows) or "no answer"))
 
 
 def references(client: Client) -> None:
@@ -94,7 +94,7 @@ def references(client: Client) -> None:
         answer, took = timed(partial(client.at, "references", place.uri, place.position, context=context))
         files = len({use["uri"] for use in answer or []})
         rows.append(f"{text:<12} {len(answer or []):>8,} references in {files:>6,} files   {took}")
-    panel("references over the whole tree", "", Text("\n".join(rows)))
+    panel("references in the whole tree", "", Text("\n".join(rows)))
 
 
 @dataclass(frozen=True, slots=True)

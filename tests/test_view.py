@@ -42,12 +42,13 @@ def view(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def on_disk(root: Path, opened: bool) -> Iterator[View]:
-    """The tree's index. ``opened``: each file on disk has a line more, and buffers hold FILES."""
+    """The tree's index. ``opened``: each of FILES has a line more on disk, and buffers hold FILES."""
     from kexpert.index.service import IndexService
 
     for name in ("Kconfig", "Makefile", "MAINTAINERS", *FILES):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(b"int gizmo_old(void);\n" * opened + FILES.get(name, b""))
+        before = b"int gizmo_old(void);\n" if opened and name in FILES else b""
+        (root / name).write_bytes(before + FILES.get(name, b""))
     build(root)
     if not opened:
         yield open_view(root)

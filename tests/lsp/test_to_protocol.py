@@ -44,7 +44,7 @@ def test_many_locations_are_what_few_would_be(encoding: Encoding) -> None:
     expected = places.locations(spans)
     assert len(expected) == len(spans) - 1
     found = {path: list(uses(path, data, b"a")) for path, data in TEXTS.items()}
-    known = {use.start: use.place for use in found["plain.c"]}
+    known = {use.start: use.position for use in found["plain.c"]}
     assert None not in known.values()
     places_of = [known.get(span.start) if span.path == "plain.c" else None for span in spans]
     asked = [FileUses.of(Use(*span, False, place)) for span, place in zip(spans, places_of, strict=True)]

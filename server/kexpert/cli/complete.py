@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     if (args.position is None) == (args.batch is None):
         say("complete takes either FILE:LINE:COL or --batch FILE; see kexpert complete --help")
         return USAGE
-    from kexpert.workspace.complete import Failed, Refused, complete, complete_batch, settings_for, suggestion_json
+    from kexpert.workspace.complete import Failed, Refused, complete, complete_batch, settings_for
     from kexpert.workspace.saved_tree import SavedTree
 
     try:
@@ -45,7 +45,9 @@ def run(args: argparse.Namespace) -> int:
     except (Refused, Failed) as reason:
         raise Failure(str(reason)) from None
     if args.json:
-        print(json.dumps(suggestion_json(found)))
+        from kexpert.render import json as render_json
+
+        print(json.dumps(render_json.suggestion(found)))
     elif found is None:
         raise Failure(f"{args.position}: nothing is completed there")
     elif found.doubt:

@@ -30,9 +30,12 @@ def run(args: argparse.Namespace) -> int:
     card = snapshot.hover(at)
     if card is None:
         raise Failure(f"{args.position}: nothing is known about what stands there")
-    markdown = card.to_markdown()
+    from kexpert.render import json as render_json
+    from kexpert.render.markdown import hover_card
+
+    markdown = hover_card(card)
     if args.json:
-        print(json.dumps({"name": card.name, "what": card.what, "markdown": markdown}))
+        print(json.dumps(render_json.hover_card(card)))
     elif sys.stdout.isatty():
         from rich.console import Console
         from rich.markdown import Markdown

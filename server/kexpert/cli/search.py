@@ -15,10 +15,7 @@ from kexpert.workspace.find_tree import find_tree
 
 if TYPE_CHECKING:
     from kexpert.cli.arguments import Commands
-    from kexpert.core.symbols import Symbol
-    from kexpert.features.search.search import Found
     from kexpert.workspace.saved_tree import SavedTree
-    from kexpert.workspace.snapshot import Snapshot
 
 _METHODS = ("bm25", "vectors", "fused", "reranked")
 
@@ -69,35 +66,14 @@ def run(args: argparse.Namespace) -> int:
 
 def _find(tree: SavedTree, query: str, args: argparse.Namespace) -> list[dict[str, Any]]:
     """A single word by name, words by meaning. The vectors are loaded when first needed."""
+    from kexpert.render import json as render_json
     from kexpert.view import SearchMethod
 
     if args.method is None and re.fullmatch(r"\w+", query):
         snapshot = tree.snapshot()
-        return [_symbol_json(snapshot, symbol) for symbol in snapshot.symbols_named(query, args.limit)]
+        return [render_json.symbol(snapshot.source, symbol) for symbol in snapshot.symbols_named(query, args.limit)]
     method = SearchMethod(args.method or "reranked")
     if method is not SearchMethod.BM25:
         tree.load_vectors()
     snapshot = tree.snapshot()
-    return [_found_json(snapshot, found) for found in snapshot.search(query, args.limit, method)]
-
-
-def _found_json(snapshot: Snapshot, found: Found) -> dict[str, Any]:
-    lines = [{"line": number + 1, "text": text} for number, text in found.lines]
-    return {**_named_json(snapshot, found, found.start), "score": round(found.score, 6), "lines": lines}
-
-
-def _symbol_json(snapshot: Snapshot, symbol: Symbol) -> dict[str, Any]:
-    return {**_named_json(snapshot, symbol, symbol.name_start), "scope": symbol.scope}
-
-
-def _named_json(snapshot: Snapshot, named: Found | Symbol, start: int) -> dict[str, Any]:
-    """What it is, and where its name starts."""
-    source = snapshot.source(named.path)
-    line, column = source.lines.to_position(start, "utf-32") if source else (named.line, 0)
-    return {
-        "name": named.name,
-        "kind": named.kind.name.lower(),
-        "path": named.path,
-        "line": line + 1,
-        "column": column + 1,
-    }
+    return [render_json.search_result(snapshot.source, found) for found in snapshot.search(query, args.limit, method)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kexpert.cli.asked import shell_path
 from kexpert.cli.errors import OK, Failure
@@ -19,22 +19,12 @@ def print_spans(args: argparse.Namespace, snapshot: Snapshot, spans: Sequence[Sp
     """``none``: the complaint where there are none."""
     if not spans or snapshot.root is None:
         raise Failure(f"{args.position}: {none}")
-    places = [place for span in spans if (place := place_json(snapshot, span))]
+    from kexpert.render import json as render_json
+
+    places = render_json.places(snapshot.source, spans)
     if args.json:
         print(json.dumps(places))
     else:
         for place in places:
             print(f"{shell_path(snapshot.root, place['path'])}:{place['line']}:{place['column']}: {place['text']}")
     return OK
-
-
-def place_json(snapshot: Snapshot, span: Span | Use) -> dict[str, Any] | None:
-    """Where a span starts and the text of its line; None when the file no longer exists."""
-    from kexpert.core.text import decode
-
-    source = snapshot.source(span.path)
-    if source is None:
-        return None
-    line, column = source.lines.to_position(span.start, "utf-32")
-    text = decode(source.lines.line_bytes(line)).strip()
-    return {"path": span.path, "line": line + 1, "column": column + 1, "text": text}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lsprotocol import types
 
 if TYPE_CHECKING:
-    from kexpert.index.builder import Progress
+    from kexpert.background.progress import Progress
     from kexpert.lsp.dispatcher import Dispatcher
     from kexpert.workspace.listener import Level
 

@@ -8,7 +8,7 @@ from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING, Any
 
 from kexpert.core.symbols import UNKNOWN_COLUMN, FileUses, Span, Symbol
-from kexpert.core.text import spans_in
+from kexpert.core.text import span_positions
 from kexpert.lsp.transport import Encoded
 from kexpert.lsp.uris import uri_of
 
@@ -35,7 +35,7 @@ class PositionMapper:
                 "start": {"line": line, "character": character},
                 "end": {"line": end_line, "character": end_character},
             }
-            for (line, character), (end_line, end_character) in spans_in(data, spans, self._snapshot.encoding)
+            for (line, character), (end_line, end_character) in span_positions(data, spans, self._snapshot.encoding)
         ]
 
     def range(self, data: bytes, start: int, end: int) -> Json:

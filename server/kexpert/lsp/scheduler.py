@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from enum import Enum
 from typing import Any
 
@@ -16,6 +16,8 @@ Cancelled = Callable[[], bool]
 #: Seconds without a question after which background work may begin: an editor that opens a file asks
 #: about it at once, and two threads of one interpreter are slower than one after the other.
 _QUIET_SECONDS = 0.05
+#: Seconds that the end of a session waits for work that does not look at its cancel flag.
+_STOP_SECONDS = 3.0
 
 
 class ThreadIntent(Enum):
@@ -83,8 +85,10 @@ class Scheduler:
             future.cancel()
 
     def stop(self) -> None:
-        """Cancel everything and take nothing more."""
+        """Cancel everything, take nothing more, and wait a moment for what runs: what it uses is closed next."""
+        under_way = list(self._futures.values())
         for key in list(self._flags):
             self.cancel(key)
         for pool in self._pools.values():
             pool.shutdown(wait=False, cancel_futures=True)
+        wait(under_way, timeout=_STOP_SECONDS)

@@ -29,6 +29,7 @@ from kexpert.lsp.position_mapper import Json, PositionMapper
 if TYPE_CHECKING:
     from kexpert.features.completion.item import Item, ItemKind
     from kexpert.features.diagnostics import Diagnostic
+    from kexpert.features.hover.card import HoverCard
     from kexpert.features.navigation.call_hierarchy import Call
     from kexpert.features.navigation.references import Highlight
     from kexpert.features.search.search import Found
@@ -67,8 +68,15 @@ _SEVERITY = {
 _FOLD_KIND = {"comment": FoldingRangeKind.Comment.value, "imports": FoldingRangeKind.Imports.value}
 
 
-def markup(markdown: str, rich: bool) -> Json:
-    return {"kind": (MarkupKind.Markdown if rich else MarkupKind.PlainText).value, "value": markdown}
+def card_markup(card: HoverCard, rich: bool) -> Json:
+    """A card as MarkupContent: Markdown, or plain text for a client that shows no Markdown."""
+    from kexpert.render import markdown, plain_text
+
+    return _markup(markdown.hover_card(card) if rich else plain_text.hover_card(card), rich)
+
+
+def _markup(text: str, rich: bool) -> Json:
+    return {"kind": (MarkupKind.Markdown if rich else MarkupKind.PlainText).value, "value": text}
 
 
 def symbol_data(symbol: Symbol) -> list[Any]:
@@ -88,7 +96,7 @@ def document_symbols(
     for entry, _ in flat:
         symbol = entry.symbol
         name = (symbol.name_start, max(symbol.name_start, entry.name_end))
-        # The protocol wants the name inside the whole.
+        # The protocol requires the name's range to lie inside the symbol's.
         spans += [(min(symbol.start, name[0]), max(symbol.end, name[1])), name]
     ranges = places.ranges(source.data, spans)
     if not nested:
@@ -132,7 +140,7 @@ def symbol_kind(symbol: Symbol) -> int:
     return int(_SYMBOL_KIND[symbol.kind])
 
 
-#: What an outline says of a symbol whose icon leaves it open.
+#: Details for kinds that share an icon with another kind.
 _DETAIL = {
     Kind.PROTOTYPE: "prototype", Kind.DECLARATION: "extern", Kind.UNION: "union", Kind.SYSCALL: "system call",
     Kind.TRACEPOINT: "tracepoint", Kind.MODULE_PARAM: "module parameter",
@@ -144,7 +152,7 @@ def _detail(symbol: Symbol) -> str:
 
 
 def workspace_symbols(places: PositionMapper, symbols: list[Symbol]) -> list[Json]:
-    """Symbols with where their names stand; those whose text went away are left out."""
+    """Symbols with where their names stand; those whose text no longer exists are left out."""
     return [
         {
             "name": symbol.name,
@@ -158,7 +166,7 @@ def workspace_symbols(places: PositionMapper, symbols: list[Symbol]) -> list[Jso
 
 
 def found(places: PositionMapper, results: Sequence[Found]) -> list[Json]:
-    """Results of a search, as the commands give them; those whose file went away are left out."""
+    """Results of a search, as the commands give them; those whose file no longer exists are left out."""
     located = places.locations_or_none([Span(one.path, one.start, one.end) for one in results])
     return [
         {
@@ -190,7 +198,7 @@ def found_symbols(places: PositionMapper, results: Sequence[Found]) -> list[Json
 
 
 def call_item(places: PositionMapper, symbol: Symbol) -> Json | None:
-    """A symbol in the call hierarchy; None when its file went away."""
+    """A symbol in the call hierarchy; None if its file no longer exists."""
     name = Span(symbol.path, symbol.name_start, symbol.name_start + len(symbol.name))
     whole = Span(symbol.path, min(symbol.start, name.start), max(symbol.end, name.end))
     located = places.locations([whole, name])
@@ -276,8 +284,10 @@ def completion_items(places: PositionMapper, source: Source, items: Sequence[Ite
 
 
 def _filter_text(item: Item, typed: str) -> str:
-    """What the client compares with the text that the item replaces. It must not drop what was found
-    here by another rule, as the skeleton of a comment for ``/**``."""
+    """The text that the client compares with what the item replaces.
+
+    It must match items that were found by another rule, such as a comment template for ``/**``.
+    """
     for candidate in (item.label, item.insert_text):
         letters = iter(candidate.lower())
         if all(letter in letters for letter in typed.lower()):
@@ -288,18 +298,21 @@ def _filter_text(item: Item, typed: str) -> str:
 def signature_help(found: SignatureHelp, offsets: bool, rich: bool) -> Json:
     """``offsets``: the client takes parameters as offsets into the label, which the protocol counts in
     UTF-16 units whatever else is agreed."""
+    from kexpert.render import markdown, plain_text
+
+    written = markdown.signature_documentation if rich else plain_text.signature_documentation
     label = found.label
     parameters: list[Json] = []
     for one in found.parameters:
         text = label[one.start : one.end]
         made: Json = {"label": [_units(label[: one.start]), _units(label[: one.end])] if offsets else text}
         if one.documentation:
-            made["documentation"] = markup(one.documentation, rich)
+            made["documentation"] = _markup(written(one.documentation), rich)
         parameters.append(made)
     signature: Json = {"label": label, "parameters": parameters}
     if found.documentation:
-        signature["documentation"] = markup(found.documentation, rich)
-    # There is no word for "none of them" in the protocol but an index past the last.
+        signature["documentation"] = _markup(written(found.documentation), rich)
+    # The protocol has no value for "no parameter" but an index past the last.
     active = len(parameters) if found.active is None else found.active
     return {"signatures": [signature], "activeSignature": 0, "activeParameter": active}
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kexpert.core.c.source import Source
     from kexpert.features.inline.suggest import Settings as InlineConfig
     from kexpert.features.inline.suggest import State, Suggestion
-    from kexpert.model.engine import Wanted
+    from kexpert.model.engine import ModelSettings
     from kexpert.view import View
     from kexpert.workspace.listener import Listener
     from kexpert.workspace.settings import Settings
@@ -36,7 +36,7 @@ class InlineSession:
         self._requests = itertools.count(1)
         self._newest = 0
         self._engine: Completer | None = None
-        self._wanted: Wanted | None = None
+        self._wanted: ModelSettings | None = None
         self._disabled = ""  # why there is no engine
         self._failure = ""  # of the last request
         self._opening = threading.Lock()
@@ -111,14 +111,14 @@ class InlineSession:
 
     def _opened(self) -> Completer | None:
         from kexpert.abilities import Refused
-        from kexpert.model.engine import Wanted, choose, open_engine
+        from kexpert.model.engine import ModelSettings, choose_engine, open_engine
 
         with self._opening:
             if self._engine is not None or self._disabled:
                 return self._engine
-            wanted = self._wanted or Wanted()
-            choice = choose(wanted)
-            self._listener.log("info", f"inline completion: {choice.why}")
+            wanted = self._wanted or ModelSettings()
+            choice = choose_engine(wanted)
+            self._listener.log("info", f"inline completion: {choice.reason}")
             try:
                 self._engine = open_engine(choice, wanted)
             except Refused as reason:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-import posixpath
-from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from kexpert.core.paths import PathPatterns
 from kexpert.workspace.settings import Settings
 
 if TYPE_CHECKING:
     from kexpert.features.inline.suggest import Settings as InlineConfig
-    from kexpert.model.engine import Wanted
+    from kexpert.model.engine import ModelSettings
 
 #: log(0) is minus infinity, so a probability is at least this.
 _MIN_PROBABILITY = 1e-9
@@ -23,28 +23,21 @@ def is_on(settings: Settings, path: str) -> bool:
 
 
 def why_off(settings: Settings, path: str) -> str:
-    """The setting by which there is no inline completion for a file; "" where there is."""
+    """Which setting turns inline completion off for a file; "" if none does."""
     if not settings.inline_enabled:
         return "inline.enabled is off"
-    excluding = (pattern for pattern in settings.inline_exclude if _covers(pattern, path))
-    return next((f"inline.exclude has {pattern!r}" for pattern in excluding), "")
+    pattern = _patterns(settings.inline_exclude).matching(path)
+    return f"inline.exclude has {pattern!r}" if pattern else ""
 
 
-def _covers(pattern: str, path: str) -> bool:
-    """Whether a glob means a file or a folder around it, however it is spelt: ``net``, ``net/``, ``./net/*``."""
-    path, pattern = _from_root(path), _from_root(pattern)
-    return fnmatchcase(path, pattern) or fnmatchcase(path, f"{pattern.rstrip('/')}/*")
+_patterns = lru_cache(maxsize=4)(PathPatterns)
 
 
-def _from_root(path: str) -> str:
-    return posixpath.normpath("/" + path.lstrip("/"))
-
-
-def wanted_model(settings: Settings) -> Wanted:
+def wanted_model(settings: Settings) -> ModelSettings:
     """Which model the settings name."""
-    from kexpert.model.engine import Wanted
+    from kexpert.model.engine import ModelSettings
 
-    return Wanted(
+    return ModelSettings(
         settings.model_path,
         settings.model_url,
         settings.model_name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from kexpert.index.builder import Progress
+    from kexpert.background.progress import Progress
 
 Level = Literal["error", "warning", "info", "debug"]
 

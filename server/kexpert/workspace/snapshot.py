@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kexpert.features.completion.item import Item
     from kexpert.features.diagnostics import Diagnostic
     from kexpert.features.hover.card import HoverCard
+    from kexpert.features.hover.card_reader import HoverConfig
     from kexpert.features.navigation.call_hierarchy import Call
     from kexpert.features.navigation.references import Highlight
     from kexpert.features.search.search import Found
@@ -124,14 +125,13 @@ class Snapshot:
         from kexpert.features.hover.hover import hover
 
         place = self.locate(at)
-        within = _SIMILAR_SECONDS if self.settings.hover_similar else 0.0
-        return hover(self.view, *place, within) if place else None
+        return hover(self.view, *place, _hover_config(self.settings)) if place else None
 
     def card_of(self, symbol: Symbol) -> HoverCard | None:
         """The card of a symbol that an earlier answer named."""
         from kexpert.features.hover.hover import card_for_symbol
 
-        return card_for_symbol(self.view, symbol)
+        return card_for_symbol(self.view, symbol, _hover_config(self.settings))
 
     def signature_help(self, at: Position) -> SignatureHelp | None:
         """The call around a position and the argument that is being written."""
@@ -334,3 +334,14 @@ class Snapshot:
         if document is not None:
             hover.warm(self.view, document.source)
             document.source.facts  # noqa: B018
+
+
+def _hover_config(settings: Settings) -> HoverConfig:
+    from kexpert.features.hover.card_reader import HoverConfig
+
+    return HoverConfig(
+        callers=settings.hover_callers,
+        layout=settings.hover_layout,
+        maintainers=settings.hover_maintainers,
+        similar_within_seconds=_SIMILAR_SECONDS if settings.hover_similar else 0.0,
+    )

@@ -75,10 +75,18 @@ class Workspace:
         return True
 
     def _start_index(self, root: Path) -> None:
-        from kexpert.workspace.tree_index import TreeIndex
+        from kexpert.workspace.tree_index import TreeIndex, search_settings
 
         try:
-            self._index = TreeIndex(root, self.settings, self._listener)
+            self._index = TreeIndex(
+                root,
+                jobs=self.settings.index_jobs or None,
+                watch=self.settings.index_watch,
+                exclude=self.settings.index_exclude,
+                search=search_settings(self.settings),
+                on_progress=self._listener.progress,
+                on_message=lambda text: self._listener.show_once("info", text),
+            )
             self._index.start()
             self._prioritise(self.documents)
         except Exception as problem:

@@ -31,7 +31,7 @@ from rich.progress import track
 from tokenizers import Tokenizer
 
 from kexpert.core.c.extract import extract
-from kexpert.prompt.declaration_summary import brief
+from kexpert.prompt.declaration_summary import summarise_declaration
 from kexpert.prompt.fim import PROMPT_VERSION, Context, Excerpt, Marker, Order, render, render_document
 from kexpert_trainer.data import tokenizer as tokenizers
 from kexpert_trainer.data.fim_spans import choose_hole
@@ -236,7 +236,7 @@ def _declared(tree: Path, path: str) -> dict[str, str]:
         return {}
     data = file.text.encode()
     symbols = reversed(extract(path, data).symbols)  # of a name that is declared twice, the first stays
-    told = ((symbol.name, brief(data[symbol.start : symbol.end], symbol.kind)) for symbol in symbols)
+    told = ((symbol.name, summarise_declaration(data[symbol.start : symbol.end], symbol.kind)) for symbol in symbols)
     return {name: text for name, text in told if text}
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kexpert.core.retrieval.abbreviations import CONTRACTED, contractions
-from kexpert.core.retrieval.ranking_features import FEATURES, INLINE, STATIC, Entry, features
+from kexpert.core.retrieval.abbreviations import ABBREVIATION_WEIGHT, candidate_abbreviations
+from kexpert.core.retrieval.ranking_features import FEATURES, INLINE, STATIC, CandidateFields, features
 from kexpert.core.retrieval.words import STOP_WORDS, stem
 from kexpert_trainer.data.pairs import Corpus, Ragged
 from kexpert_trainer.evaluation.metrics import Figures, of_places
@@ -76,10 +76,11 @@ class Retrieval:
         self.worth = np.log1p((len(pool) - found + 0.5) / (found + 0.5)).astype(np.float32)
 
     def lexical(self, words: Sequence[int]) -> Floats:
-        """BM25 of every chunk, contractions of the question's words counted as search counts them."""
+        """BM25 of every chunk, abbreviations of the question's words counted as search counts them."""
         scores = np.zeros(len(self.pool), np.float32)
-        known = (self._number.get(word, -1) for word in contractions([self.corpus.words[word] for word in words]))
-        weighted = [(word, 1.0) for word in words] + [(word, CONTRACTED) for word in known if word >= 0]
+        joined = candidate_abbreviations([self.corpus.words[word] for word in words])
+        known = (self._number.get(word, -1) for word in joined)
+        weighted = [(word, 1.0) for word in words] + [(word, ABBREVIATION_WEIGHT) for word in known if word >= 0]
         for word, weight in weighted:
             span = slice(self._start[word], self._start[word + 1])
             scores[self._owner[span]] += np.float32(weight) * self._score[span]
@@ -114,11 +115,11 @@ class Retrieval:
         place = np.flatnonzero(found == truth)
         return Asked(rows, int(place[0]) if len(place) else -1)
 
-    def _entry(self, at: int, lexical: float, cosine: float) -> Entry:
+    def _entry(self, at: int, lexical: float, cosine: float) -> CandidateFields:
         chunk, words = self.pool[at], self.corpus.words
         name, body, path = ([words[word] for word in self.corpus.fields[field][chunk]] for field, _ in _COLUMNS)
         exported, file = bool(self.corpus.exported[chunk]), self.corpus.paths[chunk]
-        return Entry(name, body, path, (), lexical, cosine, exported, file, STATIC in body, INLINE in body)
+        return CandidateFields(name, body, path, (), lexical, cosine, exported, file, STATIC in body, INLINE in body)
 
 
 def chunk_vectors(corpus: Corpus, rows: Rows, model: Model, pool: Ints) -> Floats:

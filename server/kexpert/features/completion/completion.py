@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from kexpert.core.c.cursor_context import lexical_class, tokens_around
+from kexpert.core.c.cursor_context import enclosing_tokens, lexical_class
 from kexpert.core.c.scope import locals_at
 from kexpert.core.c.source import Source
 from kexpert.core.c.tokens import Tokens
@@ -86,7 +86,7 @@ def complete(view: View, source: Source, offset: int, limit: int = 200) -> Compl
 
 
 def _complete_code(request: Request) -> Completions:
-    tokens = tokens_around(request.source, request.start)
+    tokens = enclosing_tokens(request.source, request.start)
     at = tokens.at_offset(request.start - 1)
     before = tokens[at]
     types = Types(request.view, request.source)

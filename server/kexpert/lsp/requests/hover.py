@@ -15,7 +15,7 @@ def hover(request: Request) -> Json | None:
     if card is None or source is None:
         return None
     rich = request.likes_markdown("hover", "contentFormat")
-    found: Json = {"contents": to_protocol.markup(card.to_markdown(), rich)}
+    found: Json = {"contents": to_protocol.card_markup(card, rich)}
     if card.start is not None and card.end is not None:
         found["range"] = request.places.range(source.data, card.start, card.end)
     return found
