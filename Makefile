@@ -1,6 +1,6 @@
 # kexpert: `make help` lists the targets.
 #
-# TREE=DIR    the kernel tree for demo and bench (else scripts/get_tree.py finds or fetches one)
+# TREE=DIR    the kernel tree for demo and bench (default: scripts/get_tree.py finds or fetches a tree)
 # PYTHON=...  the Python (3.11 or newer) that makes .venv
 
 PYTHON := $(or $(PYTHON),$(firstword $(foreach p,python3 python3.14 python3.13 python3.12 python3.11,$(shell \
@@ -8,7 +8,7 @@ PYTHON := $(or $(PYTHON),$(firstword $(foreach p,python3 python3.14 python3.13 p
 BIN := .venv/bin
 BASE := .venv/.installed
 DEVELOPMENT := .venv/.installed-for-development
-# A machine whose own Python has torch for CUDA runs the kernels with that, and nothing is installed.
+# Where PYTHON has torch for CUDA, the GPU targets run under it and install nothing.
 GPU_PYTHON := $(if $(filter %-gpu,$(MAKECMDGOALS)),$(shell \
 	$(PYTHON) -c 'import torch, triton; torch.cuda.is_available() and print("$(PYTHON)")' 2>/dev/null))
 ON_GPU = PYTHONPATH=$(CURDIR)/kernels:$(CURDIR)/server:$(CURDIR)/trainer PYTHONUNBUFFERED=1 $(or $(GPU_PYTHON),$(BIN)/python)

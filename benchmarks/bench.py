@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import clangd, functions, indexing, jumps, latency
-from benchmarks.rpc import Client
 from kexpert import __version__
+from tests.support.lsp_client import Client
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- table -->", "<!-- /table -->"
@@ -71,8 +71,8 @@ def measure(root: Path, parts: tuple[str, ...], cache: Path, work: Path) -> dict
     if "jumps" in parts:
         say("definition jumps")
         drawn = jumps.draw(root)
-        with Client(latency.SERVE, root, indexing.environment(cache)) as client:
-            client.initialize()
+        with Client(env=indexing.environment(cache), timeout=latency.TIMEOUT_SECONDS, quiet=True) as client:
+            client.initialize(root, encodings=["utf-8"])
             report["jumps"] = jumps.judge(client, drawn)
     if "clangd" in parts:
         say("clangd on a subset")

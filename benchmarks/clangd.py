@@ -10,17 +10,16 @@ import os
 import random
 import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from benchmarks.indexing import environment
 from benchmarks.jumps import Jump, draw, judge
-from benchmarks.latency import milliseconds
+from benchmarks.latency import TIMEOUT_SECONDS, milliseconds
 from benchmarks.processes import session_rss_mb
-from benchmarks.rpc import Client
 from benchmarks.sample import SEED, all_files
+from tests.support.lsp_client import SERVE, Client
 
 FILES = 20
 #: Built for x86 by defconfig alone, so clangd can be given what it needs.
@@ -46,7 +45,7 @@ def beside_clangd(root: Path, cache: Path, work: Path) -> dict[str, Any] | None:
     write_database(root, work, paths)
     servers = {
         "clangd": ((clangd, f"--compile-commands-dir={work}", "--background-index=false", "--log=error"), {}),
-        "kexpert": ((sys.executable, "-m", "kexpert", "serve"), environment(cache)),
+        "kexpert": (SERVE, environment(cache)),
     }
     report: dict[str, Any] = {"files": len(paths), "kernel build for clangd, s": prepared_s}
     for name, (command, env) in servers.items():
@@ -84,18 +83,18 @@ def ask(
 ) -> dict[str, Any]:
     """Time to the first hover in a fresh server, to a hover in each further file, jumps that were right, memory."""
     started = time.perf_counter()
-    with Client(command, root, env) as client:
-        client.initialize()
+    with Client(command, env, timeout=TIMEOUT_SECONDS, quiet=True) as client:
+        client.initialize(root, encodings=["utf-8"])
         at = {jump.use.path: jump.use for jump in jumps}
         waits = []
         for path in paths:
             opened = time.perf_counter()
-            client.open(path)
-            client.at("hover", path, at[path].line, at[path].column)
+            uri = client.open_file(path)
+            client.at("hover", uri, at[path].position)
             waits.append(milliseconds(opened))
             if len(waits) == 1:
                 first = milliseconds(started)
-            client.close(path)
+            client.close(uri)
         judged = judge(client, jumps)
         rss = session_rss_mb(client.pid)
     waits.sort()

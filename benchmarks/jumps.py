@@ -23,8 +23,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from benchmarks.indexing import CTAGS
-from benchmarks.rpc import Client, ServerError
 from benchmarks.sample import SEED, Use, files, uses
+from tests.support.lsp_client import Client, ServerError
 
 FILES = 800
 USES_PER_FILE = 120
@@ -110,8 +110,8 @@ def judge(client: Client, jumps: list[Jump]) -> dict[str, dict[str, Any]]:
     for jump in sorted(jumps, key=lambda j: (j.use.path, j.use.line)):
         if jump.use.path != opened:
             if opened:
-                client.close(opened)
-            client.open(opened := jump.use.path)
+                client.close(client.uri(opened))
+            client.open_file(opened := jump.use.path)
         row = report.setdefault(jump.kind, {"uses": 0, "right": 0, "wrong": []})
         row["uses"] += 1
         answer = first_place(client, jump.use)
@@ -128,7 +128,7 @@ def judge(client: Client, jumps: list[Jump]) -> dict[str, dict[str, Any]]:
 
 def first_place(client: Client, use: Use) -> tuple[str, int] | None:
     try:
-        answer = client.at("definition", use.path, use.line, use.column)
+        answer = client.at("definition", client.uri(use.path), use.position)
     except ServerError:
         return None
     first = answer[0] if isinstance(answer, list) and answer else answer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -13,13 +12,13 @@ from typing import Any
 
 from benchmarks.indexing import environment
 from benchmarks.processes import rss_mb, session_rss_mb, settle
-from benchmarks.rpc import Client, ServerError
 from benchmarks.sample import SEED, Use, files, uses
+from tests.support.lsp_client import Client, ServerError
 
 FILES = 150
 USES_PER_FILE = 4
 REFERENCES = 60
-SERVE = (sys.executable, "-m", "kexpert", "serve")
+TIMEOUT_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +34,20 @@ def latencies(root: Path, cache: Path) -> dict[str, dict[str, float]]:
     drawn = list(uses(root, files(root, FILES, ".c"), USES_PER_FILE))
     random.Random(SEED).shuffle(drawn)
     started = time.perf_counter()
-    with Client(SERVE, root, environment(cache)) as client:
-        client.initialize()
+    with Client(env=environment(cache), timeout=TIMEOUT_SECONDS, quiet=True) as client:
+        client.initialize(root, encodings=["utf-8"])
         initialized = milliseconds(started)
-        client.open(drawn[0].path)
-        client.at("hover", drawn[0].path, drawn[0].line, drawn[0].column)
+        uri = client.open_file(drawn[0].path)
+        client.at("hover", uri, drawn[0].position)
         first_hover = milliseconds(started)
-        client.close(drawn[0].path)
+        client.close(uri)
         settle(client.pid)
         waits: dict[str, list[Wait]] = defaultdict(list)
         for use in drawn:
-            client.open(use.path)
-            for name, wait in short_requests(client, use).items():
+            uri = client.open_file(use.path)
+            for name, wait in short_requests(client, uri, use).items():
                 waits[name].append(wait)
-            client.close(use.path)
+            client.close(uri)
         waits["references"] = [references(client, use) for use in drawn[:REFERENCES]]
         memory = {"rss_mb_after": rss_mb(client.pid), "session_rss_mb_after": session_rss_mb(client.pid)}
     return {
@@ -57,22 +56,23 @@ def latencies(root: Path, cache: Path) -> dict[str, dict[str, float]]:
     }
 
 
-def short_requests(client: Client, use: Use) -> dict[str, Wait]:
+def short_requests(client: Client, uri: str, use: Use) -> dict[str, Wait]:
     half = (len(use.name) + 1) // 2
     query = {"query": use.name[: max(3, half)]}
+    typed = use.position | {"character": use.column + half}
     return {
-        "hover": timed(client, lambda: client.at("hover", use.path, use.line, use.column)),
-        "definition": timed(client, lambda: client.at("definition", use.path, use.line, use.column)),
-        "completion": timed(client, lambda: client.at("completion", use.path, use.line, use.column + half)),
+        "hover": timed(client, lambda: client.at("hover", uri, use.position)),
+        "definition": timed(client, lambda: client.at("definition", uri, use.position)),
+        "completion": timed(client, lambda: client.at("completion", uri, typed)),
         "workspace symbol": timed(client, lambda: client.request("workspace/symbol", query)),
     }
 
 
 def references(client: Client, use: Use) -> Wait:
-    client.open(use.path)
+    uri = client.open_file(use.path)
     context = {"includeDeclaration": True}
-    wait = timed(client, lambda: client.at("references", use.path, use.line, use.column, context=context))
-    client.close(use.path)
+    wait = timed(client, lambda: client.at("references", uri, use.position, context=context))
+    client.close(uri)
     return wait
 
 
@@ -84,7 +84,7 @@ def timed(client: Client, call: Callable[[], Any]) -> Wait:
     except ServerError:
         return Wait(float("inf"), False)
     said = answer.get("items", answer) if isinstance(answer, dict) else answer
-    return Wait((client.arrived - started) * 1000, bool(said))
+    return Wait((client.last_answer_at - started) * 1000, bool(said))
 
 
 def milliseconds(started: float) -> float:

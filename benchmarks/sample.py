@@ -33,6 +33,11 @@ class Use:
     name: str
     before: str  # the word before, else the character before; blanks skipped
 
+    @property
+    def position(self) -> dict[str, int]:
+        """In the protocol's form, for a client that counts in UTF-8."""
+        return {"line": self.line, "character": self.column}
+
 
 def all_files(root: Path) -> list[str]:
     """C and header files outside the generated headers, in order of path."""

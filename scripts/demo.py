@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,14 @@ from rich.panel import Panel
 from rich.syntax import Syntax
 from rich.text import Text
 
-from benchmarks.rpc import Client, ServerError
+from tests.support.lsp_client import Client, ServerError
 
 HOVER = "drivers/base/class.c", "kmalloc"
 DEFINITION = "drivers/char/misc.c", "mutex_lock"
 COMPLETION = "fs/read_write.c", "file->f_"
 REFERENCES = ("drivers/base/class.c", "kfree"), ("drivers/char/misc.c", "mutex_lock"), ("fs/read_write.c", "vfs_read")
 SHOWN_COMPLETIONS = 14
+TIMEOUT_SECONDS = 120.0
 
 console = Console(width=None if sys.stdout.isatty() else 110)
 
@@ -35,13 +37,13 @@ def main() -> int:
     parser.add_argument("--tree", type=Path, required=True)
     root = parser.parse_args().tree.resolve()
     kexpert = [sys.executable, "-m", "kexpert"]
-    # search by meaning takes minutes more, and nothing here asks for it
+    # The vectors for search by meaning take minutes more, and the demo does not search.
     if code := subprocess.run([*kexpert, "index", "--no-vectors", "--tree", str(root)], check=False).returncode:
         return code
     started = time.perf_counter()
     try:
-        with Client([*kexpert, "serve"], root) as client:
-            client.initialize()
+        with Client(timeout=TIMEOUT_SECONDS, quiet=True) as client:
+            client.initialize(root, encodings=["utf-8"])
             say(f"kexpert serve, on {root}: initialized in {milliseconds(started)}")
             for show in (hover, definition, completion, references):
                 show(client)
@@ -52,17 +54,17 @@ def main() -> int:
 
 
 def hover(client: Client) -> None:
-    path, line, column = place(client, *HOVER)
-    answer, took = timed(lambda: client.at("hover", path, line, column))
-    card = Markdown(answer["contents"]["value"]) if answer else Text("nothing")
-    panel(f"hover on {HOVER[1]} at {path}:{line + 1}", took, card)
+    place = find(client, *HOVER)
+    answer, took = timed(lambda: client.at("hover", place.uri, place.position))
+    card = Markdown(answer["contents"]["value"]) if answer else Text("no answer")
+    panel(f"hover on {HOVER[1]} at {place}", took, card)
 
 
 def definition(client: Client) -> None:
-    path, line, column = place(client, *DEFINITION)
-    answer, took = timed(lambda: client.at("definition", path, line, column))
+    place = find(client, *DEFINITION)
+    answer, took = timed(lambda: client.at("definition", place.uri, place.position))
     places = answer if isinstance(answer, list) else [answer] if answer else []
-    body: RenderableType = Text("nothing")
+    body: RenderableType = Text("no answer")
     if places:
         target, at = Path(unquote(urlsplit(places[0]["uri"]).path)), places[0]["range"]["start"]["line"]
         text = target.read_bytes().decode("utf-8", "replace").split("\n")
@@ -71,38 +73,51 @@ def definition(client: Client) -> None:
             f"{target.relative_to(client.root)}:{at + 1}" + f", and {len(places) - 1} more" * (len(places) > 1)
         )
         body = Group(where, Syntax(excerpt, "c", theme="ansi_dark", line_numbers=True, start_line=max(1, at - 1)))
-    panel(f"definition of {DEFINITION[1]} at {path}:{line + 1}", took, body)
+    panel(f"definition of {DEFINITION[1]} at {place}", took, body)
 
 
 def completion(client: Client) -> None:
-    path, line, column = place(client, *COMPLETION, behind=True)
-    answer, took = timed(lambda: client.at("completion", path, line, column))
+    place = find(client, *COMPLETION, after=True)
+    answer, took = timed(lambda: client.at("completion", place.uri, place.position))
     items = answer["items"] if isinstance(answer, dict) else answer or []
     rows = [f"{item['label']:<24} {item.get('detail') or ''}".rstrip() for item in items[:SHOWN_COMPLETIONS]]
     if len(items) > len(rows):
         rows.append(f"... {len(items) - len(rows)} more")
-    panel(f"completion behind {COMPLETION[1]} at {path}:{line + 1}", took, Text("\n".join(rows) or "nothing"))
+    panel(f"completion after {COMPLETION[1]} at {place}", took, Text("\n".join(rows) or "no answer"))
 
 
 def references(client: Client) -> None:
     rows = []
     for path, text in REFERENCES:
-        where = place(client, path, text)
-        answer, took = timed(partial(client.at, "references", *where, context={"includeDeclaration": True}))
-        files = len({one["uri"] for one in answer or []})
+        place = find(client, path, text)
+        context = {"includeDeclaration": True}
+        answer, took = timed(partial(client.at, "references", place.uri, place.position, context=context))
+        files = len({use["uri"] for use in answer or []})
         rows.append(f"{text:<12} {len(answer or []):>8,} references in {files:>6,} files   {took}")
-    panel("references over the whole tree", "", Text("\n".join(rows)))
+    panel("references in the whole tree", "", Text("\n".join(rows)))
 
 
-def place(client: Client, path: str, text: str, *, behind: bool = False) -> tuple[str, int, int]:
-    """Open a file and find ``text`` in it: where it starts, or behind it."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a file of the tree a question is asked."""
+
+    path: str
+    uri: str
+    position: dict[str, int]
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.position['line'] + 1}"
+
+
+def find(client: Client, path: str, text: str, *, after: bool = False) -> Place:
+    """Open a file and find ``text`` in it: its first byte, or the byte after it."""
     data = (client.root / path).read_bytes()
-    found = re.search(rb"\b%b%b" % (re.escape(text.encode()), b"" if behind else rb"\("), data)
+    found = re.search(rb"\b%b%b" % (re.escape(text.encode()), b"" if after else rb"\("), data)
     if found is None:
         raise ServerError(f"{path}: no {text!r} in this tree to show anything on")
-    client.open(path, data)
-    at = found.start() + (len(text) if behind else 0)
-    return path, data.count(b"\n", 0, at), at - (data.rfind(b"\n", 0, at) + 1)
+    offset = found.start() + (len(text) if after else 0)
+    line, column = data.count(b"\n", 0, offset), offset - (data.rfind(b"\n", 0, offset) + 1)
+    return Place(path, client.open_file(path), {"line": line, "character": column})
 
 
 def timed(call: Callable[[], Any]) -> tuple[Any, str]:

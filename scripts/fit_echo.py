@@ -19,11 +19,11 @@ from kexpert.core.c.source import Source
 from kexpert.core.text import encode
 from kexpert.features.inline.context import Recent, gather
 from kexpert.features.inline.neighbours import Nearby, neighbours
-from kexpert.index.service import IndexService
 from kexpert.model.copying.cache_lm import LONGEST, SHORT, SUREST, entropy
 from kexpert.model.decoding.token_healing import log_sum
-from kexpert.model.engines.llama_cpp_engine import Llama
-from kexpert.model.fim_markers import fit as fit_prompt
+from kexpert.model.engines.llama_cpp_engine import LlamaCppEngine
+from kexpert.model.fim_markers import fit_prompt
+from kexpert.workspace.tree_index import TreeIndex
 from kexpert_trainer.evaluation.eval_holes import Hole
 from scripts.fitting import arguments, holes_by_file, minimise, open_model
 
@@ -54,13 +54,13 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, required=True, help="what it was trained on: those files are left out")
     args = parser.parse_args()
     model = open_model(args.model)
-    service = IndexService(args.tree, watch=False)
+    index = TreeIndex(args.tree, watch=False)
     steps, holes = Steps(), holes_of(args.tree, args.corpus, args.functions, args.seed)
     for at, (number, hole) in enumerate(holes):
-        listen(steps, number, hole, model, service)
+        listen(steps, number, hole, model, index)
         if at % 20 == 0:
             print(f"{at} of {len(holes)} holes, {len(steps.model)} tokens", flush=True)
-    service.close()
+    index.close()
     fit(steps)
 
 
@@ -75,10 +75,10 @@ def holes_of(tree: Path, corpus: Path, count: int, seed: int) -> list[tuple[int,
     return found
 
 
-def listen(steps: Steps, number: int, hole: Hole, model: Llama, service: IndexService) -> None:
+def listen(steps: Steps, number: int, hole: Hole, model: LlamaCppEngine, index: TreeIndex) -> None:
     """Note who speaks, token by token, for what stood in a hole."""
     source = Source(hole.path, encode(hole.before + hole.after))
-    offset, view = len(encode(hole.before)), service.view({hole.path: source})
+    offset, view = len(encode(hole.before)), index.view({hole.path: source})
     room = model.context - _ANSWER
     context = gather(view, source, offset, room)
     ids, tail = fit_prompt(context, model._order, model.encode, model.markers, room)

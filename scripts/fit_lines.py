@@ -20,9 +20,9 @@ from kexpert.core.c.source import Source
 from kexpert.core.text import encode
 from kexpert.features.inline.context import Recent
 from kexpert.features.inline.neighbours import Nearby, neighbours
-from kexpert.index.service import IndexService
 from kexpert.model.copying.line_ranker import Here, columns, endings
-from kexpert.model.engines.llama_cpp_engine import Llama
+from kexpert.model.engines.llama_cpp_engine import LlamaCppEngine
+from kexpert.workspace.tree_index import TreeIndex
 from kexpert_trainer.evaluation.eval_holes import Hole
 from scripts.fitting import arguments, holes_by_file, minimise, open_model
 
@@ -41,21 +41,21 @@ class Asked:
 def main() -> None:
     args = arguments(__doc__.partition("\n")[0], functions=1000, seed=11).parse_args()
     model = open_model(args.model)
-    service = IndexService(args.tree, watch=False)
+    index = TreeIndex(args.tree, watch=False)
     names: list[str] = []
     asked = []
     for number, hole in chain.from_iterable(islice(holes_by_file(args.tree, args.seed), args.functions)):
-        asked += listen(number, hole, model, service, names)
+        asked += listen(number, hole, model, index, names)
         if len(asked) % 100 == 0:
             print(f"{len(asked)} holes", flush=True)
-    service.close()
+    index.close()
     report(asked, names)
 
 
-def listen(number: int, hole: Hole, model: Llama, service: IndexService, names: list[str]) -> Iterator[Asked]:
+def listen(number: int, hole: Hole, model: LlamaCppEngine, index: TreeIndex, names: list[str]) -> Iterator[Asked]:
     """What speaks for the lines near a hole; ``names`` are those of the columns, and filled here."""
     source = Source(hole.path, encode(hole.before + hole.after))
-    near = neighbours(service.view({hole.path: source}), source, len(encode(hole.before)), Nearby(), Recent())
+    near = neighbours(index.view({hole.path: source}), source, len(encode(hole.before)), Nearby(), Recent())
     model.read(near, lambda: False)
     assert model._library
     notes, kin, like = model._library.echo(hole.before).lines()

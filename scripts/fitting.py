@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from kexpert.model.engines.llama_cpp_engine import Llama
+from kexpert.model.engines.llama_cpp_engine import LlamaCppEngine
 from kexpert.prompt.manifest import parse_manifest
 from kexpert_trainer.data.tree import c_files
 from kexpert_trainer.evaluation.eval_holes import Hole, cut_holes
@@ -28,10 +28,10 @@ def arguments(description: str, functions: int, seed: int) -> argparse.ArgumentP
     return parser
 
 
-def open_model(folder: Path) -> Llama:
+def open_model(folder: Path) -> LlamaCppEngine:
     """The model of a folder, on one thread of the CPU."""
     manifest = parse_manifest((folder / "model.json").read_bytes())
-    return Llama(folder / manifest.base, manifest, None, 1, 0)
+    return LlamaCppEngine(folder / manifest.base, manifest, None, 1, 0)
 
 
 def holes_by_file(tree: Path, seed: int, without: Collection[str] = ()) -> Iterator[list[tuple[int, Hole]]]:

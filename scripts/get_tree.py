@@ -1,8 +1,9 @@
-"""Print the path of a Linux kernel tree, fetching one if this machine has none.
+"""Print the path of a Linux kernel tree; fetch a tree if this machine has none.
 
-In order: ``$TREE``; a tree unpacked earlier under ``$XDG_CACHE_HOME/kexpert/trees``; an archive that the
-distribution installed as ``/usr/src/linux-source-*.tar.xz``; the same from apt, as root; a shallow clone of mainline.
-The path goes to stdout, everything else to stderr. Standard library only: it runs before anything is installed.
+The first of these that exists: ``$TREE``; a tree unpacked earlier under ``$XDG_CACHE_HOME/kexpert/trees``; an archive
+that the distribution installed as ``/usr/src/linux-source-*.tar.xz``; the same archive from apt, as root; a shallow
+clone of mainline. Prints the path to stdout and messages to stderr. Uses the standard library only, because it runs
+before anything is installed.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import tarfile
 import time
 from pathlib import Path
 
-#: The tree that the figures of this project were measured on; any other will do.
+#: The benchmarks of this project were measured on this tree; any other tree works.
 PREFERRED = "linux-source-6.1"
 MAINLINE = (
     "https://git.kernel.org/pub/scm/linux/kernel/git/torvalds/linux.git",
@@ -26,7 +27,7 @@ NEEDED_BYTES = 1_600_000_000
 
 
 class NoTree(Exception):
-    """Why no tree can be had, in one line."""
+    """No tree can be found or fetched; the message is one line."""
 
 
 def main() -> int:
@@ -45,7 +46,7 @@ def get_tree() -> Path:
     if named:
         root = Path(named).expanduser().resolve()
         if not is_tree(root):
-            raise NoTree(f"TREE={named}: not a kernel tree (no MAINTAINERS, Kbuild and include/linux there)")
+            raise NoTree(f"TREE={named}: not a kernel tree: it needs MAINTAINERS, Kbuild and include/linux")
         return root
     trees = cache_dir()
     try:
@@ -90,7 +91,7 @@ def from_apt(trees: Path) -> Path | None:
 
 def from_git(trees: Path) -> Path:
     if shutil.which("git") is None:
-        raise NoTree("no kernel tree here, no linux-source archive in /usr/src, no git: set TREE=DIR")
+        raise NoTree("no kernel tree, no linux-source archive in /usr/src and no git: install git or set TREE=DIR")
     need_room(trees)
     part = part_of(trees, "linux-mainline")
     for url in MAINLINE:
@@ -102,13 +103,13 @@ def from_git(trees: Path) -> Path:
         if done.returncode == 0:
             return settle(part, trees / "linux-mainline")
         shutil.rmtree(part, ignore_errors=True)
-    raise NoTree("no kernel tree here and none could be fetched: install linux-source-6.1 or set TREE=DIR")
+    raise NoTree("no kernel tree, and git could not fetch one: install linux-source-6.1 or set TREE=DIR")
 
 
 def unpack(archive: Path, trees: Path) -> Path:
-    """Unpack beside the final name, then rename: a tree that is there is whole."""
+    """Unpack into a temporary folder, then rename it, so that a tree in ``trees`` is always complete."""
     if not hasattr(tarfile, "data_filter"):
-        raise NoTree(f"{archive}: this Python unpacks no archive safely; use 3.11.4 or newer, or set TREE=DIR")
+        raise NoTree(f"{archive}: this Python cannot unpack archives safely; use 3.11.4 or newer, or set TREE=DIR")
     need_room(trees)
     name = archive.name.removesuffix(".tar.xz")
     part = part_of(trees, name)
@@ -122,27 +123,29 @@ def unpack(archive: Path, trees: Path) -> Path:
                     say(f"unpacking {archive.name}: {100 * raw.tell() // size} %")
         tops = [p for p in part.iterdir() if is_tree(p)]
         if not tops:
-            raise NoTree(f"{archive}: holds no kernel tree; set TREE=DIR")
+            raise NoTree(f"{archive}: contains no kernel tree; set TREE=DIR")
         return settle(tops[0], trees / name)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
 
 def settle(part: Path, final: Path) -> Path:
+    """Rename a complete tree to its final name, unless another process has put a tree there."""
     try:
         part.rename(final)
     except OSError:
-        if not is_tree(final):  # else another process was faster
+        if not is_tree(final):
             raise
     return final
 
 
 def part_of(trees: Path, name: str) -> Path:
+    """Return the temporary folder of this process for the tree ``name``."""
     return trees / f".{name}.{os.getpid()}.part"
 
 
 def remove_leftovers(trees: Path) -> None:
-    """What a killed run left behind."""
+    """Delete the temporary folders of processes that no longer run."""
     for part in trees.glob(".*.part"):
         pid = part.name.split(".")[-2]
         if pid.isdecimal() and not is_running(pid):
@@ -151,7 +154,7 @@ def remove_leftovers(trees: Path) -> None:
 
 def is_running(pid: str) -> bool:
     try:
-        return bool(Path("/proc", pid, "cmdline").read_bytes())  # a zombie has none
+        return bool(Path("/proc", pid, "cmdline").read_bytes())  # empty for a zombie
     except OSError:
         return False
 
@@ -165,7 +168,7 @@ def need_room(trees: Path) -> None:
 
 
 def by_preference(path: Path) -> tuple[bool, list[int]]:
-    """The preferred tree first, then the newest."""
+    """Sort key: the preferred tree first, then the newest version."""
     name = path.name.removesuffix(".tar.xz")
     return name != PREFERRED, [-int(n) for n in re.findall(r"\d+", name)]
 

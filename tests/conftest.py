@@ -1,4 +1,4 @@
-"""Fixtures for every area: where caches go, and the real kernel tree."""
+"""Fixtures for every folder of tests; see tests/support for those of small trees."""
 
 from __future__ import annotations
 
@@ -27,11 +27,3 @@ def kernel_tree() -> Path:
     if got.returncode:
         pytest.skip(got.stderr.strip().splitlines()[-1])
     return Path(got.stdout.strip())
-
-
-@pytest.fixture
-def cache_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty ``$XDG_CACHE_HOME`` for one test."""
-    home = tmp_path / "cache"
-    monkeypatch.setenv("XDG_CACHE_HOME", str(home))
-    return home

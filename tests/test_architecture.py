@@ -33,7 +33,7 @@ def test_nothing_heavy_is_imported_by(modules: str) -> None:
 
 def test_the_command_line_starts_without_what_its_commands_need() -> None:
     assert not (HEAVY | {"pygls", "lsprotocol", "sqlite3", "tree_sitter", "watchdog", "rich"}) & imported_by(
-        "kexpert.cli.main"
+        "kexpert.__main__"
     )
 
 

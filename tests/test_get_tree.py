@@ -1,4 +1,4 @@
-"""scripts/get_tree.py: a tree that it prints is whole, and what it cannot do it says in one line."""
+"""scripts/get_tree.py prints complete trees only, and reports a failure in one line."""
 
 from __future__ import annotations
 
@@ -42,12 +42,14 @@ def make_archive(path: Path, *names: str) -> Path:
     return path
 
 
-def test_a_named_tree_wins(get_tree: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tree_named_by_the_environment_comes_first(
+    get_tree: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TREE", str(make_tree(tmp_path / "mine")))
     assert get_tree.get_tree() == tmp_path / "mine"
 
 
-def test_a_named_tree_that_is_none_is_said(
+def test_an_environment_that_names_no_tree_is_an_error(
     get_tree: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TREE", str(tmp_path))
@@ -58,7 +60,7 @@ def test_a_named_tree_that_is_none_is_said(
     assert err.count("\n") == 1
 
 
-def test_an_unpacked_tree_is_reused_and_the_preferred_one_first(
+def test_an_unpacked_tree_is_reused_and_the_preferred_tree_comes_first(
     get_tree: ModuleType, cache_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("TREE", raising=False)
@@ -69,7 +71,7 @@ def test_an_unpacked_tree_is_reused_and_the_preferred_one_first(
     assert get_tree.get_tree() == trees / "linux-source-6.1"
 
 
-def test_an_archive_is_unpacked_whole(get_tree: ModuleType, tmp_path: Path) -> None:
+def test_an_archive_is_unpacked_completely(get_tree: ModuleType, tmp_path: Path) -> None:
     archive = make_archive(tmp_path / "linux-source-9.9.tar.xz", *(f"linux-source-9.9/{name}" for name in TREE_FILES))
     trees = tmp_path / "trees"
     trees.mkdir()
@@ -81,8 +83,8 @@ def test_an_archive_is_unpacked_whole(get_tree: ModuleType, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "names",
     [
-        pytest.param(["../escaped"], id="member outside"),
-        pytest.param(["linux-source-9.9/README"], id="no tree inside"),
+        pytest.param(["../escaped"], id="member outside the folder"),
+        pytest.param(["linux-source-9.9/README"], id="contains no tree"),
     ],
 )
 def test_a_bad_archive_leaves_nothing(get_tree: ModuleType, tmp_path: Path, names: list[str]) -> None:
@@ -95,7 +97,7 @@ def test_a_bad_archive_leaves_nothing(get_tree: ModuleType, tmp_path: Path, name
     assert not (tmp_path / "escaped").exists()
 
 
-def test_what_a_killed_run_left_is_removed(get_tree: ModuleType, tmp_path: Path) -> None:
+def test_temporary_folders_of_killed_runs_are_removed(get_tree: ModuleType, tmp_path: Path) -> None:
     gone, alive = tmp_path / ".linux.999999999.part", get_tree.part_of(tmp_path, "linux")
     gone.mkdir()
     alive.mkdir()

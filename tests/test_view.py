@@ -47,7 +47,8 @@ def on_disk(root: Path, opened: bool) -> Iterator[View]:
 
     for name in ("Kconfig", "Makefile", "MAINTAINERS", *FILES):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(b"int gizmo_old(void);\n" * opened + FILES.get(name, b""))
+        before = b"int gizmo_old(void);\n" if opened and name in FILES else b""
+        (root / name).write_bytes(before + FILES.get(name, b""))
     build(root)
     if not opened:
         yield open_view(root)

@@ -1,10 +1,20 @@
-"""``python -m kexpert``: the same as the ``kexpert`` command."""
+"""``kexpert``, also as ``python -m kexpert``: the shell's commands and the one that starts the language server.
+
+This is the only module that knows more than one front end.
+"""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
-from kexpert.cli.main import main
+from kexpert.cli.main import main as shell
+from kexpert.lsp import command as serve
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return shell(argv, [serve])
+
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from kexpert import __version__
-from kexpert.cli.main import main
+from kexpert.__main__ import main
 from tests.support.toy_embedder import make_embedder
+from tests.support.toy_tree import write_tree
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 FILES = {
@@ -50,11 +51,7 @@ static int /*é*/ user_probe(struct frob *f)
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("tree")
-    for name, text in FILES.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text, encoding="utf-8")
-    return root
+    return write_tree(tmp_path_factory.mktemp("tree"), FILES)
 
 
 @pytest.fixture(scope="module")

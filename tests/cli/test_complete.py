@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kexpert.cli.main import main
+from kexpert.__main__ import main
 from tests.support.tiny_models import TinyVocabulary, speaking_model, write_manifest, write_model
 from tests.support.toy_tree import make_toy_tree
 

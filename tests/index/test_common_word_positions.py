@@ -160,7 +160,7 @@ def test_files_are_read_for_rare_names_and_where_they_changed(
     (root / "mm/b.c").write_bytes(b"\n\n" + line)
     found = flat(open_view(root).references("NULL"))
     there = (0, len("int *a = "))
-    assert [use.place for use in found] == [there, (2, line.index(b"NULL")), there, there, there]
+    assert [use.position for use in found] == [there, (2, line.index(b"NULL")), there, there, there]
     assert read_for(open_view(root), "NULL", monkeypatch) == (every, ["mm/b.c"])
     assert flat(open_view(root).references("NULL", within={"mm/c.c"})) == [found[2]]
     assert flat(open_view(root).references("NULL", cancelled=lambda: True)) == []
@@ -183,7 +183,7 @@ def test_what_is_noted_of_files_that_are_gone_is_cleared_away(make_tree: Maker) 
         assert places.follow(root, database, many=0)
     with contextlib.closing(Store(database)) as store:
         assert store.db.execute("SELECT count(*) FROM place_parts").fetchone()[0] < 10
-    assert [use.place for use in flat(open_view(root).references("NULL"))] == [(0, len("int *a = "))]
+    assert [use.position for use in flat(open_view(root).references("NULL"))] == [(0, len("int *a = "))]
 
 
 def test_a_server_catches_up_by_itself(make_tree: Maker, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from kexpert.workspace.inline_settings import is_on
-from kexpert.workspace.settings import Options
-from tests.lsp.test_server import cursor
+from kexpert.workspace.settings import Settings
+from tests.support.fixture_text import cursor
 from tests.support.lsp_client import Client, RequestFailed
 from tests.support.tiny_models import TinyVocabulary, speaking_model, write_manifest, write_model
-from tests.support.toy_tree import make_toy_tree
+from tests.support.toy_tree import home_environment, make_toy_tree
+from tests.support.waiting import eventually
 
 INLINE = {"textDocument": {"inlineCompletion": {}}}
 PLACE = "#include <linux/toy.h>\n\nint toy_play(struct toy *toy)\n{\n\t/*|*/\n}\n"
@@ -46,8 +47,7 @@ def babbler(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    home = tmp_path_factory.mktemp("home")
-    return {"XDG_CACHE_HOME": str(home / "cache"), "XDG_CONFIG_HOME": str(home / "config")}
+    return home_environment(tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture
@@ -104,8 +104,8 @@ def test_a_suggestion_is_shown(running: tuple[Client, str]) -> None:
     }
 
 
-def test_the_capability_is_named(client: Client) -> None:
-    assert client.initialize()["inlineCompletionProvider"] == {}
+def test_inline_completion_is_announced(client: Client) -> None:
+    assert client.initialize()["inlineCompletionProvider"] is True
     assert client.leave() == 0
 
 
@@ -158,12 +158,12 @@ def test_what_is_unsure_is_in_no_menu(client: Client, tree: Path, tmp_path: Path
      "drivers/net/a.c", "*.c", "**", "**/*", ".", "./"],
 )  # fmt: skip
 def test_a_folder_is_excluded_however_it_is_spelt(pattern: str) -> None:
-    assert not is_on(Options(inline_exclude=(pattern,)), "drivers/net/a.c")
+    assert not is_on(Settings(inline_exclude=(pattern,)), "drivers/net/a.c")
 
 
 @pytest.mark.parametrize("pattern", ["drivers/ne", "net", "rivers/net", "drivers/net/a", "*.h", ".config"])
 def test_what_is_not_meant_is_not_excluded(pattern: str) -> None:
-    assert is_on(Options(inline_exclude=(pattern,)), "drivers/net/a.c")
+    assert is_on(Settings(inline_exclude=(pattern,)), "drivers/net/a.c")
 
 
 @pytest.mark.parametrize("off", [{"enabled": False}, {"exclude": ["drivers/*"]}, {"exclude": ["./drivers/"]}])
@@ -270,10 +270,7 @@ def test_no_worker_is_left_behind(client: Client, tree: Path, model: Path) -> No
     children = children_of(client)
     assert children
     assert client.leave() == 0
-    until = time.monotonic() + 10
-    while any(Path(f"/proc/{child}").exists() for child in children):
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    eventually(lambda: not any(Path(f"/proc/{child}").exists() for child in children))
 
 
 def test_the_newest_question_is_answered_at_once(busy: tuple[Client, str]) -> None:
@@ -302,9 +299,11 @@ def test_an_editor_without_inline_completion_has_it_in_its_menu(client: Client, 
     client.open(uri, "")
     text, position = cursor(PLACE.replace("/*|*/", "ret/*|*/"))
     client.change(uri, {"text": text})
-    until = time.monotonic() + client.timeout
-    while (first := client.at("completion", uri, position)["items"][0])["label"] != "return toy_wind(toy, 1);":
-        assert time.monotonic() < until, first  # the model is loaded while the menu does not wait for it
+    # The menu does not wait for the model to be loaded.
+    first = eventually(
+        lambda: client.at("completion", uri, position)["items"][0],
+        lambda item: item["label"] == "return toy_wind(toy, 1);",
+    )
     assert first["textEdit"]["newText"] == "return toy_wind(toy, 1);"
     assert first["textEdit"]["range"]["start"]["character"] == 1
 
@@ -318,7 +317,7 @@ def test_an_editor_with_inline_completion_has_it_there_alone(running: tuple[Clie
 
 def children_of(client: Client) -> list[int]:
     """The worker processes of the server."""
-    server = client._process.pid
+    server = client.pid
     tasks = Path(f"/proc/{server}/task").iterdir()
     pids = [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
     return [pid for pid in pids if b"kexpert.model.engines.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]

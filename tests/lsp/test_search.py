@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,54 +10,25 @@ import pytest
 
 from tests.support.lsp_client import Client, RequestFailed
 from tests.support.toy_embedder import make_embedder
+from tests.support.toy_tree import WRITEBACK_FILES, home_environment, write_tree
+from tests.support.waiting import eventually
 
-WAIT = """\
-/* Wait until writeback of a folio is over. */
-void folio_wait_writeback(void)
-{
-	wait_on_bit(folio);
-}
-"""
-PROBE = """\
-int probe_list(int list)
-{
-	free_table(list);
-	return device_start(list);
-}
-"""
-FILES = {
-    "Kconfig": "", "Makefile": "", "MAINTAINERS": "", "mm/writeback.c": WAIT, "mm/probe.c": PROBE,
-    "drivers/frob.c": PROBE.replace("probe_list", "frob_probe"), "include/linux/x.h": "struct x { int a; };\n",
-}  # fmt: skip
+PROBE = WRITEBACK_FILES["mm/probe.c"]
 
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("search") / "linux"
-    for name, text in FILES.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-    return root
+    return write_tree(tmp_path_factory.mktemp("search") / "linux", WRITEBACK_FILES)
 
 
 @pytest.fixture(scope="module")
 def client(tree: Path) -> Iterator[Client]:
     """A server that has its vectors at hand."""
     folder = tree.parent
-    env = {"XDG_CACHE_HOME": str(folder / "cache"), "XDG_CONFIG_HOME": str(folder / "config")}
-    with Client(env=env) as client:
+    with Client(env=home_environment(folder)) as client:
         client.initialize(tree, options={"vectors": {"embedder": str(make_embedder(folder / "embedder"))}})
-        assert within(60, lambda: "folio_wait_writeback" in names(search(client, "sleep flush")))
+        eventually(lambda: "folio_wait_writeback" in names(search(client, "sleep flush")), seconds=60)
         yield client
-
-
-def within(seconds: float, what: Callable[[], object]) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if what():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def search(client: Client, *arguments: Any) -> list[dict[str, Any]]:
@@ -129,17 +99,17 @@ def test_a_hover_says_what_to_see_also(client: Client, tree: Path) -> None:
             in client.request("textDocument/hover", where)["contents"]["value"]
         )
 
-    assert within(5, seen)  # not there at once, if it takes longer than a hover should
+    eventually(seen, seconds=5)  # a hover does not wait long for it
 
 
 def test_what_is_saved_is_found(client: Client, tree: Path) -> None:
     path = tree / "drivers/new.c"
     path.write_text("int omega_copy(int zeta)\n{\n\treturn copy_thing(zeta);\n}\n")
     client.notify("workspace/didChangeWatchedFiles", {"changes": [{"uri": path.as_uri(), "type": 1}]})
-    assert within(5, lambda: "omega_copy" in names(search(client, "copy omega zeta")))
+    eventually(lambda: "omega_copy" in names(search(client, "copy omega zeta")), seconds=5)
     path.unlink()
     client.notify("workspace/didChangeWatchedFiles", {"changes": [{"uri": path.as_uri(), "type": 3}]})
-    assert within(5, lambda: "omega_copy" not in names(search(client, "copy omega zeta")))
+    eventually(lambda: "omega_copy" not in names(search(client, "copy omega zeta")), seconds=5)
 
 
 def test_without_a_tree_nothing_is_found() -> None:

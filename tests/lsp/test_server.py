@@ -8,7 +8,6 @@ import socket
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,32 +15,22 @@ from typing import Any
 import pytest
 
 from kexpert.lsp.handshake import choose_encoding
-from kexpert.lsp.transport import frame, read_message
-from tests.support.lsp_client import Client, RequestFailed
+from tests.support.fixture_text import cursor, position_after
+from tests.support.lsp_client import Client, RequestFailed, frame, framed, read_body
+from tests.support.toy_tree import TOY_FILES, home_environment, make_toy_tree
+from tests.support.waiting import eventually
 
-FILES = {
-    "Kconfig": 'config FOO\n\tbool "Foo"\n',
-    "Makefile": "VERSION = 6\n",
-    "MAINTAINERS": "",
-    "include/linux/widget.h": "struct widget {\n\tint size;\n\tvoid (*spin)(struct widget *w);\n};\n\n"
-    "int widget_spin(struct widget *w);\n",
-    "drivers/widget.c": "#include <linux/widget.h>\n\nint widget_spin(struct widget *w)\n{\n\treturn w->size;\n}\n",
-    "drivers/user.c": "#include <linux/widget.h>\n\nint use(struct widget *w)\n{\n\treturn widget_spin(w);\n}\n",
-}
+CORE, USER = TOY_FILES["drivers/toy/core.c"], TOY_FILES["drivers/toy/user.c"]
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    root = tmp_path / "linux"
-    for name, text in FILES.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-    return root
+    return make_toy_tree(tmp_path / "linux")
 
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    return {"XDG_CACHE_HOME": str(tmp_path / "cache"), "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    return home_environment(tmp_path)
 
 
 @pytest.fixture
@@ -56,26 +45,6 @@ def running() -> Iterator[Client]:
     with Client() as client:
         client.initialize()
         yield client
-
-
-def framed(body: bytes) -> bytes:
-    return b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
-
-
-def cursor(marked: str) -> tuple[str, dict[str, int]]:
-    """A text without its ``/*|*/`` and where that stood, in UTF-16 units."""
-    before, _, after = marked.partition("/*|*/")
-    lines = before.split("\n")
-    return before + after, {"line": len(lines) - 1, "character": len(lines[-1].encode("utf-16-le")) // 2}
-
-
-def eventually(client: Client, ask: Any, wanted: Any) -> Any:
-    """Ask again until indexing has come so far."""
-    until = time.monotonic() + client.timeout
-    while not wanted(result := ask()):
-        assert time.monotonic() < until, result
-        time.sleep(0.05)
-    return result
 
 
 # The life of a connection
@@ -132,6 +101,23 @@ def test_capabilities_are_those_of_the_protocol(client: Client) -> None:
     assert json.loads(json.dumps(converter.unstructure(structured))) == announced
 
 
+@pytest.mark.parametrize("rename", [{"prepareSupport": True}, {}])
+def test_no_capability_is_an_empty_object(client: Client, rename: dict[str, bool]) -> None:
+    """Clients that test a capability for truth would read an empty object as "no"."""
+    announced = client.initialize(textDocument={"rename": rename})
+    assert empty_objects(announced) == []
+
+
+def empty_objects(value: Any, path: str = "capabilities") -> list[str]:
+    """Paths of all empty objects and lists in a JSON value."""
+    if not isinstance(value, (dict, list)):
+        return []
+    if not value:
+        return [path]
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    return [found for key, each in items for found in empty_objects(each, f"{path}.{key}")]
+
+
 # Files outside the tree
 
 
@@ -147,10 +133,10 @@ def test_a_file_outside_the_tree_is_answered_and_so_is_the_tree_afterwards(
     for _ in range(3):  # more often than there are threads for quick requests
         card = client.at("hover", module.as_uri(), position)
         assert "static int hello(void)" in card["contents"]["value"]
-    inside = (tree / "drivers/widget.c").as_uri()
-    text, position = cursor(FILES["drivers/widget.c"].replace("int widget_spin", "int widget/*|*/_spin"))
+    inside = (tree / "drivers/toy/core.c").as_uri()
+    text, position = cursor(CORE.replace("int toy_wind", "int toy/*|*/_wind"))
     client.open(inside, text)
-    assert "widget_spin" in client.at("hover", inside, position)["contents"]["value"]
+    assert "toy_wind" in client.at("hover", inside, position)["contents"]["value"]
 
 
 # Nonsense
@@ -269,94 +255,95 @@ def test_bytes_that_are_not_utf8_stay_in_place(client: Client) -> None:
 
 def test_a_jump_to_another_file(client: Client, tree: Path) -> None:
     client.initialize(tree)
-    text, here = cursor(FILES["drivers/user.c"].replace("widget_spin", "widget/*|*/_spin"))
-    uri = (tree / "drivers/user.c").as_uri()
+    text, here = cursor(USER.replace("toy_wind", "toy/*|*/_wind", 1))
+    uri = (tree / "drivers/toy/user.c").as_uri()
     client.open(uri, text)
-    found = eventually(client, lambda: client.at("definition", uri, here), bool)
-    assert found[0]["uri"] == (tree / "drivers/widget.c").as_uri()
-    assert found[0]["range"]["start"] == {"line": 2, "character": 4}
+    found = eventually(lambda: client.at("definition", uri, here), bool)
+    assert found[0]["uri"] == (tree / "drivers/toy/core.c").as_uri()
+    assert found[0]["range"]["start"] == position_after(CORE.partition("toy_wind(struct")[0])
 
 
 def test_references_over_the_tree(client: Client, tree: Path) -> None:
     client.initialize(tree)
-    text, here = cursor(FILES["drivers/user.c"].replace("widget_spin", "widget/*|*/_spin"))
-    uri = (tree / "drivers/user.c").as_uri()
+    text, here = cursor(USER.replace("toy_wind", "toy/*|*/_wind", 1))
+    uri = (tree / "drivers/toy/user.c").as_uri()
     client.open(uri, text)
     context = {"includeDeclaration": True}
     found = eventually(
-        client, lambda: client.at("references", uri, here, context=context), lambda found: found and len(found) == 3
+        lambda: client.at("references", uri, here, context=context), lambda found: found and len(found) == 6
     )
-    assert {place["uri"].rpartition("/")[2] for place in found} == {"user.c", "widget.c", "widget.h"}
+    assert {place["uri"].rpartition("/")[2] for place in found} == {"user.c", "core.c", "toy.h"}
 
 
 def test_a_function_typed_a_moment_ago_completes_and_hovers(client: Client, tree: Path) -> None:
     client.initialize(tree)
-    written, other = (tree / "drivers/widget.c").as_uri(), (tree / "drivers/user.c").as_uri()
-    client.open(written, FILES["drivers/widget.c"])
-    end = {"line": 6, "character": 0}
+    written, other = (tree / "drivers/toy/core.c").as_uri(), (tree / "drivers/toy/user.c").as_uri()
+    client.open(written, CORE)
+    end = position_after(CORE)
     client.change(
         written,
         {
             "range": {"start": end, "end": end},
-            "text": "\nint widget_unwind(struct widget *w)\n{\n\treturn 0;\n}\n",
+            "text": "\nint toy_unwind(struct toy *toy)\n{\n\treturn 0;\n}\n",
         },
     )
-    text, here = cursor(FILES["drivers/user.c"].replace("widget_spin(w)", "widget_unw/*|*/"))
+    text, here = cursor(USER.replace("toy_wind(toy, turns * 2)", "toy_unw/*|*/"))
     client.open(other, text)
     completed = client.at("completion", other, here)
-    assert "widget_unwind" in [item["label"] for item in completed["items"]]
-    client.change(other, {"text": text.replace("widget_unw", "widget_unwind(w)")})
+    assert "toy_unwind" in [item["label"] for item in completed["items"]]
+    client.change(other, {"text": text.replace("toy_unw", "toy_unwind(toy)")})
     hover = client.at("hover", other, here)
-    assert "int widget_unwind(struct widget *w)" in hover["contents"]["value"]
+    assert "int toy_unwind(struct toy *toy)" in hover["contents"]["value"]
 
 
 def test_completion_brings_the_card_when_resolved(client: Client, tree: Path) -> None:
     client.initialize(tree)
-    text, here = cursor(FILES["drivers/user.c"].replace("widget_spin(w)", "widget_sp/*|*/"))
-    uri = (tree / "drivers/user.c").as_uri()
+    text, here = cursor(USER.replace("toy_wind(toy, turns * 2)", "toy_wi/*|*/"))
+    uri = (tree / "drivers/toy/user.c").as_uri()
     client.open(uri, text)
 
     def complete() -> Any:
         return client.at("completion", uri, here)["items"]
 
-    items = eventually(client, complete, lambda items: any(item["label"] == "widget_spin" for item in items))
-    item = next(item for item in items if item["label"] == "widget_spin")
+    items = eventually(complete, lambda items: any(item["label"] == "toy_wind" for item in items))
+    item = next(item for item in items if item["label"] == "toy_wind")
     resolved = client.request("completionItem/resolve", item)
-    assert "widget_spin" in resolved["documentation"]["value"]
+    assert "toy_wind" in resolved["documentation"]["value"]
 
 
 def test_call_hierarchy_both_ways(client: Client, tree: Path) -> None:
     client.initialize(tree)
-    text, here = cursor(FILES["drivers/user.c"].replace("int use", "int u/*|*/se"))
-    uri = (tree / "drivers/user.c").as_uri()
+    text, here = cursor(USER.replace("int car_play", "int car_/*|*/play"))
+    uri = (tree / "drivers/toy/user.c").as_uri()
     client.open(uri, text)
     (item,) = client.at("prepareCallHierarchy", uri, here)
-    (call,) = eventually(client, lambda: client.request("callHierarchy/outgoingCalls", {"item": item}), bool)
-    assert call["to"]["name"] == "widget_spin"
-    assert call["fromRanges"][0]["start"]["line"] == 4
-    (caller,) = eventually(client, lambda: client.request("callHierarchy/incomingCalls", {"item": call["to"]}), bool)
-    assert caller["from"]["name"] == "use"
+    (call,) = eventually(lambda: client.request("callHierarchy/outgoingCalls", {"item": item}), bool)
+    assert call["to"]["name"] == "toy_wind"
+    line = position_after(USER.partition("toy_wind(car")[0])["line"]
+    assert [span["start"]["line"] for span in call["fromRanges"]] == [line, line]
+    callers = eventually(lambda: client.request("callHierarchy/incomingCalls", {"item": call["to"]}), bool)
+    assert sorted(caller["from"]["name"] for caller in callers) == ["car_play", "car_wind"]
 
 
 def test_a_saved_edit_is_seen_by_other_files(client: Client, tree: Path) -> None:
     client.initialize(tree)
-    header = tree / "include/linux/widget.h"
-    uri = (tree / "drivers/user.c").as_uri()
-    text, here = cursor(FILES["drivers/user.c"].replace("widget_spin", "widget/*|*/_new"))
+    header = tree / "include/linux/toy.h"
+    uri = (tree / "drivers/toy/user.c").as_uri()
+    text, here = cursor(USER.replace("toy_wind", "toy/*|*/_new", 1))
     client.open(uri, text)
-    header.write_text(header.read_text() + "int widget_new(struct widget *w);\n")
+    header.write_text(header.read_text() + "int toy_new(struct toy *toy);\n")
     client.notify("textDocument/didSave", {"textDocument": {"uri": header.as_uri()}})
-    found = eventually(client, lambda: client.at("definition", uri, here), bool)
+    found = eventually(lambda: client.at("definition", uri, here), bool)
     assert found[0]["uri"] == header.as_uri()
 
 
 def test_the_tree_is_found_from_the_first_file(client: Client, tree: Path) -> None:
     client.initialize(None)
-    uri = (tree / "drivers/user.c").as_uri()
-    text, here = cursor(FILES["drivers/user.c"].replace("widget_spin", "widget/*|*/_spin"))
+    uri = (tree / "drivers/toy/user.c").as_uri()
+    text, here = cursor(USER.replace("toy_wind", "toy/*|*/_wind", 1))
     client.open(uri, text)
-    found = eventually(client, lambda: client.at("definition", uri, here), bool)
-    assert found[0]["uri"].endswith("drivers/widget.c")
+    found = eventually(lambda: client.at("definition", uri, here), bool)
+    assert found[0]["uri"].endswith("drivers/toy/core.c")
 
 
 def test_no_tree_is_said_once_and_the_files_own_features_go_on(client: Client, tmp_path: Path) -> None:
@@ -371,7 +358,7 @@ def test_no_tree_is_said_once_and_the_files_own_features_go_on(client: Client, t
 
 def test_indexing_shows_its_progress_and_ends_it(client: Client, tree: Path) -> None:
     for number in range(200):
-        (tree / f"drivers/many{number}.c").write_text(f"int many_{number}(void)\n{{\n\treturn 0;\n}}\n")
+        (tree / f"drivers/toy/many{number}.c").write_text(f"int many_{number}(void)\n{{\n\treturn 0;\n}}\n")
     client.initialize(tree)
     token = client.wait_for_request("window/workDoneProgress/create")["token"]
     begin = client.wait_for("$/progress")
@@ -418,17 +405,16 @@ exit 1;
 
 @pytest.fixture
 def checked_tree(tree: Path) -> Path:
-    (tree / "scripts").mkdir()
     script = tree / "scripts/checkpatch.pl"
     script.write_text(CHECKPATCH)
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
-    (tree / "drivers/user.c").write_text("int a;\n\tint foo; \n")
+    (tree / "drivers/toy/user.c").write_text("int a;\n\tint foo; \n")
     return tree
 
 
 def test_diagnostics_are_published_when_a_file_is_opened_and_saved(client: Client, checked_tree: Path) -> None:
     client.initialize(checked_tree)
-    path = checked_tree / "drivers/user.c"
+    path = checked_tree / "drivers/toy/user.c"
     client.open(path.as_uri(), path.read_text())
     (found,) = client.wait_for("textDocument/publishDiagnostics")["diagnostics"]
     assert (found["code"], found["message"], found["source"]) == ("BAD_WORD", "do not say foo", "checkpatch")
@@ -441,7 +427,7 @@ def test_diagnostics_are_published_when_a_file_is_opened_and_saved(client: Clien
 
 def test_diagnostics_on_demand(client: Client, checked_tree: Path) -> None:
     client.initialize(checked_tree, textDocument={"diagnostic": {}})
-    path = checked_tree / "drivers/user.c"
+    path = checked_tree / "drivers/toy/user.c"
     client.open(path.as_uri(), path.read_text())
     document = {"textDocument": {"uri": path.as_uri()}}
     first = client.request("textDocument/diagnostic", document)
@@ -455,7 +441,7 @@ def test_checkpatch_leaves_nothing_in_the_tree(client: Client, checked_tree: Pat
     script.write_text("open(my $f, '>', '.checkpatch-camelcase.date.1') or die; print $f 'x';\n" + CHECKPATCH)
     before = sorted(checked_tree.rglob("*"))
     client.initialize(checked_tree, textDocument={"diagnostic": {}})
-    uri = (checked_tree / "drivers/user.c").as_uri()
+    uri = (checked_tree / "drivers/toy/user.c").as_uri()
     client.open(uri, "")
     assert client.request("textDocument/diagnostic", {"textDocument": {"uri": uri}})["items"]
     assert sorted(checked_tree.rglob("*")) == before
@@ -464,7 +450,7 @@ def test_checkpatch_leaves_nothing_in_the_tree(client: Client, checked_tree: Pat
 def test_the_trees_own_script_is_not_run_when_that_is_turned_off(client: Client, checked_tree: Path) -> None:
     (checked_tree / "scripts/checkpatch.pl").write_text(f"open(F, '>', '{checked_tree}/ran'); print F 1;")
     client.initialize(checked_tree, options={"diagnostics": {"checkpatch": False}}, textDocument={"diagnostic": {}})
-    path = checked_tree / "drivers/user.c"
+    path = checked_tree / "drivers/toy/user.c"
     client.open(path.as_uri(), path.read_text())
     assert client.request("textDocument/diagnostic", {"textDocument": {"uri": path.as_uri()}})["items"] == []
     assert not (checked_tree / "ran").exists()
@@ -476,7 +462,7 @@ def test_the_trees_own_script_is_not_run_when_that_is_turned_off(client: Client,
 def test_a_long_request_delays_no_short_one_and_can_be_cancelled(client: Client, checked_tree: Path) -> None:
     (checked_tree / "scripts/checkpatch.pl").write_text("sleep 60;")
     client.initialize(checked_tree, textDocument={"diagnostic": {}})
-    uri = (checked_tree / "drivers/user.c").as_uri()
+    uri = (checked_tree / "drivers/toy/user.c").as_uri()
     client.open(uri, "int a;\n")
     running = client.send("textDocument/diagnostic", {"textDocument": {"uri": uri}})
     queued = client.send("textDocument/diagnostic", {"textDocument": {"uri": uri}})
@@ -492,7 +478,7 @@ def test_a_long_request_delays_no_short_one_and_can_be_cancelled(client: Client,
 def test_checkpatch_is_ended_after_its_time(client: Client, checked_tree: Path) -> None:
     (checked_tree / "scripts/checkpatch.pl").write_text("sleep 60;")
     client.initialize(checked_tree, options={"diagnostics.timeout_seconds": 0.2}, textDocument={"diagnostic": {}})
-    uri = (checked_tree / "drivers/user.c").as_uri()
+    uri = (checked_tree / "drivers/toy/user.c").as_uri()
     client.open(uri, "int a;\n")
     assert client.request("textDocument/diagnostic", {"textDocument": {"uri": uri}})["items"] == []
     assert "diagnostics.timeout_seconds" in client.wait_for("window/showMessage")["message"]
@@ -519,7 +505,7 @@ def test_a_conversation_over_a_socket() -> None:
                 params = {"capabilities": {}} if method == "initialize" else None
                 stream.write(frame({"jsonrpc": "2.0", "id": number, "method": method, "params": params}))
                 stream.flush()
-                assert read_message(stream)["id"] == number  # type: ignore[arg-type]
+                assert json.loads(read_body(stream) or b"{}")["id"] == number
             stream.write(frame({"jsonrpc": "2.0", "method": "exit"}))
             stream.flush()
             assert server.wait(10) == 0

@@ -8,15 +8,16 @@ import pytest
 
 from kexpert.core.c.source import Source
 from kexpert.core.symbols import FileUses, Flag, Kind, Span, Symbol, Use
-from kexpert.core.text import Encoding
+from kexpert.core.text import Encoding, decode
 from kexpert.features.completion.item import ITEM_KINDS, Item
 from kexpert.index.occurrences import uses
-from kexpert.lsp import to_protocol as convert
-from kexpert.lsp.to_protocol import Places, symbol_data, symbol_from
+from kexpert.lsp import from_protocol, to_protocol
+from kexpert.lsp.position_mapper import PositionMapper
+from kexpert.lsp.to_protocol import symbol_data
 from kexpert.lsp.transport import response
-from kexpert.workspace.buffer_view import BufferView
-from kexpert.workspace.documents import Session
-from kexpert.workspace.settings import Options
+from kexpert.workspace.documents import Documents
+from kexpert.workspace.settings import Settings
+from kexpert.workspace.snapshot import Snapshot
 
 TEXTS = {
     "plain.c": b"int a;\n\tint a;\n",
@@ -25,11 +26,17 @@ TEXTS = {
 }
 
 
+def mapper(encoding: Encoding, texts: dict[str, bytes]) -> PositionMapper:
+    """Of a workspace without a tree that has these texts open."""
+    documents = Documents()
+    for path, data in texts.items():
+        documents = documents.opened(path, decode(data))
+    return PositionMapper(Snapshot(None, documents, encoding, Settings(), None), {})
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32"])
 def test_many_locations_are_what_few_would_be(encoding: Encoding) -> None:
-    session = Session(encoding, Options())
-    sources = {path: Source(path, data) for path, data in TEXTS.items()}
-    places = Places(session.snapshot(), BufferView("/", sources))
+    places = mapper(encoding, TEXTS)
     spans = [
         Span(path, at, at + 1) for path, data in TEXTS.items() for at in range(len(data)) if data[at : at + 1] == b"a"
     ]
@@ -37,7 +44,7 @@ def test_many_locations_are_what_few_would_be(encoding: Encoding) -> None:
     expected = places.locations(spans)
     assert len(expected) == len(spans) - 1
     found = {path: list(uses(path, data, b"a")) for path, data in TEXTS.items()}
-    known = {use.start: use.place for use in found["plain.c"]}
+    known = {use.start: use.position for use in found["plain.c"]}
     assert None not in known.values()
     places_of = [known.get(span.start) if span.path == "plain.c" else None for span in spans]
     asked = [FileUses.of(Use(*span, False, place)) for span, place in zip(spans, places_of, strict=True)]
@@ -49,12 +56,12 @@ def test_many_locations_are_what_few_would_be(encoding: Encoding) -> None:
 
 def test_a_symbol_survives_the_way_to_the_client_and_back() -> None:
     symbol = Symbol("f", Kind.FUNCTION, "a.c", 3, 10, 6, 40, "x", Flag.STATIC | Flag.INLINE)
-    assert symbol_from(json.loads(json.dumps(symbol_data(symbol)))) == symbol
+    assert from_protocol.symbol(json.loads(json.dumps(symbol_data(symbol)))) == symbol
 
 
 @pytest.mark.parametrize("data", [None, [], {}, "x", [1] * 9, ["f", 999, "a.c", 0, 0, 0, 0, "", 0]])
 def test_what_is_no_symbol_of_ours_is_none(data: object) -> None:
-    assert symbol_from(data) is None
+    assert from_protocol.symbol(data) is None
 
 
 @pytest.mark.parametrize(
@@ -68,13 +75,13 @@ def test_what_is_no_symbol_of_ours_is_none(data: object) -> None:
 )
 def test_a_client_filters_by_what_was_typed(label: str, inserted: str, typed: str, compared: str) -> None:
     source = Source("a.c", typed.encode())
-    places = Places(Session("utf-8", Options()).snapshot(), BufferView("/", {}))
+    places = mapper("utf-8", {})
     item = Item(label, "function", "", "0", inserted, 0, len(typed))
-    (made,) = convert.completion_items(places, source, [item], snippets=True)
+    (made,) = to_protocol.completion_items(places, source, [item], snippets=True)
     assert made["filterText"] == compared
     assert made["textEdit"]["newText"] == inserted
 
 
 def test_every_kind_of_symbol_has_an_icon() -> None:
-    assert set(convert._SYMBOL_KIND) == set(Kind)
-    assert set(ITEM_KINDS.values()) <= set(convert._COMPLETION_KIND)
+    assert set(to_protocol._SYMBOL_KIND) == set(Kind)
+    assert set(ITEM_KINDS.values()) <= set(to_protocol._COMPLETION_KIND)

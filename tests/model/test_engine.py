@@ -10,7 +10,7 @@ import pytest
 
 from kexpert.abilities import Refused
 from kexpert.model import engine
-from kexpert.model.engine import Choice, Wanted, choose, open_engine
+from kexpert.model.engine import EngineChoice, ModelSettings, choose_engine, open_engine
 from kexpert.prompt.manifest import Manifest, dump_manifest, tokenizer_hash
 
 
@@ -36,42 +36,42 @@ def without(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
 def test_a_gguf_runs_on_llama_cpp(tmp_path: Path) -> None:
     manifest(tmp_path)
     for path in (tmp_path, tmp_path / "model.json", tmp_path / "m.gguf"):
-        choice = choose(Wanted(path=str(path), device="cpu"))
+        choice = choose_engine(ModelSettings(path=str(path), device="cpu"))
         assert (choice.kind, choice.path) == ("llama", tmp_path / "m.gguf")
         assert choice.manifest
         assert choice.manifest.name == "small"
-        assert "llama.cpp on the CPU (model.device is cpu)" in choice.why
+        assert "llama.cpp on the CPU (model.device is cpu)" in choice.reason
 
 
 def test_a_gguf_beside_another_models_manifest_is_taken_without_it(tmp_path: Path) -> None:
     manifest(tmp_path)
     (tmp_path / "other.gguf").touch()
-    assert choose(Wanted(path=str(tmp_path / "other.gguf"), device="cpu")).manifest is None
+    assert choose_engine(ModelSettings(path=str(tmp_path / "other.gguf"), device="cpu")).manifest is None
 
 
 @pytest.mark.usefixtures("gpu")
 def test_a_gpu_with_the_extra_runs_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     manifest(tmp_path)
     monkeypatch.setattr(engine.importlib.util, "find_spec", lambda name: object())
-    assert choose(Wanted(path=str(tmp_path))).kind == "torch"
-    assert choose(Wanted(path=str(tmp_path))).on_gpu
-    assert not choose(Wanted(path=str(tmp_path), device="cpu")).on_gpu
-    assert choose(Wanted(path=str(tmp_path), device="cpu")).kind == "llama"
+    assert choose_engine(ModelSettings(path=str(tmp_path))).kind == "torch"
+    assert choose_engine(ModelSettings(path=str(tmp_path))).on_gpu
+    assert not choose_engine(ModelSettings(path=str(tmp_path), device="cpu")).on_gpu
+    assert choose_engine(ModelSettings(path=str(tmp_path), device="cpu")).kind == "llama"
 
 
 @pytest.mark.usefixtures("gpu")
 def test_a_gpu_without_the_extra_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     manifest(tmp_path)
     without(monkeypatch, "triton")
-    choice = choose(Wanted(path=str(tmp_path)))
+    choice = choose_engine(ModelSettings(path=str(tmp_path)))
     assert choice.kind == "llama"
-    assert "gpu extra is not installed (triton)" in choice.why
+    assert "gpu extra is not installed (triton)" in choice.reason
 
 
 def test_an_address_goes_before_everything(tmp_path: Path) -> None:
-    choice = choose(Wanted(path=str(tmp_path), url="http://127.0.0.1:8012"))
+    choice = choose_engine(ModelSettings(path=str(tmp_path), url="http://127.0.0.1:8012"))
     assert choice.kind == "remote"
-    assert "http://127.0.0.1:8012" in choice.why
+    assert "http://127.0.0.1:8012" in choice.reason
 
 
 @pytest.mark.parametrize(
@@ -86,35 +86,35 @@ def test_an_address_goes_before_everything(tmp_path: Path) -> None:
 )
 def test_a_model_that_cannot_be_used_is_refused_with_the_reason(tmp_path: Path, make, said: str) -> None:  # type: ignore[no-untyped-def]
     make(tmp_path / "model")
-    choice = choose(Wanted(path=str(tmp_path / "model"), device="cpu"))
+    choice = choose_engine(ModelSettings(path=str(tmp_path / "model"), device="cpu"))
     assert choice.kind == "none"
-    assert said in choice.why
+    assert said in choice.reason
     with pytest.raises(Refused, match=said):
-        open_engine(choice, Wanted())
+        open_engine(choice, ModelSettings())
 
 
 def test_an_adapter_of_pefts_is_not_for_llama_cpp(tmp_path: Path) -> None:
     manifest(tmp_path, adapter="lora")
     (tmp_path / "lora").mkdir()
-    choice = choose(Wanted(path=str(tmp_path), device="cpu"))
+    choice = choose_engine(ModelSettings(path=str(tmp_path), device="cpu"))
     assert choice.kind == "none"
-    assert "adapters in GGUF only" in choice.why
+    assert "adapters in GGUF only" in choice.reason
 
 
 def test_without_llama_cpp_there_is_no_model_on_a_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     manifest(tmp_path)
     without(monkeypatch, "llama_cpp")
-    assert "llama-cpp-python is not installed" in choose(Wanted(path=str(tmp_path), device="cpu")).why
+    assert "llama-cpp-python is not installed" in choose_engine(ModelSettings(path=str(tmp_path), device="cpu")).reason
 
 
 def test_a_missing_default_is_no_mistake_of_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "EMBEDDED", tmp_path / "none")
-    assert choose(Wanted()) == Choice("none", "no model comes with this kexpert")
+    monkeypatch.setattr(engine, "BUNDLED_MODEL", tmp_path / "none")
+    assert choose_engine(ModelSettings()) == EngineChoice("none", "no model comes with this kexpert")
 
 
 def test_choosing_loads_no_library() -> None:
     program = (
-        "import sys; from kexpert.model.engine import *; choose(Wanted());"
+        "import sys; from kexpert.model.engine import *; choose_engine(ModelSettings());"
         "sys.exit(bool({'torch', 'llama_cpp', 'transformers', 'numpy'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

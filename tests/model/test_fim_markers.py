@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 
 from kexpert.model.decoding.token_healing import Reader, Vocabulary
-from kexpert.model.fim_markers import FAMILIES, find_markers, fit
+from kexpert.model.fim_markers import FAMILIES, find_markers, fit_prompt
 from kexpert.prompt.fim import Context, Excerpt, Marker, heal
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 def test_each_family_is_told_by_its_own_vocabulary(family) -> None:  # type: ignore[no-untyped-def]
-    tokens = ["a", "b", *family.markers.values(), *([family.starts] if family.starts else [])]
+    tokens = ["a", "b", *family.markers.values(), *([family.bos] if family.bos else [])]
     ids = {token: at for at, token in enumerate(dict.fromkeys(tokens))}
     found = find_markers(ids.get)
     assert found
     assert found.family == family.name
     assert found.ids[Marker.FIM_MIDDLE] == ids[family.markers[Marker.FIM_MIDDLE]]
-    assert bool(found.first) == bool(family.starts)
+    assert bool(found.bos) == bool(family.bos)
 
 
 def test_two_markers_are_not_enough() -> None:
@@ -36,7 +36,7 @@ assert MARKERS
 @pytest.mark.parametrize("room", [1, 10, 50, 100, 200, 1000])
 def test_a_prompt_never_has_more_tokens_than_there_is_room(room: int) -> None:
     context = Context("a.c", "int a;\n" * 30 + "int b", "\nint c;" * 30, (Excerpt("b.h", "int d;\n" * 9),))
-    ids, tail = fit(context, "spm", characters, MARKERS, room)
+    ids, tail = fit_prompt(context, "spm", characters, MARKERS, room)
     assert len(ids) <= room
     assert tail == " b"
     if room >= 50:
@@ -45,19 +45,19 @@ def test_a_prompt_never_has_more_tokens_than_there_is_room(room: int) -> None:
 
 def test_excerpts_go_before_anything_near_the_cursor() -> None:
     context = Context("a.c", "int a;\n", "int c;\n", (Excerpt("b.h", "x" * 50),))
-    whole, _ = fit(replace_excerpts(context), "spm", characters, MARKERS, 1000)
-    assert fit(context, "spm", characters, MARKERS, len(whole) + 5)[0] == whole
+    whole, _ = fit_prompt(replace_excerpts(context), "spm", characters, MARKERS, 1000)
+    assert fit_prompt(context, "spm", characters, MARKERS, len(whole) + 5)[0] == whole
 
 
 def test_a_model_without_a_mark_between_files_finds_excerpts_where_it_expects_code() -> None:
     codellama = find_markers({"<s>": 1, "▁<PRE>": 1001, "▁<SUF>": 1002, "▁<MID>": 1003}.get)
     assert codellama
     context = Context("a.c", "int a; int", "int c;\n", (Excerpt("b.h", "int d;\n"),))
-    ids, _ = fit(context, "psm", characters, codellama, 1000)
+    ids, _ = fit_prompt(context, "psm", characters, codellama, 1000)
     assert ids == [
         1, 1001, *characters("/* b.h */\nint d;\n\nint a;"), 1002, *characters("int c;\n"), 1003,
     ]  # fmt: skip
-    assert fit(context, "psm", characters, codellama, len(ids) - 1)[0] == [
+    assert fit_prompt(context, "psm", characters, codellama, len(ids) - 1)[0] == [
         1, 1001, *characters("int a;"), 1002, *characters("int c;\n"), 1003,
     ]  # fmt: skip
 

@@ -22,14 +22,14 @@ from hypothesis import strategies as st
 
 from kexpert.background.database import cache_directory
 from kexpert.core.retrieval.chunk import chunks
-from kexpert.index.service import IndexService, build, open_view
+from kexpert.index.indexed_files import SymbolIndexFiles
 from kexpert.search.chunk_store import ChunkStore
-from kexpert.search.indexer import SearchSettings, as_read, prepare
-from kexpert.search.one_shot import VectorReader, build_search
+from kexpert.search.indexer import as_read, prepare
 from kexpert.search.sync_plan import compare
 from kexpert.search.vectors import VectorStore
 from kexpert.search.worker import Lane, LaneSettings, lane_of, vectors_folder
 from kexpert.view import SearchMethod
+from kexpert.workspace.tree_index import SearchSettings, TreeIndex, VectorReader, build, build_search, open_view
 from tests.support.toy_embedder import make_embedder
 
 Maker = Callable[[Mapping[str, bytes]], Path]
@@ -45,19 +45,16 @@ def embedder(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
-def serve(make_tree: Maker, embedder: str) -> Iterator[Callable[..., IndexService]]:
+def serve(make_tree: Maker, embedder: str) -> Iterator[Callable[..., TreeIndex]]:
     """Start the index of a tree with search, and wait until both know the tree."""
-    running: list[IndexService] = []
+    running: list[TreeIndex] = []
 
-    def begin(root: Path, messages: list[str] | None = None, **search: Any) -> IndexService:
+    def begin(root: Path, messages: list[str] | None = None, **search: Any) -> TreeIndex:
         said = messages if messages is not None else []
-        service = IndexService(root, search=SearchSettings(**{"embedder": embedder, **search}), on_message=said.append)
+        service = TreeIndex(root, search=SearchSettings(**{"embedder": embedder, **search}), on_message=said.append)
         running.append(service)
         service.start()
-        assert service.wait_idle(30)
-        if service.writer:
-            assert service.semantic is not None
-            assert service.semantic.wait_idle(60), said
+        assert service.wait_idle(90), said
         return service
 
     yield begin
@@ -65,16 +62,16 @@ def serve(make_tree: Maker, embedder: str) -> Iterator[Callable[..., IndexServic
         service.close()
 
 
-def found(service: IndexService, query: str) -> list[str]:
+def found(service: TreeIndex, query: str) -> list[str]:
     """What words and vectors say together. (The learnt ranking knows nothing of trees of three files.)"""
     return [hit.name for hit in service.view().search(query, method=SearchMethod.FUSED)]
 
 
-def near(service: IndexService, query: str) -> list[str]:
+def near(service: TreeIndex, query: str) -> list[str]:
     """What the vectors alone say, nearest first, as far as it is near at all."""
-    assert service.semantic is not None
+    assert service.search_indexer is not None
     with contextlib.closing(ChunkStore(service.directory / "search.db", readonly=True)) as store:
-        numbers = [number for number, score in service.semantic.near(query, 20) if score > 0.2]
+        numbers = [number for number, score in service.search_indexer.near(query, 20) if score > 0.2]
         rows = store.rows(numbers)
         return [rows[number].title for number in numbers if number in rows]
 
@@ -88,13 +85,13 @@ def within(seconds: float, what: Callable[[], object]) -> bool:
     return False
 
 
-def test_words_of_the_same_meaning_find_each_other(make_tree: Maker, serve: Callable[..., IndexService]) -> None:
+def test_words_of_the_same_meaning_find_each_other(make_tree: Maker, serve: Callable[..., TreeIndex]) -> None:
     service = serve(make_tree(TREE))
     assert near(service, "sleep flush")[0] == "folio_wait_writeback"  # neither word stands there
     assert found(service, "folio writeback")[0] == "folio_wait_writeback"
 
 
-def test_a_save_is_found_soon(make_tree: Maker, serve: Callable[..., IndexService]) -> None:
+def test_a_save_is_found_soon(make_tree: Maker, serve: Callable[..., TreeIndex]) -> None:
     root = make_tree(TREE)
     service = serve(root)
     (root / "mm/writeback.c").write_bytes(WAIT + b"int omega_spin(int zeta)\n{\n\treturn spin(zeta, omega);\n}\n")
@@ -107,7 +104,7 @@ def test_a_save_is_found_soon(make_tree: Maker, serve: Callable[..., IndexServic
     assert "folio_wait_writeback" not in found(service, "folio writeback")
 
 
-def test_documentation_is_found_and_followed(make_tree: Maker, serve: Callable[..., IndexService]) -> None:
+def test_documentation_is_found_and_followed(make_tree: Maker, serve: Callable[..., TreeIndex]) -> None:
     root = make_tree({**TREE, "Documentation/mm/zeta.rst": b"Zeta tables\n===========\n\nHow to copy a zeta table.\n"})
     service = serve(root)
     assert near(service, "copy zeta table")[0] == "Zeta tables"
@@ -128,7 +125,7 @@ def test_what_is_unchanged_is_not_embedded_again(make_tree: Maker, embedder: str
 
 
 def test_another_process_reads_words_while_one_has_the_vectors(
-    make_tree: Maker, serve: Callable[..., IndexService]
+    make_tree: Maker, serve: Callable[..., TreeIndex]
 ) -> None:
     root = make_tree(TREE)
     first, second = serve(root), serve(root)
@@ -143,7 +140,7 @@ def test_another_process_reads_words_while_one_has_the_vectors(
 
 
 def test_a_command_says_that_a_server_has_the_vectors(
-    make_tree: Maker, serve: Callable[..., IndexService], embedder: str
+    make_tree: Maker, serve: Callable[..., TreeIndex], embedder: str
 ) -> None:
     root = make_tree(TREE)
     serve(root)
@@ -167,7 +164,7 @@ def test_a_command_reads_what_another_one_wrote(make_tree: Maker, embedder: str)
 
 
 def test_another_embedder_makes_all_vectors_anew(
-    make_tree: Maker, serve: Callable[..., IndexService], tmp_path: Path
+    make_tree: Maker, serve: Callable[..., TreeIndex], tmp_path: Path
 ) -> None:
     root = make_tree(TREE)
     serve(root).close()
@@ -178,7 +175,7 @@ def test_another_embedder_makes_all_vectors_anew(
 
 
 def test_an_embedder_that_is_not_there_is_said_and_words_are_left(
-    make_tree: Maker, serve: Callable[..., IndexService]
+    make_tree: Maker, serve: Callable[..., TreeIndex]
 ) -> None:
     messages: list[str] = []
     service = serve(make_tree(TREE), messages, embedder="/nowhere/at/all")
@@ -186,7 +183,7 @@ def test_an_embedder_that_is_not_there_is_said_and_words_are_left(
     assert found(service, "folio writeback")[0] == "folio_wait_writeback"
 
 
-def test_without_vectors_words_are_compared(make_tree: Maker, serve: Callable[..., IndexService]) -> None:
+def test_without_vectors_words_are_compared(make_tree: Maker, serve: Callable[..., TreeIndex]) -> None:
     service = serve(make_tree(TREE), vectors=False)
     assert found(service, "folio writeback")[0] == "folio_wait_writeback"
     assert not (service.directory / "vectors").exists()
@@ -195,7 +192,7 @@ def test_without_vectors_words_are_compared(make_tree: Maker, serve: Callable[..
 
 
 @pytest.mark.parametrize("what", ["vectors", "database", "gone"])
-def test_damage_is_said_and_mended(make_tree: Maker, serve: Callable[..., IndexService], what: str) -> None:
+def test_damage_is_said_and_mended(make_tree: Maker, serve: Callable[..., TreeIndex], what: str) -> None:
     root = make_tree(TREE)
     service = serve(root)
     service.close()
@@ -212,12 +209,12 @@ def test_damage_is_said_and_mended(make_tree: Maker, serve: Callable[..., IndexS
     assert messages, "nothing was said"
 
 
-def test_a_lane_that_is_killed_is_started_again(make_tree: Maker, serve: Callable[..., IndexService]) -> None:
+def test_a_lane_that_is_killed_is_started_again(make_tree: Maker, serve: Callable[..., TreeIndex]) -> None:
     root = make_tree(TREE)
     service = serve(root)
-    assert service.semantic is not None
-    assert service.semantic.lanes is not None
-    for lane in service.semantic.lanes.processes:
+    assert service.search_indexer is not None
+    assert service.search_indexer.lanes is not None
+    for lane in service.search_indexer.lanes.processes:
         assert lane.pid
         os.kill(lane.pid, signal.SIGKILL)
     (root / "drivers/new.c").write_bytes(b"int omega_copy(int zeta)\n{\n\treturn copy_thing(zeta);\n}\n")
@@ -227,7 +224,7 @@ def test_a_lane_that_is_killed_is_started_again(make_tree: Maker, serve: Callabl
 
 
 def test_a_chroma_server_keeps_the_vectors_of_a_tree(
-    make_tree: Maker, serve: Callable[..., IndexService], chroma_server: str
+    make_tree: Maker, serve: Callable[..., TreeIndex], chroma_server: str
 ) -> None:
     service = serve(make_tree(TREE), url=chroma_server)
     assert near(service, "sleep flush")[0] == "folio_wait_writeback"
@@ -239,9 +236,7 @@ def test_a_chroma_server_keeps_the_vectors_of_a_tree(
 _BUILDER = """
     import sys
     from pathlib import Path
-    from kexpert.search.one_shot import build_search
-    from kexpert.search.indexer import SearchSettings
-    from kexpert.index.service import build
+    from kexpert.workspace.tree_index import SearchSettings, build, build_search
 
     if __name__ == "__main__":
         root = Path(sys.argv[1])
@@ -312,7 +307,7 @@ def lane_of_tree(root: Path, embedder: str) -> Iterator[Lane]:
     directory = cache_directory(root)
     build(root)
     prepare(root, directory, 1)
-    lane = Lane(LaneSettings(root, directory, 0, embedder=embedder))
+    lane = Lane(LaneSettings(root, directory, 0, embedder=embedder, open_index=SymbolIndexFiles))
     assert not lane.notes, lane.notes
     try:
         yield lane
@@ -323,7 +318,7 @@ def lane_of_tree(root: Path, embedder: str) -> Iterator[Lane]:
 def bring_up(root: Path, lane: Lane, paths: set[str] | None = None) -> None:
     """Read what changed."""
     build(root)
-    difference = compare(root, lane._settings.directory, paths, True)
+    difference = compare(root, lane._settings.directory, SymbolIndexFiles, paths, True)
     assert all(lane_of(file.path, 1) == 0 for file in difference.todo)
     for _ in lane.index([as_read(file) for file in difference.todo], difference.gone):
         pass

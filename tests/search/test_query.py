@@ -16,16 +16,14 @@ from kexpert.core.c.source import Source
 from kexpert.core.retrieval.chunk import ChunkKind, chunks
 from kexpert.core.retrieval.words import query_stems
 from kexpert.index.disk_view import DiskView
-from kexpert.index.service import build, open_view
 from kexpert.search import chunk_store as lexical
 from kexpert.search import sync_plan as difference
 from kexpert.search.chunk_store import WEIGHTS, ChunkStore, FileChunks
 from kexpert.search.filters import FilterError, parse
-from kexpert.search.indexer import SearchSettings
-from kexpert.search.one_shot import VectorReader, build_search
 from kexpert.search.posting_lists import Postings, make
 from kexpert.search.query import Searcher
 from kexpert.view import SearchMethod
+from kexpert.workspace.tree_index import SearchSettings, VectorReader, build, build_search, open_view
 from tests.support.toy_embedder import make_embedder
 
 FILES = {

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kexpert.core.retrieval.chunk import ChunkKind
 from kexpert.core.retrieval.products import product
-from kexpert.core.retrieval.ranking_features import FEATURES, Entry, features
+from kexpert.core.retrieval.ranking_features import FEATURES, CandidateFields, features
 from kexpert.core.retrieval.words import stems
 from kexpert.search.reranker import Candidate, fuse, rerank
 
@@ -93,7 +93,10 @@ def test_features_see_what_is_said_and_what_is_meant() -> None:
     def lexicon(words):  # type: ignore[no-untyped-def]
         return np.array([vectors.get(word, (0.0, 0.0)) for word in words], np.float32), np.ones(len(words), np.float32)
 
-    entries = [Entry(["drop", "ref"], ["frob"], []), Entry(["frob"], ["put", "ref"], [], static=True)]
+    entries = [
+        CandidateFields(["drop", "ref"], ["frob"], []),
+        CandidateFields(["frob"], ["put", "ref"], [], static=True),
+    ]
     rows = features(["put", "ref"], entries, lexicon)
     of = {name: rows[:, at] for at, name in enumerate(FEATURES)}
     np.testing.assert_allclose(of["name"], [0.5, 0])

@@ -7,36 +7,29 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
-MARKS = {
-    "Kconfig": b'config SMP\n\tbool "Symmetric multi-processing"\n',
-    "Makefile": b"obj-$(CONFIG_SMP) += kernel/\n",
-    "MAINTAINERS": b"",
-}
+from tests.support.toy_tree import write_tree
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def cache_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty ``$XDG_CACHE_HOME`` for one test."""
     folder = tmp_path / "cache"
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
     return folder
 
 
 @pytest.fixture
-def make_tree(tmp_path: Path, cache: Path) -> Callable[[Mapping[str, bytes]], Path]:
+def make_tree(tmp_path: Path, cache_home: Path) -> Callable[[Mapping[str, str | bytes]], Path]:
     """Write a kernel tree with these files; returns its root."""
 
-    def make(files: Mapping[str, bytes], name: str = "linux") -> Path:
-        root = tmp_path / name
-        for path, data in {**MARKS, **files}.items():
-            (root / path).parent.mkdir(parents=True, exist_ok=True)
-            (root / path).write_bytes(data)
-        return root
+    def make(files: Mapping[str, str | bytes], name: str = "linux") -> Path:
+        return write_tree(tmp_path / name, files)
 
     return make
 
@@ -56,11 +49,15 @@ def chroma_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         command, env=environment, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         try:
-            for _ in range(300):
-                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                    break
-                assert process.poll() is None, "the server ended"
-                time.sleep(0.1)
+            eventually(lambda: process.poll() is not None or accepts(port))
+            assert process.poll() is None, "the server ended"
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
+
+
+def accepts(port: int) -> bool:
+    """True if something listens on this port of the loopback."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False

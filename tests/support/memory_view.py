@@ -11,25 +11,13 @@ from kexpert.core.retrieval.words import query_stems, stems
 from kexpert.core.symbols import FileFacts, Kind, Symbol
 from kexpert.view import Hit, SearchMethod
 from kexpert.workspace.buffer_view import BufferView
+from tests.support.fixture_text import CURSOR, cut_cursor, files_of
 
-_FILE = re.compile(r"^//- (\S+)\n", re.M)
-CURSOR = "/*|*/"
-
-
-def files_of(fixture: str) -> dict[str, bytes]:
-    """``//- path`` lines cut a fixture into files; one without any is ``drivers/x/x.c``."""
-    parts = _FILE.split(fixture)
-    if len(parts) == 1:
-        return {"drivers/x/x.c": fixture.encode()}
-    return {path: text.encode() for path, text in zip(parts[1::2], parts[2::2], strict=True)}
-
-
+__all__ = ["CURSOR", "MemoryView", "at_cursor", "files_of"]
 def at_cursor(fixture: str) -> tuple[MemoryView, Source, int]:
     """The tree of a fixture, the file that holds ``/*|*/`` (taken out) and where it stood."""
     files = files_of(fixture)
-    path = next(path for path, data in files.items() if CURSOR.encode() in data)
-    offset = files[path].index(CURSOR.encode())
-    files[path] = files[path].replace(CURSOR.encode(), b"", 1)
+    path, offset = cut_cursor(files)
     view = MemoryView(files)
     source = view.source(path)
     assert source is not None

@@ -7,11 +7,12 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from tests.support.waiting import eventually
 
 PLUGIN = Path(__file__).resolve().parents[2] / "editors" / "neovim"
 #: How long to wait for the server, and for anything else, in milliseconds.
@@ -47,11 +48,10 @@ class Neovim:
         )
 
     def __enter__(self) -> Neovim:
-        until = time.monotonic() + PATIENCE / 1000
-        while not os.path.exists(self._address):
-            if self._process.poll() is not None or time.monotonic() > until:
-                raise TimeoutError("Neovim does not start")
-            time.sleep(0.02)
+        eventually(
+            lambda: self._process.poll() is not None or os.path.exists(self._address), seconds=PATIENCE / 1000
+        )
+        assert self._process.poll() is None, "Neovim does not start"
         return self
 
     def __exit__(

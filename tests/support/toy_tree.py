@@ -1,10 +1,19 @@
-"""A kernel tree of two screens, as large as an editor test needs."""
+"""Kernel trees of a few files, for every test that needs one on disk."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-FILES = {
+#: Files by which a folder is known to be the root of a kernel tree.
+ROOT_FILES = {
+    "Kconfig": 'config SMP\n\tbool "Symmetric multi-processing"\n',
+    "Makefile": "obj-$(CONFIG_SMP) += kernel/\n",
+    "MAINTAINERS": "",
+}
+
+#: A driver and its user: types, a table of operations, kernel-doc, and a checkpatch that objects to one word.
+TOY_FILES = {
     "MAINTAINERS": "TOY DRIVER\nM:\tTerry Toy <terry@example.org>\nS:\tMaintained\nF:\tdrivers/toy/\n",
     "Kconfig": 'config TOY\n\ttristate "Toy support"\n\thelp\n\t  Say Y to play.\n',
     "Makefile": "obj-y += drivers/toy/\n",
@@ -94,8 +103,45 @@ while (<$in>) { print "$file:$.: WARNING:MAGIC_WORD: do not say $1\\n" if /(xyzz
 }
 
 
-def make_toy_tree(root: Path) -> Path:
-    for name, text in FILES.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
+#: Functions whose words the toy embedder knows (see ``toy_embedder``).
+WRITEBACK_FILES = {
+    "mm/writeback.c": """\
+/* Wait until writeback of a folio is over. */
+void folio_wait_writeback(void)
+{
+	wait_on_bit(folio);
+}
+""",
+    "mm/probe.c": """\
+int probe_list(int list)
+{
+	free_table(list);
+	return device_start(list);
+}
+""",
+    "drivers/frob.c": """\
+int frob_probe(int list)
+{
+	free_table(list);
+	return device_start(list);
+}
+""",
+    "include/linux/x.h": "struct x { int a; };\n",
+}
+
+
+def write_tree(root: Path, files: Mapping[str, str | bytes]) -> Path:
+    """Write files, and those of ``ROOT_FILES`` that are not among them; returns ``root``."""
+    for path, data in {**ROOT_FILES, **files}.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(data.encode() if isinstance(data, str) else data)
     return root
+
+
+def make_toy_tree(root: Path) -> Path:
+    return write_tree(root, TOY_FILES)
+
+
+def home_environment(folder: Path) -> dict[str, str]:
+    """Variables that keep the caches and settings of a process in ``folder``."""
+    return {"XDG_CACHE_HOME": str(folder / "cache"), "XDG_CONFIG_HOME": str(folder / "config")}

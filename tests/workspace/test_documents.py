@@ -1,24 +1,20 @@
-"""Open documents: edits in any encoding, names of files, snapshots that stay as they were."""
+"""Open documents: edits in any encoding, buffers that hide their files."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kexpert.core.paths import is_tree_path
 from kexpert.core.text import Encoding, decode
-from kexpert.workspace.documents import Session, file_path, path_of, uri_of
-from kexpert.workspace.settings import Options
+from kexpert.workspace.documents import Documents, Edit
 
-URI = "file:///tree/drivers/a.c"
+PATH = "drivers/a.c"
 text = st.text(st.sampled_from("ab{}\t\f\n\r\u2028é🐧\udce9"), max_size=12)
 
 
-def at(document: str, offset: int, encoding: Encoding) -> SimpleNamespace:
+def at(document: str, offset: int, encoding: Encoding) -> tuple[int, int]:
     """An editor's own arithmetic: where a code point offset is, in the units of ``encoding``."""
     before = document[:offset].replace("\r\n", "\n").replace("\r", "\n").split("\n")
     units = {
@@ -26,7 +22,7 @@ def at(document: str, offset: int, encoding: Encoding) -> SimpleNamespace:
         "utf-16": lambda s: len(s.encode("utf-16-le", "surrogatepass")) // 2,
         "utf-32": len,
     }[encoding]
-    return SimpleNamespace(line=len(before) - 1, character=units(before[-1]))
+    return len(before) - 1, units(before[-1])
 
 
 def splits_crlf(document: str, offset: int) -> bool:
@@ -35,77 +31,46 @@ def splits_crlf(document: str, offset: int) -> bool:
 
 @given(st.data(), text, st.sampled_from(["utf-8", "utf-16", "utf-32"]))
 def test_edits_give_the_text_that_the_editor_has(data: st.DataObject, document: str, encoding: Encoding) -> None:
-    session = Session(encoding, Options())
-    session.open(URI, document)
-    edits: list[SimpleNamespace] = []
+    documents = Documents().opened(PATH, document)
+    edits: list[Edit] = []
     for _ in range(data.draw(st.integers(0, 6))):
         new = data.draw(text)
         start, end = sorted(data.draw(st.tuples(*[st.integers(0, len(document))] * 2)))
         # An editor has no cursor between the two characters of one line end.
         if splits_crlf(document, start) or splits_crlf(document, end):
             continue
-        span = SimpleNamespace(start=at(document, start, encoding), end=at(document, end, encoding))
-        edits.append(SimpleNamespace(range=span, text=new))
+        edits.append(Edit(new, at(document, start, encoding), at(document, end, encoding)))
         document = document[:start] + new + document[end:]
         if data.draw(st.booleans()):
-            session.change(URI, edits)
+            documents = documents.edited(PATH, edits, encoding)
             edits = []
-    session.change(URI, edits)
-    (opened,) = session.snapshot().documents.values()
-    assert decode(opened.source.data) == document
+    documents = documents.edited(PATH, edits, encoding)
+    assert decode(documents[PATH].source.data) == document
 
 
-def test_a_snapshot_stays_as_it_was() -> None:
-    session = Session("utf-8", Options())
-    path = session.open(URI, "old")
-    before = session.snapshot()
-    session.change(URI, [SimpleNamespace(text="new")])
-    session.close(URI)
-    assert before.documents[path].source.data == b"old"
-    assert not session.snapshot().documents
+def test_a_change_leaves_what_was_taken_before_as_it_was() -> None:
+    before = Documents().opened(PATH, "old")
+    after = before.edited(PATH, [Edit("new")], "utf-8").closed(PATH)
+    assert before[PATH].source.data == b"old"
+    assert not after
 
 
-@pytest.mark.parametrize(
-    ("uri", "path"),
-    [
-        ("file:///tree/mm/slub.c", "mm/slub.c"),
-        ("file:///tree/mm/../fs/open.c", "fs/open.c"),
-        ("file://localhost/tree/a%20b.c", "a b.c"),
-        ("file:///treehouse/a.c", "/treehouse/a.c"),
-        ("file:///tree/../etc/passwd", "/etc/passwd"),
-        ("file://otherhost/tree/a.c", "file://otherhost/tree/a.c"),
-        ("untitled:Untitled-1", "untitled:Untitled-1"),
-        ("git:/tree/a.c?x", "git:/tree/a.c?x"),
-        ("file://[bad", "file://[bad"),
-        ("file:///tree/%00.c", "file:///tree/%00.c"),
-        ("", ""),
-    ],
-)
-def test_what_a_document_is_called_inside(uri: str, path: str) -> None:
-    assert path_of(uri, Path("/tree")) == path
+def test_a_buffer_hides_its_file_only_while_it_differs(tmp_path: Path) -> None:
+    (tmp_path / "a.c").write_text("int a;\n")
+    documents = Documents(tmp_path).opened("a.c", "int a;\n").opened("new.c", "int b;\n").opened("/x/y.c", "int a;\n")
+    assert [sorted(side) for side in documents.overlay()] == [["/x/y.c", "new.c"], ["a.c"]]
+    typed = documents.edited("a.c", [Edit("x", (0, 0), (0, 0))], "utf-8")
+    assert [sorted(side) for side in typed.overlay()] == [["/x/y.c", "a.c", "new.c"], []]
+    (tmp_path / "a.c").write_text("xint a;\n")
+    assert [sorted(side) for side in typed.saved("a.c").overlay()] == [["/x/y.c", "new.c"], ["a.c"]]
+    (tmp_path / "a.c").write_text("another program wrote this\n")
+    assert [sorted(side) for side in typed.saved("a.c").overlay()] == [["/x/y.c", "a.c", "new.c"], []]
 
 
-@given(st.text(max_size=20), st.sampled_from(["", "file:", "file:///", "file://", "untitled:"]))
-def test_no_uri_raises(rest: str, scheme: str) -> None:
-    uri = scheme + rest
-    path = path_of(uri, Path("/tree"))
-    file_path(uri)
-    is_tree_path(path)
-    uri_of(path, Path("/tree"))
-
-
-def test_a_tree_reached_through_a_symbolic_link(tmp_path: Path) -> None:
-    (tmp_path / "linux-6.1" / "mm").mkdir(parents=True)
-    (tmp_path / "linux").symlink_to("linux-6.1")
-    assert path_of((tmp_path / "linux" / "mm" / "a.c").as_uri(), tmp_path / "linux-6.1") == "mm/a.c"
-    assert path_of((tmp_path / "linux-6.1" / "mm" / "a.c").as_uri(), tmp_path / "linux") == "mm/a.c"
-
-
-def test_places_come_back_in_the_clients_own_spelling() -> None:
-    session = Session("utf-8", Options())
-    session.root = Path("/tree")
-    spelled = "file:///tree/mm/%73lub.c"
-    path = session.open(spelled, "")
-    assert path == "mm/slub.c"
-    assert session.snapshot().uri(path) == spelled
-    assert session.snapshot().uri("mm/a b.c") == "file:///tree/mm/a%20b.c"
+def test_documents_move_into_a_tree_that_is_found_later(tmp_path: Path) -> None:
+    (tmp_path / "a.c").write_text("int a;\n")
+    before = Documents().opened(str(tmp_path / "a.c"), "int a;\n").opened("untitled:1", "int b;\n")
+    after = before.under(tmp_path, {str(tmp_path / "a.c"): "a.c"})
+    assert sorted(after) == ["a.c", "untitled:1"]
+    assert after["a.c"].source.path == "a.c"
+    assert after["a.c"].saved is not None

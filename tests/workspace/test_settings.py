@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kexpert.workspace.settings import Options, client_layer, file_layers, options_markdown, resolve
+from kexpert.workspace.settings import Settings, client_layer, file_layers, resolve_settings, settings_markdown
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 
@@ -21,7 +21,7 @@ keys = st.sampled_from(["index", "index.jobs", "jobs", "hover", "log", "log.leve
 
 
 def test_later_layers_win_option_by_option() -> None:
-    options, warnings = resolve(
+    options, warnings = resolve_settings(
         [
             ("file", {"index": {"jobs": 2, "watch": False}}),
             ("client", {"index.jobs": 4, "diagnostics": {"timeout_seconds": 5}}),
@@ -49,23 +49,23 @@ def test_later_layers_win_option_by_option() -> None:
     ],
 )
 def test_a_wrong_option_is_named_and_the_default_holds(layer: dict[str, object], named: str) -> None:
-    options, warnings = resolve([("here", layer)])
-    assert options == Options()
+    options, warnings = resolve_settings([("here", layer)])
+    assert options == Settings()
     assert len(warnings) == 1
     assert f"'{named}'" in warnings[0]
     assert warnings[0].startswith("here: ")
 
 
 def test_a_wrong_option_leaves_the_layer_below_in_force() -> None:
-    options, warnings = resolve([("file", {"log.level": "debug"}), ("client", {"log.level": 7})])
+    options, warnings = resolve_settings([("file", {"log.level": "debug"}), ("client", {"log.level": 7})])
     assert options.log_level == "debug"
     assert warnings
 
 
 @given(st.dictionaries(keys, json), json)
 def test_no_settings_raise(layer: dict[str, object], sent: object) -> None:
-    options, _ = resolve([("any", layer), *client_layer("client", sent)[0]])
-    assert isinstance(options, Options)
+    options, _ = resolve_settings([("any", layer), *client_layer("client", sent)[0]])
+    assert isinstance(options, Settings)
 
 
 def test_files_of_the_user_and_of_the_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,7 +76,7 @@ def test_files_of_the_user_and_of_the_tree(tmp_path: Path, monkeypatch: pytest.M
     tree.mkdir()
     (tree / ".kexpert.toml").write_text("index.jobs = 2\n")
     layers, warnings = file_layers(tree)
-    options, more = resolve(layers)
+    options, more = resolve_settings(layers)
     assert not warnings + more
     assert (options.completion_limit, options.index_jobs) == (7, 2)
 
@@ -99,7 +99,7 @@ def test_a_tree_does_not_say_what_is_loaded(tmp_path: Path, monkeypatch: pytest.
     tree.mkdir()
     (tree / "kexpert.toml").write_text('inline.lines = 3\n[model]\nurl = "http://198.51.100.1"\npath = "evil.gguf"\n')
     layers, warnings = file_layers(tree)
-    options, more = resolve(layers)
+    options, more = resolve_settings(layers)
     assert (options.model_url, options.model_path, options.inline_lines) == ("http://127.0.0.1:8012", "", 3)
     assert not more
     assert [name for name in ("model.url", "model.path") if any(f"'{name}'" in said for said in warnings)] == [
@@ -109,9 +109,9 @@ def test_a_tree_does_not_say_what_is_loaded(tmp_path: Path, monkeypatch: pytest.
 
 def test_a_client_may_send_the_section_or_what_is_in_it() -> None:
     for sent in ({"kexpert": {"index": {"jobs": 3}}}, {"index": {"jobs": 3}}):
-        assert resolve(client_layer("client", sent)[0])[0].index_jobs == 3
+        assert resolve_settings(client_layer("client", sent)[0])[0].index_jobs == 3
 
 
 def test_the_readme_describes_every_option() -> None:
     table = README.read_text().partition("<!-- options -->")[2].partition("<!--")[0]
-    assert table.strip() == options_markdown().strip()
+    assert table.strip() == settings_markdown().strip()

@@ -6,8 +6,8 @@ import { dirname, join } from "node:path";
 import { commands, ExtensionContext, Range, Uri, window, workspace } from "vscode";
 import { ExecuteCommandSignature, LanguageClient } from "vscode-languageclient/node";
 
-/** What only this extension reads; everything else under "kexpert" is the server's. */
-const OWN = "kexpert.server.";
+/** Prefix of the settings that this extension alone reads; the others under "kexpert" go to the server. */
+const OWN_PREFIX = "kexpert.server.";
 
 let client: LanguageClient | undefined;
 
@@ -19,9 +19,9 @@ export async function activate(context: ExtensionContext): Promise<void> {
 }
 
 export async function deactivate(): Promise<void> {
-  const ended = client;
+  const ending = client;
   client = undefined;
-  await ended?.dispose();
+  await ending?.dispose();
 }
 
 async function restart(context: ExtensionContext): Promise<void> {
@@ -37,14 +37,15 @@ async function start(context: ExtensionContext): Promise<void> {
     {
       documentSelector: [
         { scheme: "file", language: "c" },
-        { scheme: "file", language: "cpp", pattern: "**/*.h" }, // what VS Code takes headers for
+        { scheme: "file", language: "cpp", pattern: "**/*.h" }, // VS Code takes headers for C++
       ],
-      initializationOptions: () => chosen(context),
+      initializationOptions: () => userSettings(context),
       synchronize: { configurationSection: "kexpert" },
       middleware: {
-        executeCommand: find,
+        executeCommand: runAndPick,
         workspace: {
-          configuration: (params) => params.items.map((item) => (item.section === "kexpert" ? chosen(context) : null)),
+          configuration: (params) =>
+            params.items.map((item) => (item.section === "kexpert" ? userSettings(context) : null)),
         },
       },
     },
@@ -58,8 +59,8 @@ async function start(context: ExtensionContext): Promise<void> {
   }
 }
 
-/** A result of the server's commands; `location` is as the protocol has it. */
-interface Found {
+/** A result of the server's commands; `location` has the form of the protocol. */
+interface SearchResult {
   name: string;
   kind: string;
   path: string;
@@ -67,31 +68,31 @@ interface Found {
   lines: { line: number; text: string }[];
 }
 
-/** Run a command of the server: ask for what it needs where nothing is given, let the user choose among what it finds. */
-async function find(command: string, given: unknown[], run: ExecuteCommandSignature): Promise<unknown> {
-  const args = given.length ? given : await asked(command);
+/** Run a command of the server and go to the result that the user picks. Ask for the arguments where none are given. */
+async function runAndPick(command: string, given: unknown[], run: ExecuteCommandSignature): Promise<unknown> {
+  const args = given.length ? given : await askForArguments(command);
   if (!args) {
     return undefined;
   }
-  const found: Found[] = (await run(command, args)) ?? [];
-  const chosen = await window.showQuickPick(
-    found.map((one) => ({
-      label: one.name || one.path,
-      description: `${one.kind} in ${one.path}:${one.location.range.start.line + 1}`,
-      detail: one.lines.map((line) => line.text).join("  …  "),
-      one,
+  const results: SearchResult[] = (await run(command, args)) ?? [];
+  const picked = await window.showQuickPick(
+    results.map((result) => ({
+      label: result.name || result.path,
+      description: `${result.kind} in ${result.path}:${result.location.range.start.line + 1}`,
+      detail: result.lines.map((line) => line.text).join("  …  "),
+      location: result.location,
     })),
-    { placeHolder: found.length ? "Go to" : "Nothing was found", matchOnDescription: true, matchOnDetail: true },
+    { placeHolder: results.length ? "Go to" : "Nothing was found", matchOnDescription: true, matchOnDetail: true },
   );
-  if (chosen) {
-    const { start, end } = chosen.one.location.range;
+  if (picked) {
+    const { start, end } = picked.location.range;
     const selection = new Range(start.line, start.character, end.line, end.character);
-    await window.showTextDocument(Uri.parse(chosen.one.location.uri), { selection });
+    await window.showTextDocument(Uri.parse(picked.location.uri), { selection });
   }
-  return found;
+  return results;
 }
 
-async function asked(command: string): Promise<unknown[] | undefined> {
+async function askForArguments(command: string): Promise<unknown[] | undefined> {
   if (command === "kexpert.search") {
     const query = await window.showInputBox({
       prompt: "What does it do? path:, kind:, subsystem: and config: narrow the search",
@@ -103,20 +104,20 @@ async function asked(command: string): Promise<unknown[] | undefined> {
   return editor && [editor.document.uri.toString(), { start: editor.selection.start, end: editor.selection.end }];
 }
 
-/** The settings that somebody made. Defaults are left to the server, or they would win over the tree's kexpert.toml. */
-function chosen(context: ExtensionContext): Record<string, unknown> {
+/** The settings that the user changed. Sending defaults too would override the tree's kexpert.toml. */
+function userSettings(context: ExtensionContext): Record<string, unknown> {
   const all = workspace.getConfiguration();
   const known = Object.keys(context.extension.packageJSON.contributes.configuration.properties);
-  const made = known
-    .filter((key) => !key.startsWith(OWN))
+  const changed = known
+    .filter((key) => !key.startsWith(OWN_PREFIX))
     .map((key) => {
-      const found = all.inspect(key);
-      return [key.slice("kexpert.".length), found?.workspaceFolderValue ?? found?.workspaceValue ?? found?.globalValue];
+      const set = all.inspect(key);
+      return [key.slice("kexpert.".length), set?.workspaceFolderValue ?? set?.workspaceValue ?? set?.globalValue];
     });
-  return Object.fromEntries(made.filter(([, value]) => value !== undefined));
+  return Object.fromEntries(changed.filter(([, value]) => value !== undefined));
 }
 
-/** Whether a folder lies in a kernel tree, by the marks that the server goes by. */
+/** True if a folder lies in a kernel tree, by the same files that the server looks for. */
 function inTree(folder: string): boolean {
   const has = (name: string) => existsSync(join(folder, name));
   if (has("Kconfig") && has("Makefile") && (has("MAINTAINERS") || has("include/linux"))) {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from kexpert.core.c.cursor_context import comment_start, tokens_around
+from kexpert.core.c.cursor_context import comment_start, enclosing_tokens
 from kexpert.core.c.declarators import read_declaration
 from kexpert.core.c.lex import blank_comments
 from kexpert.core.c.scope import locals_at
@@ -48,7 +48,7 @@ def signature_help(view: View, source: Source, offset: int) -> SignatureHelp | N
     """The call whose parentheses hold ``offset``; None outside calls or when the callee is not known."""
     if comment_start(source.data, offset) is not None:
         return None
-    tokens = tokens_around(source, offset)
+    tokens = enclosing_tokens(source, offset)
     call = call_around(tokens, tokens.at_offset(offset - 1))
     if call is None:
         return None

@@ -9,10 +9,8 @@ from __future__ import annotations
 import contextlib
 import gc
 import multiprocessing
-import os
 import resource
 import sqlite3
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -20,15 +18,16 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from kexpert.background.database import IndexState, discard
+from kexpert.background.file_order import by_priority
 from kexpert.background.lock import Turn
+from kexpert.background.process_pool import default_jobs, end_with_parent
+from kexpert.background.progress import Progress
 from kexpert.background.tree import MAX_FILE_BYTES, FileKind, TreeFile, look, read, scan
 from kexpert.core.c.extract import extract, identifiers
 from kexpert.core.kernel.kconfig import parse_kconfig
-from kexpert.core.retrieval.chunk import is_generated
 from kexpert.core.symbols import FileFacts, Kind, Symbol
 from kexpert.index.schema import Store
 
@@ -40,17 +39,6 @@ _BATCH_BYTES = 16 << 20
 _LAST_SHARE = 6
 #: So few files are parsed at once in this process: starting workers takes longer.
 _INLINE_FILES = 48
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """A step of long work; ``done`` and ``total`` count files."""
-
-    title: str
-    done: int
-    total: int
-    message: str = ""
-    finished: bool = False
 
 
 @dataclass(slots=True)
@@ -135,34 +123,6 @@ def prepare(root: Path, database: Path) -> str | None:
     return None if state is IndexState.MISSING else f"{database}: {state.value}; building it anew"
 
 
-def in_order(files: Iterable[TreeFile], near: Iterable[str] = ()) -> list[TreeFile]:
-    """First what a reader of the ``near`` files needs: they, their folders, include/, the arch of
-    this machine; last the generated register headers."""
-    near_files = set(near)
-    folders = {path.rpartition("/")[0] for path in near_files}
-    arch = f"arch/{_host_arch()}/"
-
-    def rank(file: TreeFile) -> tuple[int, str]:
-        path = file.path
-        if path in near_files:
-            return 0, path
-        if path.rpartition("/")[0] in folders:
-            return 1, path
-        if path.startswith("include/"):
-            return 2, path
-        if file.kind is FileKind.KCONFIG:
-            return 3, path
-        if path.startswith(arch + "include/"):
-            return 4, path
-        if path.startswith(("kernel/", "mm/", "lib/", "fs/", "block/", "net/core", "drivers/base/", arch)):
-            return 5, path
-        if is_generated(path):
-            return 9, path
-        return 6, path
-
-    return sorted(files, key=rank)
-
-
 def update(
     root: Path,
     database: Path,
@@ -180,7 +140,7 @@ def update(
     try:
         if work.gone:
             store.write([], work.gone)
-        files = in_order(work.todo, near)
+        files = by_priority(work.todo, near)
         first = store.next_id()
         numbered = list(enumerate(files, first))
         title = "Indexing" if not store.complete else "Updating the index"
@@ -206,18 +166,6 @@ def measure(report: BuildReport, database: Path, jobs: int | None) -> None:
     """Put down what disk and memory it took."""
     report.db_mb = sum(file.stat().st_size for file in database.parent.glob(database.name + "*")) / 1e6
     report.peak_rss_mb = peak_rss_mb(jobs or default_jobs())
-
-
-def _host_arch() -> str:
-    """This machine's folder under arch/."""
-    machine = os.uname().machine
-    aliases = {"x86_64": "x86", "i686": "x86", "i386": "x86", "aarch64": "arm64", "ppc64le": "powerpc", "s390x": "s390"}
-    return aliases.get(machine, "riscv" if machine.startswith("riscv") else machine)
-
-
-def default_jobs() -> int:
-    """As many workers as this process may use processors."""
-    return max(1, len(os.sched_getaffinity(0)))
 
 
 def peak_rss_mb(workers: int) -> float:
@@ -324,18 +272,6 @@ def _start_worker(root: str, database: str) -> None:
     _worker[1].db.execute("PRAGMA cache_size = -131072")
     gc.disable()  # millions of tuples and no cycles: the collector would look through them for nothing
     end_with_parent()
-
-
-def end_with_parent() -> None:
-    """Make this process end when its parent does: one killed with -9 cannot stop its workers."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
-
-
-def _die_with(parent: BaseProcess) -> None:
-    parent.join()
-    os._exit(1)
 
 
 def _work(batch: list[tuple[int, TreeFile]]) -> list[str]:

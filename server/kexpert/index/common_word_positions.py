@@ -22,11 +22,12 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from kexpert.background.process_pool import default_jobs, end_with_parent
+from kexpert.background.progress import Progress
 from kexpert.background.tree import FileKind, read
 from kexpert.core.c.extract import identifiers
 from kexpert.core.c.keywords import KEYWORDS
 from kexpert.core.c.lex import blank_comments
-from kexpert.index.builder import Progress, default_jobs, end_with_parent
 from kexpert.index.position_codec import Part, places_in
 from kexpert.index.schema import FILE_SHIFT, Store
 

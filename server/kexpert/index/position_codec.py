@@ -12,7 +12,7 @@ from itertools import accumulate, repeat
 from typing import TYPE_CHECKING
 
 from kexpert.core.c.extract import WORDS_ONLY
-from kexpert.core.c.lex import LOOK_BEHIND, blank_comments
+from kexpert.core.c.lex import MAX_LOOK_BEHIND_BYTES, blank_comments
 from kexpert.core.symbols import UNKNOWN_COLUMN, FileUses
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _are_members(data: NDArray[np.uint8], at: Numbers) -> NDArray[np.bool_]:
     is_blank = np.isin(np.arange(256), np.frombuffer(_BLANKS, np.uint8))
     last = at - 1
     waiting = np.flatnonzero(is_blank[data[last]])
-    for _ in range(LOOK_BEHIND - 1):
+    for _ in range(MAX_LOOK_BEHIND_BYTES - 1):
         if not len(waiting):
             break
         last[waiting] -= 1

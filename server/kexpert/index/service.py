@@ -11,17 +11,15 @@ from pathlib import Path
 
 from kexpert.background.database import IndexState, cache_directory, discard
 from kexpert.background.lock import WriterLock
+from kexpert.background.progress import Progress
 from kexpert.core.c.source import Source
 from kexpert.index import common_word_positions as places
-from kexpert.index.builder import BuildReport, IndexWriteError, Progress, measure, plan, plan_for, prepare, update
+from kexpert.index.builder import BuildReport, IndexWriteError, measure, plan, plan_for, prepare, update
 from kexpert.index.compaction import compact
-from kexpert.index.disk_view import DiskView
+from kexpert.index.disk_view import DiskView, Searcher
 from kexpert.index.reader import Reader
 from kexpert.index.schema import Store
 from kexpert.index.watcher import Watcher
-from kexpert.search.indexer import SearchSettings, SemanticIndex
-from kexpert.search.one_shot import VectorReader
-from kexpert.search.query import Searcher
 
 #: Changes told by the system come in bursts (git switch): wait until none came for this long.
 _QUIET_SECONDS = 0.25
@@ -49,11 +47,13 @@ class IndexService:
         jobs: int | None = None,
         watch: bool = True,
         exclude: Iterable[str] = (),
-        search: SearchSettings | None = None,
+        searcher: Searcher | None = None,
+        on_updated: Callable[[Iterable[str] | None, Iterable[str]], None] | None = None,
         on_progress: Callable[[Progress], None] = lambda _: None,
         on_message: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """``search``: how search by meaning is kept; None for no such search."""
+        """``searcher`` answers searches by meaning in views. ``on_updated(changed_paths, open_paths)`` is called
+        after each update of a complete index, with None for any path; it must not block."""
         self.root = root
         self.directory = cache_directory(root)
         self.database = self.directory / "index.db"
@@ -65,16 +65,8 @@ class IndexService:
         self._lock = WriterLock(self.directory / "writer.lock")
         self._reader = Reader(root, self.database, self._damaged)
         self._watcher = Watcher(root, self._watched, on_message) if watch else None
-        self.semantic = (
-            SemanticIndex(
-                root, self.directory, search, on_ready=Searcher.warm, on_progress=on_progress, on_message=on_message
-            )
-            if search
-            else None
-        )
-        self._searcher = (
-            Searcher(self.directory / "search.db", self.semantic, self.semantic.damaged) if self.semantic else None
-        )
+        self._searcher = searcher
+        self._on_updated = on_updated
         self._wake = threading.Condition()
         self._saved: set[str] = set()
         self._seen: set[str] = set()
@@ -101,10 +93,6 @@ class IndexService:
             self._watcher.close()
         if self._thread.is_alive():
             self._thread.join(timeout=30)
-        if self.semantic is not None:
-            self.semantic.close()
-        if self._searcher is not None:
-            self._searcher.close()
         self._lock.release()
         self._reader.close()
 
@@ -138,8 +126,6 @@ class IndexService:
     def cancel(self) -> None:
         """Stop the running update; what it committed stays, the rest waits for the next one."""
         self._cancelled = True
-        if self.semantic is not None:
-            self.semantic.cancel()
 
     def wait_idle(self, timeout: float) -> bool:
         """Wait until nothing is left to index; False when the time is over first."""
@@ -199,8 +185,8 @@ class IndexService:
             prepare(self.root, self.database)
             whole = True
         self._update(changed, whole)
-        if self.semantic is not None and self._reader.complete:
-            self.semantic.follow(None if whole else changed, self._near)
+        if self._on_updated is not None and self._reader.complete:
+            self._on_updated(None if whole else changed, self._near)
         if self._overdue():
             compact(self.root, self.database, self._wanted_elsewhere)
         if self._places_behind():
@@ -269,7 +255,7 @@ class IndexUnavailable(Exception):
     """There is no index that could answer; the message says why and what to do."""
 
 
-def open_view(root: Path, vectors: VectorReader | None = None) -> DiskView:
+def open_view(root: Path, searcher: Searcher | None = None) -> DiskView:
     """The index of a tree as it is, for a command that runs once. Raises IndexUnavailable."""
     database = cache_directory(root) / "index.db"
     state = Store.state_of(database, root)
@@ -277,7 +263,7 @@ def open_view(root: Path, vectors: VectorReader | None = None) -> DiskView:
         raise IndexUnavailable(f"{root}: no index ({state.value}); run: kexpert index --tree {root}")
     reader = Reader(root, database)
     reader.refresh()
-    return DiskView(reader, searcher=Searcher(cache_directory(root) / "search.db", vectors))
+    return DiskView(reader, searcher=searcher)
 
 
 def build(

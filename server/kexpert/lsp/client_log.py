@@ -1,4 +1,4 @@
-"""What the server tells on its own account: lines in the log, messages, the progress of indexing."""
+"""``ClientLog``: what the workspace says, as log lines, messages and progress bars of the editor."""
 
 from __future__ import annotations
 
@@ -12,49 +12,66 @@ from typing import TYPE_CHECKING, Any
 from lsprotocol import types
 
 if TYPE_CHECKING:
-    from kexpert.index.builder import Progress
-    from kexpert.lsp.dispatcher import Protocol
+    from kexpert.background.progress import Progress
+    from kexpert.lsp.dispatcher import Dispatcher
+    from kexpert.workspace.listener import Level
 
-_LEVELS = {"error": 1, "warning": 2, "info": 3, "debug": 4}
-#: Seconds between two reports of progress: more often nobody can read.
-_PROGRESS_INTERVAL = 0.2
+_LEVELS: dict[Level, types.MessageType] = {
+    "error": types.MessageType.Error, "warning": types.MessageType.Warning,
+    "info": types.MessageType.Info, "debug": types.MessageType.Log,
+}  # fmt: skip
+_PROGRESS_INTERVAL_SECONDS = 0.2
+_MAX_FAILURE_TEXT = 300
 
 
-class Reporter:
-    """Log lines and messages to the editor. Any thread may call it."""
+class ClientLog:
+    """A ``workspace.listener.Listener`` for one client. Any thread may call it."""
 
-    def __init__(self, protocol: Protocol) -> None:
-        self._protocol = protocol
-        self._said: set[str] = set()
-        self.level = "warning"
+    def __init__(self, dispatcher: Dispatcher, show_progress: bool, cancel_indexing: Callable[[], None]) -> None:
+        """``show_progress``: the client has work done progress."""
+        self._dispatcher = dispatcher
+        self._shown: set[str] = set()
+        self._bar = ProgressBar(dispatcher, cancel_indexing) if show_progress else None
+        self.level: Level = "warning"
 
-    def log(self, level: str, text: str) -> None:
+    def log(self, level: Level, text: str) -> None:
         """A line for the log of the editor, if ``log.level`` lets it through."""
         if _LEVELS[level] <= _LEVELS[self.level]:
-            self._protocol.notify(types.WINDOW_LOG_MESSAGE, {"type": _LEVELS[level], "message": f"kexpert: {text}"})
+            message = {"type": int(_LEVELS[level]), "message": f"kexpert: {text}"}
+            self._dispatcher.notify(types.WINDOW_LOG_MESSAGE, message)
 
-    def show(self, level: str, text: str) -> None:
+    def show(self, level: Level, text: str) -> None:
         """A message for the user."""
-        self._protocol.notify(types.WINDOW_SHOW_MESSAGE, {"type": _LEVELS[level], "message": f"kexpert: {text}"})
+        self._dispatcher.notify(types.WINDOW_SHOW_MESSAGE, {"type": int(_LEVELS[level]), "message": f"kexpert: {text}"})
 
-    def show_once(self, level: str, text: str) -> None:
-        if text not in self._said:
-            self._said.add(text)
+    def show_once(self, level: Level, text: str) -> None:
+        if text not in self._shown:
+            self._shown.add(text)
             self.show(level, text)
 
     def failure(self, what: str, problem: Exception) -> None:
-        """One line for something that should not have happened."""
+        """A log line for a defect."""
         frames = traceback.extract_tb(problem.__traceback__)
         place = f" ({frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno})" if frames else ""
-        summary = " ".join(str(problem).split())[:300]
+        summary = " ".join(str(problem).split())[:_MAX_FAILURE_TEXT]
         self.log("error", f"{what}: {type(problem).__name__}: {summary}{place}")
 
 
-class ProgressBar:
-    """Work done progress for indexing, where the client has it; one bar after another."""
+    def progress(self, progress: Progress) -> None:
+        if self._bar is not None:
+            self._bar.update(progress)
 
-    def __init__(self, protocol: Protocol, cancel: Callable[[], None]) -> None:
-        self._protocol = protocol
+    def progress_cancelled(self, token: Any) -> None:
+        """The client pressed cancel on a progress bar."""
+        if self._bar is not None:
+            self._bar.cancelled(token)
+
+
+class ProgressBar:
+    """Work done progress for indexing; one bar after another."""
+
+    def __init__(self, dispatcher: Dispatcher, cancel: Callable[[], None]) -> None:
+        self._dispatcher = dispatcher
         self._cancel = cancel
         self._lock = threading.Lock()
         self._token: str | None = None
@@ -72,16 +89,15 @@ class ProgressBar:
                 self._send(progress)
 
     def cancelled(self, token: Any) -> None:
-        """The client pressed cancel on a bar."""
         if token is not None and token == self._token:
             self._cancel()
 
     def _ask(self) -> None:
         token = self._token = str(uuid.uuid4())
-        self._protocol.send_request(
+        self._dispatcher.request(
             types.WINDOW_WORK_DONE_PROGRESS_CREATE,
             types.WorkDoneProgressCreateParams(token),
-            callback=lambda _: self._begin(token),
+            lambda _: self._begin(token),
         )
 
     def _begin(self, token: str) -> None:
@@ -97,12 +113,12 @@ class ProgressBar:
         if progress.finished:
             self._notify({"kind": "end", "message": progress.message})
             self._token, self._open = None, False
-        elif time.monotonic() - self._sent >= _PROGRESS_INTERVAL:
+        elif time.monotonic() - self._sent >= _PROGRESS_INTERVAL_SECONDS:
             self._sent = time.monotonic()
             self._notify({"kind": "report", "message": progress.message, "percentage": _percent(progress)})
 
     def _notify(self, value: dict[str, Any]) -> None:
-        self._protocol.notify(types.PROGRESS, {"token": self._token, "value": value})
+        self._dispatcher.notify(types.PROGRESS, {"token": self._token, "value": value})
 
 
 def _percent(progress: Progress) -> int:

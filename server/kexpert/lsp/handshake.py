@@ -1,9 +1,8 @@
 """Everything before and including ``initialize``, with the standard library alone.
 
 Importing the protocol's types takes half a second. An editor waits for the answer to ``initialize``
-before it does anything, so that answer is given first and the rest is loaded behind it. What the
-protocol says about messages before ``initialize`` is settled here too: the server proper only ever
-sees an initialized session.
+before it does anything, so this answer comes first and the rest is loaded afterwards. Messages before
+``initialize`` are handled here too: the rest of the server only ever sees an initialized connection.
 """
 
 from __future__ import annotations
@@ -13,24 +12,24 @@ from typing import Any, BinaryIO
 
 from kexpert import __version__
 from kexpert.core.text import Encoding
-from kexpert.lsp.transport import BadMessage, Writer, read_message
+from kexpert.lsp.transport import BadMessage, Writer, error_response, read_message
 
+#: Of lsprotocol's ErrorCodes and TextDocumentSyncKind, which take too long to import here; a test compares them.
 PARSE_ERROR = -32700
-INVALID_REQUEST = -32600
-METHOD_NOT_FOUND = -32601
 INVALID_PARAMS = -32602
 SERVER_NOT_INITIALIZED = -32002
+SYNC_INCREMENTAL = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """What the other end said of itself in ``initialize``; nothing of it is trusted to be well formed."""
+    """The client as ``initialize`` describes it; nothing in it is trusted to be well formed."""
 
     params: dict[str, Any]
     encoding: Encoding
 
     def can(self, *keys: str) -> Any:
-        """A client capability by its path, ``can("textDocument", "hover")``; None when it is not there."""
+        """A client capability by its path, as ``can("textDocument", "hover")``; None if it is absent."""
         return dig(self.params, "capabilities", *keys)
 
 
@@ -43,17 +42,13 @@ def dig(data: Any, *keys: str) -> Any:
     return data
 
 
-def refusal(request_id: Any, code: int, message: str) -> dict[str, Any]:
-    return {"jsonrpc": "2.0", "id": request_id, "error": {"code": code, "message": message}}
-
-
 def await_initialize(reader: BinaryIO, writer: Writer) -> Client | None:
-    """Answer ``initialize`` when it comes, as the first thing. None if the client leaves before."""
+    """Wait for ``initialize`` and answer it; None if the client leaves before."""
     while True:
         try:
             message = read_message(reader)
         except BadMessage as bad:
-            writer.send(refusal(None, PARSE_ERROR, str(bad)))
+            writer.send(error_response(None, PARSE_ERROR, str(bad)))
             continue
         if message is None:
             return None
@@ -64,9 +59,9 @@ def await_initialize(reader: BinaryIO, writer: Writer) -> Client | None:
             continue
         request_id = message["id"]
         if method != "initialize":
-            writer.send(refusal(request_id, SERVER_NOT_INITIALIZED, "the first request must be initialize"))
+            writer.send(error_response(request_id, SERVER_NOT_INITIALIZED, "the first request must be initialize"))
         elif not isinstance(params := message.get("params"), dict):
-            writer.send(refusal(request_id, INVALID_PARAMS, "initialize: params must be an object"))
+            writer.send(error_response(request_id, INVALID_PARAMS, "initialize: params must be an object"))
         else:
             client = Client(params, choose_encoding(params))
             writer.send({"jsonrpc": "2.0", "id": request_id, "result": initialize_result(client)})
@@ -74,7 +69,7 @@ def await_initialize(reader: BinaryIO, writer: Writer) -> Client | None:
 
 
 def choose_encoding(params: dict[str, Any]) -> Encoding:
-    """Bytes when the client can count them, since everything inside does; else what it must know."""
+    """UTF-8 if the client offers it, since everything inside counts bytes; else UTF-32, else UTF-16."""
     offered = dig(params, "capabilities", "general", "positionEncodings")
     if isinstance(offered, list):
         if "utf-8" in offered:
@@ -91,7 +86,7 @@ def initialize_result(client: Client) -> dict[str, Any]:
         "serverInfo": {"name": "kexpert", "version": __version__},
         "capabilities": {
             "positionEncoding": client.encoding,
-            "textDocumentSync": {"openClose": True, "change": 2, "save": {"includeText": False}},
+            "textDocumentSync": {"openClose": True, "change": SYNC_INCREMENTAL, "save": {"includeText": False}},
             "hoverProvider": True,
             "completionProvider": {
                 "triggerCharacters": [".", ">", "<", '"', "/", "#", "*"],
@@ -109,7 +104,7 @@ def initialize_result(client: Client) -> dict[str, Any]:
             "callHierarchyProvider": True,
             "codeActionProvider": {"codeActionKinds": ["source"]},
             "executeCommandProvider": {"commands": ["kexpert.search", "kexpert.findSimilar"]},
-            "inlineCompletionProvider": {},
+            "inlineCompletionProvider": True,
             "foldingRangeProvider": True,
             "selectionRangeProvider": True,
             "renameProvider": {"prepareProvider": True} if prepare_rename else True,

@@ -1,7 +1,7 @@
-"""The language server: a session, wired to a client.
+"""The language server: a workspace, wired to one client.
 
-``serve`` is the way in. What changes the session is here, in short handlers; what answers questions
-is in ``handlers``.
+``serve`` is the way in. Notifications, which change the workspace, are handled here; requests, which ask it
+something, in ``lsp.requests``.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import ipaddress
 import os
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -18,23 +19,23 @@ from kexpert.lsp.handshake import Client, await_initialize, dig
 from kexpert.lsp.transport import Writer
 
 if TYPE_CHECKING:
-    from kexpert.index.builder import Progress
-    from kexpert.lsp.handlers import Handler
-    from kexpert.workspace.checkpatch import Checkpatch
-    from kexpert.workspace.documents import Index
+    from kexpert.lsp.dispatcher import Question
+    from kexpert.lsp.request import Handler, Request
+    from kexpert.lsp.scheduler import Cancelled
 
 _WATCHED = "**/{*.c,*.h,*.S,Kconfig*,Kbuild*,Makefile*,MAINTAINERS,.config}"
-#: More warnings about options than this at a time go to the log only.
-_SHOWN_WARNINGS = 5
-#: Seconds that a thread may keep the interpreter while another waits: a keystroke must not wait
-#: behind a search over the tree.
-_SWITCH_INTERVAL = 0.001
+#: Seconds that a thread may keep the interpreter while another waits: a keystroke must not wait for a
+#: search over the tree.
+_SWITCH_INTERVAL_SECONDS = 0.001
+#: Key of the one suggestion that is worked out before anybody asks for it.
+_ANTICIPATION = ("inline", "anticipation")
+_CLIENT_SETTINGS = "workspace/configuration"
 
 
 def serve(tcp: tuple[str, int] | None = None, *, allow_remote: bool = False) -> int:
-    """Serve one client, over stdin and stdout or over the first connection to ``tcp``, until it
-    leaves; the process's exit code."""
-    sys.setswitchinterval(_SWITCH_INTERVAL)
+    """Serve one client, over stdin and stdout or over the first connection to ``tcp``, until it leaves; the
+    process's exit code."""
+    sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
     try:
         if tcp is None:
             return _serve_stdio()
@@ -91,55 +92,44 @@ def converse(reader: BinaryIO, out: BinaryIO) -> int:
 
 
 class Server:
-    """One client's session, and the handlers that change it."""
+    """One client's workspace, and the handlers that change it."""
 
     def __init__(self, client: Client, writer: Writer) -> None:
-        import logging
+        from kexpert.lsp.client_log import ClientLog
+        from kexpert.lsp.dispatcher import Dispatcher
+        from kexpert.lsp.scheduler import Scheduler
+        from kexpert.workspace.workspace import Workspace
 
-        from pygls.lsp.server import LanguageServer
-
-        from kexpert.lsp.client_log import ProgressBar, Reporter
-        from kexpert.lsp.dispatcher import Protocol
-        from kexpert.workspace.documents import Session
-        from kexpert.workspace.inline_session import Inline
-        from kexpert.workspace.settings import Options
-
-        logging.getLogger("pygls").setLevel(logging.CRITICAL)  # it logs every cancelled request as a failure
         self.client = client
-        # pygls' server object keeps the registry and the types; its loops and its workspace are not used.
-        pygls_server = LanguageServer("kexpert", "", protocol_cls=Protocol)
-        protocol = pygls_server.protocol
-        assert isinstance(protocol, Protocol)
-        self.protocol = protocol
-        protocol.connect(writer)
-        self.reporter = Reporter(protocol)
-        self.progress = ProgressBar(protocol, self._cancel_indexing)
-        self.session = Session(client.encoding, Options())
-        self.checkpatch: Checkpatch | None = None
-        self.inline = Inline(self.reporter, lambda: protocol.jobs)
-        self._client_settings: Any = None  # what workspace/configuration said last
+        self.scheduler = Scheduler()
+        self.dispatcher = Dispatcher(writer, self.scheduler)
+        show_progress = client.can("window", "workDoneProgress") is True
+        self.log = ClientLog(self.dispatcher, show_progress, lambda: self.workspace.cancel_indexing())
+        settings = [("initializationOptions", client.params.get("initializationOptions")), (_CLIENT_SETTINGS, None)]
+        self.workspace = Workspace(self.log, client.encoding, self._anticipate, settings)
+        self._spellings: dict[str, str] = {}
         self._register()
 
     def run(self, reader: BinaryIO) -> int:
-        self._configure()
+        self._settings_changed()
         for folder in self._folders():
-            if self._adopt_tree(folder):
+            if self._open_tree(folder):
                 break
         try:
-            return self.protocol.serve(reader)
+            return self.dispatcher.serve(reader)
         finally:
-            self.inline.close()
-            self.session.end()
+            self.workspace.close()
 
     def _register(self) -> None:
         from lsprotocol import types
 
-        from kexpert.lsp.handlers import HANDLERS
+        import kexpert.lsp.requests  # noqa: F401
+        from kexpert.lsp.request import HANDLERS
 
-        short = {
+        self.dispatcher.handlers = {
             types.INITIALIZED: self.initialized,
-            types.SHUTDOWN: lambda params: self.protocol.shut_down(),
-            types.EXIT: lambda params: self.protocol.finish(),
+            types.SHUTDOWN: lambda params: self.dispatcher.shut_down(),
+            types.EXIT: lambda params: self.dispatcher.finish(),
             types.SET_TRACE: lambda params: None,
             types.TEXT_DOCUMENT_DID_OPEN: self.did_open,
             types.TEXT_DOCUMENT_DID_CHANGE: self.did_change,
@@ -148,48 +138,54 @@ class Server:
             types.WORKSPACE_DID_CHANGE_CONFIGURATION: self.did_change_configuration,
             types.WORKSPACE_DID_CHANGE_WATCHED_FILES: self.did_change_watched_files,
             types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS: self.did_change_workspace_folders,
-            types.WINDOW_WORK_DONE_PROGRESS_CANCEL: lambda params: self.progress.cancelled(params.token),
+            types.WINDOW_WORK_DONE_PROGRESS_CANCEL: lambda params: self.log.progress_cancelled(params.token),
+            **{method: self._question(method, handler) for method, handler in HANDLERS.items()},
         }
-        for method, handler in short.items():
-            self.protocol.register(method, handler)
-        for method, answer in HANDLERS.items():
-            self.protocol.register(method, self._long(method, answer))
 
-    def _long(self, method: str, handler: Handler) -> Any:
-        """A question's handler: the snapshot is taken when the request comes, the rest runs in its lane."""
+    def _question(self, method: str, handler: Handler) -> Question:
+        """A request's handler: the snapshot is taken when the request comes, the rest runs in its thread."""
         from pygls.exceptions import JsonRpcException
 
-        from kexpert.lsp.dispatcher import Lane, LongHandler
+        from kexpert.lsp.dispatcher import Question
+        from kexpert.lsp.scheduler import ThreadIntent
 
-        def begin(params: Any) -> Any:
+        def begin(params: Any) -> Callable[[Cancelled], Any]:
             request = self._request(params)
-            is_old = self.inline.arrived() if handler.lane is Lane.MODEL else lambda: False
+            inline = self.workspace.inline
+            is_obsolete = inline.start_request() if handler.intent is ThreadIntent.MODEL else lambda: False
 
-            def work(cancelled: Any) -> Any:
+            def work(cancelled: Cancelled) -> Any:
                 try:
-                    return handler.answer(request(lambda: cancelled() or is_old()))
+                    return handler.answer(request(lambda: cancelled() or is_obsolete()))
                 except JsonRpcException:
                     raise
                 except Exception as problem:
-                    self.reporter.failure(method, problem)
+                    self.log.failure(method, problem)
                     return handler.fallback(params)
 
             return work
 
-        return LongHandler(handler.lane, begin)
+        return Question(handler.intent, begin)
 
-    def _request(self, params: Any) -> Any:
-        """The session as it is now, as a ``Request`` that lacks its cancel flag."""
-        from kexpert.lsp.handlers import Request
+    def _request(self, params: Any) -> Callable[[Cancelled], Request]:
+        """The workspace as it is now, as a ``Request`` that lacks its cancel flag."""
+        from kexpert.lsp.request import Request
 
-        snapshot, checkpatch, inline = self.session.snapshot(), self.checkpatch, self.inline
-        return lambda cancelled: Request(params, snapshot, self.client, cancelled, checkpatch, inline, self.reporter)
+        snapshot, spellings = self.workspace.snapshot(), self._spellings
+        return lambda cancelled: Request(params, snapshot, self.client, self.log, cancelled, spellings)
 
-    # The tree and the settings
+    def _anticipate(self, work: Callable[[Cancelled], None]) -> None:
+        """Run the inline session's background work among the model's requests; the newest only."""
+        from kexpert.lsp.scheduler import ThreadIntent
+
+        self.scheduler.cancel(_ANTICIPATION)
+        self.scheduler.start(_ANTICIPATION, ThreadIntent.MODEL, work)
+
+    # -- the tree and the settings --------------------------------------------------------------
 
     def _folders(self) -> list[str]:
-        """Where the client works, as paths."""
-        from kexpert.workspace.documents import file_path
+        """The client's folders, as paths."""
+        from kexpert.lsp.uris import file_path
 
         params = self.client.params
         folders = params.get("workspaceFolders")
@@ -199,104 +195,37 @@ class Server:
             paths.append(root_path)
         return [path for path in paths if path]
 
-    def _adopt_tree(self, path: str) -> bool:
-        """Take the kernel tree around ``path``, if there is one, as the session's."""
-        from kexpert.background.tree import find_root
+    def _open_tree(self, path: str) -> bool:
+        """Take the kernel tree around ``path``, if there is one."""
+        from kexpert.lsp.uris import path_of
 
-        root = find_root(Path(path))
-        if root is None:
-            return False
-        self.session.root = root
-        self._configure()
-        self._start_index(root)
-        return True
+        spellings = self._spellings
+        opened = self.workspace.open_tree(Path(path), lambda known, root: path_of(spellings[known], root))
+        if opened:
+            self._spellings = {path_of(uri, self.workspace.root): uri for uri in spellings.values()}
+            self._settings_changed()
+        return opened
 
-    def _start_index(self, root: Path) -> None:
-        try:
-            self.session.adopt(root, self._make_index)
-        except Exception as problem:
-            self.session.index = None
-            self.reporter.failure("index", problem)
-            self.reporter.show_once("error", f"{root} cannot be indexed: {problem}; only open files are known")
-
-    def _make_index(self, root: Path) -> Index:
-        from kexpert.index.service import IndexService
-        from kexpert.search.indexer import SearchSettings
-
-        options = self.session.options
-        service: Index = IndexService(
-            root,
-            jobs=options.index_jobs or None,
-            watch=options.index_watch,
-            exclude=options.index_exclude,
-            search=SearchSettings(options.vectors_enabled, options.vectors_url, options.vectors_embedder),
-            on_progress=self._on_progress,
-            on_message=lambda text: self.reporter.show_once("info", text),
-        )
-        return service
-
-    def _on_progress(self, progress: Progress) -> None:
-        if self.client.can("window", "workDoneProgress") is True:
-            self.progress.update(progress)
-
-    def _cancel_indexing(self) -> None:
-        if self.session.index:
-            self.session.index.cancel()
-
-    def _configure(self) -> None:
-        """Read all settings again and let them take effect."""
-        from kexpert.workspace.checkpatch import Checkpatch
-        from kexpert.workspace.settings import client_layer, file_layers, resolve
-
-        before, root = self.session.options, self.session.root
-        layers, warnings = file_layers(root)
-        for origin, value in (
-            ("initializationOptions", self.client.params.get("initializationOptions")),
-            ("workspace/configuration", self._client_settings),
-        ):
-            more, problems = client_layer(origin, value)
-            layers += more
-            warnings += problems
-        options, problems = resolve(layers)
-        self.session.options = options
-        self.inline.configure(options)
-        self.reporter.level = options.log_level
-        for count, warning in enumerate(warnings + problems):
-            if count < _SHOWN_WARNINGS:
-                self.reporter.show_once("warning", warning)
-            else:
-                self.reporter.log("warning", warning)
-        self.checkpatch = None
-        if root and options.diagnostics_checkpatch:
-            checkpatch = Checkpatch(root, options.diagnostics_timeout_seconds)
-            if missing := checkpatch.missing():
-                self.reporter.log("info", f"no diagnostics from checkpatch: {missing}")
-            else:
-                self.checkpatch = checkpatch
-        indexing = (
-            "index_jobs", "index_watch", "index_exclude", "vectors_enabled", "vectors_url", "vectors_embedder",
-        )  # fmt: skip
-        if root and self.session.index and any(getattr(before, o) != getattr(options, o) for o in indexing):
-            self.session.end()
-            self._start_index(root)
+    def _settings_changed(self) -> None:
+        self.log.level = self.workspace.settings.log_level  # type: ignore[assignment]  # one of its choices
 
     def _ask_for_settings(self) -> bool:
         from lsprotocol import types
 
         if self.client.can("workspace", "configuration") is not True:
             return False
-        self.protocol.send_request(
+        self.dispatcher.request(
             types.WORKSPACE_CONFIGURATION,
             types.ConfigurationParams([types.ConfigurationItem(section="kexpert")]),
-            callback=lambda answer: self._settings_arrived(answer[0] if isinstance(answer, list) and answer else None),
+            lambda answer: self._configure(answer[0] if isinstance(answer, list) and answer else None),
         )
         return True
 
-    def _settings_arrived(self, settings: Any) -> None:
-        self._client_settings = settings
-        self._configure()
+    def _configure(self, settings: Any) -> None:
+        self.workspace.configure(_CLIENT_SETTINGS, settings)
+        self._settings_changed()
 
-    # What the client tells
+    # -- notifications --------------------------------------------------------------------------
 
     def initialized(self, params: Any) -> None:
         from lsprotocol import types
@@ -307,67 +236,75 @@ class Server:
             registration = types.Registration(
                 "kexpert-files", types.WORKSPACE_DID_CHANGE_WATCHED_FILES, register_options=watchers
             )
-            self.protocol.send_request(types.CLIENT_REGISTER_CAPABILITY, types.RegistrationParams([registration]))
+            self.dispatcher.request(types.CLIENT_REGISTER_CAPABILITY, types.RegistrationParams([registration]))
 
     def did_open(self, params: Any) -> None:
-        from kexpert.lsp.dispatcher import Lane
-        from kexpert.lsp.handlers import warm
+        from kexpert.lsp.scheduler import ThreadIntent
 
         document = params.text_document
-        path = self.session.open(document.uri, document.text)
-        if self.session.root is None and path.startswith("/") and not self._adopt_tree(os.path.dirname(path)):
-            self.reporter.show_once(
-                "warning",
-                f"{os.path.dirname(path)} is in no kernel tree (a folder with Kconfig, Makefile and MAINTAINERS): "
-                "only what the open files say is known",
-            )
+        path = self._path_of(document.uri)
+        self._spellings = {**self._spellings, path: document.uri}
+        self.workspace.open(path, document.text)
+        if self.workspace.root is None and path.startswith("/"):
+            folder = os.path.dirname(path)
+            if not self._open_tree(folder):
+                self.log.show_once(
+                    "warning",
+                    f"{folder} is in no kernel tree (a folder with Kconfig, Makefile and MAINTAINERS): "
+                    "only what the open files say is known",
+                )
+            path = self._path_of(document.uri)
         self._check(document.uri)
-        snapshot = self.session.snapshot()
-        self.protocol.jobs.start(("warm", path), Lane.BACKGROUND, lambda cancelled: warm(snapshot, path))
+        snapshot = self.workspace.snapshot()
+        self.scheduler.start(("warm", path), ThreadIntent.BACKGROUND, lambda cancelled: snapshot.warm(path))
 
     def did_change(self, params: Any) -> None:
-        path = self.session.change(params.text_document.uri, params.content_changes)
-        for change in params.content_changes:
-            if (place := getattr(change, "range", None)) is not None:
-                self.inline.edited(path, place.start.line)
+        from kexpert.lsp import from_protocol
+
+        path = self._path_of(params.text_document.uri)
+        self._spellings = {**self._spellings, path: self._spellings.get(path, params.text_document.uri)}
+        self.workspace.edit(path, from_protocol.edits(params.content_changes))
 
     def did_save(self, params: Any) -> None:
-        path = self.session.saved(params.text_document.uri)
-        if path in ("kexpert.toml", ".kexpert.toml"):
-            self._configure()
+        self.workspace.save(self._path_of(params.text_document.uri))
+        self._settings_changed()
         self._check(params.text_document.uri)
 
     def did_close(self, params: Any) -> None:
         from lsprotocol import types
 
         uri = params.text_document.uri
-        path = self.session.close(uri)
-        self.protocol.jobs.cancel(("warm", path))
-        if self.checkpatch:
-            self.checkpatch.forget(path)
+        path = self._path_of(uri)
+        self.workspace.close_document(path)
+        self._spellings = {known: spelling for known, spelling in self._spellings.items() if known != path}
+        self.scheduler.cancel(("warm", path))
         if not self._pulls_diagnostics():
-            self.protocol.jobs.cancel(("check", path))
-            self.protocol.notify(types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS, {"uri": uri, "diagnostics": []})
+            self.scheduler.cancel(("check", path))
+            self.dispatcher.notify(types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS, {"uri": uri, "diagnostics": []})
 
     def did_change_configuration(self, params: Any) -> None:
+        from kexpert.lsp import from_protocol
+
         if not self._ask_for_settings() and params.settings is not None:
-            self._settings_arrived(_plain(params.settings))
+            self._configure(from_protocol.plain(params.settings))
 
     def did_change_watched_files(self, params: Any) -> None:
-        from kexpert.workspace.documents import path_of
-
-        root = self.session.root
-        self.session.files_changed(path_of(change.uri, root) for change in params.changes)
+        self.workspace.files_changed(self._path_of(change.uri) for change in params.changes)
 
     def did_change_workspace_folders(self, params: Any) -> None:
-        from kexpert.workspace.documents import file_path
+        from kexpert.lsp.uris import file_path
 
         for folder in params.event.added:
             path = file_path(folder.uri)
-            if self.session.root is None and path:
-                self._adopt_tree(path)
+            if self.workspace.root is None and path:
+                self._open_tree(path)
 
-    # Diagnostics for clients that do not ask for them
+    def _path_of(self, uri: str) -> str:
+        from kexpert.lsp.uris import path_of
+
+        return path_of(uri, self.workspace.root)
+
+    # -- diagnostics for clients that do not ask for them ---------------------------------------
 
     def _pulls_diagnostics(self) -> bool:
         return isinstance(self.client.can("textDocument", "diagnostic"), dict)
@@ -376,39 +313,27 @@ class Server:
         """Have a saved file checked. A client that asks for diagnostics itself is told to ask again."""
         from lsprotocol import types
 
-        from kexpert.lsp.dispatcher import Lane
-        from kexpert.lsp.handlers import checked
-        from kexpert.workspace.documents import path_of
+        from kexpert.lsp.requests.diagnostic import checked
+        from kexpert.lsp.scheduler import ThreadIntent
 
-        if self.checkpatch is None:
+        if self.workspace.checkpatch is None:
             return
         if self._pulls_diagnostics():
             if self.client.can("workspace", "diagnostics", "refreshSupport") is True:
-                self.protocol.send_request(types.WORKSPACE_DIAGNOSTIC_REFRESH)
+                self.dispatcher.request(types.WORKSPACE_DIAGNOSTIC_REFRESH)
             return
-        path, request = path_of(uri, self.session.root), self._request(None)
+        path, request = self._path_of(uri), self._request(None)
 
-        def work(cancelled: Any) -> None:
+        def work(cancelled: Cancelled) -> None:
             try:
                 found = checked(request(cancelled), path)
             except Exception as problem:
-                self.reporter.failure("checkpatch", problem)
+                self.log.failure("checkpatch", problem)
                 return
             if found and not cancelled():
                 message = {"uri": uri, "diagnostics": found[1]}
-                self.protocol.notify(types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS, message)
+                self.dispatcher.notify(types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS, message)
 
         key = ("check", path)
-        self.protocol.jobs.cancel(key)
-        self.protocol.jobs.start(key, Lane.PROGRAM, work)
-
-
-def _plain(value: Any) -> Any:
-    """JSON as pygls gives it, back as JSON."""
-    if hasattr(value, "_asdict"):
-        value = value._asdict()
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(inner) for inner in value]
-    return value
+        self.scheduler.cancel(key)
+        self.scheduler.start(key, ThreadIntent.PROGRAM, work)

@@ -1,6 +1,6 @@
-"""What a model is to the rest of kexpert, and which one is used.
+"""Choose the engine that runs the model, and open it.
 
-Nothing here imports a model's library: choosing costs a look at the disk.
+Imports no model library: choosing looks at the disk only.
 """
 
 from __future__ import annotations
@@ -14,61 +14,62 @@ from kexpert.abilities import Completer, Refused
 from kexpert.prompt.manifest import FILE_NAME, Manifest, ManifestError, parse_manifest
 
 #: The model that comes with kexpert.
-EMBEDDED = Path(__file__).resolve().parent.parent / "data" / "model"
-#: One for each card that NVIDIA's driver runs.
+BUNDLED_MODEL = Path(__file__).resolve().parent.parent / "data" / "model"
+#: Holds one entry for each GPU that NVIDIA's driver runs.
 _CUDA_DEVICES = Path("/proc/driver/nvidia/gpus")
-_GPU_EXTRA = ("torch", "transformers", "triton")
+_GPU_PACKAGES = ("torch", "transformers", "triton")
 
-Kind = Literal["none", "llama", "torch", "remote"]
+EngineKind = Literal["none", "llama", "torch", "remote"]
 Api = Literal["auto", "infill", "completions"]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What the settings ask for; all defaults: the model that comes with kexpert, on the best that is here."""
+class ModelSettings:
+    """The settings that name a model. The defaults mean the bundled model on the best device of this machine."""
 
-    path: str = ""  # a GGUF, a model.json or a folder with either or with a Hugging Face model
+    path: str = ""  # a GGUF, a model.json, or a folder with either or with a Hugging Face model
     url: str = ""
-    name: str = ""  # which model of the server at ``url``
+    name: str = ""  # the model to ask the server at ``url`` for
     api: Api = "auto"
     threads: int = 0
-    context: int = 0  # tokens; 0 for what the model was trained on
+    context: int = 0  # tokens; 0 for the engine's default
     device: Literal["auto", "cpu"] = "auto"
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """Which engine, on what, and why that one."""
+class EngineChoice:
+    """The engine to run, the files it loads, and the reason in one line."""
 
-    kind: Kind
-    why: str
-    path: Path | None = None  # a GGUF or a folder of Hugging Face's
+    kind: EngineKind
+    reason: str
+    path: Path | None = None  # a GGUF, or a folder with a Hugging Face model
     manifest: Manifest | None = None
     on_gpu: bool = False
 
     @property
     def adapter(self) -> Path | None:
+        """The LoRA adapter that the manifest names."""
         if self.path is None or self.manifest is None or not self.manifest.adapter:
             return None
         return self.path.parent / self.manifest.adapter
 
 
-def choose(wanted: Wanted) -> Choice:
-    """Decide without loading anything. A model that is named and cannot be used gives "none" with the reason."""
-    if wanted.url:
-        return Choice("remote", f"model.url names {wanted.url}")
-    here = Path(wanted.path).expanduser() if wanted.path else EMBEDDED
+def choose_engine(settings: ModelSettings) -> EngineChoice:
+    """Choose an engine without loading anything. A model that cannot be used gives kind "none" and the reason."""
+    if settings.url:
+        return EngineChoice("remote", f"model.url names {settings.url}")
+    location = Path(settings.path).expanduser() if settings.path else BUNDLED_MODEL
     try:
-        path, manifest = find_model(here)
-    except Refused as reason:
-        return Choice("none", str(reason))
-    named = "model.path" if wanted.path else "the model that comes with kexpert"
-    return _engine_for(path, manifest, named, wanted.device)
+        path, manifest = find_model(location)
+    except Refused as refusal:
+        return EngineChoice("none", str(refusal))
+    source = "model.path" if settings.path else "the model that comes with kexpert"
+    return _choose_for(path, manifest, source, settings.device)
 
 
-def _engine_for(path: Path, manifest: Manifest | None, named: str, device: str) -> Choice:
-    missing = [name for name in _GPU_EXTRA if importlib.util.find_spec(name) is None]
-    folder = path.is_dir()
+def _choose_for(path: Path, manifest: Manifest | None, source: str, device: str) -> EngineChoice:
+    missing = [name for name in _GPU_PACKAGES if importlib.util.find_spec(name) is None]
+    is_folder = path.is_dir()
     adapter = manifest.adapter if manifest else ""
     if device == "cpu":
         no_gpu = "model.device is cpu"
@@ -79,71 +80,70 @@ def _engine_for(path: Path, manifest: Manifest | None, named: str, device: str) 
     elif adapter.endswith(".gguf"):
         no_gpu = f"the adapter {adapter} is for llama.cpp"
     else:
-        return Choice("torch", f"{named}: torch on the NVIDIA GPU", path, manifest, on_gpu=True)
-    if folder and not missing:
-        return Choice("torch", f"{named}: a Hugging Face model, torch on the CPU ({no_gpu})", path, manifest)
-    if folder:
-        return Choice("none", f"{path}: a Hugging Face model needs the gpu extra ({', '.join(missing)})", path)
+        return EngineChoice("torch", f"{source}: torch on the NVIDIA GPU", path, manifest, on_gpu=True)
+    if is_folder and not missing:
+        return EngineChoice("torch", f"{source}: a Hugging Face model, torch on the CPU ({no_gpu})", path, manifest)
+    if is_folder:
+        return EngineChoice("none", f"{path}: a Hugging Face model needs the gpu extra ({', '.join(missing)})", path)
     if importlib.util.find_spec("llama_cpp") is None:
-        return Choice("none", "llama-cpp-python is not installed", path, manifest)
+        return EngineChoice("none", "llama-cpp-python is not installed", path, manifest)
     if adapter and not adapter.endswith(".gguf"):
-        return Choice("none", f"{adapter}: llama.cpp takes adapters in GGUF only ({no_gpu})", path, manifest)
-    return Choice("llama", f"{named}: llama.cpp on the CPU ({no_gpu})", path, manifest)
+        return EngineChoice("none", f"{adapter}: llama.cpp takes adapters in GGUF only ({no_gpu})", path, manifest)
+    return EngineChoice("llama", f"{source}: llama.cpp on the CPU ({no_gpu})", path, manifest)
 
 
 def has_cuda() -> bool:
-    """Whether NVIDIA's driver runs a GPU here (looked up where the driver says so: loading torch takes seconds)."""
+    """True if NVIDIA's driver runs a GPU. Asks the driver's files, because importing torch takes seconds."""
     try:
         return any(_CUDA_DEVICES.iterdir())
     except OSError:
         return False
 
 
-def find_model(here: Path) -> tuple[Path, Manifest | None]:
-    """The weights that a path means and their manifest, if there is one. Raises Refused."""
-    if here == EMBEDDED and not (here / FILE_NAME).is_file():
+def find_model(location: Path) -> tuple[Path, Manifest | None]:
+    """Find the weights at a path, and their manifest if there is one. Raises Refused."""
+    if location == BUNDLED_MODEL and not (location / FILE_NAME).is_file():
         raise Refused("no model comes with this kexpert")
-    if here.is_dir():
-        if (here / FILE_NAME).is_file():
-            return _described(here / FILE_NAME)
-        if (here / "config.json").is_file():
-            return here, None
-        weights = sorted(here.glob("*.gguf"))
+    if location.is_dir():
+        if (location / FILE_NAME).is_file():
+            return _weights_of(location / FILE_NAME)
+        if (location / "config.json").is_file():
+            return location, None
+        weights = sorted(location.glob("*.gguf"))
         if len(weights) == 1:
             return weights[0], None
-        raise Refused(f"{here}: holds neither {FILE_NAME} nor a Hugging Face model nor exactly one GGUF")
-    if not here.is_file():
-        raise Refused(f"{here}: no such file or folder")
-    if here.name == FILE_NAME:
-        return _described(here)
-    beside = here.parent / FILE_NAME
-    if beside.is_file():
-        path, manifest = _described(beside)
-        if path == here:
+        raise Refused(f"{location}: holds neither {FILE_NAME} nor a Hugging Face model nor exactly one GGUF")
+    if not location.is_file():
+        raise Refused(f"{location}: no such file or folder")
+    if location.name == FILE_NAME:
+        return _weights_of(location)
+    sibling = location.parent / FILE_NAME
+    if sibling.is_file():
+        path, manifest = _weights_of(sibling)
+        if path == location:
             return path, manifest
-    return here, None
+    return location, None
 
 
-def _described(file: Path) -> tuple[Path, Manifest]:
+def _weights_of(manifest_file: Path) -> tuple[Path, Manifest]:
     try:
-        manifest = parse_manifest(file.read_bytes())
+        manifest = parse_manifest(manifest_file.read_bytes())
     except (ManifestError, OSError) as problem:
-        raise Refused(f"{file}: {problem}") from None
-    path = file.parent / manifest.base
+        raise Refused(f"{manifest_file}: {problem}") from None
     for name in filter(None, (manifest.base, manifest.adapter)):
-        if not (file.parent / name).exists():
-            raise Refused(f"{file}: {name} is not beside it")
-    return path, manifest
+        if not (manifest_file.parent / name).exists():
+            raise Refused(f"{manifest_file}: {name} is not beside it")
+    return manifest_file.parent / manifest.base, manifest
 
 
-def open_engine(choice: Choice, wanted: Wanted) -> Completer:
-    """The engine of a choice; it loads its model when first asked. Raises Refused for "none"."""
+def open_engine(choice: EngineChoice, settings: ModelSettings) -> Completer:
+    """Make the engine of a choice. It loads its model on the first request. Raises Refused for kind "none"."""
     if choice.kind == "remote":
-        from kexpert.model.engines.openai_server import Remote
+        from kexpert.model.engines.openai_server import OpenAIServer
 
-        return Remote(wanted.url, wanted.name, wanted.api, wanted.context)
+        return OpenAIServer(settings.url, settings.name, settings.api, settings.context)
     if choice.kind == "none":
-        raise Refused(choice.why)
-    from kexpert.model.engines.worker import Worker
+        raise Refused(choice.reason)
+    from kexpert.model.engines.worker_process import WorkerProcess
 
-    return Worker(choice, threads=wanted.threads, context=wanted.context)
+    return WorkerProcess(choice, threads=settings.threads, context=settings.context)

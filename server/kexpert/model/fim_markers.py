@@ -1,4 +1,4 @@
-"""Which special tokens of a vocabulary mark a hole, and a context fitted into the tokens there are."""
+"""Fill-in-the-middle markers of model families, and prompts that fit a token budget."""
 
 from __future__ import annotations
 
@@ -9,99 +9,104 @@ from kexpert.prompt.fim import Context, Marker, Order, Piece, heal, render, toke
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
-    """Models that name their markers alike. ``starts`` is a token that must stand first, "" for none."""
+class MarkerFamily:
+    """Models that spell their markers the same way. ``bos``: the token that must begin every prompt, "" for none."""
 
     name: str
     markers: Mapping[Marker, str]
-    starts: str = ""
+    bos: str = ""
 
 
-def _named(prefix: str, suffix: str, middle: str, **more: str) -> dict[Marker, str]:
+def _named(prefix: str, suffix: str, middle: str, **others: str) -> dict[Marker, str]:
     found = {Marker.FIM_PREFIX: prefix, Marker.FIM_SUFFIX: suffix, Marker.FIM_MIDDLE: middle}
-    return found | {Marker[name]: token for name, token in more.items()}
+    return found | {Marker[name]: token for name, token in others.items()}
 
 
-#: From the tokenizer_config.json and the model cards of each.
+#: From each family's tokenizer_config.json and model card.
 FAMILIES = (
-    Family("Qwen2.5-Coder", {marker: marker.value for marker in Marker}),
-    Family(
+    MarkerFamily("Qwen2.5-Coder", {marker: marker.value for marker in Marker}),
+    MarkerFamily(
         "StarCoder2, Granite",
         _named("<fim_prefix>", "<fim_suffix>", "<fim_middle>", FIM_PAD="<fim_pad>", FILE_SEP="<file_sep>",
                REPO_NAME="<repo_name>", END="<|endoftext|>"),
     ),
-    Family(
+    MarkerFamily(
         "StarCoder, Granite Code",
         _named("<fim_prefix>", "<fim_suffix>", "<fim_middle>", FIM_PAD="<fim_pad>", FILE_SEP="<filename>",
                REPO_NAME="<reponame>", END="<|endoftext|>"),
     ),
-    Family("CodeLlama", _named("▁<PRE>", "▁<SUF>", "▁<MID>", END="▁<EOT>"), "<s>"),
-    Family(
+    MarkerFamily("CodeLlama", _named("▁<PRE>", "▁<SUF>", "▁<MID>", END="▁<EOT>"), "<s>"),
+    MarkerFamily(
         "CodeGemma",
         _named("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", FILE_SEP="<|file_separator|>", END="<eos>"),
         "<bos>",
     ),
-    Family(
+    MarkerFamily(
         "DeepSeek-Coder",
         _named("<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>", END="<｜end▁of▁sentence｜>"),
         "<｜begin▁of▁sentence｜>",
     ),
 )  # fmt: skip
 
-_NEEDED = (Marker.FIM_PREFIX, Marker.FIM_SUFFIX, Marker.FIM_MIDDLE)
+_REQUIRED = (Marker.FIM_PREFIX, Marker.FIM_SUFFIX, Marker.FIM_MIDDLE)
+#: Shrink a context a little more than the token count asks for: tokens per character vary over a text.
+_SHRINK_MARGIN = 0.9
 
 
 @dataclass(frozen=True, slots=True)
-class Markers:
-    """The markers of one vocabulary as ids. Of several families the one of which most is there."""
+class FimMarkers:
+    """The marker ids of one vocabulary; ``bos`` holds the ids that begin every prompt."""
 
     family: str
     ids: Mapping[Marker, int]
-    first: tuple[int, ...] = ()
+    bos: tuple[int, ...] = ()
 
 
-def find_markers(id_of: Callable[[str], int | None]) -> Markers | None:
-    """The family whose markers a vocabulary holds; None where a hole cannot be marked."""
-    best: Markers | None = None
+def find_markers(id_of: Callable[[str], int | None]) -> FimMarkers | None:
+    """Find the family with the most markers in a vocabulary. None if no family has all three hole markers."""
+    best: FimMarkers | None = None
     for family in FAMILIES:
         ids = {marker: found for marker, token in family.markers.items() if (found := id_of(token)) is not None}
-        if all(marker in ids for marker in _NEEDED) and (best is None or len(ids) > len(best.ids)):
-            start = id_of(family.starts) if family.starts else None
-            best = Markers(family.name, ids, () if start is None else (start,))
+        if all(marker in ids for marker in _REQUIRED) and (best is None or len(ids) > len(best.ids)):
+            bos = id_of(family.bos) if family.bos else None
+            best = FimMarkers(family.name, ids, () if bos is None else (bos,))
     return best
 
 
-def fit(
-    context: Context, order: Order, encode: Callable[[str], list[int]], markers: Markers, room: int
+def fit_prompt(
+    context: Context, order: Order, encode: Callable[[str], list[int]], markers: FimMarkers, max_tokens: int
 ) -> tuple[list[int], str]:
-    """(ids of the prompt, at most ``room``; what the model must write first). What is least needed goes
-    first: excerpts from the last, then the far ends of suffix and prefix."""
-    kept, tail = heal(context.prefix)
-    context = replace(context, prefix=kept)
+    """Render a prompt of at most ``max_tokens`` tokens.
+
+    Drops excerpts, the last first, then the far ends of suffix and prefix. Returns the prompt's ids and the tail:
+    typed text that the prompt leaves out and the model must write first (see ``decoding.token_healing``).
+    """
+    prefix, tail = heal(context.prefix)
+    context = replace(context, prefix=prefix)
     while True:
-        ids = [*markers.first, *token_ids(_pieces(context, order, markers), encode, markers.ids)]
-        if len(ids) <= room:
+        ids = [*markers.bos, *token_ids(_pieces(context, order, markers), encode, markers.ids)]
+        if len(ids) <= max_tokens:
             return ids, tail
         if not (context.excerpts or context.prefix or context.suffix):
-            return ids[len(ids) - room :], tail
-        context = _smaller(context, room / len(ids))
+            return ids[len(ids) - max_tokens :], tail
+        context = _shrunk(context, max_tokens / len(ids))
 
 
-def _pieces(context: Context, order: Order, markers: Markers) -> list[Piece]:
-    """What a model reads. One that knows no marker between files finds the excerpts as code before the prefix, and
-    nothing in front of the first marker."""
+def _pieces(context: Context, order: Order, markers: FimMarkers) -> list[Piece]:
+    """Render for a family. Without a file separator, excerpts become code before the prefix, and nothing comes before
+    the first marker."""
     if Marker.FILE_SEP in markers.ids:
         return render(context, order)
-    others = "".join(f"/* {excerpt.path} */\n{excerpt.text.rstrip()}\n\n" for excerpt in context.excerpts)
-    pieces = render(replace(context, prefix=others + context.prefix), order)
+    excerpts = "".join(f"/* {excerpt.path} */\n{excerpt.text.rstrip()}\n\n" for excerpt in context.excerpts)
+    pieces = render(replace(context, prefix=excerpts + context.prefix), order)
     return pieces[pieces.index(Marker.FIM_PREFIX) :]
 
 
-def _smaller(context: Context, share: float) -> Context:
+def _shrunk(context: Context, ratio: float) -> Context:
     if context.excerpts:
         return replace(context, excerpts=context.excerpts[:-1])
-    share *= 0.9
-    suffix = context.suffix[: int(len(context.suffix) * share)]
-    start = len(context.prefix) - int(len(context.prefix) * share)
-    line = context.prefix.find("\n", start) + 1
-    return replace(context, suffix=suffix, prefix=context.prefix[line or start :])
+    ratio *= _SHRINK_MARGIN
+    suffix = context.suffix[: int(len(context.suffix) * ratio)]
+    start = len(context.prefix) - int(len(context.prefix) * ratio)
+    line_start = context.prefix.find("\n", start) + 1
+    return replace(context, suffix=suffix, prefix=context.prefix[line_start or start :])

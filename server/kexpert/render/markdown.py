@@ -1,12 +1,27 @@
-"""Markdown from plain text: what C names are made of (``_``, ``*``) must not turn into emphasis."""
+"""Answers as Markdown. The characters of C names (``_``, ``*``) must not turn into emphasis."""
 
 from __future__ import annotations
 
 import re
 
+from kexpert.core.docs import rst
+from kexpert.features.hover.card import HoverCard
+from kexpert.render.hover_card import write_card
+from kexpert.render.markup import Markup
+
 #: Inside a word ``_`` is no markup, and an editor that shows the text as it is would show a backslash.
 _SPECIAL = re.compile(r"([\\`*\[\]<>|#~]|(?<!\w)_|_(?!\w))")
 _BACKTICKS = re.compile(r"`+")
+
+
+def hover_card(card: HoverCard) -> str:
+    """The card of a hover or of a completion item."""
+    return write_card(card, _MARKDOWN)
+
+
+def signature_documentation(text: str) -> str:
+    """A sentence of kernel-doc in signature help, as its author wrote it."""
+    return text
 
 
 def escape(text: str) -> str:
@@ -26,3 +41,40 @@ def block(text: str, language: str = "c") -> str:
     """A fenced code block around text that may itself hold fences."""
     fence = "`" * max(3, 1 + max((len(run) for run in _BACKTICKS.findall(text)), default=0))
     return f"{fence}{language}\n{text.rstrip()}\n{fence}"
+
+
+class _Markdown(Markup):
+    separator = "\n\n---\n\n"
+
+    def words(self, text: str) -> str:
+        return escape(text)
+
+    def code(self, text: str) -> str:
+        return code(text)
+
+    def block(self, text: str) -> str:
+        return block(text)
+
+    def strong(self, text: str) -> str:
+        return f"**{text}**"
+
+    def restructured_text(self, text: str) -> str:
+        return rst.to_markdown(text)
+
+    def cross_references(self, text: str) -> str:
+        return rst.inline(text)
+
+    def titled(self, title: str, text: str) -> str:
+        begins_with_words = text[:1].isalnum() or text[:2] in ("`-", "``")
+        begins_with_words = begins_with_words or (text.startswith("`") and text[1:2] != "`")
+        on_one_line = begins_with_words and "\n- " not in text
+        return f"**{title}:** {text}" if on_one_line else f"**{title}:**\n\n{text}"
+
+    def prompt(self, text: str) -> str:
+        return rst.escape(text)
+
+    def option_help(self, text: str) -> str:
+        return rst.to_markdown(text, rst.escape)
+
+
+_MARKDOWN = _Markdown()

@@ -18,9 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from kexpert.background.database import IndexState, discard
+from kexpert.background.file_order import by_priority
+from kexpert.background.indexed_files import OpenIndexedFiles
 from kexpert.background.lock import WriterLock
+from kexpert.background.process_pool import default_jobs
+from kexpert.background.progress import Progress
 from kexpert.background.tree import TreeFile
-from kexpert.index.builder import Progress, default_jobs, in_order
 from kexpert.search.chunk_store import POSTINGS, ChunkStore
 from kexpert.search.sync_plan import Difference, compare, much_is_new
 from kexpert.search.vectors import discard as vectors_discard
@@ -70,7 +73,7 @@ class _GiveUp(Exception):
     """What was tried does not help."""
 
 
-class SemanticIndex:
+class SearchIndexer:
     """A tree's chunks and vectors. It begins when ``follow`` is first called, and learns by it what changes."""
 
     def __init__(
@@ -78,6 +81,7 @@ class SemanticIndex:
         root: Path,
         directory: Path,
         settings: SearchSettings,
+        open_index: OpenIndexedFiles,
         *,
         lanes: int = 0,
         on_ready: Callable[[], None] = lambda: None,
@@ -87,6 +91,7 @@ class SemanticIndex:
         self.root = root
         self.directory = directory
         self.settings = settings
+        self._open_index = open_index
         self.lanes: Lanes | None = None
         self.failure = ""
         self._wanted_lanes = lanes or min(default_jobs(), _MAX_LANES)
@@ -183,8 +188,9 @@ class SemanticIndex:
         if message:
             self._on_message(message)
         settings = LaneSettings(
-            self.root, self.directory, 0, self.settings.vectors, self.settings.url, self.settings.embedder
-        )
+            self.root, self.directory, 0, self.settings.vectors, self.settings.url, self.settings.embedder,
+            self._open_index,
+        )  # fmt: skip
         self.lanes = Lanes(settings, lane_count(self.directory), self._on_message)
         self._whole = True
         return True
@@ -221,7 +227,8 @@ class SemanticIndex:
                 return
         self._on_ready()
         with_vectors = self.settings.vectors and self.lanes.with_vectors
-        self._carry_out(compare(self.root, self.directory, None if whole else paths, with_vectors), whole)
+        difference = compare(self.root, self.directory, self._open_index, None if whole else paths, with_vectors)
+        self._carry_out(difference, whole)
 
     def _revive(self, number: int) -> None:
         """A lane died: what it has on disk may be the reason."""
@@ -242,7 +249,7 @@ class SemanticIndex:
         assert self.lanes is not None
         count = len(self.lanes.processes)
         total = len(difference.todo)
-        left = [deque(_batches([f for f in in_order(difference.todo, self._near) if lane_of(f.path, count) == lane]))
+        left = [deque(_batches([f for f in by_priority(difference.todo, self._near) if lane_of(f.path, count) == lane]))
                 for lane in range(count)]  # fmt: skip
         gone = [[path for path in difference.gone if lane_of(path, count) == lane] for lane in range(count)]
         running: dict[Future[list[str]], tuple[int, list[FileToRead]]] = {}
@@ -312,7 +319,7 @@ class SemanticIndex:
         with self._wake:
             paths, self._paths = self._paths, set()
         count = len(self.lanes.processes)
-        difference = compare(self.root, self.directory, paths, False)
+        difference = compare(self.root, self.directory, self._open_index, paths, False)
         for lane, process in enumerate(self.lanes.processes):
             todo = [as_read(file) for file in difference.todo if lane_of(file.path, count) == lane]
             gone = [path for path in difference.gone if lane_of(path, count) == lane]

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from kexpert.background.database import IndexState, cache_directory
+from kexpert.background.indexed_files import OpenIndexedFiles
 from kexpert.background.lock import WriterLock
-from kexpert.index.builder import Progress
+from kexpert.background.progress import OnProgress, ignore_progress
 from kexpert.search.chunk_store import ChunkStore
-from kexpert.search.indexer import SearchSettings, SemanticIndex, lane_count
+from kexpert.search.indexer import SearchIndexer, SearchSettings, lane_count
 from kexpert.search.sync_plan import compare, much_is_new
 from kexpert.search.vectors import DIMENSIONS
 from kexpert.search.worker import LaneSettings, vectors_identity
@@ -49,7 +50,7 @@ class VectorReader:
         elif not settings.url and not self._lock.acquire():
             on_message(f"process {self._lock.holder()} has the vectors of this tree open: words alone are compared")
         else:
-            lane = LaneSettings(root, directory, 0, True, settings.url, settings.embedder, writes=False)
+            lane = LaneSettings(root, directory, 0, True, settings.url, settings.embedder)
             self._lanes = Lanes(lane, lane_count(directory), on_message)
 
     def near(self, what: Any, limit: int, within: Sequence[int] = (), timeout: float = 5.0) -> list[tuple[int, float]]:
@@ -70,15 +71,16 @@ class VectorReader:
 def build_search(
     root: Path,
     settings: SearchSettings,
-    on_progress: Callable[[Progress], None] = lambda _: None,
+    open_index: OpenIndexedFiles,
+    on_progress: OnProgress = ignore_progress,
     on_message: Callable[[str], None] = lambda _: None,
 ) -> SearchReport:
     """Bring a tree's search up to date with its symbol index and wait for it."""
     began = time.monotonic()
     directory = cache_directory(root)
-    if _is_up_to_date(root, directory, settings):
+    if _is_up_to_date(root, directory, settings, open_index):
         return _report(directory, began, 0.0)
-    index = SemanticIndex(root, directory, settings, on_progress=on_progress, on_message=on_message)
+    index = SearchIndexer(root, directory, settings, open_index, on_progress=on_progress, on_message=on_message)
     try:
         index.follow(None)
         while not index.wait_idle(0.5):
@@ -90,13 +92,13 @@ def build_search(
         index.close()
 
 
-def _is_up_to_date(root: Path, directory: Path, settings: SearchSettings) -> bool:
+def _is_up_to_date(root: Path, directory: Path, settings: SearchSettings, open_index: OpenIndexedFiles) -> bool:
     """Whether there is nothing to do, told without loading any vectors."""
     from kexpert.search.embedder import EmbedderError, load_embedder
 
     if ChunkStore.state_of(directory / "search.db", root) is not IndexState.READY:
         return False
-    difference = compare(root, directory, None, settings.vectors)
+    difference = compare(root, directory, open_index, None, settings.vectors)
     if difference.todo or difference.gone or much_is_new(directory):
         return False
     if not settings.vectors:

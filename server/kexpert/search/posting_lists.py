@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from kexpert.core.retrieval.abbreviations import CONTRACTED
+from kexpert.core.retrieval.abbreviations import ABBREVIATION_WEIGHT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -90,10 +90,10 @@ class Postings:
         self, words: Iterable[str], limit: int, within: Sequence[int] = (), also: Iterable[str] = ()
     ) -> list[tuple[int, float]]:
         """(chunk, BM25) of the best matches, best first; ``within``, if any, are the only ones looked at. The words
-        of ``also`` count ``CONTRACTED`` times as much."""
+        of ``also`` count ``ABBREVIATION_WEIGHT`` times as much."""
         count = len(self._numbers)
         scores = np.zeros(count, np.float32)
-        counted = dict.fromkeys(also, CONTRACTED) | dict.fromkeys(words, 1.0)
+        counted = dict.fromkeys(also, ABBREVIATION_WEIGHT) | dict.fromkeys(words, 1.0)
         for word, factor in counted.items():
             place = self._place.get(word)
             if place is None:

@@ -12,8 +12,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from kexpert.core.retrieval.abbreviations import contractions
-from kexpert.core.retrieval.chunk import CODE, Chunk, ChunkKind
+from kexpert.core.retrieval.abbreviations import candidate_abbreviations
+from kexpert.core.retrieval.chunk import CODE_KINDS, Chunk, ChunkKind
 from kexpert.core.retrieval.words import query_stems
 from kexpert.search.chunk_store import POSTINGS, ChunkStore, Row
 from kexpert.search.filters import Question, allowed, files_meant, parse
@@ -112,7 +112,7 @@ class Searcher:
         found = []
         for number, score in near:
             row = rows.get(number)
-            if row is None or row.kind not in CODE or (other_files and row.path == chunk.path):
+            if row is None or row.kind not in CODE_KINDS or (other_files and row.path == chunk.path):
                 continue
             if row.path == chunk.path and row.start < chunk.end and chunk.start < row.end:
                 continue
@@ -188,8 +188,8 @@ class Searcher:
         self, store: ChunkStore, words: Sequence[str], limit: int, within: Sequence[int]
     ) -> list[tuple[int, float]]:
         """(chunk, BM25): of the posting lists where they are there, and what is newer of the database, which cannot
-        weigh words: contractions count there as much as what is asked itself."""
-        also = contractions(words)
+        weigh words: abbreviations count there as much as what is asked itself."""
+        also = candidate_abbreviations(words)
         postings = self._postings(store)
         if postings is None:
             return store.match([*words, *also], limit, within)

@@ -12,7 +12,7 @@ import numpy as np
 
 from kexpert.core.retrieval.chunk import ChunkKind
 from kexpert.core.retrieval.products import product
-from kexpert.core.retrieval.ranking_features import FEATURES, INLINE, STATIC, Entry, features
+from kexpert.core.retrieval.ranking_features import FEATURES, INLINE, STATIC, CandidateFields, features
 from kexpert.core.retrieval.words import query_stems, stems
 from kexpert.search.embedder import SHIPPED, EmbedderError, StaticEmbedder, shipped
 
@@ -69,8 +69,10 @@ def rerank(query: str, candidates: Sequence[Candidate], embedder: object = None)
     summaries = [each.summary.split() for each in candidates]
     cosines = product(static.encode_stems((names, paths, summaries, bodies)), static.encode_query(query))
     entries = [
-        Entry(names[at], bodies[at], paths[at], summaries[at], each.lexical, float(cosines[at]), each.exported,
-              each.path, STATIC in bodies[at], INLINE in bodies[at])
+        CandidateFields(
+            names[at], bodies[at], paths[at], summaries[at], each.lexical, float(cosines[at]), each.exported,
+            each.path, STATIC in bodies[at], INLINE in bodies[at],
+        )
         for at, each in enumerate(candidates)
     ]  # fmt: skip
     scores = ranker().score(features(asked, entries, static.lexicon))

@@ -8,9 +8,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from kexpert.background.indexed_files import IndexedFiles, OpenIndexedFiles
 from kexpert.background.tree import MAX_FILE_BYTES, FileKind, TreeFile
 from kexpert.core.retrieval.chunk import is_documentation, is_generated
-from kexpert.index.schema import Store
 from kexpert.search.chunk_store import POSTINGS, ChunkStore
 
 #: Chunks that FTS5 is asked about, besides those in the posting lists.
@@ -26,19 +26,21 @@ class Difference:
     gone: list[str]
 
 
-def compare(root: Path, directory: Path, paths: Collection[str] | None, with_vectors: bool) -> Difference:
+def compare(
+    root: Path, directory: Path, open_index: OpenIndexedFiles, paths: Collection[str] | None, with_vectors: bool
+) -> Difference:
     """What the search database lacks of the symbol index and of Documentation/; ``paths``, if given, alone.
     ``with_vectors``: a file lacks something also where its chunks are there and their vectors are not."""
     with (
         contextlib.closing(ChunkStore(directory / "search.db", readonly=True)) as store,
-        contextlib.closing(Store(directory / "index.db", readonly=True)) as symbols,
+        contextlib.closing(open_index(directory)) as indexed,
     ):
         if paths is not None and not any(path.endswith("/") for path in paths):
-            wanted = {file.path: file for path in paths if (file := _wanted(root, symbols, path))}
+            wanted = {file.path: file for path in paths if (file := _wanted(root, indexed, path))}
             known = {path: row for path in paths if (row := store.file(path))}
             unfinished: set[str] = set()
         else:
-            wanted = {file.path: file for file in _all_wanted(root, symbols)}
+            wanted = {file.path: file for file in _all_wanted(root, indexed)}
             known = store.files()
             unfinished = set(store.unfinished()) if with_vectors else set()
     todo = [
@@ -47,18 +49,15 @@ def compare(root: Path, directory: Path, paths: Collection[str] | None, with_vec
     return Difference(todo, [path for path in known if path not in wanted])
 
 
-def _wanted(root: Path, symbols: Store, path: str) -> TreeFile | None:
+def _wanted(root: Path, indexed: IndexedFiles, path: str) -> TreeFile | None:
     if is_documentation(path):
         return _look_at(root, path)
-    row = symbols.db.execute("SELECT path, size, mtime_ns, kind FROM files WHERE path = ?", (path,)).fetchone()
-    return _of_row(row) if row else None
+    file = indexed.file(path)
+    return file if file and _is_chunked(file) else None
 
 
-def _all_wanted(root: Path, symbols: Store) -> Iterator[TreeFile]:
-    for row in symbols.db.execute("SELECT path, size, mtime_ns, kind FROM files"):
-        file = _of_row(row)
-        if file is not None:
-            yield file
+def _all_wanted(root: Path, indexed: IndexedFiles) -> Iterator[TreeFile]:
+    yield from filter(_is_chunked, indexed.files())
     for folder, _, names in os.walk(root / "Documentation"):
         for name in names:
             path = os.path.relpath(os.path.join(folder, name), root)
@@ -66,9 +65,8 @@ def _all_wanted(root: Path, symbols: Store) -> Iterator[TreeFile]:
                 yield file
 
 
-def _of_row(row: tuple[str, int, int, int]) -> TreeFile | None:
-    path, size, mtime_ns, kind = row
-    return TreeFile(path, size, mtime_ns, FileKind(kind)) if kind in _KINDS and not is_generated(path) else None
+def _is_chunked(file: TreeFile) -> bool:
+    return file.kind in _KINDS and not is_generated(file.path)
 
 
 def _look_at(root: Path, path: str) -> TreeFile | None:

@@ -19,10 +19,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kexpert.background.indexed_files import IndexedFiles, OpenIndexedFiles
 from kexpert.background.tree import read
 from kexpert.core.retrieval.chunk import Chunk, chunks
-from kexpert.core.symbols import FileFacts, Flag, Kind, Symbol
-from kexpert.index.schema import FILE_SHIFT, Store
+from kexpert.core.symbols import FileFacts, Kind
 from kexpert.search.chunk_store import POSTINGS, WEIGHTS, Changes, ChunkStore, FileChunks
 from kexpert.search.vectors import BATCH, DIMENSIONS, SHARD_CAPACITY, VectorStore, VectorsUnavailable, discard
 
@@ -49,7 +49,12 @@ class LaneSettings:
     vectors: bool = True  # False: words alone
     url: str = ""  # of a Chroma server; "" for a folder of the lane's own
     embedder: str = ""
-    writes: bool = True  # False: it answers questions about vectors that another process writes
+    #: Opens the symbol index; None: it answers questions about vectors that another process writes.
+    open_index: OpenIndexedFiles | None = None
+
+    @property
+    def writes(self) -> bool:
+        return self.open_index is not None
 
     @property
     def place(self) -> Path | str:
@@ -134,7 +139,7 @@ class Lane:
         self.notes: list[str] = []
         self._store = ChunkStore(settings.directory / "search.db", readonly=not settings.writes)
         self._store.db.execute(f"PRAGMA cache_size = -{_CACHE_KB}")
-        self._symbols = Store(settings.directory / "index.db", readonly=True)
+        self._indexed: IndexedFiles | None = settings.open_index(settings.directory) if settings.open_index else None
         self._vectors: VectorStore | None = None
         self._embedder: Embedder | None = None
         self._identity = ""
@@ -152,7 +157,8 @@ class Lane:
         if self._vectors is not None:
             self._vectors.close()
         self._store.close()
-        self._symbols.close()
+        if self._indexed is not None:
+            self._indexed.close()
 
     # -- vectors --------------------------------------------------------------------------------
 
@@ -274,20 +280,9 @@ class Lane:
 
     def _facts(self, file: FileToRead, data: bytes) -> FileFacts | None:
         """The symbols of a file as the index has them, if it has read this very text."""
-        if not file.path.endswith((".c", ".h")) or len(data) != file.size:
+        if self._indexed is None or not file.path.endswith((".c", ".h")) or len(data) != file.size:
             return None
-        row = self._symbols.file(file.path)
-        if row is None or row[1:] != (file.size, file.mtime_ns):
+        indexed = self._indexed.file(file.path)
+        if indexed is None or (indexed.size, indexed.mtime_ns) != (file.size, file.mtime_ns):
             return None
-        kinds = ",".join(str(int(kind)) for kind in _CHUNKED)
-        rows = self._symbols.db.execute(
-            "SELECT name, kind, line, at, start, end, flags FROM symbols"
-            f" WHERE id >= ? AND id < ? AND kind IN ({kinds}) ORDER BY id",
-            (row[0] << FILE_SHIFT, (row[0] + 1) << FILE_SHIFT),
-        )
-        return FileFacts(
-            [
-                Symbol(name, Kind(kind), file.path, line, at, start, end, "", Flag(flags))
-                for name, kind, line, at, start, end, flags in rows
-            ]
-        )
+        return self._indexed.symbols(file.path, _CHUNKED)

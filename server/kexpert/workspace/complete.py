@@ -1,12 +1,11 @@
-"""``kexpert complete``: what inline completion would show at a place, with what is known about it."""
+"""Inline completion for one command: a suggestion, or a batch of them, with what is known about each."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import math
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,54 +15,58 @@ from kexpert.core.text import encode
 from kexpert.features.inline.context import Recent, gather
 from kexpert.features.inline.neighbours import Nearby, neighbours
 from kexpert.features.inline.suggest import DEFAULT_CONTEXT, State, Suggestion, suggest
-from kexpert.index.service import IndexService
-from kexpert.model.engine import choose, open_engine
-from kexpert.view import View
-from kexpert.workspace.inline_settings import settings_of, wanted_model, why_off
-from kexpert.workspace.settings import Options, file_layers, resolve
+from kexpert.model.engine import choose_engine, open_engine
+from kexpert.render import json as render_json
+from kexpert.workspace.inline_settings import inline_config, wanted_model, why_off
+from kexpert.workspace.settings import Settings, settings_of
+from kexpert.workspace.snapshot import Position, Snapshot
+from kexpert.workspace.tree_index import TreeIndex
 
 
-def options_for(root: Path, model: str) -> Options:
+def settings_for(root: Path | None, model: str) -> Settings:
     """The settings in the configuration files; ``model`` (a path or an address) in the place of theirs."""
-    options, _ = resolve(file_layers(root)[0])
+    settings = settings_of(root)
     if model.startswith(("http://", "https://")):
-        return replace(options, model_url=model)
-    return replace(options, model_path=model or options.model_path, model_url="" if model else options.model_url)
+        return replace(settings, model_url=model)
+    return replace(settings, model_path=model or settings.model_path, model_url="" if model else settings.model_url)
 
 
 @contextlib.contextmanager
-def engine_for(options: Options) -> Iterator[Completer]:
+def engine_for(settings: Settings) -> Iterator[Completer]:
     """The engine that the settings choose. Raises Refused."""
-    wanted = wanted_model(options)
-    engine = open_engine(choose(wanted), wanted)
+    wanted = wanted_model(settings)
+    engine = open_engine(choose_engine(wanted), wanted)
     try:
         yield engine
     finally:
         engine.close()
 
 
-def complete(view: View, source: Source, offset: int, options: Options) -> Suggestion | None:
+def complete(snapshot: Snapshot, at: Position, settings: Settings) -> Suggestion | None:
     """One suggestion. Raises Refused, also where the settings want none, or Failed."""
-    if why := why_off(options, source.path):
-        raise Refused(f"{source.path}: no inline completion: {why}")
-    with engine_for(options) as engine:
-        return suggest(view, source, offset, engine, settings_of(options, asked=False), State())
+    if why := why_off(settings, at.path):
+        raise Refused(f"{at.path}: no inline completion: {why}")
+    place = snapshot.locate(at)
+    if place is None:
+        return None
+    with engine_for(settings) as engine:
+        return suggest(snapshot.view, *place, engine, inline_config(settings, explicit=False), State())
 
 
-def complete_batch(root: Path, lines: Iterable[str], options: Options) -> Iterator[dict[str, Any]]:
+def complete_batch(root: Path, lines: Iterable[str], settings: Settings) -> Iterator[dict[str, Any]]:
     """An answer for every question, as an editor would get it that has the file open.
 
     A question is ``{"path": …, "before": …, "after": …}``. With ``"typed"`` the same is asked again after these
     letters, with nothing remembered but what the model has read. With ``"middle"``, which is what truly stands
     between the two, the bits that the model needs for it are counted.
     """
-    service = IndexService(root, watch=False)
+    index = TreeIndex(root, watch=False)
     try:
-        with engine_for(options) as engine:
+        with engine_for(settings) as engine:
             for line in lines:
-                yield _answer(service, engine, _question(line), options)
+                yield _answer(index, engine, _question(line), settings)
     finally:
-        service.close()
+        index.close()
 
 
 def _question(line: str) -> dict[str, Any]:
@@ -77,21 +80,21 @@ def _question(line: str) -> dict[str, Any]:
     return found
 
 
-def _answer(service: IndexService, engine: Completer, question: dict[str, Any], options: Options) -> dict[str, Any]:
+def _answer(index: TreeIndex, engine: Completer, question: dict[str, Any], settings: Settings) -> dict[str, Any]:
     before, after = encode(question["before"]), encode(question["after"])
-    settings = settings_of(options, asked=False)
+    config = inline_config(settings, explicit=False)
     answer: dict[str, Any] = {"id": question.get("id")}
-    if why := why_off(options, question["path"]):
-        return answer | _nothing(why)
+    if why := why_off(settings, question["path"]):
+        return answer | render_json.no_suggestion(why)
 
     def ask(before: bytes) -> dict[str, Any]:
         source = Source(question["path"], before + after)
-        view = service.view({source.path: source})
-        return suggestion_json(suggest(view, source, len(before), engine, settings, State()))
+        view = index.view({source.path: source})
+        return render_json.suggestion(suggest(view, source, len(before), engine, config, State()))
 
     try:
         source = Source(question["path"], before + after)
-        view = service.view({source.path: source})
+        view = index.view({source.path: source})
         near = neighbours(view, source, len(before), Nearby(), Recent())
         if read := getattr(engine, "read", None):
             read(near, lambda: False)  # as where a file has been open for a moment
@@ -107,22 +110,4 @@ def _answer(service: IndexService, engine: Completer, question: dict[str, Any], 
     return answer
 
 
-def suggestion_json(suggestion: Suggestion | None) -> dict[str, Any]:
-    """A suggestion as JSON; times in milliseconds."""
-    if suggestion is None:
-        return _nothing("no place")
-    found = asdict(suggestion)
-    first, seconds, logprob = found.pop("first_token"), found.pop("seconds"), found.pop("logprob")
-    return found | {
-        "shown": suggestion.shown,
-        "logprob": None if math.isnan(logprob) else round(logprob, 4),
-        "first_token_ms": round(first * 1e3, 1),
-        "ms": round(seconds * 1e3, 1),
-    }
-
-
-def _nothing(why: str) -> dict[str, Any]:
-    return {"text": "", "shown": False, "doubt": why}
-
-
-__all__ = ["Failed", "Refused", "complete", "complete_batch", "options_for", "suggestion_json"]
+__all__ = ["Failed", "Refused", "complete", "complete_batch", "settings_for"]

@@ -17,24 +17,23 @@ from typing import TYPE_CHECKING, Literal
 from kexpert import __version__
 
 if TYPE_CHECKING:
-    from kexpert.model.engine import Choice, Wanted
-    from kexpert.workspace.settings import Options
+    from kexpert.model.engine import EngineChoice, ModelSettings
+    from kexpert.workspace.settings import Settings
 
-#: Distributions; those of the extras are not listed, since nothing here needs them.
+#: Distributions that the server needs; those of the extras are left out.
 DEPENDENCIES = (
     "pygls", "lsprotocol", "tree-sitter", "tree-sitter-c", "watchdog", "rich", "chromadb", "model2vec",
     "llama-cpp-python",
 )  # fmt: skip
 
-#: Seconds that a model may take to load, and its server to answer.
-_LOADING = 60.0
-_ANSWERING = 2.0
+_LOAD_SECONDS = 60.0  # for a model
+_ANSWER_SECONDS = 2.0  # for a model's server
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """``state``: "ok"; "note" for what kexpert can do without; "missing" for what it cannot; "bad" for what the
-    settings name and what cannot be used."""
+    """``state``: "ok"; "note", kexpert works without it; "missing", it does not; "bad", the settings name it and
+    it cannot be used."""
 
     what: str
     state: Literal["ok", "note", "missing", "bad"]
@@ -42,21 +41,28 @@ class Finding:
     mend: str = ""
 
 
+def tree_around(directory: Path) -> Path | None:
+    """The root of the kernel tree around a directory."""
+    from kexpert.background.tree import find_root
+
+    return find_root(directory)
+
+
 def examine(root: Path | None) -> list[Finding]:
-    """Look at this machine and, when there is one, at a kernel tree."""
-    from kexpert.workspace.settings import file_layers, resolve
+    """Examine this machine and, if there is one, a kernel tree."""
+    from kexpert.workspace.settings import file_layers, resolve_settings
 
     layers, warnings = file_layers(root)
-    options, more = resolve(layers)
-    findings = [Finding("kexpert", "ok", f"{__version__}, {Path(__file__).parent}"), python(), sqlite()]
+    settings, more = resolve_settings(layers)
+    findings = [Finding("kexpert", "ok", f"{__version__}, {Path(__file__).parents[1]}"), python(), sqlite()]
     findings += map(dependency, DEPENDENCIES)
     findings += [Finding("settings", "bad", warning) for warning in warnings + more]
-    findings.append(model(options))
+    findings.append(model(settings))
     if root is None:
         mend = "cd into a tree, or name one with --tree DIR"
         findings.append(Finding("tree", "note", "this directory is not inside a Linux kernel tree", mend))
     else:
-        findings += [Finding("tree", "ok", str(root)), index(root), search(root, options)]
+        findings += [Finding("tree", "ok", str(root)), index(root), search(root, settings)]
         findings += [checkpatch(root), watches(root)]
     return findings
 
@@ -84,41 +90,41 @@ def dependency(name: str) -> Finding:
         return Finding(name, "missing", "not installed", f"{sys.executable} -m pip install {name}")
 
 
-def model(options: Options) -> Finding:
-    """Which model completes as you type, on what, and why; whether it can."""
-    from kexpert.model.engine import choose
+def model(settings: Settings) -> Finding:
+    """The model of inline completion: which, on what, why, and whether it loads."""
+    from kexpert.model.engine import choose_engine
     from kexpert.workspace.inline_settings import wanted_model
 
-    if not options.inline_enabled:
+    if not settings.inline_enabled:
         return Finding("model", "note", "inline.enabled is off")
-    wanted = wanted_model(options)
-    choice = choose(wanted)
+    wanted = wanted_model(settings)
+    choice = choose_engine(wanted)
     mend = "name one with model.path or model.url"
     if choice.kind == "none" and not wanted.path:
-        return Finding("model", "note", f"no inline completion: {choice.why}", mend)
+        return Finding("model", "note", f"no inline completion: {choice.reason}", mend)
     if problem := trial(choice, wanted):
         mend = "start the server, or mend model.url" if wanted.url else "name another one with model.path"
         return Finding("model", "bad", f"no inline completion: {problem}", mend)
-    detail = choice.why if choice.path is None else f"{choice.why}; {choice.path}"
+    detail = choice.reason if choice.path is None else f"{choice.reason}; {choice.path}"
     if choice.manifest:
         detail += f" ({choice.manifest.name}, {choice.manifest.licence or 'no licence named'})"
     return Finding("model", "ok", detail)
 
 
-def trial(choice: Choice, wanted: Wanted) -> str:
-    """Why a model cannot be used; "" for one that was loaded, or whose server was reached."""
+def trial(choice: EngineChoice, wanted: ModelSettings) -> str:
+    """Load the model or reach its server; why that failed, "" if it did not."""
     from kexpert.abilities import Cancelled, Failed, Refused
     from kexpert.model.engine import open_engine
 
-    patience = _ANSWERING if choice.kind == "remote" else _LOADING
-    until = time.monotonic() + patience
+    timeout = _ANSWER_SECONDS if choice.kind == "remote" else _LOAD_SECONDS
+    until = time.monotonic() + timeout
     try:
         with closing(open_engine(choice, wanted)) as engine:
             engine.ready(lambda: time.monotonic() > until)
     except (Refused, Failed) as problem:
         return str(problem)
     except Cancelled:
-        return f"{wanted.url or choice.path} is not ready after {patience:g} s"
+        return f"{wanted.url or choice.path} is not ready after {timeout:g} s"
     return ""
 
 
@@ -134,8 +140,8 @@ def index(root: Path) -> Finding:
     return Finding("index", "note", f"{database}: {state.value}", mend)
 
 
-def search(root: Path, options: Options) -> Finding:
-    """How much of a tree is found by meaning, and by which embedder."""
+def search(root: Path, settings: Settings) -> Finding:
+    """How many chunks of a tree have vectors, and by which embedder."""
     from kexpert.background.database import IndexState, cache_directory
     from kexpert.search.chunk_store import ChunkStore
     from kexpert.search.embedder import EmbedderError, load_embedder
@@ -155,12 +161,12 @@ def search(root: Path, options: Options) -> Finding:
         return Finding("search", "note", f"{database}: {error}", mend)
     finally:
         store.close()
-    if not options.vectors_enabled:
+    if not settings.vectors_enabled:
         return Finding("search", "note", f"{chunks:,} chunks by their words; vectors.enabled is off")
-    where = options.vectors_url or str(database.with_name("vectors"))
+    where = settings.vectors_url or str(database.with_name("vectors"))
     detail = f"{chunks:,} chunks, {chunks - pending:,} vectors in {where} by {made_by}"
     try:
-        wanted = vectors_identity(load_embedder(options.vectors_embedder, DIMENSIONS))
+        wanted = vectors_identity(load_embedder(settings.vectors_embedder, DIMENSIONS))
     except EmbedderError as error:
         return Finding("search", "note", f"{detail}; {error}", "set vectors.embedder, or install kexpert again")
     if made_by != wanted:

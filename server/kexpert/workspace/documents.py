@@ -1,210 +1,110 @@
-"""The state of one connection: which tree, which documents are open, which settings hold.
-
-Everything that changes a session runs on one thread, in the order in which the client sent it. What
-answers questions works on a ``Snapshot``, which nothing changes afterwards.
-"""
+"""Open documents: the texts that a front end holds, by path, over the files of a tree."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import quote, unquote, urlsplit
 
 from kexpert.background.tree import read
 from kexpert.core.c.source import Source
 from kexpert.core.paths import is_tree_path
 from kexpert.core.text import EditedText, Encoding, LineIndex, encode
-from kexpert.view import View
-from kexpert.workspace.buffer_view import BufferView
-
-if TYPE_CHECKING:
-    from kexpert.workspace.settings import Options
-
-
-class Index(Protocol):
-    """What a session needs of the index of a tree; ``index.service.IndexService`` is the one."""
-
-    def start(self) -> None: ...
-    def view(self, overlay: Mapping[str, Source], unchanged: Mapping[str, Source]) -> View: ...
-    def files_changed(self, paths: Iterable[str]) -> None: ...
-    def prioritise(self, paths: Iterable[str]) -> None: ...
-    def cancel(self) -> None: ...
-    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """An open buffer. ``uri`` is the client's own spelling, in which it gets its places back;
-    ``saved`` is the identity (size, mtime in ns) of the file on disk that held the very same text."""
+    """An open buffer. ``saved`` is the identity (size, mtime in ns) of the file on disk that holds exactly this
+    text; None where the buffer differs from its file or has none."""
 
-    uri: str
     source: Source
     saved: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
-    """One moment of a session. ``view`` is made when first asked for, on the thread that asks."""
+class Edit:
+    """``text`` replaces what lies between two positions, each (line, character); the whole text if None."""
 
-    root: Path | None
-    documents: Mapping[str, Document]  # by path
-    encoding: Encoding
-    options: Options
-    _index: Index | None
-
-    def view(self) -> View:
-        """The tree with the open buffers over it; the open buffers alone where there is no tree.
-
-        A buffer that says what its file says hides no rows: the index knows them already.
-        """
-        overlay, unchanged = {}, {}
-        for path, document in self.documents.items():
-            same = document.saved is not None and document.saved == _identity(self.root, path)
-            (unchanged if same else overlay)[path] = document.source
-        if self._index is None:
-            return BufferView(str(self.root or "/"), {**overlay, **unchanged})
-        return self._index.view(overlay, unchanged)
-
-    def path(self, uri: str) -> str:
-        return path_of(uri, self.root)
-
-    def uri(self, path: str) -> str:
-        document = self.documents.get(path)
-        return document.uri if document else uri_of(path, self.root)
+    text: str
+    start: tuple[int, int] | None = None
+    end: tuple[int, int] | None = None
 
 
-class Session:
-    """Open documents over a tree. Not thread-safe by itself, and need not be: see the module."""
+class Documents(Mapping[str, Document]):
+    """Immutable: each change gives a new mapping, so a snapshot may keep the one it has."""
 
-    def __init__(self, encoding: Encoding, options: Options) -> None:
-        self.encoding: Encoding = encoding
-        self.options = options
-        self.root: Path | None = None
-        self.index: Index | None = None
-        self._documents: dict[str, Document] = {}
+    def __init__(self, root: Path | None = None, documents: Mapping[str, Document] | None = None) -> None:
+        self._root = root
+        self._documents = dict(documents or {})
 
-    def adopt(self, root: Path, make_index: Callable[[Path], Index]) -> None:
-        """Take ``root`` as the tree. Documents that are open already get their paths in it."""
-        self.root = root
-        self._documents = {
-            path_of(d.uri, root): self._compared(d.uri, Source(path_of(d.uri, root), d.source.data))
-            for d in self._documents.values()
-        }
-        self.index = make_index(root)
-        self.index.start()
-        if opened := [path for path in self._documents if is_tree_path(path)]:
-            self.index.prioritise(opened)
+    def __getitem__(self, path: str) -> Document:
+        return self._documents[path]
 
-    def snapshot(self) -> Snapshot:
-        # Every change makes a new dictionary, so the present one can be given away.
-        return Snapshot(self.root, self._documents, self.encoding, self.options, self.index)
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._documents)
 
-    def open(self, uri: str, text: str) -> str:
-        """A client opened a document; the path under which it is known."""
-        path = path_of(uri, self.root)
-        self._documents = {**self._documents, path: self._compared(uri, Source(path, encode(text)))}
-        if self.index and is_tree_path(path):
-            self.index.prioritise([path])
-        return path
+    def __len__(self) -> int:
+        return len(self._documents)
 
-    def change(self, uri: str, changes: Iterable[Any]) -> str:
-        """Apply a client's edits in order; each is a whole new text or has a ``range``. The document's path."""
-        path = path_of(uri, self.root)
-        document = self._documents.get(path) or Document(uri, Source(path, b""))
+    def opened(self, path: str, text: str) -> Documents:
+        return self._with(path, self._compared(Source(path, encode(text))))
+
+    def edited(self, path: str, edits: Iterable[Edit], encoding: Encoding) -> Documents:
+        """Apply edits in order; positions count characters in ``encoding``. An unknown document starts empty."""
+        document = self._documents.get(path) or Document(Source(path, b""))
         text = EditedText(document.source.lines)
-        for change in changes:
-            new, place = encode(change.text), getattr(change, "range", None)
-            if place is None:
+        for edit in edits:
+            new = encode(edit.text)
+            if edit.start is None or edit.end is None:
                 text = EditedText(LineIndex(new))
             else:
-                start, end = place.start, place.end
-                text.replace((start.line, start.character), (end.line, end.character), new, self.encoding)
-        self._documents = {**self._documents, path: Document(document.uri, document.source.edited(text.data))}
-        return path
+                text.replace(edit.start, edit.end, new, encoding)
+        return self._with(path, Document(document.source.edited(text.data)))
 
-    def close(self, uri: str) -> str:
-        path = path_of(uri, self.root)
-        self._documents = {p: d for p, d in self._documents.items() if p != path}
-        return path
+    def saved(self, path: str) -> Documents:
+        document = self._documents.get(path)
+        return self._with(path, self._compared(document.source)) if document else self
 
-    def saved(self, uri: str) -> str:
-        """A client saved a document; its path."""
-        path = path_of(uri, self.root)
-        if document := self._documents.get(path):
-            self._documents = {**self._documents, path: self._compared(document.uri, document.source)}
-        self.files_changed([path])
-        return path
+    def closed(self, path: str) -> Documents:
+        return Documents(self._root, {p: d for p, d in self._documents.items() if p != path})
 
-    def _compared(self, uri: str, source: Source) -> Document:
-        """A document, with its file's identity if that holds the same text."""
-        identity = _identity(self.root, source.path) if is_tree_path(source.path) else None
-        if identity is None or self.root is None or identity[0] != len(source.data):
-            return Document(uri, source)
-        same = read(self.root, source.path) == source.data
-        return Document(uri, source, identity if same else None)
+    def under(self, root: Path, renamed: Mapping[str, str]) -> Documents:
+        """The same texts in a tree; ``renamed`` gives their paths there."""
+        moved = Documents(root)
+        for path, document in self._documents.items():
+            new = renamed.get(path, path)
+            moved = moved._with(new, moved._compared(Source(new, document.source.data)))
+        return moved
 
-    def files_changed(self, paths: Iterable[str]) -> None:
-        """Files changed on disk, by path."""
-        if self.index and (inside := [path for path in paths if is_tree_path(path)]):
-            self.index.files_changed(inside)
+    def overlay(self) -> tuple[dict[str, Source], dict[str, Source]]:
+        """(buffers that differ from their files, buffers that do not), by path.
 
-    def end(self) -> None:
-        if self.index:
-            self.index.close()
-            self.index = None
+        A buffer that equals its file hides no rows of the index.
+        """
+        differing: dict[str, Source] = {}
+        unchanged: dict[str, Source] = {}
+        for path, document in self._documents.items():
+            same = document.saved is not None and document.saved == self._identity(path)
+            (unchanged if same else differing)[path] = document.source
+        return differing, unchanged
 
+    def _with(self, path: str, document: Document) -> Documents:
+        return Documents(self._root, {**self._documents, path: document})
 
-def _identity(root: Path | None, path: str) -> tuple[int, int] | None:
-    """(size, mtime in ns) of a file of the tree."""
-    if root is None:
-        return None
-    try:
-        stat = os.stat(root / path)
-    except (OSError, ValueError):
-        return None
-    return stat.st_size, stat.st_mtime_ns
+    def _compared(self, source: Source) -> Document:
+        """A document, with its file's identity if the file holds the same text."""
+        identity = self._identity(source.path)
+        if identity is None or self._root is None or identity[0] != len(source.data):
+            return Document(source)
+        return Document(source, identity if read(self._root, source.path) == source.data else None)
 
-
-def path_of(uri: str, root: Path | None) -> str:
-    """The name of a document inside the server: relative to the tree, or absolute outside it, or the
-    URI itself when it is no file's. Never raises."""
-    absolute = file_path(uri)
-    if absolute is None:
-        return uri
-    if root is None:
-        return absolute
-    prefix = f"{str(root).rstrip('/')}/"
-    if absolute.startswith(prefix):
-        return absolute[len(prefix) :]
-    # The editor may have come by another way, through a symbolic link.
-    real_prefix = f"{os.path.realpath(root).rstrip('/')}/"
-    real = os.path.realpath(absolute)
-    return real[len(real_prefix) :] if real.startswith(real_prefix) else absolute
-
-
-def file_path(uri: str) -> str | None:
-    """The absolute path that a ``file:`` URI names, else None."""
-    try:
-        parts = urlsplit(uri)
-    except ValueError:
-        return None
-    path = unquote(parts.path, errors="surrogateescape")
-    if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not path.startswith("/") or "\0" in path:
-        return None
-    return os.path.normpath(path)
-
-
-def uri_of(path: str, root: Path | None) -> str:
-    """The URI of a path as the session names it."""
-    if not path.startswith("/"):
-        return f"{_root_uri(root)}/{quote(path, errors='surrogateescape')}" if root and is_tree_path(path) else path
-    return "file://" + quote(os.fsencode(path))
-
-
-@lru_cache(maxsize=4)
-def _root_uri(root: Path) -> str:
-    return "file://" + quote(os.fsencode(root)).rstrip("/")
+    def _identity(self, path: str) -> tuple[int, int] | None:
+        """(size, mtime in ns) of a file of the tree."""
+        if self._root is None or not is_tree_path(path):
+            return None
+        try:
+            stat = os.stat(self._root / path)
+        except (OSError, ValueError):
+            return None
+        return stat.st_size, stat.st_mtime_ns

@@ -1,6 +1,6 @@
-"""Inline completion for one session: which engine, what was suggested, which question is the newest.
+"""Inline completion of one workspace: the engine, what was suggested, which request is the newest.
 
-Not every client cancels a question when it asks the next one, so the newest ends the older ones here.
+Not every client cancels a request when it sends the next one, so a newer request ends the older ones here.
 """
 
 from __future__ import annotations
@@ -8,103 +8,101 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from kexpert.lsp.dispatcher import Lane
-from kexpert.workspace.inline_settings import is_on, settings_of, wanted_model
+from kexpert.workspace.inline_settings import inline_config, is_on, wanted_model
 
 if TYPE_CHECKING:
     from kexpert.abilities import Completer
     from kexpert.core.c.source import Source
-    from kexpert.features.inline.suggest import Settings, State, Suggestion
-    from kexpert.lsp.client_log import Reporter
-    from kexpert.lsp.dispatcher import Jobs
-    from kexpert.model.engine import Wanted
+    from kexpert.features.inline.suggest import Settings as InlineConfig
+    from kexpert.features.inline.suggest import State, Suggestion
+    from kexpert.model.engine import ModelSettings
     from kexpert.view import View
-    from kexpert.workspace.settings import Options
+    from kexpert.workspace.listener import Listener
+    from kexpert.workspace.settings import Settings
 
-#: The key of the one suggestion that is worked out before anybody asks for it.
-_BACKGROUND = ("inline", "background")
-#: (path, text, offset)
-_Place = tuple[str, bytes, int]
+Cancelled = Callable[[], bool]
+#: Runs one piece of work when nothing more urgent is to do; a newer piece cancels it.
+RunInBackground = Callable[[Callable[[Cancelled], None]], None]
 
 
-class Inline:
-    """Made once; ``configure`` is called with each change of the settings. Nothing is loaded before the
-    first question."""
+class InlineSession:
+    """Made once; ``configure`` follows each change of the settings. Loads nothing before the first request."""
 
-    def __init__(self, reporter: Reporter, jobs: Callable[[], Jobs]) -> None:
-        self._reporter = reporter
-        self._jobs = jobs
-        self._tickets = itertools.count(1)
+    def __init__(self, listener: Listener, run_in_background: RunInBackground) -> None:
+        self._listener = listener
+        self._run_in_background = run_in_background
+        self._requests = itertools.count(1)
         self._newest = 0
         self._engine: Completer | None = None
-        self._wanted: Wanted | None = None
-        self._silent = ""  # why there is no engine
-        self._failure = ""  # of the last question
+        self._wanted: ModelSettings | None = None
+        self._disabled = ""  # why there is no engine
+        self._failure = ""  # of the last request
         self._opening = threading.Lock()
         self._state: State | None = None
-        self._thinking: _Place | None = None  # what is worked out before anybody asks for it
-
-    def arrived(self) -> Callable[[], bool]:
-        """A question came: those before it are over. Whether this one is."""
-        ticket = self._newest = next(self._tickets)
-        return lambda: self._newest != ticket
+        #: (path, text, offset) of the suggestion that is worked out before anybody asks for it.
+        self._anticipated: tuple[str, bytes, int] | None = None
 
     @property
-    def speaks(self) -> bool:
+    def is_available(self) -> bool:
         """Whether there is a model, as far as is known."""
         return self._engine is not None
 
-    def configure(self, options: Options) -> None:
-        """Another model in the settings is loaded at the next question; what no longer applies is ended."""
-        wanted = wanted_model(options)
-        if wanted != self._wanted or not options.inline_enabled:
+    def start_request(self) -> Cancelled:
+        """Make all earlier requests obsolete; returns whether this one has become so."""
+        request = self._newest = next(self._requests)
+        return lambda: self._newest != request
+
+    def configure(self, settings: Settings) -> None:
+        """Another model is loaded at the next request; what the settings no longer allow is ended."""
+        wanted = wanted_model(settings)
+        if wanted != self._wanted or not settings.inline_enabled:
             self.close()
         self._wanted = wanted
 
     def edited(self, path: str, line: int) -> None:
-        """Something was typed there: what is written next elsewhere may be like it."""
+        """Remember where the user typed: similar code is likely elsewhere."""
         if self._state is not None:
             self._state.recent.edited(path, line)
 
     def suggest(
-        self, view: View, source: Source, offset: int, options: Options, cancelled: Callable[[], bool], *, asked: bool
+        self, view: View, source: Source, offset: int, settings: Settings, cancelled: Cancelled, *, explicit: bool
     ) -> Suggestion | None:
-        """What to show at a place; None for nothing. ``asked``: by a key, so that also what is unsure is shown."""
+        """The suggestion to show at a place. ``explicit``: the user pressed the key, so low-confidence
+        suggestions are shown too."""
         from kexpert.features.inline.suggest import ahead
 
-        if not is_on(options, source.path):
+        if not is_on(settings, source.path):
             return None
-        found = self._ask(self._opened(), view, source, offset, settings_of(options, asked), cancelled)
+        found = self._ask(self._opened(), view, source, offset, inline_config(settings, explicit), cancelled)
         if found is None or not found.shown:
             return None
-        if options.inline_ahead and found.origin == "model":
-            # What comes behind it is asked for while it is looked at.
-            self._in_background(view, *ahead(source, found), options)
+        if settings.inline_ahead and found.origin != "typed through":
+            self._anticipate(view, *ahead(source, found), settings)
         return found
 
-    def recall(self, view: View, source: Source, offset: int, options: Options) -> Suggestion | None:
-        """What is known already of what to show at a place, without waiting; what is not is worked out meanwhile."""
+    def recall(self, view: View, source: Source, offset: int, settings: Settings) -> Suggestion | None:
+        """A suggestion that is known already; one that is not is worked out meanwhile."""
         from kexpert.features.inline.suggest import recall
 
-        if not is_on(options, source.path):
+        if not is_on(settings, source.path):
             return None
-        found = recall(source, offset, settings_of(options, asked=False), self._kept())
-        # A client that asks again meanwhile must not make it begin anew.
-        if found is None and self._thinking != (source.path, source.data, offset) and self._opened() is not None:
-            self.arrived()
-            self._in_background(view, source, offset, options)
+        found = recall(source, offset, inline_config(settings, explicit=False), self._kept_state())
+        is_under_way = self._anticipated == (source.path, source.data, offset)
+        if found is None and not is_under_way and self._opened() is not None:
+            self.start_request()
+            self._anticipate(view, source, offset, settings)
         return found
 
     def close(self) -> None:
         """End the model's process, if there is one."""
-        self._newest = next(self._tickets)
-        engine, self._engine, self._silent, self._failure, self._thinking = self._engine, None, "", "", None
+        self._newest = next(self._requests)
+        engine, self._engine, self._disabled, self._failure, self._anticipated = self._engine, None, "", "", None
         if engine is not None:
             engine.close()
 
-    def _kept(self) -> State:
+    def _kept_state(self) -> State:
         from kexpert.features.inline.suggest import State
 
         if self._state is None:
@@ -113,35 +111,35 @@ class Inline:
 
     def _opened(self) -> Completer | None:
         from kexpert.abilities import Refused
-        from kexpert.model.engine import Wanted, choose, open_engine
+        from kexpert.model.engine import ModelSettings, choose_engine, open_engine
 
         with self._opening:
-            if self._engine is not None or self._silent:
+            if self._engine is not None or self._disabled:
                 return self._engine
-            wanted = self._wanted or Wanted()
-            choice = choose(wanted)
-            self._reporter.log("info", f"inline completion: {choice.why}")
+            wanted = self._wanted or ModelSettings()
+            choice = choose_engine(wanted)
+            self._listener.log("info", f"inline completion: {choice.reason}")
             try:
                 self._engine = open_engine(choice, wanted)
             except Refused as reason:
                 refusal = str(reason)
             else:
                 return self._engine
-        self._be_silent(refusal)
+        self._disable(refusal)
         return None
 
-    def _be_silent(self, reason: str) -> None:
-        """There is no use in asking again until the settings change. Who named a model is told."""
-        if self._silent:
+    def _disable(self, reason: str) -> None:
+        """Do not ask again until the settings change. A user who named a model is told."""
+        if self._disabled:
             return
         self.close()
-        self._silent = reason
-        named = self._wanted is not None and (self._wanted.path or self._wanted.url)
+        self._disabled = reason
+        is_named = self._wanted is not None and (self._wanted.path or self._wanted.url)
         text = f"no inline completion: {reason}"
-        if named:
-            self._reporter.show_once("warning", text)
+        if is_named:
+            self._listener.show_once("warning", text)
         else:
-            self._reporter.log("warning", text)
+            self._listener.log("warning", text)
 
     def _ask(
         self,
@@ -149,50 +147,42 @@ class Inline:
         view: View,
         source: Source,
         offset: int,
-        settings: Settings,
-        cancelled: Callable[[], bool],
+        config: InlineConfig,
+        cancelled: Cancelled,
     ) -> Suggestion | None:
-        """The suggestion, or None. The same failure is said once until the model answers, not at each key."""
+        """The suggestion, or None. A failure is logged once until the model answers again, not at each key."""
         from kexpert.abilities import Cancelled, Failed, Refused
         from kexpert.features.inline.suggest import suggest
 
         if engine is None:
             return None
         try:
-            found = suggest(view, source, offset, engine, settings, self._kept(), cancelled)
+            found = suggest(view, source, offset, engine, config, self._kept_state(), cancelled)
         except Cancelled:
             return None
         except Refused as reason:
-            self._be_silent(str(reason))
+            self._disable(str(reason))
             return None
         except Failed as problem:
             if str(problem) != self._failure:
                 self._failure = str(problem)
-                self._reporter.log("warning", f"inline completion: {problem}")
+                self._listener.log("warning", f"inline completion: {problem}")
             return None
-        if found is not None and found.origin == "model":
+        if found is not None and found.origin != "typed through":
             self._failure = ""
         return found
 
-    def _in_background(self, view: View, source: Source, offset: int, options: Options) -> None:
-        """Work out a suggestion, to be remembered; the next question ends it."""
+    def _anticipate(self, view: View, source: Source, offset: int, settings: Settings) -> None:
+        """Work out a suggestion before it is asked for; the next request ends it."""
         newest = self._newest
-        place = self._thinking = (source.path, source.data, offset)
-        settings = settings_of(options, asked=False)
+        place = self._anticipated = (source.path, source.data, offset)
+        config = inline_config(settings, explicit=False)
 
-        def work(cancelled: Callable[[], bool]) -> None:
+        def work(cancelled: Cancelled) -> None:
             try:
-                self._ask(self._engine, view, source, offset, settings, lambda: cancelled() or self._newest != newest)
+                self._ask(self._engine, view, source, offset, config, lambda: cancelled() or self._newest != newest)
             finally:
-                if self._thinking is place:
-                    self._thinking = None
+                if self._anticipated is place:
+                    self._anticipated = None
 
-        jobs = self._jobs()
-        jobs.cancel(_BACKGROUND)
-        jobs.start(_BACKGROUND, Lane.MODEL, work)
-
-
-def selected(params: Any) -> tuple[Any, str] | None:
-    """(range, text) of the entry that stands out in the client's menu: a suggestion goes on from there."""
-    info = getattr(params.context, "selected_completion_info", None)
-    return (info.range, info.text) if info is not None else None
+        self._run_in_background(work)

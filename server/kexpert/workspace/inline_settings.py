@@ -1,4 +1,4 @@
-"""The settings of inline completion in the terms of the model and of the feature. Loads neither."""
+"""The settings of inline completion, in the terms of the model and of the feature. Loads neither."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ import posixpath
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from kexpert.workspace.settings import Options
+from kexpert.workspace.settings import Settings
 
 if TYPE_CHECKING:
-    from kexpert.features.inline.suggest import Settings
-    from kexpert.model.engine import Wanted
+    from kexpert.features.inline.suggest import Settings as InlineConfig
+    from kexpert.model.engine import ModelSettings
 
-#: The logarithm of no probability at all would be infinite.
-_TINY = 1e-9
+#: log(0) is minus infinity, so a probability is at least this.
+_MIN_PROBABILITY = 1e-9
 
 
-def is_on(options: Options, path: str) -> bool:
+def is_on(settings: Settings, path: str) -> bool:
     """Whether inline completion is wanted for a file, by its path in the tree."""
-    return not why_off(options, path)
+    return not why_off(settings, path)
 
 
-def why_off(options: Options, path: str) -> str:
-    """The setting by which there is no inline completion for a file; "" where there is."""
-    if not options.inline_enabled:
+def why_off(settings: Settings, path: str) -> str:
+    """Which setting turns inline completion off for a file; "" if none does."""
+    if not settings.inline_enabled:
         return "inline.enabled is off"
-    excluding = (pattern for pattern in options.inline_exclude if _covers(pattern, path))
+    excluding = (pattern for pattern in settings.inline_exclude if _covers(pattern, path))
     return next((f"inline.exclude has {pattern!r}" for pattern in excluding), "")
 
 
@@ -40,24 +40,24 @@ def _from_root(path: str) -> str:
     return posixpath.normpath("/" + path.lstrip("/"))
 
 
-def wanted_model(options: Options) -> Wanted:
-    """The part of the settings that says which model."""
-    from kexpert.model.engine import Wanted
+def wanted_model(settings: Settings) -> ModelSettings:
+    """Which model the settings name."""
+    from kexpert.model.engine import ModelSettings
 
-    return Wanted(
-        options.model_path,
-        options.model_url,
-        options.model_name,
-        options.model_api,  # type: ignore[arg-type]
-        options.model_threads,
-        options.model_context,
-        options.model_device,  # type: ignore[arg-type]
+    return ModelSettings(
+        settings.model_path,
+        settings.model_url,
+        settings.model_name,
+        settings.model_api,  # type: ignore[arg-type]
+        settings.model_threads,
+        settings.model_context,
+        settings.model_device,  # type: ignore[arg-type]
     )
 
 
-def settings_of(options: Options, asked: bool) -> Settings:
-    """``asked``: somebody pressed a key for a suggestion, so one that is unsure is shown too."""
-    from kexpert.features.inline.suggest import Settings
+def inline_config(settings: Settings, explicit: bool) -> InlineConfig:
+    """``explicit``: the user pressed the key, so low-confidence suggestions are shown too."""
+    from kexpert.features.inline.suggest import Settings as InlineConfig
 
-    least = -math.inf if asked else math.log(max(options.inline_confidence, _TINY))
-    return Settings(options.inline_tokens, options.inline_lines, least)
+    min_logprob = -math.inf if explicit else math.log(max(settings.inline_confidence, _MIN_PROBABILITY))
+    return InlineConfig(settings.inline_tokens, settings.inline_lines, min_logprob)

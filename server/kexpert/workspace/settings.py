@@ -1,9 +1,9 @@
-"""Every setting: its type, default, bounds and meaning stand here once, for the server and the README.
+"""Every setting: its type, default, bounds and meaning, once, for the server, the README and the extension.
 
-Settings come in layers, later ones win: ``$XDG_CONFIG_HOME/kexpert/config.toml``, ``kexpert.toml`` or
+Settings come in layers, of which later ones win: ``$XDG_CONFIG_HOME/kexpert/config.toml``, ``kexpert.toml`` or
 ``.kexpert.toml`` in the tree, ``initializationOptions``, ``workspace/configuration``. In all of them
-``{"index": {"jobs": 2}}`` and ``{"index.jobs": 2}`` mean the same. Nothing here raises: what cannot be
-used is named in a warning and the layer below holds.
+``{"index": {"jobs": 2}}`` and ``{"index.jobs": 2}`` mean the same. Nothing here raises: a value that
+cannot be used is named in a warning, and the layer below holds.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-#: Where a setting was read, for warnings, and what stood there.
+#: (where the settings were read, for warnings; the settings)
 Layer = tuple[str, Mapping[str, Any]]
 
-#: Options are few and short; a larger file is not one of ours.
-_MAX_FILE = 1 << 20
+#: A larger file is not one of ours.
+_MAX_FILE_BYTES = 1 << 20
 
 
-def _option(
+def _setting(
     key: str,
     default: Any,
     description: str,
@@ -33,8 +33,11 @@ def _option(
     choices: tuple[str, ...] = (),
     private: bool = False,
 ) -> Any:
-    """``private``: a tree may not set it, since trees come from anywhere and it says what is loaded or where
-    text is sent. A string without ``choices`` is free."""
+    """A field of ``Settings``.
+
+    ``private``: a tree's own file may not set it, since trees come from anywhere and it says what is loaded or
+    where text is sent. A string without ``choices`` is free.
+    """
     metadata = {
         "key": key, "description": description, "low": low, "high": high, "choices": choices, "private": private,
     }  # fmt: skip
@@ -44,67 +47,67 @@ def _option(
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class Settings:
     """The settings in force."""
 
-    index_jobs: int = _option(
+    index_jobs: int = _setting(
         "index.jobs", 0, "Processes that index the tree; 0 takes one for each CPU.", low=0, high=256
     )
-    index_watch: bool = _option(
+    index_watch: bool = _setting(
         "index.watch", True, "Follow changes that other programs make to files (a branch switch, a patch applied)."
     )
-    index_exclude: tuple[str, ...] = _option(
+    index_exclude: tuple[str, ...] = _setting(
         "index.exclude", (), 'Globs of paths relative to the tree to leave out, as `["tools/**", "samples/**"]`.'
     )
-    vectors_enabled: bool = _option(
+    vectors_enabled: bool = _setting(
         "vectors.enabled",
         True,
         "Search by meaning: keep a vector of each function, record and section in ChromaDB. Without it words are "
         "compared.",
     )
-    vectors_url: str = _option(
+    vectors_url: str = _setting(
         "vectors.url",
         "",
         "A Chroma server that holds the vectors, as `http://127.0.0.1:8000`, instead of a folder in the cache. It gets "
         "the vectors, not the text.",
         private=True,
     )
-    vectors_embedder: str = _option(
+    vectors_embedder: str = _setting(
         "vectors.embedder",
         "",
         "What makes the vectors, instead of the embedder that comes with kexpert: a folder in model2vec's format or "
         "the name of a sentence-transformers model.",
         private=True,
     )
-    hover_callers: bool = _option("hover.callers", True, "Show in a hover how many functions call the one shown.")
-    hover_layout: bool = _option("hover.layout", True, "Show in a hover the offsets, sizes and holes of a struct.")
-    hover_maintainers: bool = _option("hover.maintainers", True, "Show in a hover who maintains the file.")
-    hover_similar: bool = _option("hover.similar", True, "Show in a hover the most similar code in other files.")
-    completion_limit: int = _option(
+    hover_callers: bool = _setting("hover.callers", True, "Show in a hover how many functions call the one shown.")
+    hover_layout: bool = _setting("hover.layout", True, "Show in a hover the offsets, sizes and holes of a struct.")
+    hover_maintainers: bool = _setting("hover.maintainers", True, "Show in a hover who maintains the file.")
+    hover_similar: bool = _setting("hover.similar", True, "Show in a hover the most similar code in other files.")
+    completion_limit: int = _setting(
         "completion.limit", 100, "Completions sent at a time; typing on narrows them.", low=1, high=2000
     )
-    diagnostics_checkpatch: bool = _option(
+    diagnostics_checkpatch: bool = _setting(
         "diagnostics.checkpatch",
         True,
         "Run the tree's own `scripts/checkpatch.pl` on a file when it is opened or saved. It is a program that comes "
         "with the tree: turn this off for a tree whose authors you would not let run code on your machine.",
     )
-    diagnostics_timeout_seconds: float = _option(
+    diagnostics_timeout_seconds: float = _setting(
         "diagnostics.timeout_seconds", 30.0, "Give up on one run of checkpatch after this time.", low=0.1, high=600
     )
-    inline_enabled: bool = _option(
+    inline_enabled: bool = _setting(
         "inline.enabled", True, "Suggest code at the cursor as you type, by a model that runs on this machine."
     )
-    inline_exclude: tuple[str, ...] = _option(
+    inline_exclude: tuple[str, ...] = _setting(
         "inline.exclude",
         (),
         'Folders and globs of paths in the tree that get no inline completion, as `["drivers/gpu", "*/own_*.c"]`.',
     )
-    inline_lines: int = _option("inline.lines", 5, "The most lines that one suggestion may have.", low=1, high=40)
-    inline_tokens: int = _option(
+    inline_lines: int = _setting("inline.lines", 5, "The most lines that one suggestion may have.", low=1, high=40)
+    inline_tokens: int = _setting(
         "inline.tokens", 96, "The most tokens (of about three letters) of one suggestion.", low=1, high=1024
     )
-    inline_confidence: float = _option(
+    inline_confidence: float = _setting(
         "inline.confidence",
         0.5,
         "Hide suggestions of which the model is less sure than this. A key that asks for a suggestion shows them all "
@@ -112,51 +115,51 @@ class Options:
         low=0,
         high=1,
     )
-    inline_ahead: bool = _option(
+    inline_ahead: bool = _setting(
         "inline.ahead", True, "Work out what comes behind a suggestion while it is shown: taking it shows the next."
     )
-    inline_in_menu: bool = _option(
+    inline_in_menu: bool = _setting(
         "inline.in_menu",
         True,
         "Offer the suggestion in the completion menu of editors that know no inline completion, from the next letter "
         "on.",
     )
-    model_path: str = _option(
+    model_path: str = _setting(
         "model.path",
         "",
         "Another model for inline completion than the one that comes with kexpert: a GGUF with FIM markers, a "
         "`model.json`, or a folder with either or with a Hugging Face model.",
         private=True,
     )
-    model_url: str = _option(
+    model_url: str = _setting(
         "model.url",
         "",
         "A server to ask instead: llama-server, or one with OpenAI's `/v1/completions` (vLLM, Ollama). What surrounds "
         "the cursor is sent to it. `KEXPERT_MODEL_KEY` in the environment is its key.",
         private=True,
     )
-    model_name: str = _option("model.name", "", "Which model of the server at `model.url`.", private=True)
-    model_api: str = _option(
+    model_name: str = _setting("model.name", "", "Which model of the server at `model.url`.", private=True)
+    model_api: str = _setting(
         "model.api",
         "auto",
         "How to ask the server at `model.url`.",
         choices=("auto", "infill", "completions"),
         private=True,
     )
-    model_device: str = _option(
+    model_device: str = _setting(
         "model.device", "auto", "Where the model runs: on an NVIDIA GPU if there is one.", choices=("auto", "cpu")
     )
-    model_threads: int = _option(
+    model_threads: int = _setting(
         "model.threads", 0, "Threads of the model; 0 takes one for each CPU, four at most.", low=0, high=256
     )
-    model_context: int = _option(
+    model_context: int = _setting(
         "model.context",
         0,
         "Tokens that the model reads; 0 takes what it was made for, 1024 at most on a CPU.",
         low=0,
         high=32768,
     )
-    log_level: str = _option(
+    log_level: str = _setting(
         "log.level",
         "warning",
         "The least important messages to send to the editor's log.",
@@ -164,12 +167,12 @@ class Options:
     )
 
 
-_FIELDS = {f.metadata["key"]: f for f in dataclasses.fields(Options)}
+_FIELDS = {f.metadata["key"]: f for f in dataclasses.fields(Settings)}
 _SECTIONS = {key.partition(".")[0] for key in _FIELDS}
 
 
-def resolve(layers: Iterable[Layer]) -> tuple[Options, list[str]]:
-    """The options that the layers give, lowest first, and a line for everything that was passed over."""
+def resolve_settings(layers: Iterable[Layer]) -> tuple[Settings, list[str]]:
+    """The settings that the layers give, lowest first, and a warning for each value that was ignored."""
     values: dict[str, Any] = {}
     warnings: list[str] = []
     for origin, layer in layers:
@@ -182,11 +185,11 @@ def resolve(layers: Iterable[Layer]) -> tuple[Options, list[str]]:
                 values[known.name] = _checked(known, value)
             except ValueError as problem:
                 warnings.append(f"{origin}: option {key!r} {problem}, not {_brief(value)}; it is ignored")
-    return Options(**values), warnings
+    return Settings(**values), warnings
 
 
 def file_layers(root: Path | None) -> tuple[list[Layer], list[str]]:
-    """What the user's and the tree's configuration files say; missing files say nothing."""
+    """The user's and the tree's configuration files, and a warning for each that cannot be used."""
     home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
     paths = [Path(home, "kexpert", "config.toml")]
     if root is not None:
@@ -197,8 +200,8 @@ def file_layers(root: Path | None) -> tuple[list[Layer], list[str]]:
         try:
             if not path.is_file():
                 continue
-            if path.stat().st_size > _MAX_FILE:
-                raise ValueError(f"is larger than {_MAX_FILE} bytes")
+            if path.stat().st_size > _MAX_FILE_BYTES:
+                raise ValueError(f"is larger than {_MAX_FILE_BYTES} bytes")
             layer = tomllib.loads(path.read_text("utf-8"))
             if root is not None and path.parent == root:
                 layer, kept_back = _public(layer)
@@ -210,14 +213,20 @@ def file_layers(root: Path | None) -> tuple[list[Layer], list[str]]:
 
 
 def _public(layer: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """What a tree may set of what it sets, and the keys of the rest."""
+    """(what a tree's file may set, keys that it may not)"""
     flat = dict(_flatten(layer))
     private = [key for key in flat if key in _FIELDS and _FIELDS[key].metadata["private"]]
     return {key: value for key, value in flat.items() if key not in private}, private
 
 
+def settings_of(root: Path | None) -> Settings:
+    """The settings that the user's and the tree's files give."""
+    settings, _ = resolve_settings(file_layers(root)[0])
+    return settings
+
+
 def client_layer(origin: str, value: Any) -> tuple[list[Layer], list[str]]:
-    """Settings as a client sends them, with or without the ``kexpert`` section around them."""
+    """Settings as a client sends them, with or without a ``kexpert`` section around them."""
     if value is None:
         return [], []
     if not isinstance(value, dict):
@@ -226,8 +235,8 @@ def client_layer(origin: str, value: Any) -> tuple[list[Layer], list[str]]:
     return [(origin, inner if isinstance(inner, dict) else value)], []
 
 
-def options_markdown() -> str:
-    """The table of options for the README."""
+def settings_markdown() -> str:
+    """The table of settings for the README."""
     rows = ["| Option | Default | What it does |", "|---|---|---|"]
     for key, known in _FIELDS.items():
         choices = known.metadata["choices"]
@@ -262,7 +271,7 @@ def _flatten(layer: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _checked(known: dataclasses.Field[Any], value: Any) -> Any:
-    """``value`` in the option's type. ValueError says what was expected."""
+    """``value`` in the setting's type. Raises ValueError, which says what was expected."""
     default, limits = _default(known), known.metadata
     if isinstance(default, bool):
         if not isinstance(value, bool):

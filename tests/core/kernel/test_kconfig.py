@@ -1,4 +1,4 @@
-"""Kconfig: every entry, with what it inherits from the blocks around it."""
+"""Kconfig: entries, with the conditions that they inherit from enclosing blocks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kexpert.core.kernel.kconfig import Entry, parse_dotconfig, parse_kconfig, to_markdown
+from kexpert.core.kernel.kconfig import KconfigEntry, parse_dotconfig, parse_kconfig
+from tests.support.complexity import assert_linear
 
 FILE = b"""# SPDX
 mainmenu "Widgets"
@@ -77,12 +78,12 @@ rsource "sub/Kconfig*"
 """
 
 
-def entry(name: str, data: bytes = FILE) -> Entry:
+def entry(name: str, data: bytes = FILE) -> KconfigEntry:
     (found,) = parse_kconfig(data, "drivers/widget/Kconfig").named(name)
     return found
 
 
-def test_every_entry_in_order() -> None:
+def test_all_entries_are_found_in_order() -> None:
     kinds = [(e.kind, e.name or e.prompt) for e in parse_kconfig(FILE, "K").entries]
     assert kinds == [
         ("menu", "Widget drivers"),
@@ -97,7 +98,7 @@ def test_every_entry_in_order() -> None:
     ]
 
 
-def test_attributes() -> None:
+def test_attributes_of_an_entry() -> None:
     spin = entry("SPIN")
     assert (spin.type, spin.prompt, spin.prompt_if) == ("tristate", 'Spin "fast" if you like', "EXPERT")
     assert spin.depends == ["WIDGETS", "PCI && (ARM || X86)", "!BROKEN"]
@@ -108,7 +109,7 @@ def test_attributes() -> None:
     assert spin.menus == ("Widget drivers",)
 
 
-def test_help_ends_where_its_indentation_does() -> None:
+def test_help_ends_with_its_indentation() -> None:
     assert entry("SPIN").help == (
         "First line,\n  deeper.\n\nAfter a blank: config NOT_AN_ENTRY\ndepends on nothing.\n\nconfig ALSO_NOT"
     )
@@ -124,13 +125,13 @@ def test_shorthands_and_macros() -> None:
     assert entry("SPEED").ranges == [("1", "10", "SPIN"), ("0x10", "HIGHEST", "")]
 
 
-def test_blocks_lay_their_conditions_on_what_is_inside() -> None:
+def test_entries_inherit_the_conditions_of_enclosing_blocks() -> None:
     assert entry("SPEED").depends == ["WIDGETS", "SPIN"]
     assert entry("LEFT").depends == ["TURN"]
     assert entry("LAST").depends == []
 
 
-def test_sources() -> None:
+def test_source_lines() -> None:
     sources = parse_kconfig(FILE, "K").sources
     assert [(s.keyword, s.pattern, s.depends) for s in sources] == [
         ("source", "drivers/widget/$(SRCARCH)/Kconfig", ("WIDGETS", "SPIN")),
@@ -145,7 +146,7 @@ def test_spans_cover_the_entry_and_its_help() -> None:
     assert FILE.split(b"\n")[spin.line] == b"config SPIN"
 
 
-def test_windows_line_ends() -> None:
+def test_windows_line_endings() -> None:
     spin = entry("SPIN", FILE.replace(b"\n", b"\r\n"))
     assert spin.depends == ["WIDGETS", "PCI && (ARM || X86)", "!BROKEN"]
     assert spin.help.startswith("First line,\n  deeper.\n\nAfter")
@@ -158,23 +159,13 @@ def test_dotconfig() -> None:
     assert parse_dotconfig(data) == {"A": "y", "B": "n", "S": '"x=\\"y\\""', "N": "0x10"}
 
 
-def test_card() -> None:
-    card = to_markdown([entry("SPIN")], "m")
-    assert card.startswith('`CONFIG_SPIN` (tristate) = `m` in `.config`\n\n**Spin "fast" if you like** if `EXPERT`\n\n')
-    assert "- depends on `WIDGETS && PCI && (ARM || X86) && !BROKEN`" in card
-    assert "- selects `WIDGET_CORE` if `OF`, `CRC32`" in card
-    assert "- drivers/widget/Kconfig:8\n\nFirst line," in card
-    assert " = " not in to_markdown([entry("LEFT")], None)
-    assert to_markdown([], "y") == ""
-
-
 @given(st.binary() | st.lists(st.sampled_from(FILE.split(b"\n"))).map(b"\n".join))
-def test_any_bytes_are_survived(data: bytes) -> None:
+def test_any_bytes_raise_no_error(data: bytes) -> None:
     for each in parse_kconfig(data, "K").entries:
         assert 0 <= each.start <= each.end <= len(data)
     parse_dotconfig(data)
 
 
 @pytest.mark.parametrize("line", [b"if A\n", b"menu 'x'\n", b"help\n", b"config A\\\n", b"default (\n", b'bool "'])
-def test_repetition_stays_linear(line: bytes) -> None:
-    parse_kconfig(b"config X\n" + line * 20_000, "K")
+def test_repetition_takes_linear_time(line: bytes) -> None:
+    assert_linear(lambda size: parse_kconfig(b"config X\n" + line * size, "K"))

@@ -24,6 +24,7 @@ from typing import Any
 from tests.editors.vscode.get_vscode import NoVSCode, VSCode, get_vscode, run
 from tests.support.tiny_models import speaking_model
 from tests.support.toy_tree import make_toy_tree
+from tests.support.waiting import eventually
 
 HERE = Path(__file__).resolve().parent
 EXTENSION = HERE.parents[2] / "editors" / "vscode"
@@ -161,14 +162,17 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + START_SECONDS
-    while time.monotonic() < until and process.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{address}/healthz", timeout=5):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.2)
+    with suppress(AssertionError):
+        eventually(lambda: process.poll() is not None or answers(address), seconds=START_SECONDS)
+        if process.poll() is None:
+            return
     raise SystemExit("test-vscode: code-server does not start")
+
+
+def answers(address: str) -> bool:
+    with suppress(urllib.error.URLError, OSError), urllib.request.urlopen(f"{address}/healthz", timeout=5):
+        return True
+    return False
 
 
 def look(vscode: VSCode, job: dict[str, Any]) -> int:

@@ -1,6 +1,6 @@
 """Hover cards: the facts on small kernel-like trees, and a few cards as the editor shows them.
 
-Golden files: ``tests/features/golden/*.md``; ``KEXPERT_GOLDEN=write pytest …`` writes them anew.
+Golden files: ``tests/features/hover/golden/*.md``; ``KEXPERT_GOLDEN=write pytest …`` writes them anew.
 """
 
 from __future__ import annotations
@@ -10,9 +10,23 @@ from pathlib import Path
 
 import pytest
 
+from kexpert.core.c.source import Source
+from kexpert.core.docs.kerneldoc import KernelDoc
 from kexpert.core.symbols import Kind
-from kexpert.features.hover.card import Enumerator, Export, HoverCard, Implementations, Operation, Place
-from kexpert.features.hover.hover import card_for_symbol, hover
+from kexpert.features.hover.card import (
+    Enumerator,
+    Export,
+    HoverCard,
+    Implementations,
+    Operation,
+    OptionHelp,
+    Place,
+    PlainText,
+    RestructuredText,
+    Title,
+)
+from kexpert.features.hover.hover import HoverConfig, card_for_symbol, hover
+from kexpert.render import markdown
 from tests.support.memory_view import MemoryView, at_cursor
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -27,6 +41,12 @@ def card(fixture: str) -> HoverCard:
     assert found.end is not None
     assert found.start <= offset <= found.end
     return found
+
+
+def kernel_doc(found: HoverCard) -> KernelDoc:
+    [doc] = found.documentation
+    assert isinstance(doc, KernelDoc)
+    return doc
 
 
 def no_card(fixture: str) -> bool:
@@ -168,8 +188,8 @@ def test_function_from_its_definition() -> None:
     found = card(START)
     assert found.code == "int foo_start(struct foo *foo, int *count)"
     assert found.what == "function"
-    assert "start a foo" in found.documentation
-    assert "0 or a negative errno." in found.documentation
+    doc = kernel_doc(found)
+    assert (doc.summary, doc.returns) == ("start a foo", "0 or a negative errno.")
     assert found.place is not None
     assert found.place.path == "drivers/foo/core.c"
     assert found.place.conditions == ("CONFIG_FOO",)
@@ -224,7 +244,7 @@ def test_many_variants_are_capped() -> None:
     found = card(archs + "//- mm/x.c\nvoid f(void)\n{\n\tcopy_/*|*/words();\n}\n")
     assert len(found.variants) == 8
     assert found.more_variants == 6
-    assert "and 6 more" in found.to_markdown()
+    assert "and 6 more" in markdown.hover_card(found)
 
 
 def test_lock_rules_are_shown() -> None:
@@ -232,7 +252,7 @@ def test_lock_rules_are_shown() -> None:
     assert "__must_hold(&s->lock)" in found.code
     assert found.rules is not None
     assert found.rules.must_hold == ["&s->lock"]
-    assert "Must hold `&s->lock`" in found.to_markdown()
+    assert "Must hold `&s->lock`" in markdown.hover_card(found)
 
 
 def test_long_signature_is_wrapped_behind_its_parenthesis() -> None:
@@ -276,13 +296,14 @@ def test_member_with_kernel_doc_type_and_implementations() -> None:
     found = card(in_function("return foo->ops->op/*|*/en(foo);"))
     assert (found.what, found.owner) == ("member", "struct foo_ops")
     assert found.code == "int (*open)(struct foo *foo);"
-    assert found.documentation == "called on first use"
+    assert found.documentation == (RestructuredText("called on first use"),)
     assert found.implementations == Implementations(("ops_open",), 1)
 
 
 def test_member_with_the_comment_beside_it() -> None:
     found = card(in_function("return foo->st/*|*/ate;"))
-    assert (found.owner, found.code, found.documentation) == ("struct foo", "u8 state;", "an enum foo_state")
+    assert (found.owner, found.code) == ("struct foo", "u8 state;")
+    assert found.documentation == (PlainText("an enum foo_state"),)
     assert found.implementations is None
 
 
@@ -321,8 +342,8 @@ def test_enum_and_enumerator_have_values() -> None:
     found = card(user("enum foo_st/*|*/ate s;\n"))
     assert found.enumerators == (Enumerator("FOO_IDLE", 0), Enumerator("FOO_BUSY", 4), Enumerator("FOO_DEAD", 5))
     dead = card(in_function("return FOO_DE/*|*/AD;"))
-    assert (dead.owner, dead.value, dead.documentation) == ("enum foo_state", 5, "")
-    assert card(in_function("return FOO_BU/*|*/SY;")).documentation == "something"
+    assert (dead.owner, dead.value, dead.documentation) == ("enum foo_state", 5, ())
+    assert card(in_function("return FOO_BU/*|*/SY;")).documentation == (RestructuredText("something"),)
 
 
 def test_enumerators_behind_an_if_have_no_invented_value() -> None:
@@ -368,8 +389,9 @@ def test_typedef_says_what_it_names() -> None:
 def test_variable_with_export_declaration_and_module_parameter() -> None:
     found = card(in_function("return foo_li/*|*/mit;"))
     assert found.code == "int foo_limit = FOO_LIMIT_DEFAULT;"
-    assert "How many foos there may be." in found.documentation
-    assert "Upper limit of foos (default 16)" in found.documentation
+    assert found.documentation == (
+        PlainText("How many foos there may be."), PlainText("Upper limit of foos (default 16)"),
+    )  # fmt: skip
     assert found.export == Export("EXPORT_SYMBOL")
     assert found.declared is not None
     assert found.declared.path == "include/linux/foo.h"
@@ -397,14 +419,17 @@ def test_locals(body: str, what: str, code: str) -> None:
 
 def test_local_with_its_comment_and_parameter_with_its_kernel_doc() -> None:
     beside = card(FOO.replace("foo_start(foo, &count)", "foo_start(foo, &cou/*|*/nt)"))
-    assert beside.documentation == "what foo_start() counts"
+    assert beside.documentation == (PlainText("what foo_start() counts"),)
     parameter = card(FOO.replace("return foo->ops->open(foo);", "return *cou/*|*/nt;"))
-    assert parameter.documentation == "where the count goes"
+    assert parameter.documentation == (RestructuredText("where the count goes"),)
 
 
 def test_config_option() -> None:
     found = card(user("#ifdef CONFIG_F/*|*/OO\n#endif\n"))
-    text = found.to_markdown()
+    [help_text] = found.documentation
+    assert isinstance(help_text, OptionHelp)
+    assert (help_text.entries[0].name, help_text.value) == ("FOO", "m")
+    text = markdown.hover_card(found)
     for part in ("Foo support", "tristate", "PCI", "BAR", "Say Y here to support the foo."):
         assert part in text
     assert found.place == Place("drivers/foo/Kconfig", 0)
@@ -415,7 +440,7 @@ def test_config_option() -> None:
 def test_include_shows_what_the_header_says_of_itself() -> None:
     found = card("".join([FOO, "//- drivers/foo/user.c\n#include <linux/fo/*|*/o.h>\n"]))
     assert found.place == Place("include/linux/foo.h", 0)
-    assert found.documentation == "Interface of the foo bus"
+    assert found.documentation == (PlainText("Interface of the foo bus"),)
     assert no_card("#include <linux/no_such/*|*/file.h>\n")
 
 
@@ -423,7 +448,7 @@ def test_documentation_page() -> None:
     page = "//- Documentation/foo/use.rst\n.. SPDX-License-Identifier: GPL-2.0\n\n"
     page += "===========\nUsing a foo\n===========\n\n"
     found = card(page + "A foo is used\nas follows.\n\nMore.\n//- x.c\n/* See Documentation/foo/u/*|*/se.rst. */\n")
-    assert found.documentation == "**Using a foo**\n\nA foo is used\nas follows."
+    assert found.documentation == (Title("Using a foo"), RestructuredText("A foo is used\nas follows."))
 
 
 def test_nothing_is_shown_where_nothing_is_known() -> None:
@@ -438,10 +463,10 @@ def test_card_for_a_completion_item() -> None:
     found = card_for_symbol(view, symbol)
     assert found is not None
     assert (found.start, found.end) == (None, None)
-    assert "start a foo" in found.documentation
+    assert kernel_doc(found).summary == "start a foo"
     member = card_for_symbol(view, view.lookup("close", (Kind.MEMBER,))[0])
     assert member is not None
-    assert member.documentation == "may be NULL"
+    assert member.documentation == (PlainText("may be NULL"),)
 
 
 def test_every_symbol_of_a_tree_has_a_card_or_none_without_an_error() -> None:
@@ -449,7 +474,7 @@ def test_every_symbol_of_a_tree_has_a_card_or_none_without_an_error() -> None:
     for path in view.sources:
         for symbol in view.symbols_in(path):
             found = card_for_symbol(view, symbol)
-            assert found is None or found.to_markdown()
+            assert found is None or markdown.hover_card(found)
 
 
 def test_hostile_bytes_do_not_raise() -> None:
@@ -460,7 +485,7 @@ def test_hostile_bytes_do_not_raise() -> None:
     assert source is not None
     for offset in range(len(data) + 1):
         found = hover(view, source, offset)
-        assert found is None or found.to_markdown()
+        assert found is None or markdown.hover_card(found)
 
 
 class Counting(MemoryView):
@@ -485,6 +510,48 @@ def test_a_hover_asks_the_view_a_bounded_number_of_times() -> None:
     assert Counting.calls < 90
 
 
+class AskedFor(MemoryView):
+    """Keeps which methods were called, with their first argument."""
+
+    asked: tuple[tuple[str, object], ...] = ()
+
+    def source(self, path: str) -> Source | None:
+        self.asked += (("source", path),)
+        return super().source(path)
+
+    def caller_count(self, name: str) -> int:
+        self.asked += (("caller_count", name),)
+        return super().caller_count(name)
+
+
+def asked_with(config: HoverConfig, fixture: str) -> tuple[HoverCard, tuple[tuple[str, object], ...]]:
+    view, source, offset = at_cursor(fixture)
+    asked_view = AskedFor({path: each.data for path, each in view.sources.items()})
+    found = hover(asked_view, source, offset, config)
+    assert found is not None
+    return found, asked_view.asked
+
+
+def test_parts_that_are_switched_off_are_not_computed() -> None:
+    everything, asked = asked_with(HoverConfig(), START)
+    assert {("source", "MAINTAINERS"), ("caller_count", "foo_start")} <= set(asked)
+    assert everything.maintainers is not None and everything.callers == 2
+    nothing, asked = asked_with(HoverConfig(callers=False, maintainers=False), START)
+    assert not {("source", "MAINTAINERS"), ("caller_count", "foo_start")} & set(asked)
+    assert (nothing.maintainers, nothing.callers) == (None, None)
+    assert nothing.code == everything.code
+
+
+def test_layout_that_is_switched_off_is_not_computed() -> None:
+    fixture = user("struct outer { struct foo inner; };\nstruct out/*|*/er *o;\n")
+    with_layout, _ = asked_with(HoverConfig(), fixture)
+    without, asked = asked_with(HoverConfig(layout=False), fixture)
+    assert with_layout.layout is not None
+    assert without.layout is None
+    assert without.code == with_layout.code == "struct outer"
+    assert ("source", "include/linux/foo.h") not in asked
+
+
 @pytest.mark.parametrize(
     ("name", "fixture"),
     [
@@ -497,7 +564,7 @@ def test_a_hover_asks_the_view_a_bounded_number_of_times() -> None:
 )
 def test_cards_as_the_editor_shows_them(name: str, fixture: str) -> None:
     path = GOLDEN / f"{name}.md"
-    text = card(fixture).to_markdown() + "\n"
+    text = markdown.hover_card(card(fixture)) + "\n"
     if os.environ.get("KEXPERT_GOLDEN") == "write":
         path.write_text(text)
     assert text == path.read_text()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from kexpert.core.retrieval.chunk import ChunkKind
-from kexpert.features.hover.hover import hover
+from kexpert.features.hover.hover import HoverConfig, hover
 from kexpert.features.search.search import Found, search, see_also, similar
+from kexpert.render import markdown
 from kexpert.view import SearchMethod
 from tests.support.memory_view import MemoryView, at_cursor, files_of
 
@@ -78,9 +79,9 @@ def test_see_also_is_of_other_files_and_part_of_the_card() -> None:
     view, source, offset = at_cursor(TREE)
     (symbol,) = view.lookup("folio_wait_writeback")
     assert [found.name for found in see_also(view, symbol, 1.0)][:1] == ["wait_on_page"]
-    card = hover(view, source, offset, similar_within=1.0)
+    card = hover(view, source, offset, HoverConfig(similar_within_seconds=1.0))
     assert card is not None
-    assert "- See also `wait_on_page` in `fs/wait.c:2`" in card.to_markdown()
+    assert "- See also `wait_on_page` in `fs/wait.c:2`" in markdown.hover_card(card)
     without = hover(view, source, offset)
     assert without is not None
-    assert "See also" not in without.to_markdown()
+    assert "See also" not in markdown.hover_card(without)

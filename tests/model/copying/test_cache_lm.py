@@ -15,9 +15,9 @@ import pytest
 
 from kexpert.abilities import Cancelled, Failed, Neighbour, Neighbours, Proximity
 from kexpert.model.copying.cache_lm import Library
-from kexpert.model.engine import Wanted, choose
-from kexpert.model.engines.llama_cpp_engine import Llama
-from kexpert.model.engines.worker import Worker
+from kexpert.model.engine import ModelSettings, choose_engine
+from kexpert.model.engines.llama_cpp_engine import LlamaCppEngine
+from kexpert.model.engines.worker_process import WorkerProcess
 from kexpert.prompt.fim import Context
 from kexpert.prompt.manifest import parse_manifest
 from tests.support.tiny_models import TinyVocabulary, write_manifest, write_model
@@ -58,18 +58,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def model(folder: Path) -> Llama:
+def model(folder: Path) -> LlamaCppEngine:
     manifest = parse_manifest((folder / "model.json").read_bytes())
-    return Llama(folder / manifest.base, manifest, None, 1, 0)
+    return LlamaCppEngine(folder / manifest.base, manifest, None, 1, 0)
 
 
 @pytest.fixture
-def worker(folder: Path) -> Iterator[Worker]:
-    with closing(Worker(choose(Wanted(path=str(folder), device="cpu")), threads=1)) as worker:
+def worker(folder: Path) -> Iterator[WorkerProcess]:
+    with closing(WorkerProcess(choose_engine(ModelSettings(path=str(folder), device="cpu")), threads=1)) as worker:
         yield worker
 
 
-def line_of(model: Llama | Worker, neighbours: Neighbours, typed: str = "", most: int = 60) -> str:
+def line_of(model: LlamaCppEngine | WorkerProcess, neighbours: Neighbours, typed: str = "", most: int = 60) -> str:
     context = Context("drivers/toy/new.c", HEAD + typed, TAIL)
     neighbours = replace(neighbours, before=neighbours.before + typed)
     text = ""
@@ -83,32 +83,32 @@ def line_of(model: Llama | Worker, neighbours: Neighbours, typed: str = "", most
 
 @pytest.mark.parametrize("kin", [Proximity.FILE, Proximity.FOLDER, Proximity.TREE])
 @pytest.mark.parametrize("typed", ["", "toy", "toy_b", "toy_brake(toy, TOY"])
-def test_a_line_that_stands_in_a_sibling_is_written(model: Llama, kin: Proximity, typed: str) -> None:
+def test_a_line_that_stands_in_a_sibling_is_written(model: LlamaCppEngine, kin: Proximity, typed: str) -> None:
     assert line_of(model, near(beside(SIBLING, kin)), typed) == "toy_brake(toy, TOY_SLOWLY);"
 
 
-def test_without_neighbours_the_model_writes_what_it_would(model: Llama) -> None:
+def test_without_neighbours_the_model_writes_what_it_would(model: LlamaCppEngine) -> None:
     assert line_of(model, Neighbours()) == line_of(model, Neighbours()) != "toy_brake(toy, TOY_SLOWLY);"
 
 
-def test_the_nearer_of_two_texts_is_copied(model: Llama) -> None:
+def test_the_nearer_of_two_texts_is_copied(model: LlamaCppEngine) -> None:
     elsewhere = beside(SIBLING.replace("SLOWLY", "AT_ONCE"), Proximity.TREE)
     assert line_of(model, near(elsewhere, beside(SIBLING, Proximity.FOLDER))) == "toy_brake(toy, TOY_SLOWLY);"
 
 
-def test_the_line_above_tells_which_place_is_meant(model: Llama) -> None:
+def test_the_line_above_tells_which_place_is_meant(model: LlamaCppEngine) -> None:
     other = SIBLING.replace("mutex_lock(&toy->lock)", "trace_toy_stop(toy, 1)").replace("toy_brake", "report_it")
     assert line_of(model, near(beside(other), beside(SIBLING), beside(other + "\n"))) == "toy_brake(toy, TOY_SLOWLY);"
 
 
-def test_a_copy_is_surer_than_a_guess(model: Llama) -> None:
+def test_a_copy_is_surer_than_a_guess(model: LlamaCppEngine) -> None:
     place = Context("a.c", HEAD, TAIL)
     copied = next(iter(model.stream(place, 4, never, near(beside(SIBLING)))))
     guessed = next(iter(model.stream(place, 4, never)))
     assert copied.logprob > guessed.logprob
 
 
-def test_copied_bytes_cost_fewer_bits(model: Llama) -> None:
+def test_copied_bytes_cost_fewer_bits(model: LlamaCppEngine) -> None:
     place, middle = Context("a.c", HEAD, TAIL), "toy_brake(toy, TOY_SLOWLY);"
     alone, size = model.score(place, middle, never)
     copied, same = model.score(place, middle, never, near(beside(SIBLING)))
@@ -116,13 +116,13 @@ def test_copied_bytes_cost_fewer_bits(model: Llama) -> None:
     assert copied < alone / 4
 
 
-def test_an_answer_does_not_go_round_in_circles(model: Llama) -> None:
+def test_an_answer_does_not_go_round_in_circles(model: LlamaCppEngine) -> None:
     table = "int table[] = {\n" + "\t{ 0x12, 0x12, 0x12, 0x12, 0x12, 0x12, 0x12 },\n" * 20 + "};\n"
     text = line_of(model, near(beside(table)), "{ 0x12, 0x", most=200)
     assert text.count("0x12") < 20
 
 
-def test_a_mixture_is_a_distribution(model: Llama) -> None:
+def test_a_mixture_is_a_distribution(model: LlamaCppEngine) -> None:
     library = Library(model.vocabulary.pieces, model.encode)
     library.want(near(beside(SIBLING)))
     assert library.read(never)
@@ -138,7 +138,7 @@ def test_a_mixture_is_a_distribution(model: Llama) -> None:
     "text", ["", "\n", "\n\n\n", "\0\0", "toy", "\t", "\t" * 20_000, "\n\t" * 20_000, "toy->lock);\n\t" * 5000]
 )
 @pytest.mark.parametrize("head", [HEAD, "", "\n", "\t" * 3000])
-def test_any_text_can_stand_near(model: Llama, text: str, head: str) -> None:
+def test_any_text_can_stand_near(model: LlamaCppEngine, text: str, head: str) -> None:
     place = Context("a.c", head, "")
     assert list(model.stream(place, 3, never, near(beside(text), head=head, tail=text[:2000])))
 
@@ -146,17 +146,17 @@ def test_any_text_can_stand_near(model: Llama, text: str, head: str) -> None:
 # Whole lines
 
 
-def first_token(model: Llama, neighbours: Neighbours) -> str:
+def first_token(model: LlamaCppEngine, neighbours: Neighbours) -> str:
     with closing(model.stream(Context("a.c", neighbours.before, TAIL), 60, never, neighbours)) as tokens:
         return next(tokens).text
 
 
-def test_a_whole_line_is_copied_without_the_model(model: Llama, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(Llama, "_evaluate")
+def test_a_whole_line_is_copied_without_the_model(model: LlamaCppEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(LlamaCppEngine, "_evaluate")
     assert first_token(model, near(beside(SIBLING), head=f"{HEAD}toy_b")) == "rake(toy, TOY_SLOWLY);\n"
 
 
-def test_further_lines_are_copied_while_they_are_likely(model: Llama) -> None:
+def test_further_lines_are_copied_while_they_are_likely(model: LlamaCppEngine) -> None:
     sibling = SIBLING.replace(
         "\ttoy_brake", "\tif (toy->fast) {\n\t\ttoy_warn(toy);\n\t\treturn -EBUSY;\n\t}\n\ttoy_brake"
     )
@@ -166,7 +166,7 @@ def test_further_lines_are_copied_while_they_are_likely(model: Llama) -> None:
     assert text.startswith("ast) {\n\t\ttoy_warn(toy);\n\t\treturn -EBUSY;\n")
 
 
-def test_what_a_copy_did_without_is_read_when_there_is_time(model: Llama) -> None:
+def test_what_a_copy_did_without_is_read_when_there_is_time(model: LlamaCppEngine) -> None:
     """A letter that is typed instead finds the prompt read."""
     neighbours = near(beside(SIBLING), head=f"{HEAD}toy_b")
     model._evaluate(model.encode("something else"), never)
@@ -180,7 +180,7 @@ def test_what_a_copy_did_without_is_read_when_there_is_time(model: Llama) -> Non
 # Through the process
 
 
-def test_a_text_is_sent_once(worker: Worker) -> None:
+def test_a_text_is_sent_once(worker: WorkerProcess) -> None:
     assert line_of(worker, near(beside(SIBLING, key="1"))) == "toy_brake(toy, TOY_SLOWLY);"
     empty = Neighbour("1", Proximity.FILE, "")
     assert line_of(worker, near(empty)) == "toy_brake(toy, TOY_SLOWLY);"
@@ -188,7 +188,7 @@ def test_a_text_is_sent_once(worker: Worker) -> None:
     assert line_of(worker, near(empty)) != "toy_brake(toy, TOY_SLOWLY);"
 
 
-def test_a_new_process_is_told_again(worker: Worker) -> None:
+def test_a_new_process_is_told_again(worker: WorkerProcess) -> None:
     line_of(worker, near(beside(SIBLING)))
     assert worker._process
     os.kill(worker._process._child.pid, signal.SIGKILL)
@@ -197,7 +197,7 @@ def test_a_new_process_is_told_again(worker: Worker) -> None:
     assert line_of(worker, near(beside(SIBLING))) == "toy_brake(toy, TOY_SLOWLY);"
 
 
-def test_what_is_not_read_yet_is_not_copied(model: Llama) -> None:
+def test_what_is_not_read_yet_is_not_copied(model: LlamaCppEngine) -> None:
     """A question does not wait until everything is read; the nearest is read first."""
     library = Library(model.vocabulary.pieces, model.encode)
     library.want(near(beside("int first;\n"), beside(SIBLING)))
@@ -208,7 +208,7 @@ def test_what_is_not_read_yet_is_not_copied(model: Llama) -> None:
     assert len(library.shelf()[0].ids) > len(model.encode(SIBLING))
 
 
-def test_reading_can_be_cancelled(worker: Worker) -> None:
+def test_reading_can_be_cancelled(worker: WorkerProcess) -> None:
     line_of(worker, near())
     texts = [beside(f"int unlike_{at};\n" * 2000, Proximity.FOLDER) for at in range(200)]
     until = time.monotonic() + 0.1

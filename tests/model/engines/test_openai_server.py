@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from kexpert.abilities import Cancelled, Failed, Refused
-from kexpert.model.engines.openai_server import KEY, Remote
+from kexpert.model.engines.openai_server import KEY, OpenAIServer
 from kexpert.prompt.fim import Context, Excerpt
 from tests.support.tiny_models import speaking_model
 
@@ -95,7 +95,7 @@ LLAMA_SERVER = b'{"default_generation_settings": {}}'
 
 def test_llama_server_is_asked_to_fill_in() -> None:
     with closing(Server(infill, LLAMA_SERVER)) as server:
-        tokens = list(Remote(server.url, "", "auto").stream(PLACE, 20, never))
+        tokens = list(OpenAIServer(server.url, "", "auto").stream(PLACE, 20, never))
     assert "".join(token.text for token in tokens) == " ret;"
     assert tokens[0].logprob == -0.5
     assert math.isnan(tokens[1].logprob)
@@ -110,7 +110,7 @@ def test_llama_server_is_asked_to_fill_in() -> None:
 @pytest.mark.parametrize("base", ["", "/", "/v1", "/v1/"])
 def test_other_servers_are_asked_to_complete(base: str) -> None:
     with closing(Server(completions)) as server:
-        tokens = list(Remote(server.url + base, "coder", "auto").stream(PLACE, 20, never))
+        tokens = list(OpenAIServer(server.url + base, "coder", "auto").stream(PLACE, 20, never))
     assert "".join(token.text for token in tokens) == " ret;"
     assert tokens[-1].last
     path, body, key = server.asked[0]
@@ -123,7 +123,7 @@ def test_other_servers_are_asked_to_complete(base: str) -> None:
 def test_a_key_is_sent_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(KEY, "secret")
     with closing(Server(completions)) as server:
-        list(Remote(server.url, "", "completions").stream(PLACE, 20, never))
+        list(OpenAIServer(server.url, "", "completions").stream(PLACE, 20, never))
     assert server.asked[0][2] == "Bearer secret"
 
 
@@ -135,7 +135,7 @@ def test_a_cancelled_question_closes_the_connection() -> None:
 
     with closing(Server(endless)) as server:
         over: list[bool] = []
-        tokens = Remote(server.url, "", "infill").stream(PLACE, 20, lambda: bool(over))
+        tokens = OpenAIServer(server.url, "", "infill").stream(PLACE, 20, lambda: bool(over))
         next(tokens)
         over.append(True)
         with pytest.raises(Cancelled):
@@ -150,7 +150,7 @@ def test_who_takes_no_more_tokens_closes_the_connection() -> None:
             time.sleep(0.01)
 
     with closing(Server(endless)) as server:
-        with closing(Remote(server.url, "", "infill").stream(PLACE, 20, never)) as tokens:
+        with closing(OpenAIServer(server.url, "", "infill").stream(PLACE, 20, never)) as tokens:
             next(tokens)
         assert server.gone.wait(10)
 
@@ -158,7 +158,7 @@ def test_who_takes_no_more_tokens_closes_the_connection() -> None:
 @pytest.mark.parametrize("api", ["auto", "infill", "completions"])
 def test_a_server_that_says_nothing_keeps_nobody_who_cancels(api: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # connections wait in its queue for ever
-        remote = Remote(f"http://127.0.0.1:{silent.getsockname()[1]}", "", api)
+        remote = OpenAIServer(f"http://127.0.0.1:{silent.getsockname()[1]}", "", api)
         for ask in (lambda over: list(remote.stream(PLACE, 20, over)), remote.ready):
             until = time.monotonic() + 0.2
             with pytest.raises(Cancelled):
@@ -173,7 +173,7 @@ def test_a_newer_question_ends_the_older() -> None:
         yield event(content="new", stop=True)
 
     with closing(Server(slow)) as server:
-        remote = Remote(server.url, "", "infill")
+        remote = OpenAIServer(server.url, "", "infill")
         ended: list[type] = []
 
         def older() -> None:
@@ -202,7 +202,7 @@ def test_nonsense_gives_no_text_or_fails(nonsense: bytes, api: Any) -> None:
     with closing(Server(lambda path, body: iter([nonsense]))) as server:
         text = ""
         with suppress(Failed):
-            text = "".join(token.text for token in Remote(server.url, "", api).stream(PLACE, 20, never))
+            text = "".join(token.text for token in OpenAIServer(server.url, "", api).stream(PLACE, 20, never))
         assert text in ("", "x")
 
 
@@ -216,7 +216,7 @@ def test_nonsense_gives_no_text_or_fails(nonsense: bytes, api: Any) -> None:
 def test_a_server_that_does_not_stream_is_understood(api: Any, body: dict[str, Any]) -> None:
     whole = json.dumps(body, indent=1).encode()
     with closing(Server(lambda path, asked: iter([whole]), kind="application/json; charset=utf-8")) as server:
-        tokens = list(Remote(server.url, "", api).stream(PLACE, 20, never))
+        tokens = list(OpenAIServer(server.url, "", api).stream(PLACE, 20, never))
     assert [(token.text, token.last) for token in tokens] == [(" ret;", True)]
 
 
@@ -231,7 +231,7 @@ def test_what_a_server_complains_of_is_told(api: Any, error: Any, streams: bool)
         closing(Server(lambda path, asked: iter([body]), kind=kind)) as server,
         pytest.raises(Failed, match=r"no suffix, please$"),
     ):
-        list(Remote(server.url, "", api).stream(PLACE, 20, never))
+        list(OpenAIServer(server.url, "", api).stream(PLACE, 20, never))
 
 
 def test_a_page_is_no_answer() -> None:
@@ -239,7 +239,7 @@ def test_a_page_is_no_answer() -> None:
         closing(Server(lambda path, asked: iter([b"<html>\n"]), kind="text/html")) as server,
         pytest.raises(Failed, match="text/html"),
     ):
-        list(Remote(server.url, "", "completions").stream(PLACE, 20, never))
+        list(OpenAIServer(server.url, "", "completions").stream(PLACE, 20, never))
 
 
 def test_a_server_that_is_not_there_fails_in_one_line() -> None:
@@ -247,13 +247,13 @@ def test_a_server_that_is_not_there_fails_in_one_line() -> None:
         url = server.url
     for api in ("auto", "infill", "completions"):
         with pytest.raises(Failed, match="127"):
-            list(Remote(url, "", api).stream(PLACE, 20, never))  # type: ignore[arg-type]
+            list(OpenAIServer(url, "", api).stream(PLACE, 20, never))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("url", ["localhost:8080", "ftp://host/", "http://", "http://host:port/", "file:///etc/passwd"])
 def test_what_is_no_address_is_refused(url: str) -> None:
     with pytest.raises(Refused, match=r"model\.url"):
-        Remote(url, "", "auto")
+        OpenAIServer(url, "", "auto")
 
 
 def test_the_server_of_llama_cpp_python_answers(tmp_path: Path) -> None:
@@ -264,7 +264,7 @@ def test_the_server_of_llama_cpp_python_answers(tmp_path: Path) -> None:
     try:
         url = f"http://127.0.0.1:{port}"
         wait_for(url + "/v1/models")
-        tokens = list(Remote(url, "", "completions").stream(Context("a.c", "\treturn", ""), 20, never))
+        tokens = list(OpenAIServer(url, "", "completions").stream(Context("a.c", "\treturn", ""), 20, never))
         assert "".join(token.text for token in tokens).startswith(" ret;")
     finally:
         server.kill()

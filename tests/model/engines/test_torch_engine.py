@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from kexpert.abilities import Cancelled, Refused
-from kexpert.model.engine import Choice
-from kexpert.model.engines.worker import Worker
+from kexpert.model.engine import EngineChoice
+from kexpert.model.engines.worker_process import WorkerProcess
 from kexpert.prompt.fim import PROMPT_VERSION, Context, Marker
 from kexpert.prompt.manifest import Manifest, tokenizer_hash
 from tests.support.tiny_models import SentencePieceVocabulary, TinyVocabulary, byte_alphabet, write_model
@@ -21,7 +21,7 @@ transformers = pytest.importorskip("transformers")
 tokenizers = pytest.importorskip("tokenizers")
 safetensors = pytest.importorskip("safetensors.torch")
 
-from kexpert.model.engines.torch_engine import Torch  # noqa: E402
+from kexpert.model.engines.torch_engine import TorchEngine  # noqa: E402
 
 PLACE = Context("a.c", "int f(void)\n{\n\tre", "\n}\n")
 QWEN2 = (
@@ -94,20 +94,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory, vocabulary: TinyVocabulary)
 
 
 @pytest.fixture(scope="module")
-def model(folder: Path) -> Torch:
-    return Torch(folder, None, None, 1, 0)
+def model(folder: Path) -> TorchEngine:
+    return TorchEngine(folder, None, None, 1, 0)
 
 
-def text_of(model: Torch, context: Context, most: int = 12) -> str:
+def text_of(model: TorchEngine, context: Context, most: int = 12) -> str:
     return "".join(token.text for token in model.stream(context, most, never))
 
 
-def test_a_folder_of_hugging_face_is_loaded_with_its_markers(model: Torch) -> None:
+def test_a_folder_of_hugging_face_is_loaded_with_its_markers(model: TorchEngine) -> None:
     assert model.markers.family == "Qwen2.5-Coder"
     assert model.context == 512
 
 
-def test_answers_are_the_same_with_and_without_what_is_cached(model: Torch) -> None:
+def test_answers_are_the_same_with_and_without_what_is_cached(model: TorchEngine) -> None:
     code = "int foo(struct bar *bar)\n{\n\tif (bar->count > 4)\n\t\treturn"
     places = [Context("a.c", code[:end], "\n}\n") for end in (20, 34, 35, 36, 50, 35, len(code))]
     warm = [text_of(model, place) for place in places]
@@ -119,16 +119,16 @@ def test_answers_are_the_same_with_and_without_what_is_cached(model: Torch) -> N
     assert len(set(warm)) > 2
 
 
-def test_what_is_typed_is_written_first(model: Torch) -> None:
+def test_what_is_typed_is_written_first(model: TorchEngine) -> None:
     for typed in ("", "\tr", "\treturn", "\tif (a"):
         first = next(iter(model.stream(Context("a.c", "{\n" + typed, "\n}\n"), 30, never)))
         assert isinstance(first.text, str)
 
 
-def test_the_same_tokens_as_llama_cpps(model: Torch, vocabulary: TinyVocabulary, tmp_path: Path) -> None:
-    from kexpert.model.engines.llama_cpp_engine import Llama
+def test_the_same_tokens_as_llama_cpps(model: TorchEngine, vocabulary: TinyVocabulary, tmp_path: Path) -> None:
+    from kexpert.model.engines.llama_cpp_engine import LlamaCppEngine
 
-    llama = Llama(write_model(tmp_path / "m.gguf", vocabulary), None, None, 1, 0)
+    llama = LlamaCppEngine(write_model(tmp_path / "m.gguf", vocabulary), None, None, 1, 0)
     for text in ("\treturn ret;\n", "a\t\tb\n\n\tc(1, 22);", "naïve <|fim_middle|> ☃", "struct structure"):
         assert model.encode(text) == llama.encode(text)
     count = len(vocabulary.tokens)
@@ -137,11 +137,11 @@ def test_the_same_tokens_as_llama_cpps(model: Torch, vocabulary: TinyVocabulary,
 
 @pytest.mark.parametrize("blank", ["first", "always", "normalizer"])
 def test_sentencepieces_blank_stands_in_no_text(blank: str, tmp_path: Path) -> None:
-    from kexpert.model.engines.llama_cpp_engine import Llama
+    from kexpert.model.engines.llama_cpp_engine import LlamaCppEngine
 
     vocabulary = SentencePieceVocabulary(["return", " ret", "int", " int"])
-    model = Torch(write_folder(tmp_path, vocabulary, blank), None, None, 1, 0)
-    llama = Llama(write_model(tmp_path / "m.gguf", vocabulary, end="</s>"), None, None, 1, 0)
+    model = TorchEngine(write_folder(tmp_path, vocabulary, blank), None, None, 1, 0)
+    llama = LlamaCppEngine(write_model(tmp_path / "m.gguf", vocabulary, end="</s>"), None, None, 1, 0)
     assert model.markers == llama.markers
     assert model.vocabulary.pieces == llama.vocabulary.pieces
     for text in ("int x", " int x", "  x", "\treturn", ";\n", "", "☺ naïve ☃", "é"):
@@ -152,27 +152,27 @@ def test_sentencepieces_blank_stands_in_no_text(blank: str, tmp_path: Path) -> N
 def test_what_codellamas_tokenizer_takes_for_a_hole_is_text(tmp_path: Path) -> None:
     folder = write_folder(tmp_path, SentencePieceVocabulary(["return"]), "normalizer")
     rewrite(folder / "tokenizer_config.json", "tokenizer_class", "CodeLlamaTokenizer")
-    model = Torch(folder, None, None, 1, 0)
+    model = TorchEngine(folder, None, None, 1, 0)
     for text in ("<FILL_ME>", "a <FILL_ME> b <FILL_ME>"):
         assert b"".join(model.vocabulary.pieces[token] for token in model.encode(text)).decode() == text
 
 
 def test_a_gguf_says_the_same_through_torch_and_through_llama_cpp(vocabulary: TinyVocabulary, tmp_path: Path) -> None:
-    from kexpert.model.engines.llama_cpp_engine import Llama
+    from kexpert.model.engines.llama_cpp_engine import LlamaCppEngine
 
     path = write_model(tmp_path / "m.gguf", vocabulary)
-    one, other = Torch(path, None, None, 1, 0), Llama(path, None, None, 1, 0)
+    one, other = TorchEngine(path, None, None, 1, 0), LlamaCppEngine(path, None, None, 1, 0)
     for left, right in zip(one.stream(PLACE, 8, never), other.stream(PLACE, 8, never), strict=True):
         assert left.text == right.text
         assert left.logprob == pytest.approx(right.logprob, abs=0.05)
 
 
-def test_a_cancelled_question_ends(model: Torch) -> None:
+def test_a_cancelled_question_ends(model: TorchEngine) -> None:
     with pytest.raises(Cancelled):
         list(model.stream(PLACE, 30, lambda: True))
 
 
-def test_bits_are_counted(model: Torch) -> None:
+def test_bits_are_counted(model: TorchEngine) -> None:
     bits, size = model.score(PLACE, "turn ret;", never)
     assert size == len("\treturn ret;")
     assert bits > 0
@@ -181,7 +181,7 @@ def test_bits_are_counted(model: Torch) -> None:
 def test_a_mismatch_is_refused(folder: Path) -> None:
     manifest = Manifest("x", "x", PROMPT_VERSION, tokenizer_hash(["other"]), 512)
     with pytest.raises(Refused, match="tokenizer"):
-        Torch(folder, manifest, None, 1, 0)
+        TorchEngine(folder, manifest, None, 1, 0)
 
 
 def damaged(file: Path) -> None:
@@ -200,12 +200,12 @@ def test_weights_that_are_not_all_there_are_refused(
 ) -> None:
     harm(write_folder(tmp_path, vocabulary) / "model.safetensors")
     with pytest.raises(Refused, match=said) as refusal:
-        Torch(tmp_path, None, None, 1, 0)
+        TorchEngine(tmp_path, None, None, 1, 0)
     assert "\n" not in str(refusal.value)
 
 
 def test_one_matrix_may_be_both_ends_of_a_model(vocabulary: TinyVocabulary, tmp_path: Path) -> None:
-    assert text_of(Torch(write_folder(tmp_path, vocabulary, tie_word_embeddings=True), None, None, 1, 0), PLACE)
+    assert text_of(TorchEngine(write_folder(tmp_path, vocabulary, tie_word_embeddings=True), None, None, 1, 0), PLACE)
 
 
 def test_a_model_for_which_there_is_no_memory_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,13 +214,13 @@ def test_a_model_for_which_there_is_no_memory_is_refused(folder: Path, monkeypat
 
     monkeypatch.setattr(transformers.LlamaForCausalLM, "to", full)
     with pytest.raises(Refused, match=r"cannot be put on .*out of memory"):
-        Torch(folder, None, None, 1, 0)
+        TorchEngine(folder, None, None, 1, 0)
 
 
 def test_what_is_no_model_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(Refused, match="cannot load it"):
-        Torch(tmp_path, None, None, 1, 0)
+        TorchEngine(tmp_path, None, None, 1, 0)
 
 
 @pytest.fixture
@@ -233,8 +233,8 @@ def adapter(folder: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_an_adapter_of_pefts_changes_what_is_written(folder: Path, adapter: Path, model: Torch) -> None:
-    adapted = Torch(folder, None, adapter, 1, 0)
+def test_an_adapter_of_pefts_changes_what_is_written(folder: Path, adapter: Path, model: TorchEngine) -> None:
+    adapted = TorchEngine(folder, None, adapter, 1, 0)
     assert text_of(adapted, PLACE) != text_of(model, PLACE)
 
 
@@ -264,7 +264,7 @@ def test_an_adapter_that_does_not_fit_in_every_weight_is_refused(
 ) -> None:
     harm(adapter / "adapter_model.safetensors")
     with pytest.raises(Refused, match=said) as refusal:
-        Torch(folder, None, adapter, 1, 0)
+        TorchEngine(folder, None, adapter, 1, 0)
     assert "\n" not in str(refusal.value)
 
 
@@ -279,7 +279,7 @@ def test_an_adapters_base_may_be_spelled_otherwise(
     folder = write_folder(tmp_path / "weights", vocabulary)
     rewrite(folder / "config.json", "_name_or_path", base)
     rewrite(adapter / "adapter_config.json", "base_model_name_or_path", wanted)
-    assert Torch(folder, None, adapter, 1, 0)
+    assert TorchEngine(folder, None, adapter, 1, 0)
 
 
 def test_an_adapter_for_another_model_of_the_same_shape_is_refused(
@@ -289,7 +289,7 @@ def test_an_adapter_for_another_model_of_the_same_shape_is_refused(
     rewrite(folder / "config.json", "_name_or_path", "Qwen/Qwen2.5-Coder-0.5B")
     rewrite(adapter / "adapter_config.json", "base_model_name_or_path", "Qwen/Qwen2.5-Coder-0.5B-Instruct")
     with pytest.raises(Refused, match=r"is for Qwen/Qwen2\.5-Coder-0\.5B-Instruct"):
-        Torch(folder, None, adapter, 1, 0)
+        TorchEngine(folder, None, adapter, 1, 0)
 
 
 def test_an_adapter_that_is_only_a_prompt_is_refused(folder: Path, tmp_path: Path) -> None:
@@ -298,7 +298,7 @@ def test_an_adapter_that_is_only_a_prompt_is_refused(folder: Path, tmp_path: Pat
     config = peft.PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3)
     peft.get_peft_model(base, config).save_pretrained(tmp_path)
     with pytest.raises(Refused, match="cannot be merged"):
-        Torch(folder, None, tmp_path, 1, 0)
+        TorchEngine(folder, None, tmp_path, 1, 0)
 
 
 def test_an_adapter_for_another_model_is_refused(folder: Path, tmp_path: Path) -> None:
@@ -309,17 +309,17 @@ def test_an_adapter_for_another_model_is_refused(folder: Path, tmp_path: Path) -
     other = transformers.LlamaForCausalLM(config)
     peft.get_peft_model(other, peft.LoraConfig(r=2, target_modules=["q_proj"])).save_pretrained(tmp_path)
     with pytest.raises(Refused, match="does not go with the model"):
-        Torch(folder, None, tmp_path, 1, 0)
+        TorchEngine(folder, None, tmp_path, 1, 0)
 
 
 def test_an_adapter_that_is_a_pickle_is_not_read(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "adapter_model.bin").write_bytes(b"")
     with pytest.raises(Refused, match=r"no adapter_model\.safetensors"):
-        Torch(folder, None, tmp_path, 1, 0)
+        TorchEngine(folder, None, tmp_path, 1, 0)
 
 
-def test_it_serves_from_a_process_of_its_own(folder: Path, model: Torch) -> None:
-    with closing(Worker(Choice("torch", "", folder), threads=1)) as worker:
+def test_it_serves_from_a_process_of_its_own(folder: Path, model: TorchEngine) -> None:
+    with closing(WorkerProcess(EngineChoice("torch", "", folder), threads=1)) as worker:
         assert "".join(token.text for token in worker.stream(PLACE, 12, never)) == text_of(model, PLACE)
 
 

@@ -31,7 +31,7 @@ from rich.progress import track
 from tokenizers import Tokenizer
 
 from kexpert.core.c.extract import extract
-from kexpert.prompt.declaration_summary import brief
+from kexpert.prompt.declaration_summary import summarise_declaration
 from kexpert.prompt.fim import PROMPT_VERSION, Context, Excerpt, Marker, Order, render, render_document
 from kexpert_trainer.data import tokenizer as tokenizers
 from kexpert_trainer.data.fim_spans import choose_span
@@ -250,7 +250,9 @@ def _declarations(tree: Path, path: str) -> dict[str, str]:
         return {}
     data = file.text.encode()
     symbols = reversed(extract(path, data).symbols)
-    declared = ((symbol.name, brief(data[symbol.start : symbol.end], symbol.kind)) for symbol in symbols)
+    declared = (
+        (symbol.name, summarise_declaration(data[symbol.start : symbol.end], symbol.kind)) for symbol in symbols
+    )
     return {name: text for name, text in declared if text}
 
 

@@ -18,8 +18,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
-from kexpert.core.retrieval.abbreviations import CONTRACTED, contractions
-from kexpert.core.retrieval.ranking_features import FEATURES, INLINE, STATIC, Entry, features
+from kexpert.core.retrieval.abbreviations import ABBREVIATION_WEIGHT, candidate_abbreviations
+from kexpert.core.retrieval.ranking_features import FEATURES, INLINE, STATIC, CandidateFields, features
 from kexpert.core.retrieval.words import STOP_WORDS, stem
 from kexpert_trainer.data.pairs import PairCorpus, Ragged
 from kexpert_trainer.errors import UserError
@@ -83,8 +83,9 @@ class PoolRetrieval:
     def bm25(self, words: Sequence[int]) -> Floats:
         """BM25 of every chunk of the pool; abbreviations of the question's words count as in the served search."""
         scores = np.zeros(len(self.pool), np.float32)
-        known = (self._number.get(word, -1) for word in contractions([self.corpus.words[word] for word in words]))
-        weighted = [(word, 1.0) for word in words] + [(word, CONTRACTED) for word in known if word >= 0]
+        abbreviations = candidate_abbreviations([self.corpus.words[word] for word in words])
+        known = (self._number.get(word, -1) for word in abbreviations)
+        weighted = [(word, 1.0) for word in words] + [(word, ABBREVIATION_WEIGHT) for word in known if word >= 0]
         for word, weight in weighted:
             span = slice(self._start[word], self._start[word + 1])
             scores[self._owner[span]] += np.float32(weight) * self._score[span]
@@ -121,11 +122,11 @@ class PoolRetrieval:
         place = np.flatnonzero(found == right)
         return QuestionCandidates(rows, int(place[0]) if len(place) else -1)
 
-    def _entry(self, at: int, bm25: float, cosine: float) -> Entry:
+    def _entry(self, at: int, bm25: float, cosine: float) -> CandidateFields:
         chunk, words = self.pool[at], self.corpus.words
         name, body, path = ([words[word] for word in self.corpus.fields[field][chunk]] for field, _ in _COLUMNS)
         exported, file = bool(self.corpus.exported[chunk]), self.corpus.paths[chunk]
-        return Entry(name, body, path, (), bm25, cosine, exported, file, STATIC in body, INLINE in body)
+        return CandidateFields(name, body, path, (), bm25, cosine, exported, file, STATIC in body, INLINE in body)
 
 
 def chunk_vectors(corpus: PairCorpus, rows: WordRows, model: EmbedderModel, pool: Ints) -> Floats:

@@ -1,4 +1,4 @@
-"""``#if`` nesting: under which conditions a line is compiled, and where the branches are."""
+"""``#if`` nesting: the conditions under which a line is compiled, and the branches of each group."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from kexpert.core.c.lex import blank_comments
 from kexpert.core.text import decode
 
 _DIRECTIVE = re.compile(rb"#[ \t]*(if(?:n?def)?|elif(?:n?def)?|else|endif)\b")
-_MAX_INDENT = 256  # columns before a "#" that are looked at
-_MAX_CONDITION = 4096  # bytes read of one condition
-_MAX_BRACKETS = 8  # outer pairs taken off a condition
+_MAX_INDENT_BYTES = 256  # between the start of a line and its "#"
+_MAX_CONDITION_BYTES = 4096  # read of one condition
+_MAX_OUTER_BRACKETS = 8  # outer pairs removed from a condition
 _GUARD = re.compile(rb"\s*#[ \t]*define[ \t]+(\w+)[ \t]*(?:/[/*][^\n]*)?\r?\n(?!\s*#[ \t]*endif)")
-_GUARD_LOOKAHEAD = 1024  # bytes after the first #if in which an include guard's #define stands
+_GUARD_LOOKAHEAD_BYTES = 1024  # after the first #if, searched for the #define of an include guard
 _PREDICATE = re.compile(r"\b(?:defined|IS_ENABLED|IS_REACHABLE)\s*(?:\(\s*(\w+)\s*\)|\s(\w+))")
 _NEGATABLE = re.compile(r"\w+(?:\([^()]*\))?")
 
@@ -28,7 +28,7 @@ class Directive:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """From one directive of a group up to the ``#`` of the next one, or to the end of the file."""
+    """The text from one directive of a group to the ``#`` of the next, or to the end of the file."""
 
     start: int
     end: int
@@ -46,8 +46,8 @@ class _Open:
 def conditions_at(data: bytes, offset: int) -> list[str]:
     """The conditions under which the line at ``offset`` is compiled, outermost first.
 
-    ``#ifdef X`` gives ``"X"``, ``#ifndef X`` ``"!X"``; an ``#elif`` and an ``#else`` first the
-    negation of each branch above them. A header's include guard is left out.
+    ``#ifdef X`` gives ``"X"``, ``#ifndef X`` gives ``"!X"``. ``#elif`` and ``#else`` add the negation of each branch
+    above them. The include guard of a header is left out.
     """
     line = data.rfind(b"\n", 0, max(offset, 0)) + 1
     stack: list[_Open] = []
@@ -74,7 +74,7 @@ def conditions_at(data: bytes, offset: int) -> list[str]:
 
 
 def branches(data: bytes) -> list[Branch]:
-    """Every branch of every group in order of its start; an unclosed group runs to the end."""
+    """All branches of all groups, sorted by start. An unclosed group runs to the end of the file."""
     found: list[Branch] = []
     stack: list[tuple[int, Directive]] = []  # (group, directive that opened the branch)
 
@@ -96,12 +96,12 @@ def branches(data: bytes) -> list[Branch]:
 
 
 def directives(data: bytes, end: int | None = None) -> Iterator[Directive]:
-    """The conditional directives that begin before ``end``, those inside comments left out."""
+    """Yield the conditional directives that begin before ``end``, except those inside comments."""
     stop = len(data) if end is None else end
     at = code = 0  # ``code`` is an offset known to lie outside any comment
     while match := _DIRECTIVE.search(data, at, stop):
         start, at = match.span()
-        floor = max(0, start - _MAX_INDENT)
+        floor = max(0, start - _MAX_INDENT_BYTES)
         line = data.rfind(b"\n", floor, start) + 1 or floor
         if data[line:start].strip(b" \t\f\v") or (line == floor and floor):
             continue
@@ -118,18 +118,18 @@ def directives(data: bytes, end: int | None = None) -> Iterator[Directive]:
 
 
 def _in_comment(data: bytes, code: int, offset: int) -> bool:
-    """Whether ``offset`` lies in a ``/*`` comment, seen from ``code``, which does not."""
+    """Return True if ``offset`` lies in a ``/*`` comment. ``code`` is an earlier offset outside any comment."""
     if data.rfind(b"/*", code, offset) <= data.rfind(b"*/", code, offset):
         return False
-    # The mark may itself stand in a string or behind "//": only then is lexing worth its cost.
+    # The "/*" may itself be in a string or after "//"; only lexing can tell.
     return blank_comments(data[code : offset + 1], strings=False)[-1] == 0x20
 
 
 def _condition(keyword: str, data: bytes, start: int) -> str:
     end = data.find(b"\n", start)
-    while start < end < start + _MAX_CONDITION and data[end - 2 : end].rstrip(b"\r").endswith(b"\\"):
+    while start < end < start + _MAX_CONDITION_BYTES and data[end - 2 : end].rstrip(b"\r").endswith(b"\\"):
         end = data.find(b"\n", end + 1)
-    line = data[start : min(end if end >= 0 else len(data), start + _MAX_CONDITION)]
+    line = data[start : min(end if end >= 0 else len(data), start + _MAX_CONDITION_BYTES)]
     text = decode(blank_comments(line, strings=False).replace(b"\\\r\n", b" ").replace(b"\\\n", b" "))
     if keyword.endswith("ndef"):
         return negate(" ".join(text.split()[:1]))
@@ -139,11 +139,11 @@ def _condition(keyword: str, data: bytes, start: int) -> str:
 
 
 def simplify(condition: str) -> str:
-    """``defined(X)``, ``IS_ENABLED(X)`` and ``IS_REACHABLE(X)`` as ``X``; blanks and outer brackets gone."""
+    """Write ``defined(X)``, ``IS_ENABLED(X)`` and ``IS_REACHABLE(X)`` as ``X``; drop blanks and outer brackets."""
     text = _PREDICATE.sub(lambda match: match[1] or match[2], condition)
     text = re.sub(r"!\s+(?!=)", "!", " ".join(text.split()))
     text = re.sub(r"!\((\w+)\)", r"!\1", re.sub(r"(?<![\w)])\(\s*(!?\w+)\s*\)", r"\1", text))
-    for _ in range(_MAX_BRACKETS):
+    for _ in range(_MAX_OUTER_BRACKETS):
         if not text.startswith("(") or _closing(text) != len(text) - 1:
             break
         text = text[1:-1].strip()
@@ -151,7 +151,7 @@ def simplify(condition: str) -> str:
 
 
 def negate(condition: str) -> str:
-    """The opposite: ``X`` <-> ``!X``, ``A && B`` <-> ``!(A && B)``."""
+    """Negate a condition: ``X`` <-> ``!X``, ``A && B`` <-> ``!(A && B)``."""
     if _NEGATABLE.fullmatch(condition):
         return "!" + condition
     if condition.startswith("!"):
@@ -164,7 +164,7 @@ def negate(condition: str) -> str:
 
 
 def _closing(text: str) -> int:
-    """Where the bracket that opens ``text`` closes; -1 if it does not."""
+    """Index of the bracket that closes the one at index 0; -1 if there is none."""
     depth = 0
     for at, char in enumerate(text):
         depth += (char == "(") - (char == ")")
@@ -174,10 +174,10 @@ def _closing(text: str) -> int:
 
 
 def _is_guard(data: bytes, directive: Directive) -> bool:
-    """Whether a file's first ``#if`` is its include guard: ``#define`` of its symbol, to nothing, comes next."""
+    """Return True if the first ``#if`` of a file is its include guard: an empty ``#define`` of its symbol follows."""
     if not directive.condition.startswith("!"):
         return False
     line = data.find(b"\n", directive.start)
-    ahead = blank_comments(data[line : line + _GUARD_LOOKAHEAD], strings=False)
+    ahead = blank_comments(data[line : line + _GUARD_LOOKAHEAD_BYTES], strings=False)
     match = _GUARD.match(ahead)
     return match is not None and re.search(rb"\b%s\b" % match[1], directive.condition.encode()) is not None

@@ -1,4 +1,4 @@
-"""What surrounds a place in a file: comment, string or code, the directive, the tokens to read."""
+"""The context of an offset: comment, string or code, its directive, and the tokens of its function."""
 
 from __future__ import annotations
 
@@ -6,29 +6,28 @@ import re
 from functools import lru_cache
 from typing import Literal
 
-from kexpert.core.c.scope import enclosing_function, function_tokens
+from kexpert.core.c.function_extent import enclosing_function, function_tokens
 from kexpert.core.c.source import Source
 from kexpert.core.c.tokens import Tokens
 
-#: How far a comment or a directive is followed.
-REACH = 64 * 1024
-#: How much of a declaration outside functions is read above and below a place: tables run to megabytes.
-ABOVE, BELOW = 32 * 1024, 4 * 1024
+_MAX_LOOKBACK_BYTES = 64 * 1024  # for the start of a comment or a directive
+#: Bytes read of a declaration outside functions, before and after the offset. Tables can be megabytes long.
+_MAX_BYTES_ABOVE, _MAX_BYTES_BELOW = 32 * 1024, 4 * 1024
 
 _LINE_PART = re.compile(
     rb"""(?P<comment>/\*.*?(?:\*/|\Z)|//.*)|(?P<string>"(?:[^"\\]|\\.)*+(?:"|\Z)|'(?:[^'\\]|\\.)*+(?:'|\Z))"""
 )
 _DEFINE = re.compile(rb"[ \t]*#[ \t]*define[ \t]+\w+(?:\([^)\n]*\))?|[ \t]*#[ \t]*\w+")
 
-Lexical = Literal["code", "comment", "string"]
+LexicalClass = Literal["code", "comment", "string"]
 
 
-def lexical_class(data: bytes, offset: int) -> Lexical:
-    """Whether a character typed at ``offset`` lands in code, in a comment or in a string."""
+def lexical_class(data: bytes, offset: int) -> LexicalClass:
+    """Tell if a character typed at ``offset`` would be in code, in a comment or in a string."""
     begin = comment_start(data, offset)
     if begin is not None:
         return "comment"
-    line = data.rfind(b"\n", max(offset - REACH, 0), offset) + 1
+    line = data.rfind(b"\n", max(offset - _MAX_LOOKBACK_BYTES, 0), offset) + 1
     line = max(line, data.rfind(b"*/", line, offset) + 2 if comment_start(data, line) is not None else line)
     part: re.Match[bytes] | None
     for part in _LINE_PART.finditer(data, line, offset):
@@ -41,11 +40,11 @@ def lexical_class(data: bytes, offset: int) -> Lexical:
 
 
 def comment_start(data: bytes, offset: int) -> int | None:
-    """Where the ``/* … */`` comment that holds ``offset`` begins."""
-    begin = data.rfind(b"/*", max(offset - REACH, 0), offset)
+    """Start of the ``/* … */`` comment that holds ``offset``; None outside such a comment."""
+    begin = data.rfind(b"/*", max(offset - _MAX_LOOKBACK_BYTES, 0), offset)
     if begin < 0 or data.find(b"*/", begin + 2, offset) >= 0 or begin + 2 > offset:
         return None
-    line = data.rfind(b"\n", max(begin - REACH, 0), begin) + 1
+    line = data.rfind(b"\n", max(begin - _MAX_LOOKBACK_BYTES, 0), begin) + 1
     for part in _LINE_PART.finditer(data, line, begin + 2):
         if part.start() < begin < part.end() + 1 and (part.lastgroup == "string" or part[0].startswith(b"//")):
             return None
@@ -53,21 +52,21 @@ def comment_start(data: bytes, offset: int) -> int | None:
 
 
 def directive_at(data: bytes, offset: int) -> tuple[int, int] | None:
-    """(start, end) of the preprocessor directive, continuation lines included, that holds ``offset``."""
-    floor = max(offset - REACH, 0)
+    """(start, end) of the preprocessor directive that holds ``offset``, continuation lines included."""
+    floor = max(offset - _MAX_LOOKBACK_BYTES, 0)
     start = data.rfind(b"\n", floor, offset) + 1
     while start > floor and data[start - 2 : start - 1] == b"\\":
         start = data.rfind(b"\n", floor, start - 1) + 1
     if not data[start : start + 200].lstrip(b" \t").startswith(b"#"):
         return None
     end = data.find(b"\n", offset)
-    while end > 0 and data[end - 1 : end] == b"\\" and end - offset < REACH:
+    while end > 0 and data[end - 1 : end] == b"\\" and end - offset < _MAX_LOOKBACK_BYTES:
         end = data.find(b"\n", end + 1)
     return start, end if end >= 0 else len(data)
 
 
-def tokens_around(source: Source, offset: int) -> Tokens:
-    """The tokens of the function, the macro or the declaration at file level that holds ``offset``."""
+def enclosing_tokens(source: Source, offset: int) -> Tokens:
+    """The tokens of the function, macro or file-level declaration that holds ``offset``."""
     data = source.data
     directive = directive_at(data, offset)
     if directive:
@@ -85,8 +84,8 @@ def _slice(source: Source, start: int, end: int) -> Tokens:
 
 
 def _declaration_start(data: bytes, offset: int) -> int:
-    """Up to the line that begins in column 0 with a word: kernel style begins a declaration so."""
-    floor = max(offset - ABOVE, 0)
+    """Start of the nearest line above that has a word in column 0, where kernel style begins a declaration."""
+    floor = max(offset - _MAX_BYTES_ABOVE, 0)
     start = data.rfind(b"\n", floor, offset) + 1
     while start > floor:
         first = data[start : start + 1]
@@ -97,7 +96,7 @@ def _declaration_start(data: bytes, offset: int) -> int:
 
 
 def _declaration_end(data: bytes, offset: int) -> int:
-    limit = min(offset + BELOW, len(data))
+    limit = min(offset + _MAX_BYTES_BELOW, len(data))
     closing = data.find(b"\n}", offset, limit)
     blank = data.find(b"\n\n", offset, limit)
     if closing < 0:

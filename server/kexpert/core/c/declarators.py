@@ -1,7 +1,7 @@
-"""Declarations read off tokens: what is declared, under which type.
+"""A parser of declarations over tokens: the declared names and their types.
 
-One reader for locals, parameters, members, globals and return types. It knows the kernel's habits
-(``__user``, ``__free(kfree)``, ``noinline`` anywhere) and stops quietly at what it does not know.
+It reads locals, parameters, members, globals and return types alike. It accepts the kernel's annotations
+(``__user``, ``__free(kfree)``, ``noinline`` anywhere) and stops without an error at unknown syntax.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ _PLAIN_ANNOTATION = re.compile(
     re.A,
 )
 _VALUE_ENDS = PRIMITIVE | TAGGED | {",", ";", "}", ")", "static"}
-_MAX_DEPTH = 8
+_MAX_DEPTH = 8  # nested declarators
 
 
 class Body(NamedTuple):
-    """Where the braces of a struct, union or enum stand that is written in place."""
+    """The byte range of the braces of a struct, union or enum that is defined inside a declaration."""
 
     path: str
     start: int
@@ -47,7 +47,7 @@ class Body(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CType:
-    """A type as a base and what is made of it, outermost first.
+    """A type: a base, and the derivations applied to it, outermost first.
 
     ``int (*f[4])(struct x *)`` has base "int" and is derived ``("[]", "*", "(struct x *)")``.
     """
@@ -58,7 +58,7 @@ class CType:
 
     @property
     def text(self) -> str:
-        """As C writes it without a name: "struct inode *", "char []", "int (*)(struct x *)"."""
+        """The type in C syntax without a name: "struct inode *", "char []", "int (*)(struct x *)"."""
         inner = ""
         for step in self.derived:
             if inner.startswith("*") and step != "*":
@@ -68,12 +68,12 @@ class CType:
 
     @property
     def name(self) -> str:
-        """The base without qualifiers: "struct inode", "u32"."""
+        """The base without ``const``: "struct inode", "u32"."""
         return self.base.removeprefix("const ")
 
     @property
     def keyword(self) -> str:
-        """"struct", "union" or "enum" when the base is one, else ""."""
+        """"struct", "union" or "enum" if the base is one, else ""."""
         first = self.name.partition(" ")[0]
         return first if first in TAGGED else ""
 
@@ -83,33 +83,36 @@ class CType:
         return self.name.partition(" ")[2] if self.keyword else ""
 
     def pointer(self) -> CType:
+        """The type of ``&x``."""
         return replace(self, derived=("*", *self.derived))
 
     def target(self) -> CType | None:
-        """What ``*x`` and ``x[0]`` are; a function is what it points to, as in C."""
+        """The type of ``*x`` and ``x[0]``; None if that is an error. A function dereferences to itself, as in C."""
         if not self.derived:
             return None
         return self if self.derived[0].startswith("(") else replace(self, derived=self.derived[1:])
 
     def returned(self) -> CType | None:
-        """What a call of a function or of a pointer to one gives."""
+        """The return type of a function or a function pointer; None for any other type."""
         derived = self.derived[1:] if self.derived[:1] == ("*",) else self.derived
         return replace(self, derived=derived[1:]) if derived and derived[0].startswith("(") else None
 
 
 @dataclass(frozen=True, slots=True)
 class Declarator:
-    """One declared name. Indices count tokens."""
+    """One declarator. Positions are token indices."""
 
     name: str  # "" for an abstract declarator
-    at: int  # of the name; -1 if there is none
+    at: int  # of the name; -1 without a name
     derived: tuple[str, ...]
     parameters: tuple[int, int] | None  # the parentheses that follow the name
-    next: int
+    next: int  # the first token after the declarator
 
 
 @dataclass(frozen=True, slots=True)
 class Specifiers:
+    """The part of a declaration before its declarators. ``next`` is the first token after it."""
+
     type: CType
     storage: frozenset[str]
     next: int
@@ -117,7 +120,7 @@ class Specifiers:
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """A name with its type; ``start``/``end`` are the bytes of its whole declaration."""
+    """A name with its type. ``start`` and ``end`` are the byte range of the whole declaration."""
 
     name: str
     type: CType
@@ -130,7 +133,7 @@ class Declared:
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """``declared`` is empty for a bare ``struct foo { … };``; ``declarators`` is the token where they begin."""
+    """One declaration. ``declared`` is empty for a bare ``struct foo { … };``; ``declarators`` is their first token."""
 
     type: CType
     storage: frozenset[str]
@@ -140,12 +143,12 @@ class Declaration:
 
 
 def is_annotation(word: str) -> bool:
-    """Whether a word decorates a declaration and says nothing of the type: ``__user``, ``__init``."""
+    """Return True for a word that annotates a declaration and is no part of its type: ``__user``, ``__init``."""
     return _DUNDER.fullmatch(word) is not None and _DUNDER_TYPE.fullmatch(word) is None and word not in TYPEOF
 
 
 def read_specifiers(tokens: Tokens, at: int, path: str = "") -> Specifiers | None:
-    """The base type and storage words at ``at``; None when no type stands there."""
+    """Read the base type and storage class at ``at``; None if there is no type."""
     base: CType | None = None
     words: list[str] = []
     storage: set[str] = set()
@@ -173,7 +176,7 @@ def read_specifiers(tokens: Tokens, at: int, path: str = "") -> Specifiers | Non
             at = _past_annotation(tokens, at)
             continue
         elif base or words:
-            # ``struct foo NOISY *x``: a word between the type and its declarator; ``u32 x __unused`` has none
+            # skip an unknown word between type and declarator: ``struct foo NOISY *x``; but ``u32 x __unused`` has none
             follower = tokens[at + 1]
             if not tokens.is_word(at + 1) or is_annotation(follower) or follower in QUALIFIERS:
                 break
@@ -188,7 +191,7 @@ def read_specifiers(tokens: Tokens, at: int, path: str = "") -> Specifiers | Non
 
 
 def _tagged(tokens: Tokens, at: int, path: str) -> tuple[CType, int]:
-    """``struct [attributes] [tag] [{ … }]``."""
+    """Read ``struct [attributes] [tag] [{ … }]``: the type and the token after it."""
     keyword, tag, body = tokens[at], "", None
     at = _past_annotations(tokens, at + 1)
     if tokens.is_word(at):
@@ -203,7 +206,7 @@ def _tagged(tokens: Tokens, at: int, path: str) -> tuple[CType, int]:
 
 
 def _more_declaration(tokens: Tokens, at: int) -> bool:
-    """Whether an annotation-like word is one, and not the declared name itself (``int __x;``)."""
+    """Return True if a word that looks like an annotation is one, not the declared name (``int __x;``)."""
     if _PLAIN_ANNOTATION.fullmatch(tokens[at]):
         return True
     after = _past_annotation(tokens, at)
@@ -221,7 +224,7 @@ def _past_annotations(tokens: Tokens, at: int) -> int:
 
 
 def read_declarator(tokens: Tokens, at: int, path: str = "", depth: int = 0) -> Declarator:
-    """A declarator, abstract ones included; reads nothing where there is none."""
+    """Read a declarator, which may be abstract. Consumes no token if there is none."""
     pointers = 0
     while True:
         text = tokens[at]
@@ -279,7 +282,7 @@ def _parameter_types(tokens: Tokens, opening: int, closing: int, path: str, dept
 
 
 def read_parameter(tokens: Tokens, start: int, stop: int, path: str = "", depth: int = 0) -> Declared | None:
-    """One parameter of a function between two commas; also any lone type ("" is its name)."""
+    """Read one parameter between two commas. A type without a name gets the name ""."""
     specifiers = read_specifiers(tokens, start, path)
     if specifiers is None or specifiers.next > stop:
         return None
@@ -290,7 +293,7 @@ def read_parameter(tokens: Tokens, start: int, stop: int, path: str = "", depth:
 
 
 def read_declaration(tokens: Tokens, at: int, path: str = "") -> Declaration | None:
-    """The declaration that begins at ``at``, as far as its ``;`` or whatever breaks it off."""
+    """Read the declaration that begins at ``at``, up to its ``;`` or to the first token that cannot belong to it."""
     first = at
     specifiers = read_specifiers(tokens, at, path)
     if specifiers is None:
@@ -313,25 +316,25 @@ def read_declaration(tokens: Tokens, at: int, path: str = "") -> Declaration | N
 
 
 def _past_value(tokens: Tokens, at: int) -> int:
-    """Past a bit width and an initialiser, to the ``,`` or ``;`` or ``{`` behind."""
+    """Skip a bit width and an initialiser: the index of the ``,``, ``;`` or ``{`` after them."""
     if tokens[at] not in (":", "="):
         return at
-    # a type at this level can only be the next declaration: the ``;`` before it is not typed yet
+    # a type here can only begin the next declaration, whose preceding ``;`` is not typed yet
     while at < len(tokens) and tokens[at] not in _VALUE_ENDS:
         at = tokens.past(at) if tokens[at] in ("(", "[", "{") else at + 1
     return at
 
 
 def _declared(tokens: Tokens, specifiers: Specifiers, declarator: Declarator, first: int, stop: int) -> Declared:
-    whole = replace(specifiers.type, derived=(*declarator.derived, *specifiers.type.derived))
+    full_type = replace(specifiers.type, derived=(*declarator.derived, *specifiers.type.derived))
     return Declared(
-        declarator.name, whole, tokens.start(declarator.at) if declarator.at >= 0 else -1, tokens.start(first),
+        declarator.name, full_type, tokens.start(declarator.at) if declarator.at >= 0 else -1, tokens.start(first),
         tokens.stop(stop - 1), specifiers.storage, declarator.parameters,
     )  # fmt: skip
 
 
 def read_type(text: str) -> CType | None:
-    """A type written alone, "const struct foo *"; the inverse of ``CType.text``."""
+    """Parse a type, "const struct foo *": the inverse of ``CType.text``."""
     tokens = Tokens(text.encode("latin-1", "replace"))
     declared = read_parameter(tokens, 0, len(tokens))
     return declared.type if declared else None

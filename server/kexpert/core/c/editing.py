@@ -1,10 +1,15 @@
-"""Bytes overwritten in place, and how to find one's way in C that is not parsed yet."""
+"""An editor that overwrites bytes in place and navigates C that is not parsed yet."""
 
 from __future__ import annotations
 
 import re
 
+#: ``translate`` table: every byte but line breaks becomes a blank.
 BLANK = bytes(c if c in b"\r\n" else 0x20 for c in range(256))
+#: ``translate`` table: every byte that is not part of a word becomes a blank.
+NOT_WORD = bytes(c if (c < 128 and chr(c).isalnum()) or c == 0x5F else 0x20 for c in range(256))
+#: Byte -> whether it is part of a word.
+IS_WORD = [c != 0x20 for c in NOT_WORD]
 _STRING = rb'"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\''
 _COMMENT = rb"/\*.*?\*/|//[^\n]*"
 _PARENS = re.compile(rb"[()]|" + _STRING + rb"|" + _COMMENT + rb"|\*/", re.S)
@@ -21,28 +26,28 @@ _QUALIFIER = re.compile(rb"\b(?:const|volatile|struct|union|enum)\b|[*]")
 JUMP = re.compile(rb"\s*\b(goto|return|break|continue)\b\s*")
 DECLARED = re.compile(rb"\s*\w[\w\s]*(?:\s|\*)(\w+)\s*$")
 _OPERAND = re.compile(rb"[\w\"')]")
-LOOKBACK = 400  # bytes searched for the start of a line
+LOOKBACK_BYTES = 400  # bytes searched for the start of a line
 
 
 class Editor:
-    """Bytes that are overwritten in place, and how to find one's way in them."""
+    """Overwrites bytes of one text in place: no edit changes the length or a line break."""
 
     def __init__(self, data: bytes) -> None:
         self.out = bytearray(data)
-        #: Bytes that ``closing`` may still look at: keeps nested rubbish from costing squares.
+        #: Bytes that ``closing`` may still scan. Without it, deeply nested broken code would take quadratic time.
         self.budget = 4 * len(data) + 100_000
 
     def blank(self, start: int, end: int) -> None:
-        """Blanks for a stretch; line breaks and line continuations stay."""
+        """Overwrite a range with blanks; keep line breaks and line continuations."""
         piece = self.out[start:end]
         self.out[start:end] = piece.translate(BLANK) if b"\\" not in piece else _INK.sub(b" ", piece)
 
     def put(self, start: int, end: int, text: bytes) -> None:
-        """``text`` and blanks in place of a stretch without line breaks that is long enough."""
+        """Overwrite a range with ``text`` padded with blanks. The range must hold no line break and be long enough."""
         self.out[start:end] = text.ljust(end - start)
 
     def closing(self, opening: int, reach: int = 20_000) -> int:
-        """Offset of the ``)`` that closes the ``(`` at ``opening``; -1 when there is none near."""
+        """Offset of the ``)`` that closes the ``(`` at ``opening``; -1 if there is none within ``reach`` bytes."""
         out = self.out
         if out[opening : opening + 1] != b"(":
             return -1
@@ -69,7 +74,7 @@ class Editor:
         return -1
 
     def arguments(self, opening: int, close: int) -> list[tuple[int, int]]:
-        """(start, end) of each argument between two parentheses, blanks included."""
+        """(start, end) of each argument between two parentheses, surrounding blanks included."""
         result: list[tuple[int, int]] = []
         start, depth = opening + 1, 0
         for token in _SEPARATORS.finditer(self.out, start, close):
@@ -85,24 +90,24 @@ class Editor:
         return result
 
     def after(self, at: int) -> int:
-        """The next offset that holds neither blank nor comment (may be the end of the text)."""
+        """The next offset that holds neither blank nor comment, or the end of the text."""
         match = _SPACE.match(self.out, at, at + 4000)
         return match.end() if match else at
 
     def line_start(self, at: int) -> int:
-        """Where the line of ``at`` starts, looking back a few hundred bytes at most."""
-        limit = max(at - LOOKBACK, 0)
+        """Start of the line that holds ``at``. Looks back ``LOOKBACK_BYTES`` at most."""
+        limit = max(at - LOOKBACK_BYTES, 0)
         newline = self.out.rfind(b"\n", limit, at)
         return newline + 1 if newline >= 0 else limit
 
     def in_directive(self, at: int) -> bool:
-        """Whether the line of ``at`` starts with ``#``."""
+        """Return True if the line that holds ``at`` starts with ``#``."""
         return self.out[self.line_start(at) : at].lstrip()[:1] == b"#"
 
     def starts_statement(self, at: int) -> bool:
-        """Whether what is before ``at`` ends a statement, a declaration, a comment or a directive."""
+        """Return True if the text before ``at`` ends a statement, a declaration, a comment or a directive."""
         out = self.out
-        before = bytes(out[max(at - LOOKBACK, 0) : at]).rstrip()
+        before = bytes(out[max(at - LOOKBACK_BYTES, 0) : at]).rstrip()
         if not before:
             return True
         if before[-1] in b";{}:)" or before.endswith((b"*/", b"else", b"do")):
@@ -111,7 +116,7 @@ class Editor:
         return line[:1] == b"#" or line[:2] == b"//"
 
     def type_argument(self, start: int, end: int) -> bool:
-        """Make one identifier of the type in an argument; False where there is no type."""
+        """Replace the type in an argument by one identifier. Returns False if the argument is not a type."""
         text = bytes(self.out[start:end])
         if len(text) > 200 or not _TYPE.match(text):
             return False
@@ -128,7 +133,7 @@ class Editor:
         return True
 
     def operands(self, arguments: list[tuple[int, int]]) -> None:
-        """Make each argument an operand: a type its name, ``int a`` its ``a``, what cannot be one ``0``."""
+        """Replace each argument by an operand: a type by its name, ``int a`` by ``a``, a block by ``0``."""
         for start, end in arguments:
             jump = JUMP.match(self.out, start, end)
             if jump:
@@ -145,7 +150,7 @@ class Editor:
                     self.out[start : start + 1] = b"0"
 
     def terminate(self, opening: int, close: int, mark: bytes = b";") -> None:
-        """``F(a, b)`` without an end -> ``F=a| b;``: an expression that ends, nothing moved."""
+        """``F(a, b)`` without a terminator -> ``F=a| b;``: a terminated expression of the same length."""
         out = self.out
         if bytes(out[close + 1 : close + 2]) in (b" ", b"\t"):
             out[close + 1 : close + 2] = mark
@@ -162,3 +167,22 @@ class Editor:
             out[end : end + 1] = b"|"
         out[opening : opening + 1] = b"="
         out[close : close + 1] = mark
+
+    def subscript(self, opening: int, close: int, arguments: list[tuple[int, int]]) -> None:
+        """``F(name, a, b)`` -> ``F name[a| b]``: an array whose type is the macro; every word stays."""
+        out = self.out
+        out[opening : opening + 1] = b" "
+        for index, (_, stop) in enumerate(arguments[:-1]):
+            out[stop : stop + 1] = b"|" if index else b"["
+        self.operands(arguments[1:])
+        out[close : close + 1] = b"]"
+
+    def char_after(self, close: int) -> bytes:
+        """The first byte after ``close`` that is neither blank nor comment; b"" at the end of the text."""
+        at = self.after(close + 1)
+        return bytes(self.out[at : at + 1])
+
+    def last_ink(self, at: int) -> int:
+        """Offset of the last byte before ``at`` that is not blank. Looks back ``LOOKBACK_BYTES`` at most."""
+        start = max(at - LOOKBACK_BYTES, 0)
+        return start + len(bytes(self.out[start:at]).rstrip()) - 1

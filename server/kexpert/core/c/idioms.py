@@ -1,8 +1,7 @@
-"""Macros that define things: what ``DEFINE_MUTEX(lock)`` or ``SYSCALL_DEFINE3(open, …)`` defines.
+"""Macros that define symbols, such as ``DEFINE_MUTEX(lock)`` and ``SYSCALL_DEFINE3(open, …)``.
 
-The table maps a macro's name to what it makes: the kind, which argument names it (0-based) and
-how the new name is formed from that argument. Macros not in the table fall back on the kernel's
-naming habits (``DEFINE_…``, ``DECLARE_…``, ``…_ATTR_RO``).
+The table maps a macro to the kind of symbol that it defines, the argument (0-based) that names it, and the form of the
+name. Macros that are not in the table are matched by the kernel's naming habits (``DEFINE_…``, ``…_ATTR_RO``).
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from kexpert.core.symbols import Flag, Kind
 
 @dataclass(frozen=True, slots=True)
 class Idiom:
-    """``names``: templates for what is defined, ``{}`` standing for the argument."""
+    """The symbols that a macro defines. ``names`` are templates in which ``{}`` is the argument."""
 
     kind: Kind
     argument: int = 0
@@ -67,7 +66,7 @@ _TABLE: dict[str, Idiom] = {
     "core_param_cb": Idiom(Kind.MODULE_PARAM),
 }
 
-#: Naming habits, tried in order on macros that the table does not hold.
+#: Naming habits, tried in order for macros that are not in the table.
 _HABITS: tuple[tuple[re.Pattern[str], Idiom], ...] = (
     (re.compile(r"EXPORT_(?:PER_CPU_)?SYMBOL\w*|EXPORT_STATIC_CALL\w*"), Idiom(Kind.EXPORT)),
     (re.compile(r"EXPORT_TRACEPOINT_SYMBOL\w*"), Idiom(Kind.EXPORT, 0, ("trace_{}",))),
@@ -96,7 +95,7 @@ _HABITS: tuple[tuple[re.Pattern[str], Idiom], ...] = (
 
 @lru_cache(maxsize=8192)
 def idiom_of(macro: str) -> Idiom | None:
-    """What a top-level call of ``macro`` defines; None when it is not known to define anything."""
+    """The symbols that a top-level call of ``macro`` defines; None if it defines nothing known."""
     known = _TABLE.get(macro)
     if known:
         return known
@@ -106,15 +105,15 @@ def idiom_of(macro: str) -> Idiom | None:
     return None
 
 
-#: Assembly: SYM_FUNC_START(memcpy), SYM_CODE_START_LOCAL(x), ENTRY(x), and .globl labels are left alone.
+#: Labels in assembly: SYM_FUNC_START(memcpy), SYM_CODE_START_LOCAL(x), ENTRY(x). Plain .globl labels are not symbols.
 ASM_LABEL = re.compile(rb"^[ \t]*(?:SYM_(?:FUNC|CODE|DATA|TYPED_FUNC)_START\w*|SYM_FUNC_ALIAS\w*|SYM_DATA|ENTRY|"
                        rb"WEAK|_GLOBAL|_GLOBAL_TOC|LEAF|NESTED)\s*\(\s*(\w+)", re.M)  # fmt: skip
 
-#: What a body that may put its caller to sleep calls itself (see Documentation/core-api/…/might_sleep).
-SLEEPERS = frozenset({b"might_sleep", b"might_sleep_if", b"might_fault", b"might_alloc", b"__might_sleep",
+#: Calls by which a function says itself that it may sleep: ``might_sleep()`` of include/linux/kernel.h and similar.
+SLEEP_MARKERS = frozenset({b"might_sleep", b"might_sleep_if", b"might_fault", b"might_alloc", b"__might_sleep",
                       b"__might_fault", b"cond_resched", b"schedule", b"schedule_timeout", b"msleep"})  # fmt: skip
 
-#: Words before ``(`` that are no call.
+#: Words that may precede ``(`` without being a call.
 NOT_CALLS = frozenset(
     {b"if", b"for", b"while", b"switch", b"return", b"sizeof", b"defined", b"typeof", b"__typeof__", b"case",
      b"__attribute__", b"_Alignof", b"__alignof__", b"alignof", b"else", b"do", b"goto", b"asm", b"__asm__",

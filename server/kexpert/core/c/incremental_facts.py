@@ -1,7 +1,7 @@
-"""Facts of an edited text from those of the text before, where the edit lies inside one function's body.
+"""Updates the facts of a file after an edit inside one function body, without a new extraction.
 
-That is where people type, and there an edit that brings no brace, quote, comment or directive
-changes the calls of that function and moves what stands below. Anything else is extracted anew.
+Most typing happens there. An edit without braces, quotes, comments or directives changes only the calls of that
+function and the offsets of everything after it. Other edits need a new extraction.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from kexpert.core.c.extract import callees, identifiers, may_sleep
 from kexpert.core.c.lex import blank_comments
 from kexpert.core.c.skeleton import DESIGNATOR, SLANTED_BRACE
 from kexpert.core.symbols import Assignment, FileFacts, Flag, Kind, Symbol
-from kexpert.core.text import difference
+from kexpert.core.text import changed_range
 
 _STRUCTURE = re.compile(rb"[{}\"'#/*\\\r]")
 _FUNCTIONS = (Kind.FUNCTION, Kind.SYSCALL)
 
 
-def follow(old: bytes, facts: FileFacts, new: bytes) -> FileFacts | None:
-    """``extract`` of ``new``, given that ``facts`` is that of ``old``; None when it takes a whole look.
+def updated_facts(old: bytes, facts: FileFacts, new: bytes) -> FileFacts | None:
+    """The facts of ``new``, given the facts of ``old``; None if only a new extraction can tell them.
 
-    ``identifiers`` may keep words that the edit removed.
+    ``identifiers`` may still hold words that the edit removed.
     """
-    start, old_end, new_end = difference(old, new)
+    start, old_end, new_end = changed_range(old, new)
     if start == old_end == new_end:
         return facts
-    # one character more on either side: ``/`` and ``*`` may come together
+    # include one character on either side: an edit may join ``/`` and ``*``
     if _STRUCTURE.search(old, max(start - 1, 0), old_end + 1) or _STRUCTURE.search(new, max(start - 1, 0), new_end + 1):
         return None
-    place = _function_around(facts.symbols, start)
+    place = _enclosing_function(facts.symbols, start)
     if place is None:
         return None
     function, moved = facts.symbols[place], len(new) - len(old)
@@ -45,16 +45,16 @@ def follow(old: bytes, facts: FileFacts, new: bytes) -> FileFacts | None:
     )
 
 
-def _function_around(symbols: list[Symbol], offset: int) -> int | None:
-    """The only function whose extent holds ``offset``."""
+def _enclosing_function(symbols: list[Symbol], offset: int) -> int | None:
+    """Index of the function that holds ``offset``; None if several symbols hold it."""
     last = bisect_right(symbols, offset, key=lambda symbol: symbol.name_start)
     found = [at for at in range(max(last - 50, 0), last) if symbols[at].end > offset and symbols[at].start <= offset]
     return found[0] if len(found) == 1 and symbols[found[0]].kind in _FUNCTIONS else None
 
 
 def _body(text: bytes, name: int, end: int) -> int | None:
-    """Where the body begins, if it stands from ``{`` to the first ``}`` in column 0 and holds nothing
-    that extraction would parse."""
+    """Offset of the ``{`` of a body that extraction would skip: it reaches from ``{`` to the first ``}`` in column 0
+    and holds nothing that must be parsed. None for any other body."""
     opening = text.find(b"\n{", name, end) + 1
     if not opening or text.find(b"\n}", opening) + 2 != end or text.find(b"\n{", opening, end) >= 0:
         return None
@@ -81,7 +81,7 @@ def _moved(
         name, kind, path, line, name_start, start, end, scope, others = symbols[at]
         if name_start >= edited:
             if start < edited:
-                return None  # broken text: what stands below reaches over the edit
+                return None  # broken code: a later symbol includes the edit
             symbols[at] = Symbol(
                 name, kind, path, line + lines_moved, name_start + bytes_moved, start + bytes_moved,
                 end + bytes_moved, scope, others,

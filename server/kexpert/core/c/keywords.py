@@ -1,4 +1,4 @@
-"""The words of C that can name nothing."""
+"""The keywords of C, which cannot be names."""
 
 from __future__ import annotations
 

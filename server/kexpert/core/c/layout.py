@@ -1,24 +1,34 @@
 """Offsets and sizes of struct members on LP64, little endian, without a build.
 
-Rules: System V ABI, AMD64 supplement, chapter 3.1. A size that depends on the configuration (locks) or a member
-under an undecided ``#if`` makes what follows approximate; a size that is not known makes it unknown (None).
-Numbers are bytes, bit offsets count from the member's own unit.
+Rules: System V ABI, AMD64 supplement, chapter 3.1. After a member whose size depends on the configuration (a lock) or
+that is under an undecided ``#if``, offsets are approximate; after a member of unknown size they are None. Numbers are
+bytes; bit offsets are relative to the storage unit of the bit-field.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from kexpert.core.c.members import MAX_DEPTH, Attributes, Body, Declaration, Declarator, declarations, read_body
+from kexpert.core.c.members import (
+    MAX_DEPTH,
+    Attributes,
+    MemberDeclaration,
+    MemberDeclarator,
+    RecordBody,
+    declarations,
+    read_body,
+)
 from kexpert.core.c.sizes import KNOWN, POINTER, Constant, Size, SizeOf, builtin, evaluate
 
-__all__ = ["Field", "Layout", "Size", "layout", "to_markdown"]
+__all__ = ["Layout", "MemberLayout", "Size", "layout"]
 
-CACHELINE = 64  # bytes: what most 64-bit machines have; always approximate
+_CACHELINE_BYTES = 64  # of most 64-bit machines; a layout that uses it is approximate
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class MemberLayout:
+    """The place of one member. ``exact`` is False where offset or size may differ in another configuration."""
+
     name: str  # "a"; "b.c" inside a named inline struct; "" for an anonymous one
     type: str
     text: str  # the declaration as C
@@ -29,25 +39,27 @@ class Field:
     offset_exact: bool
     bit_offset: int | None = None
     bit_width: int | None = None
-    depth: int = 0  # how many inline aggregates it stands in
+    depth: int = 0  # number of inline aggregates around it
 
 
 @dataclass(slots=True)
 class Layout:
+    """The place of every member of a struct or union; ``size`` is None where it is unknown."""
+
     kind: str
-    fields: list[Field] = field(default_factory=list)
+    fields: list[MemberLayout] = field(default_factory=list)
     size: int | None = 0
     align: int = 1
     exact: bool = True
     holes: list[tuple[int, int]] = field(default_factory=list)  # (offset, size) between the outermost members
-    padding: int = 0  # bytes behind the last member
+    padding: int = 0  # bytes after the last member
 
 
 def layout(body: bytes, kind: str, size_of: SizeOf, constant: Constant = lambda name: None) -> Layout:
-    """Lay out ``struct foo { ... } __packed`` (or the braces alone, with the attributes behind them).
+    """Compute the layout of ``struct foo { ... } __packed``, or of the braces and the attributes after them.
 
-    ``size_of`` is asked for "struct foo", "union foo" and typedefs that are not known here, ``constant`` for
-    macros and enumerators in array lengths and widths; either may answer None.
+    ``size_of`` looks up "struct foo", "union foo" and typedefs that ``sizes`` does not know. ``constant`` looks up
+    macros and enumerators in array lengths and bit widths. Both return None for unknown names.
     """
     read = read_body(body)
     if read is None:
@@ -58,13 +70,15 @@ def layout(body: bytes, kind: str, size_of: SizeOf, constant: Constant = lambda 
 
 
 class _Builder:
-    """One aggregate being laid out; ``at`` is the next free bit, None once it is unknown."""
+    """The layout of one aggregate in progress. ``at`` is the next free bit, None once it is unknown."""
 
-    def __init__(self, body: Body, kind: str, packed: bool, size_of: SizeOf, constant: Constant, depth: int) -> None:
+    def __init__(
+        self, body: RecordBody, kind: str, packed: bool, size_of: SizeOf, constant: Constant, depth: int
+    ) -> None:
         self.body, self.packed, self.size_of, self.constant, self.depth = body, packed, size_of, constant, depth
         self.out = Layout(kind)
         self.at: int | None = 0
-        self.end: int | None = 0  # bits: the furthest member's end
+        self.end: int | None = 0  # bits: the largest end of a member
         self.exact = True
 
     def members(self, start: int, end: int) -> None:
@@ -79,104 +93,106 @@ class _Builder:
         out = self.out
         out.align = self._aligned(attributes, out.align)
         used = None if self.end is None else (self.end + 7) // 8
-        out.size = None if used is None else _up(used, out.align)
+        out.size = None if used is None else _round_up(used, out.align)
         out.exact = self.exact and out.size is not None
         if used is not None and out.size is not None:
             out.padding = out.size - used
         return out
 
     def _aligned(self, attributes: Attributes, align: int) -> int:
-        """``align`` raised by what is asked for; an alignment that is not known ends exactness."""
+        """``align`` raised by alignment attributes. An unknown alignment makes the layout inexact."""
         for expression in attributes.aligned:
-            wanted = evaluate(expression, self._size, self.constant)
+            wanted = evaluate(expression, self._type_size, self.constant)
             if wanted is None or wanted <= 0 or wanted & (wanted - 1) or wanted > 1 << 20:
                 self.exact = False
             else:
                 align = max(align, wanted)
         if attributes.cacheline:
             self.exact = False
-            align = max(align, CACHELINE)
+            align = max(align, _CACHELINE_BYTES)
         return align
 
     # -- declarations ---------------------------------------------------------------------------------------------
 
-    def _declaration(self, declared: Declaration) -> None:
+    def _declaration(self, declared: MemberDeclaration) -> None:
         if declared.macro:
             self._macro(declared)
         elif declared.inner is not None:
             self._aggregate(declared, declared.inner)
         else:
             for declarator in declared.declarators:
-                base = self._size(declared.base)
+                base = self._type_size(declared.base)
                 if declarator.bits is not None:
                     self._bits(declared, declarator, base)
                 else:
-                    self._place(declared, declarator, self._sized(base, declarator))
+                    self._place(declared, declarator, self._declarator_size(base, declarator))
             if not declared.declarators and declared.base.split(" ")[0] not in ("struct", "union", "enum"):
-                self._place(declared, Declarator("", "", False, (), None), None)
+                self._place(declared, MemberDeclarator("", "", False, (), None), None)
 
-    def _macro(self, declared: Declaration) -> None:
+    def _macro(self, declared: MemberDeclaration) -> None:
         name, arguments = declared.macro, declared.arguments
         if declared.group is not None:
             self._aggregate(replace(declared, base="struct"), declared.group)
         elif name in ("static_assert", "_Static_assert") or name.startswith("__cacheline_group_"):
             return
         elif name == "DECLARE_BITMAP" and len(arguments) == 2:
-            bits = evaluate(arguments[1], self._size, self.constant)
+            bits = evaluate(arguments[1], self._type_size, self.constant)
             size = None if bits is None else Size((bits + 63) // 64 * 8, 8)
-            self._made(declared, arguments[0], "unsigned long", f"[{arguments[1]} bits]", size)
+            self._place_macro_member(declared, arguments[0], "unsigned long", f"[{arguments[1]} bits]", size)
         elif name == "DECLARE_HASHTABLE" and len(arguments) == 2:
-            bits = evaluate(arguments[1], self._size, self.constant)
+            bits = evaluate(arguments[1], self._type_size, self.constant)
             size = None if bits is None or bits > 32 else Size(8 << bits, 8)
-            self._made(declared, arguments[0], "struct hlist_head", f"[1 << {arguments[1]}]", size)
+            self._place_macro_member(declared, arguments[0], "struct hlist_head", f"[1 << {arguments[1]}]", size)
         elif name in ("DECLARE_FLEX_ARRAY", "__DECLARE_FLEX_ARRAY") and len(arguments) == 2:
-            base = self._size(arguments[0])
+            base = self._type_size(arguments[0])
             size = POINTER if "*" in arguments[0] else base
-            self._made(declared, arguments[1], arguments[0], "[]", size and size._replace(size=0))
+            self._place_macro_member(declared, arguments[1], arguments[0], "[]", size and size._replace(size=0))
         else:
-            self._made(declared, arguments[0] if arguments else "", name, "", None)
+            self._place_macro_member(declared, arguments[0] if arguments else "", name, "", None)
 
-    def _made(self, declared: Declaration, name: str, base: str, suffix: str, size: Size | None) -> None:
-        self._place(replace(declared, base=base), Declarator(name, name + suffix, False, (), None), size)
+    def _place_macro_member(
+        self, declared: MemberDeclaration, name: str, base: str, suffix: str, size: Size | None
+    ) -> None:
+        self._place(replace(declared, base=base), MemberDeclarator(name, name + suffix, False, (), None), size)
 
-    def _aggregate(self, declared: Declaration, span: tuple[int, int]) -> None:
+    def _aggregate(self, declared: MemberDeclaration, span: tuple[int, int]) -> None:
         kind = "union" if declared.base.startswith("union") else "struct"
         if self.depth >= MAX_DEPTH:
-            self._place(declared, Declarator("", "", False, (), None), None)
+            self._place(declared, MemberDeclarator("", "", False, (), None), None)
             return
         attributes = declared.type_attributes
         inner = _Builder(self.body, kind, attributes.packed, self.size_of, self.constant, self.depth + 1)
         inner.members(*span)
-        laid = inner.finish(attributes)
-        size = None if laid.size is None else Size(laid.size, laid.align, laid.exact)
+        inner_layout = inner.finish(attributes)
+        size = None if inner_layout.size is None else Size(inner_layout.size, inner_layout.align, inner_layout.exact)
         declarators = declared.declarators
         if declared.group is not None:
             name = declared.arguments[1 if declared.macro in ("struct_group_tagged", "__struct_group") else 0 :][:1]
-            declarators = [Declarator("".join(name), "".join(name), False, (), None)]
+            declarators = [MemberDeclarator("".join(name), "".join(name), False, (), None)]
         elif not declarators:
-            if " " in declared.base:  # a tag and no member: a type is declared, nothing is laid down
+            if " " in declared.base:  # a tag without a member only declares a type
                 return
-            declarators = [Declarator("", "", False, (), None)]
+            declarators = [MemberDeclarator("", "", False, (), None)]
         for declarator in declarators:
-            offset, exact = self._place(declared, declarator, self._sized(size, declarator))
+            offset, exact = self._place(declared, declarator, self._declarator_size(size, declarator))
             if declarator.pointer or declarator.dimensions:
                 continue
             prefix = f"{declarator.name}." if declarator.name and declared.group is None else ""
             self.out.fields += [
                 replace(
-                    each,
-                    name=prefix + each.name if each.name else "",
-                    offset=None if each.offset is None or offset is None else offset + each.offset,
-                    exact=each.exact and exact,
-                    offset_exact=each.offset_exact and exact,
-                    depth=each.depth + 1,
+                    member,
+                    name=prefix + member.name if member.name else "",
+                    offset=None if member.offset is None or offset is None else offset + member.offset,
+                    exact=member.exact and exact,
+                    offset_exact=member.offset_exact and exact,
+                    depth=member.depth + 1,
                 )
-                for each in laid.fields
+                for member in inner_layout.fields
             ]
 
     # -- sizes ----------------------------------------------------------------------------------------------------
 
-    def _size(self, base: str) -> Size | None:
+    def _type_size(self, base: str) -> Size | None:
         if base.startswith("enum"):
             return Size(4, 4)
         if base.rstrip().endswith("*"):
@@ -185,14 +201,14 @@ class _Builder:
             return None
         return KNOWN.get(base) or builtin(base) or self.size_of(base)
 
-    def _sized(self, base: Size | None, declarator: Declarator) -> Size | None:
-        """The declarator's own size: pointers, and arrays of what the base says."""
+    def _declarator_size(self, base: Size | None, declarator: MemberDeclarator) -> Size | None:
+        """The size of one declarator: of a pointer, or of an array of the base type; None if unknown."""
         size = POINTER if declarator.pointer else base
         if size is None or ("(" in declarator.text.partition("[")[0] and not declarator.pointer):
             return None
         total = size.size
         for dimension in declarator.dimensions:
-            count = evaluate(dimension, self._size, self.constant) if dimension else 0
+            count = evaluate(dimension, self._type_size, self.constant) if dimension else 0
             if count is None or count < 0:
                 return None
             total *= count
@@ -200,8 +216,10 @@ class _Builder:
 
     # -- placing --------------------------------------------------------------------------------------------------
 
-    def _place(self, declared: Declaration, declarator: Declarator, size: Size | None) -> tuple[int | None, bool]:
-        """Lay one member down: its offset, and whether that is exact."""
+    def _place(
+        self, declared: MemberDeclaration, declarator: MemberDeclarator, size: Size | None
+    ) -> tuple[int | None, bool]:
+        """Place one member. Returns its offset, and True if that is exact."""
         align = size.align if size and not self.packed and not declared.attributes.packed else 1
         align = self._aligned(declared.attributes, align)
         start = 0 if self.out.kind == "union" else self.at
@@ -210,15 +228,15 @@ class _Builder:
         if start is None:
             offset = None
         elif size is None:
-            # Its alignment is not known either: only a place that suits any type is certain.
+            # Its alignment is unknown too, so the offset is certain only if it suits every type.
             offset = start // 8 if start % 64 == 0 else None
         else:
-            offset = _up((start + 7) // 8, align)
+            offset = _round_up((start + 7) // 8, align)
         self._hole(start, offset)
         exact = exact and offset is not None
         suffix = declarator.text.replace(declarator.name, "", 1).strip() if declarator.name else declarator.text
         self.out.fields.append(
-            Field(
+            MemberLayout(
                 name=declarator.name,
                 type=f"{declared.base} {suffix}".strip(),
                 text=f"{declared.base} {declarator.text}".strip(),
@@ -235,8 +253,8 @@ class _Builder:
         self._advance(None if offset is None or size is None else (offset + size.size) * 8)
         return offset, exact
 
-    def _bits(self, declared: Declaration, declarator: Declarator, base: Size | None) -> None:
-        width = evaluate(declarator.bits or "", self._size, self.constant)
+    def _bits(self, declared: MemberDeclaration, declarator: MemberDeclarator, base: Size | None) -> None:
+        width = evaluate(declarator.bits or "", self._type_size, self.constant)
         start = 0 if self.out.kind == "union" else self.at
         if base is None or width is None or width < 0 or width > base.size * 8:
             self._place(declared, declarator, None)
@@ -244,11 +262,11 @@ class _Builder:
         unit = base.size * 8
         if start is not None:
             if width == 0:
-                self._advance(_up(start, unit))
+                self._advance(_round_up(start, unit))
                 return
             begin = start
             if not self.packed and start % unit + width > unit:
-                start = _up(start, unit)
+                start = _round_up(start, unit)
                 if start - begin >= 8:
                     self._hole(begin, (start + 7) // 8)
         offset = None if start is None else start // unit * base.size
@@ -258,7 +276,7 @@ class _Builder:
         if declarator.name:
             self.out.align = max(self.out.align, align)
             self.out.fields.append(
-                Field(
+                MemberLayout(
                     name=declarator.name,
                     type=declared.base,
                     text=f"{declared.base} {declarator.text}:{width}",
@@ -284,29 +302,5 @@ class _Builder:
             self.at = self.end = end
 
 
-def _up(value: int, align: int) -> int:
+def _round_up(value: int, align: int) -> int:
     return (value + align - 1) // align * align
-
-
-def to_markdown(laid: Layout) -> str:
-    """A code block: offset and size of each member, ``~`` where approximate, ``?`` where unknown; holes marked."""
-    holes = {start + size: size for start, size in laid.holes}  # by the offset where they end
-    lines = ["/* offset  size */"]
-    for each in laid.fields:
-        outer = not each.depth and each.offset is not None and each.bit_width is None
-        if outer and (hole := holes.pop(each.offset or 0, 0)):
-            lines.append(f"{'':18}/* {hole} bytes hole */")
-        place = _number(each.offset, each.offset_exact)
-        if each.bit_offset is not None:
-            place += f":{each.bit_offset}"
-        size = _number(each.size, each.exact or not each.offset_exact)
-        lines.append(f"{place:>9} {size:>6}  {'    ' * each.depth}{each.text};")
-    if laid.padding:
-        lines.append(f"{'':18}/* {laid.padding} bytes of padding */")
-    total = "unknown" if laid.size is None else _number(laid.size, laid.exact)
-    lines.append(f"/* size {total}, align {_number(laid.align, laid.exact)} */")
-    return "```c\n" + "\n".join(lines) + "\n```"
-
-
-def _number(value: int | None, exact: bool) -> str:
-    return "?" if value is None else f"{'' if exact else '~'}{value}"

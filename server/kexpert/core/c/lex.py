@@ -1,12 +1,11 @@
-"""Comments and strings of C blanked at the same length, so that a regex over the rest finds code only."""
+"""Blanking of comments and strings at the same length, so that a regex over the rest matches only code."""
 
 from __future__ import annotations
 
 import re
 
-# Possessive repeats keep the matching linear. An unterminated string ends at its line: the
-# apostrophe in ``#error don't`` must not swallow the file. ``\`` joins a string's or a ``//``
-# comment's line with the next.
+# Possessive repeats keep the matching linear. An unterminated string ends with its line, so the apostrophe in
+# ``#error don't`` does not swallow the file. ``\`` continues a string or a ``//`` comment on the next line.
 _TOKEN = re.compile(
     rb"""/(?:/[^\n\\]*+(?:\\\r?+[^\r][^\n\\]*+)*+|\*)"""
     rb"""|"[^"\\\n]*+(?:\\\r?+[^\r][^"\\\n]*+)*+"?"""
@@ -15,15 +14,15 @@ _TOKEN = re.compile(
 _BLANKS = bytes(c if c in b"\n\r" else 0x20 for c in range(256))
 _NOT_A_JOIN = re.compile(rb"[^\n\r\\]|\\(?!\r?\n)")
 
-#: Bytes looked over between a name and the operator before it.
-LOOK_BEHIND = 200
+#: Bytes searched before a name for the operator that precedes it.
+MAX_LOOK_BEHIND_BYTES = 200
 
 
 def blank_comments(data: bytes, strings: bool = True) -> bytes:
-    """``data`` with comments and, if asked, what stands between quotes replaced by spaces.
+    """Replace comments by spaces, and with ``strings`` also the text between quotes.
 
-    The length, every newline and every ``\\``-newline stay, so offsets, lines and the extent of
-    macros do; the quotes of a string stay too. An unterminated comment runs to the end.
+    The length, newlines, backslash-newlines and quotes stay, so offsets, lines and the extent of macros stay valid.
+    An unterminated comment runs to the end.
     """
     pieces: list[bytes] = []
     append, search, find = pieces.append, _TOKEN.search, data.find
@@ -55,8 +54,8 @@ def _blank(text: bytes) -> bytes:
 
 
 def is_member_use(data: bytes, start: int) -> bool:
-    """Whether the name at ``start`` follows ``.`` or ``->`` (a member or a designator)."""
-    first = max(0, start - LOOK_BEHIND)
+    """Return True if the name at ``start`` follows ``.`` or ``->`` (a member or a designator)."""
+    first = max(0, start - MAX_LOOK_BEHIND_BYTES)
     before = data[first:start].rstrip()
     end = first + len(before)
     if before.endswith(b">"):

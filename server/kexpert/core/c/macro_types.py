@@ -1,4 +1,4 @@
-"""The types that macros give to what they declare: ``LIST_HEAD(todo)`` is a ``struct list_head``."""
+"""The types of variables that macros declare: ``LIST_HEAD(todo)`` declares a ``struct list_head``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from kexpert.core.c.declarators import CType, read_parameter
 from kexpert.core.c.tokens import Tokens
 
-#: Macros that declare a variable, locals among them: the type, and which argument is its name.
+#: Macros that declare a variable, possibly a local one: its type, and the argument (0-based) that names it.
 LOCAL_MACROS: dict[str, tuple[str, int]] = {
     "LIST_HEAD": ("struct list_head", 0),
     "HLIST_HEAD": ("struct hlist_head", 0),
@@ -58,7 +58,7 @@ _PER_CPU = re.compile(r"(?:DEFINE|DECLARE)_(?:\w+_)?PER_CPU\w*")
 
 
 def macro_type(tokens: Tokens) -> CType | None:
-    """The type of what the macro call at the beginning of the tokens defines, if that is known."""
+    """The type of the variable that the macro call at token 0 defines; None if unknown."""
     at = 0
     while tokens.is_word(at) and tokens[at + 1] != "(":
         at += 1

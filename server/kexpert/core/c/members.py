@@ -1,8 +1,7 @@
-"""The members of a struct or union body: one declaration after the other, macros of the kernel included.
+"""A parser for the body of a struct or union: its member declarations, kernel macros included.
 
-A body is read by a small parser of its own rather than from the syntax tree, because what decides a layout
-(``__packed``, ``struct_group(...)``, ``DECLARE_BITMAP``, ``#if`` inside the body) is what masking takes away
-before a tree is made.
+It does not use the syntax tree: masking removes from the tree all that decides a layout (``__packed``,
+``struct_group(...)``, ``DECLARE_BITMAP``, ``#if`` inside the body).
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from kexpert.core.c.lex import blank_comments
 from kexpert.core.text import decode
 
 MAX_DEPTH = 16  # nested aggregates
-MAX_TEXT = 4096  # characters of one declaration outside its braces
+_MAX_TEXT_CHARS = 4096  # of one declaration, outside its braces
 
 _PREPROCESSOR = re.compile(rb"^[ \t]*#(?:[^\n\\]++|\\\r?\n|\\)*+", re.MULTILINE)
 _BARE_MACROS = re.compile(rb"\b(?:randomized_struct_fields_start|randomized_struct_fields_end)\b")
@@ -55,16 +54,18 @@ _KNOWN_FALSE = frozenset((
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
+    """The attributes that affect layout; ``|`` combines them."""
+
     packed: bool = False
     aligned: tuple[str, ...] = ()  # expressions of aligned(...)
-    cacheline: bool = False
+    cacheline: bool = False  # ____cacheline_aligned and similar
 
     def __or__(self, other: Attributes) -> Attributes:
         return Attributes(self.packed or other.packed, self.aligned + other.aligned, self.cacheline or other.cacheline)
 
 
 @dataclass(frozen=True, slots=True)
-class Declarator:
+class MemberDeclarator:
     name: str  # "" for an unnamed bit-field or an anonymous aggregate
     text: str  # as written: "*next", "(*open)(struct inode *)", "map[4]"
     pointer: bool
@@ -73,24 +74,24 @@ class Declarator:
 
 
 @dataclass(slots=True)
-class Declaration:
-    """One declaration of a body. Not to be changed by who is given it: it is kept."""
+class MemberDeclaration:
+    """One declaration of a body. Callers must not change it: ``declarations`` caches it."""
 
     start: int  # offset in the code that was read
     base: str  # "unsigned long", "struct foo", "foo_t"; "struct" for an inline one without a tag
-    declarators: list[Declarator] = field(default_factory=list)
-    inner: tuple[int, int] | None = None  # span of an inline aggregate's body, braces left out
+    declarators: list[MemberDeclarator] = field(default_factory=list)
+    inner: tuple[int, int] | None = None  # span of an inline aggregate's body, without braces
     attributes: Attributes = field(default_factory=Attributes)  # of the members
     type_attributes: Attributes = field(default_factory=Attributes)  # of the inline aggregate
-    macro: str = ""  # "DECLARE_BITMAP" for a member that a macro makes
+    macro: str = ""  # "DECLARE_BITMAP" for a member that a macro declares
     arguments: tuple[str, ...] = ()
     group: tuple[int, int] | None = None  # span of a struct_group's members
-    unsure: bool = False  # an #if that cannot be decided stands above
+    unsure: bool = False  # follows an #if that cannot be decided
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
-    """Code between the braces of an aggregate, everything that is no code blanked."""
+class RecordBody:
+    """The code between the braces of an aggregate; comments, strings and directives are blank."""
 
     code: bytes
     start: int
@@ -99,12 +100,12 @@ class Body:
     unsure_from: int  # offset from which members depend on an undecided #if
 
 
-# Most structs hold a struct device or some such, which holds two dozen others: those few are read once.
+# Cached: many structs contain the same few large ones, such as struct device.
 @lru_cache(maxsize=256)
-def read_body(text: bytes) -> Body | None:
+def read_body(text: bytes) -> RecordBody | None:
     """Find the body in ``struct foo { ... } __packed`` or in a bare ``{ ... }``; None if there is none."""
     code = blank_comments(text)
-    code, unsure_from = _decide(code)
+    code, unsure_from = _blank_conditionals(code)
     code = _BARE_MACROS.sub(lambda match: b" " * len(match.group()), code)
     opening = code.find(b"{")
     if opening < 0:
@@ -113,19 +114,19 @@ def read_body(text: bytes) -> Body | None:
     if closing < 0:
         return None
     stop = code.find(b";", closing)
-    behind = code[closing + 1 : stop if stop >= 0 else len(code)][:MAX_TEXT]
-    head = code[max(0, opening - MAX_TEXT) : opening]
-    attributes, _ = attributes_of(decode(head[head.rfind(b";") + 1 :] + b" " + behind))
-    return Body(code, opening + 1, closing, attributes, unsure_from)
+    tail = code[closing + 1 : stop if stop >= 0 else len(code)][:_MAX_TEXT_CHARS]
+    head = code[max(0, opening - _MAX_TEXT_CHARS) : opening]
+    attributes, _ = attributes_of(decode(head[head.rfind(b";") + 1 :] + b" " + tail))
+    return RecordBody(code, opening + 1, closing, attributes, unsure_from)
 
 
 @lru_cache(maxsize=512)
-def declarations(body: Body, start: int, end: int) -> tuple[Declaration, ...]:
+def declarations(body: RecordBody, start: int, end: int) -> tuple[MemberDeclaration, ...]:
     """The declarations between two offsets of the body's code."""
     return tuple(_declarations(body, start, end))
 
 
-def _declarations(body: Body, start: int, end: int) -> Iterator[Declaration]:
+def _declarations(body: RecordBody, start: int, end: int) -> Iterator[MemberDeclaration]:
     code = body.code
     at = start
     depth = 0
@@ -150,7 +151,7 @@ def _declarations(body: Body, start: int, end: int) -> Iterator[Declaration]:
 
 
 def attributes_of(text: str) -> tuple[Attributes, str]:
-    """The attributes that decide a layout, and the text without any attribute."""
+    """The attributes that affect layout, and the text without any attribute."""
     aligned = [text[match.end() : _closing(text, match.end() - 1)].strip() for match in _ALIGNED.finditer(text)]
     found = Attributes(_PACKED.search(text) is not None, tuple(aligned), _CACHELINE.search(text) is not None)
     while call := _ATTRIBUTE_CALL.search(text):
@@ -158,31 +159,33 @@ def attributes_of(text: str) -> tuple[Attributes, str]:
     return found, " ".join(_NOISE.sub(" ", text).split())
 
 
-def _decide(code: bytes) -> tuple[bytes, int]:
-    """Blank every directive and the branches that are not compiled on LP64, little endian; where the first
-    undecided ``#if`` stands. Of its branches the first is taken."""
+def _blank_conditionals(code: bytes) -> tuple[bytes, int]:
+    """Blank all directives, and the branches that are not compiled on LP64, little endian.
+
+    Returns the code and the offset of the first undecided ``#if``, of which the first branch is kept.
+    """
     unsure_from = len(code)
     drop: list[tuple[int, int]] = []
-    stack: list[list[object]] = []  # [taken already, start of a dropped stretch or None]
-    for each in directives(code):
-        if each.keyword.startswith("if") or each.keyword.startswith("el"):
-            condition = each.condition or "1"
-            if each.keyword.startswith("if"):
+    stack: list[list[object]] = []  # [a branch is taken, start of a dropped range or None]
+    for directive in directives(code):
+        if directive.keyword.startswith("if") or directive.keyword.startswith("el"):
+            condition = directive.condition or "1"
+            if directive.keyword.startswith("if"):
                 stack.append([False, None])
             elif not stack:
                 continue
             elif isinstance(stack[-1][1], int):
-                drop.append((stack[-1][1], each.start))
+                drop.append((stack[-1][1], directive.start))
             taken = stack[-1][0]
             verdict = _verdict(condition)
             if verdict is None and not taken:
-                unsure_from = min(unsure_from, each.start)
+                unsure_from = min(unsure_from, directive.start)
             use = not taken and verdict is not False
-            stack[-1] = [taken or use, None if use else each.start]
+            stack[-1] = [taken or use, None if use else directive.start]
         elif stack:
             dropped = stack.pop()[1]
             if isinstance(dropped, int):
-                drop.append((dropped, each.start))
+                drop.append((dropped, directive.start))
     pieces, at = [], 0
     for start, end in sorted(drop):
         if start < at:
@@ -202,27 +205,27 @@ def _verdict(condition: str) -> bool | None:
     return None
 
 
-def _declaration(code: bytes, start: int, end: int, braces: tuple[int, int] | None) -> Declaration | None:
+def _declaration(code: bytes, start: int, end: int, braces: tuple[int, int] | None) -> MemberDeclaration | None:
     while start < end and code[start : start + 1].isspace():
         start += 1
     if braces is None:
-        head, tail = decode(code[start : min(end, start + MAX_TEXT)]), ""
+        head, tail = decode(code[start : min(end, start + _MAX_TEXT_CHARS)]), ""
     else:
-        head = decode(code[start : min(braces[0] - 1, start + MAX_TEXT)])
-        tail = decode(code[braces[1] + 1 : min(end, braces[1] + 1 + MAX_TEXT)])
+        head = decode(code[start : min(braces[0] - 1, start + _MAX_TEXT_CHARS)])
+        tail = decode(code[braces[1] + 1 : min(end, braces[1] + 1 + _MAX_TEXT_CHARS)])
     if not head.strip() and not tail.strip():
         return None
     macro = _MACRO.match(head)
     if macro and (braces is None or "struct_group" in macro[1]) and macro[1] not in ("__attribute__", "__aligned"):
         return _macro(code, start, end, macro[1])
-    found = Declaration(start, "")
+    found = MemberDeclaration(start, "")
     if braces is None:
         found.attributes, head = attributes_of(head)
         rest = ""
     else:
         found.type_attributes, head = attributes_of(head)
         attributes, rest = attributes_of(tail)
-        # Between the brace and the name they belong to the type, behind the name to the member.
+        # Attributes between brace and name belong to the type, those after the name to the member.
         if not rest or not tail.lstrip().startswith(rest.split()[0]):
             found.type_attributes |= attributes
         else:
@@ -240,14 +243,14 @@ def _declaration(code: bytes, start: int, end: int, braces: tuple[int, int] | No
     return found
 
 
-def _macro(code: bytes, start: int, end: int, name: str) -> Declaration:
+def _macro(code: bytes, start: int, end: int, name: str) -> MemberDeclaration:
     opening = code.index(b"(", start)
     closing = _partner(code, opening)
     closing = end if closing < 0 or closing > end else closing
     lead = {"struct_group": 1, "struct_group_attr": 2, "struct_group_tagged": 2, "__struct_group": 3}.get(name)
-    found = Declaration(start, name, macro=name)
+    found = MemberDeclaration(start, name, macro=name)
     if lead is None:
-        inside = decode(code[opening + 1 : min(closing, opening + MAX_TEXT)])
+        inside = decode(code[opening + 1 : min(closing, opening + _MAX_TEXT_CHARS)])
         found.arguments = tuple(" ".join(part.split()) for part in _split(inside, ","))
         return found
     at, arguments = opening + 1, []
@@ -263,7 +266,7 @@ def _macro(code: bytes, start: int, end: int, name: str) -> Declaration:
     return found
 
 
-def _declarator(text: str) -> Declarator:
+def _declarator(text: str) -> MemberDeclarator:
     text = text.strip()
     body, *bits = _split(text, ":")
     match = _DECLARATOR.match(body)
@@ -274,11 +277,12 @@ def _declarator(text: str) -> Declarator:
     while dimension := _DIMENSION.match(rest, at):
         dimensions.append(dimension[1].strip())
         at = dimension.end()
-    return Declarator(name, " ".join(body.split()), "*" in lead, tuple(dimensions), bits[0].strip() if bits else None)
+    width = bits[0].strip() if bits else None
+    return MemberDeclarator(name, " ".join(body.split()), "*" in lead, tuple(dimensions), width)
 
 
 def _split(text: str, separator: str) -> list[str]:
-    """Split at a separator outside brackets of any kind."""
+    """Split at each separator outside all brackets."""
     parts, depth, start = [], 0, 0
     for at, char in enumerate(text):
         if char in "([{":
@@ -292,7 +296,7 @@ def _split(text: str, separator: str) -> list[str]:
 
 
 def _partner(code: bytes, opening: int) -> int:
-    """Where the bracket at ``opening`` closes, any kind counted; -1 if it does not."""
+    """Offset of the bracket that closes the one at ``opening``, all kinds counted; -1 if there is none."""
     depth = 0
     for match in _PUNCTUATION.finditer(code, opening):
         if match.group() in b"{(":

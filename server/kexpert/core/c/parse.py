@@ -1,4 +1,4 @@
-"""tree-sitter parse and reparse of kernel C. Never raises on any bytes."""
+"""Parsing and reparsing of kernel C with tree-sitter. Never raises."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from tree_sitter import Language, Node, Parser, Range, Tree
 from kexpert.core.c.editing import Editor
 from kexpert.core.c.masking import mask
 from kexpert.core.c.repair import FIXES, cost, errors, windows, without_errors
-from kexpert.core.text import difference
+from kexpert.core.text import changed_range
 
 LANGUAGE = Language(tree_sitter_c.language())
 
-_ROUNDS = 4
-_EFFORT = 1_500_000  # bytes that repair of one file may parse again
-_REPAIR_LIMIT = 1_000_000  # bytes; larger files are tables and generated code
+_MAX_ROUNDS = 4  # fixes applied one after the other
+_MAX_REPARSED_BYTES = 1_500_000  # by the repair of one file
+_MAX_REPAIRED_FILE_BYTES = 1_000_000  # larger files are tables and generated code
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A text, what was parsed in its place (same length, same lines), and the tree.
+    """A text, the masked text that was parsed (same length, same lines), and the tree.
 
-    Offsets and points of the tree are true for ``data``; read names and text from ``data``.
+    Offsets and points of the tree are valid for ``data``; read names and text from ``data``.
     """
 
     data: bytes
     masked: bytes
     tree: Tree
-    #: Whether ``masked`` holds more than ``mask`` does by itself.
+    #: True if repair changed ``masked`` after masking.
     repaired: bool = False
 
     @property
@@ -39,34 +39,34 @@ class Parsed:
 
 
 def parse(data: bytes, previous: Parsed | None = None) -> Parsed:
-    """Parse kernel C; with the parse of a similar text at hand, only what changed is read again."""
+    """Parse kernel C. With ``previous``, the parse of a similar text, only the changed part is parsed."""
     masked = mask(data)
     if previous is not None and not previous.repaired and not previous.has_error:
         tree = _reparse(Parser(LANGUAGE), masked, previous)
-        # Where there are errors a tree depends on how it was reached: only a clean one is taken.
+        # A tree with errors depends on the edits that led to it, so only a tree without errors is used.
         if not tree.root_node.has_error:
             return Parsed(data, masked, tree)
     parser = Parser(LANGUAGE)
     tree = parser.parse(masked)
-    if tree.root_node.has_error and len(data) <= _REPAIR_LIMIT:
-        masked, tree = _repair(masked, tree, _ROUNDS, parser)
+    if tree.root_node.has_error and len(data) <= _MAX_REPAIRED_FILE_BYTES:
+        masked, tree = _repair(masked, tree, _MAX_ROUNDS, parser)
         return Parsed(data, masked, tree, repaired=True)
     return Parsed(data, masked, tree)
 
 
 def parse_ranges(masked: bytes, ranges: list[Range]) -> Tree:
-    """One parse of some ranges of a masked text and one round of repair at most: for indexing."""
+    """Parse some ranges of a masked text, with at most one round of repair. Used by indexing."""
     parser = Parser(LANGUAGE, included_ranges=ranges)
     tree = parser.parse(masked)
-    if tree.root_node.has_error and len(masked) <= _REPAIR_LIMIT:
+    if tree.root_node.has_error and len(masked) <= _MAX_REPAIRED_FILE_BYTES:
         return _repair(masked, tree, 1, parser)[1]
     return tree
 
 
 def _repair(masked: bytes, tree: Tree, rounds: int, parser: Parser) -> tuple[bytes, Tree]:
-    """Apply what makes the errors fewer, until there are none or nothing helps."""
+    """Apply fixes that reduce the errors, until there are none or no fix helps."""
     found = errors(tree.root_node)
-    attempts = max(_EFFORT // (len(masked) + 1), 6)
+    attempts = max(_MAX_REPARSED_BYTES // (len(masked) + 1), 6)
     attempts = min(attempts, 40)
     for _ in range(rounds):
         best = cost(found)
@@ -102,9 +102,9 @@ def _candidates(masked: bytes, found: list[Node]) -> Iterator[bytes]:
 
 
 def _reparse(parser: Parser, masked: bytes, previous: Parsed) -> Tree:
-    """Parse with the old tree, told of one edit: what lies between the common ends of the two texts."""
+    """Parse incrementally: the edit is the range between the common prefix and suffix of both texts."""
     old = previous.masked
-    start, old_end, new_end = difference(old, masked)
+    start, old_end, new_end = changed_range(old, masked)
     tree = previous.tree.copy()
     tree.edit(start, old_end, new_end, _point(old, start), _point(old, old_end), _point(masked, new_end))
     return parser.parse(masked, tree)

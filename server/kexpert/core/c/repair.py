@@ -1,7 +1,7 @@
-"""A second look where masked text still does not parse: stronger guesses, only around the errors.
+"""Repair of masked text that still does not parse: bolder rewrites, only around the errors.
 
-``candidates`` proposes; ``parse`` keeps what leaves fewer errors. All of it depends on the text
-alone, so the same bytes always give the same tree.
+This module proposes fixes; ``parse`` keeps those that leave fewer errors. The result depends only on the text, so the
+same bytes always give the same tree.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from kexpert.core.c.editing import Editor
 Window = tuple[int, int]
 Fix = Callable[[Editor, int, int], None]
 
-_REACH = 1500  # bytes from an error to the ends of the statement it is in
-_MOST_ERRORS = 60
+_MAX_STATEMENT_BYTES = 1500  # from an error to either end of its statement
+_MAX_ERRORS = 60
 
 _PASTED_CALL = re.compile(rb'"\s*(\w+)[ \t]*(?=\()')
 _CALL_PASTED = re.compile(rb"\b(\w+)[ \t]*(?=\()")
@@ -32,10 +32,10 @@ _KEYWORDS = frozenset(b"if for while switch return sizeof else do case goto defi
 
 
 def errors(root: Node) -> list[Node]:
-    """The outermost ERROR and the MISSING nodes of a tree, in order, not more than a few dozen."""
+    """The outermost ERROR nodes and the MISSING nodes of a tree, in order, at most ``_MAX_ERRORS``."""
     found: list[Node] = []
     stack = [root]
-    while stack and len(found) < _MOST_ERRORS:
+    while stack and len(found) < _MAX_ERRORS:
         node = stack.pop()
         if node.is_error or node.is_missing:
             found.append(node)
@@ -45,21 +45,22 @@ def errors(root: Node) -> list[Node]:
 
 
 def cost(found: list[Node]) -> tuple[int, int]:
-    """How bad a tree is: number of errors, then bytes in them."""
+    """The sort key of a tree's quality: number of errors, then bytes in them. Smaller is better."""
     return len(found), sum(node.end_byte - node.start_byte for node in found)
 
 
 def windows(text: bytes, found: list[Node]) -> list[Window]:
-    """The statements around errors, merged where they meet."""
+    """The byte ranges of the statements around errors; overlapping ones are merged."""
     result: list[Window] = []
     for node in found:
         start, end = node.start_byte, node.end_byte
-        low = max(text.rfind(stop, max(start - _REACH, 0), start) for stop in (b";\n", b"{\n", b"}\n"))
-        low = low + 1 if low >= 0 else max(start - _REACH, 0)
-        if end - start > _REACH:
-            end = start + _REACH
-        stops = [at for at in (text.find(stop, end, end + _REACH) for stop in (b";\n", b"}\n")) if at >= 0]
-        high = min(stops) + 2 if stops else min(end + _REACH, len(text))
+        low = max(text.rfind(stop, max(start - _MAX_STATEMENT_BYTES, 0), start) for stop in (b";\n", b"{\n", b"}\n"))
+        low = low + 1 if low >= 0 else max(start - _MAX_STATEMENT_BYTES, 0)
+        if end - start > _MAX_STATEMENT_BYTES:
+            end = start + _MAX_STATEMENT_BYTES
+        limit = end + _MAX_STATEMENT_BYTES
+        stops = [at for at in (text.find(stop, end, limit) for stop in (b";\n", b"}\n")) if at >= 0]
+        high = min(stops) + 2 if stops else min(limit, len(text))
         if result and low <= result[-1][1]:
             result[-1] = (result[-1][0], max(high, result[-1][1]))
         else:
@@ -68,7 +69,7 @@ def windows(text: bytes, found: list[Node]) -> list[Window]:
 
 
 def _strings(edit: Editor, start: int, end: int) -> None:
-    """``PFX "a" STR(b) "c"`` -> ``PFX "a" STR    "c"``; of several words before a string the last stays."""
+    """``PFX "a" STR(b) "c"`` -> ``PFX "a" STR    "c"``. Of several words before a string only the last stays."""
     out = edit.out
     for match in _PASTED_CALL.finditer(out, start, end):
         _drop_arguments(edit, match.end())
@@ -92,7 +93,7 @@ def _drop_arguments(edit: Editor, opening: int) -> bool:
 
 
 def _types(edit: Editor, start: int, end: int) -> None:
-    """Types among the arguments of calls; nothing or an operator as an argument becomes ``0``."""
+    """Replace types among call arguments by names, and empty arguments and operators by ``0``."""
     for match in _CALL.finditer(edit.out, start, end):
         close = edit.closing(match.end() - 1, 2000)
         if close < 0 or match.group().rstrip(b"( \t") in _KEYWORDS:
@@ -108,7 +109,7 @@ def _types(edit: Editor, start: int, end: int) -> None:
 
 
 def _lines(edit: Editor, start: int, end: int) -> None:
-    """Macro calls on lines of their own with neither ``;`` nor ``,``: end them with the one that is due."""
+    """Terminate macro calls that are alone on a line, with ``;`` or ``,`` as the line above requires."""
     out = edit.out
     for match in _OWN_LINE.finditer(out, max(start - 1, 0), end):
         opening = match.end() - 1
@@ -136,7 +137,7 @@ def _before(edit: Editor, at: int) -> bytes:
 
 
 def _blocks(edit: Editor, start: int, end: int) -> None:
-    """``LOOP(a, if (b) break;);`` -> ``    {a; if (b) break;};``: statements as arguments of a macro."""
+    """``LOOP(a, if (b) break;);`` -> ``    {a; if (b) break;};``: macro arguments that are statements."""
     out = edit.out
     for match in _CALL.finditer(out, start, end):
         opening = match.end() - 1
@@ -163,7 +164,7 @@ def _members(edit: Editor, start: int, end: int) -> None:
 
 
 def _directives(edit: Editor, start: int, end: int) -> None:
-    """Preprocessor lines in the middle of a statement or a list go; of ``#else`` branches the first stays."""
+    """Blank preprocessor lines inside a statement or a list, and all branches of a group but the first."""
     group: list[list[tuple[int, int]]] = []
     done: list[list[tuple[int, int]]] = []
     for match in _DIRECTIVE.finditer(edit.out):
@@ -184,12 +185,12 @@ def _directives(edit: Editor, start: int, end: int) -> None:
             edit.blank(*lines[0])
 
 
-#: Tried in this order, each over all windows, then window by window.
+#: Tried in this order: each on all windows at once, then on one window at a time.
 FIXES: tuple[Fix, ...] = (_strings, _types, _lines, _blocks, _members, _directives)
 
 
 def without_errors(text: bytes, found: list[Node]) -> bytes:
-    """The last resort: blanks for each small ERROR node that holds no braces."""
+    """Blank each small ERROR node that holds no braces: the last resort."""
     edit = Editor(text)
     for node in found:
         start, end = node.start_byte, node.end_byte

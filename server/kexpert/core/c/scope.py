@@ -1,7 +1,6 @@
-"""What a function declares: parameters, locals, labels, and where each of them is meant.
+"""The parameters, locals and labels of a function, their scopes, and what refers to them.
 
-A function is found by the brace in column 0 that kernel style gives it, or by its header's line:
-they still stand when a line above the cursor is half typed, and finding them parses nothing.
+Everything is read from tokens, so it works while the line at the cursor is incomplete.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from kexpert.core.c.declarators import (
     read_parameter,
     read_specifiers,
 )  # fmt: skip
+from kexpert.core.c.function_extent import Function, enclosing_function, function_tokens
 from kexpert.core.c.macro_types import LOCAL_MACROS
 from kexpert.core.c.source import Source
 from kexpert.core.c.tokens import Tokens
@@ -31,26 +31,20 @@ from kexpert.core.text import identifier_at
 
 LocalKind = Literal["parameter", "local", "static", "label"]
 
-#: A longer function (generated tables of code) is read as far as this.
-MAX_BYTES = 400_000
-_MAX_HEADER = 4096
-
+#: Macros whose parameters are pairs: type, name, type, name, …
 _PARAMETER_PAIRS = re.compile(r"(?:COMPAT_)?SYSCALL(?:32|_COMPAT)?_DEFINE\d|BPF_CALL_\d", re.A)
 _NOT_TYPES = frozenset(
     {"return", "goto", "else", "case", "do", "sizeof", "if", "while", "for", "switch", "break", "continue", "default",
      "asm", "__asm__", "__label__", "extern", "typedef"}
 )  # fmt: skip
-#: Words that a type may follow in the same statement.
+#: Words that may precede a type within one statement.
 _NO_STATEMENT = _NOT_TYPES | PRIMITIVE | QUALIFIERS | STORAGE
 _TYPE_WORDS = PRIMITIVE | TAGGED | {"const", "static"}
-_MARGIN_BRACE = re.compile(rb"^[{}]", re.M)
-_BEGINS_DECLARATION = re.compile(rb"(?!\w+:(?!:))[A-Za-z_]")
-_LINE_COMMENT_END = re.compile(rb"\s*(?:/?\*.*)?\*/\s*|\s*//.*", re.S)
 
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """A name that a function declares. Offsets are bytes; it is meant from ``name_start`` to ``scope_end``."""
+    """A name that a function declares. Offsets are bytes; the name is visible from ``name_start`` to ``scope_end``."""
 
     name: str
     type: CType
@@ -64,110 +58,6 @@ class Local:
     @property
     def type_text(self) -> str:
         return self.type.text
-
-
-@dataclass(frozen=True, slots=True)
-class Function:
-    """The extent of a function: its header from ``start``, its body from ``{`` at ``body_start`` to past ``}``."""
-
-    start: int
-    body_start: int
-    end: int
-
-
-def enclosing_function(source: Source, offset: int) -> Function | None:
-    """The function whose header or body holds ``offset``."""
-    return _function_by_margin(source.data, offset) or _function_by_line(source.data, offset)
-
-
-def _function_by_margin(data: bytes, offset: int) -> Function | None:
-    line = data.rfind(b"\n", 0, offset) + 1
-    before = max(data.rfind(b"\n{", 0, offset), data.rfind(b"\n}", 0, offset))
-    if before >= 0 and data[before + 1] == 0x7B:
-        function = _from_brace(data, before + 1)
-        if function and offset < function.end:
-            return function
-    if data[line : line + 1] == b"}":
-        return None
-    after = _MARGIN_BRACE.search(data, line, offset + _MAX_HEADER)
-    if after is None or after[0] != b"{":
-        return None
-    function = _from_brace(data, after.start())
-    return function if function and function.start <= offset < function.end else None
-
-
-def _from_brace(data: bytes, brace: int) -> Function | None:
-    start = _header_start(data, brace)
-    header = data[start:brace].rstrip()
-    if b"(" not in header or header.endswith((b"=", b"\\", b";")) or b"=" in header.partition(b"(")[0]:
-        return None
-    following = _MARGIN_BRACE.search(data, brace + 1)
-    if following is None:
-        end = len(data)
-    elif following[0] == b"}":
-        end = following.end()
-    else:
-        end = _header_start(data, following.start())
-    return Function(start, brace, max(end, brace + 1))
-
-
-def _header_start(data: bytes, brace: int) -> int:
-    """Up from a brace in column 0 over the lines of the declaration before it."""
-    start = brace
-    while start > 0 and brace - start < _MAX_HEADER:
-        above = data.rfind(b"\n", 0, start - 1) + 1
-        line = data[above : start - 1].rstrip()
-        if line[:1] in (b"", b"}", b"#", b"{") or line.endswith((b";", b"}", b"\\")):
-            break
-        if _LINE_COMMENT_END.fullmatch(line):
-            break
-        start = above
-    return start
-
-
-def _function_by_line(data: bytes, offset: int) -> Function | None:
-    """A function whose ``{`` does not begin a line: ``static inline int f(void) { return 0; }``."""
-    start = data.rfind(b"\n", max(offset - MAX_BYTES, 0), offset) + 1
-    first = True
-    while not _BEGINS_DECLARATION.match(data, start):
-        if start == 0 or offset - start > MAX_BYTES or (data[start : start + 1] == b"}" and not first):
-            return None
-        start, first = data.rfind(b"\n", 0, start - 1) + 1, False
-    tokens = Tokens(data, start, start + _MAX_HEADER)
-    brace = _body_brace(tokens)
-    if brace is None:
-        return None
-    closing = tokens.partner(brace)
-    if closing < 0:
-        margin = data.find(b"\n}", tokens.start(brace))
-        end = margin + 2 if margin >= 0 else len(data)
-    else:
-        end = tokens.stop(closing)
-    return Function(start, tokens.start(brace), end) if offset < end else None
-
-
-def _body_brace(tokens: Tokens) -> int | None:
-    """The ``{`` behind a parameter list at the beginning of the tokens."""
-    at, parameters = 0, False
-    while at < len(tokens) and tokens[0] not in ("typedef", "enum"):
-        text = tokens[at]
-        if text == "{":
-            return at if parameters else None
-        if text in (";", "=", "}"):
-            return None
-        parameters |= text == "("
-        at = tokens.past(at) if text == "(" else at + 1
-    return None
-
-
-@lru_cache(maxsize=16)
-def _tokens_of(source: Source, start: int, end: int) -> Tokens:
-    return Tokens(source.data, start, end)
-
-
-def function_tokens(source: Source, function: Function) -> Tokens:
-    """The tokens of a function, header included."""
-    return _tokens_of(source, function.start, min(function.end, function.start + MAX_BYTES))
 
 
 @lru_cache(maxsize=16)
@@ -198,7 +88,7 @@ def _parameters(tokens: Tokens, brace: int, function: Function) -> list[Local]:
 
 
 def _decayed(of: CType) -> CType:
-    """A parameter's array is a pointer."""
+    """The type of a parameter, in which an array becomes a pointer."""
     return CType(of.base, ("*", *of.derived[1:]), of.body) if of.derived[:1] == ("[]",) else of
 
 
@@ -215,7 +105,7 @@ def _parameter_range(tokens: Tokens, brace: int) -> tuple[int, int]:
 
 
 def block_locals(tokens: Tokens, brace: int, path: str = "") -> list[Local]:
-    """Everything declared inside the block that opens at token ``brace``, labels included."""
+    """All names declared inside the block that opens at token ``brace``, labels included."""
     found: list[Local] = []
     ends: list[tuple[int, int]] = []  # (token that closes a block, offset where its scope ends)
     starts: list[int] = []
@@ -259,7 +149,7 @@ def _is_label(tokens: Tokens, at: int) -> bool:
 
 
 def _resumes(tokens: Tokens, at: int) -> bool:
-    """A declaration below a line that lacks its ``;``."""
+    """Return True if a declaration begins at ``at`` although the line above lacks its ``;``."""
     return tokens[at] in _TYPE_WORDS and (
         tokens[at - 1] in ("->", ".", "=", ")") or (tokens.is_word(at - 1) and tokens[at - 1] not in _NO_STATEMENT)
     )
@@ -273,7 +163,7 @@ def _past_case(tokens: Tokens, at: int) -> int:
 
 
 def _declares(tokens: Tokens, at: int) -> bool:
-    """Whether a statement that begins at ``at`` is a declaration."""
+    """Return True if the statement that begins at ``at`` is a declaration."""
     text = tokens[at]
     if text in _NOT_TYPES:
         return False
@@ -289,12 +179,12 @@ def _declares(tokens: Tokens, at: int) -> bool:
     declarator = read_declarator(tokens, specifiers.next)
     if not declarator.name or tokens[declarator.next] not in (";", "=", ",", ":", ")", ""):
         return False
-    # ``foo(bar);`` and ``foo(*bar);`` are calls: only a pointer to a function or an array is declared so
+    # ``foo(bar);`` and ``foo(*bar);`` are calls; only pointers to functions or arrays are declared this way
     return tokens[specifiers.next] != "(" or declarator.derived[:1] == ("*",) != declarator.derived
 
 
 def _declare(tokens: Tokens, at: int, path: str, scope: tuple[int, int], found: list[Local]) -> int:
-    """Add what a declaration declares; returns the token from which to read on."""
+    """Append the names of a declaration to ``found``. Returns the token from which to continue."""
     if tokens[at] in LOCAL_MACROS or (tokens[at] == "static" and tokens[at + 1] in LOCAL_MACROS):
         return _declare_by_macro(tokens, at, scope, found)
     declaration = read_declaration(tokens, at, path)
@@ -306,7 +196,7 @@ def _declare(tokens: Tokens, at: int, path: str, scope: tuple[int, int], found: 
         for d in declaration.declared
         if not (d.type.derived and d.type.derived[0].startswith("("))  # a prototype
     ]
-    # initialisers are read again: statement expressions in them have locals of their own
+    # continue inside the initialisers: statement expressions there have locals of their own
     return max(declaration.declarators, at + 1)
 
 
@@ -327,7 +217,7 @@ def _declare_by_macro(tokens: Tokens, at: int, scope: tuple[int, int], found: li
 
 
 def _statement_end(tokens: Tokens, at: int) -> int:
-    """Offset where the ``for`` statement whose header holds token ``at`` ends."""
+    """End offset of the ``for`` statement whose header holds token ``at``."""
     while at > 0 and not (tokens[at] == "(" and tokens[at - 1] == "for"):
         at -= 1
     at = tokens.past(at)
@@ -349,7 +239,7 @@ def _statement_end(tokens: Tokens, at: int) -> int:
 
 
 def locals_at(source: Source, offset: int) -> list[Local]:
-    """What can be named at ``offset``: innermost first, shadowed ones left out, then the labels."""
+    """The names visible at ``offset``: innermost first, without shadowed ones, then the labels."""
     function = enclosing_function(source, offset)
     if function is None:
         return []
@@ -368,15 +258,15 @@ def _innermost_first(local: Local) -> tuple[int, int]:
 
 
 def _bound(scope: tuple[Local, ...], name: str, offset: int, label: bool) -> Local | None:
-    best: Local | None = None
+    innermost: Local | None = None
     for local in scope:
         if local.name != name or (local.kind == "label") != label:
             continue
         if not (label or local.kind == "parameter" or local.name_start <= offset < local.scope_end):
             continue
-        if best is None or _innermost_first(local) < _innermost_first(best):
-            best = local
-    return best
+        if innermost is None or _innermost_first(local) < _innermost_first(innermost):
+            innermost = local
+    return innermost
 
 
 def _is_label_use(tokens: Tokens, at: int) -> bool:
@@ -386,7 +276,7 @@ def _is_label_use(tokens: Tokens, at: int) -> bool:
 
 
 def local_binding(source: Source, offset: int) -> Local | None:
-    """The local, parameter or label that the identifier at ``offset`` means; None if it is none of these."""
+    """The local, parameter or label that the identifier at ``offset`` refers to; None if there is none."""
     span = identifier_at(source.data, offset)
     function = enclosing_function(source, offset) if span else None
     if span is None or function is None:
@@ -404,7 +294,7 @@ def _binding(tokens: Tokens, at: int, scope: tuple[Local, ...], start: int) -> L
 
 
 def occurrences(source: Source, local: Local) -> list[tuple[int, int]]:
-    """(start, end) of every place in its function that means ``local``, the declaration included, in order."""
+    """(start, end) of every reference to ``local`` in its function, the declaration included, in order."""
     function = enclosing_function(source, local.name_start)
     if function is None:
         return []

@@ -1,4 +1,7 @@
-"""Sizes of types on LP64 that need no look at the tree, and the value of constant expressions."""
+"""Sizes of well-known types on LP64, and the value of constant expressions.
+
+Expressions are translated to Python's and parsed by ``ast``; nothing is evaluated but integer arithmetic.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from typing import NamedTuple
 
 
 class Size(NamedTuple):
+    """Size and alignment in bytes; ``exact`` is False if they depend on the configuration."""
+
     size: int
     align: int
     exact: bool = True
@@ -41,7 +46,7 @@ def _table() -> dict[str, Size]:
     }  # fmt: skip
     table |= {name: Size(size, 8) for name, size in pairs.items()}
     table |= {"uuid_t": Size(16, 1), "guid_t": Size(16, 1)}
-    # What debug options, lockdep and PREEMPT_RT enlarge: sizes without any of them.
+    # Debug options, lockdep and PREEMPT_RT enlarge these; the sizes are those without any of them.
     configured = {
         "spinlock_t": (4, 4), "raw_spinlock_t": (4, 4), "struct spinlock": (4, 4), "rwlock_t": (8, 4),
         "arch_spinlock_t": (4, 4), "seqcount_t": (4, 4), "seqlock_t": (8, 4), "seqcount_spinlock_t": (4, 4),
@@ -54,7 +59,7 @@ def _table() -> dict[str, Size]:
     return table | {name: Size(size, align, False) for name, (size, align) in configured.items()}
 
 
-#: Type -> size; what depends on the configuration is not exact.
+#: Type -> size. Sizes that depend on the configuration are not exact.
 KNOWN = _table()
 _BUILTIN_WORDS = frozenset(
     ["unsigned", "signed", "__signed__", "int", "long", "short", "char", "float", "double", "__int128"]
@@ -63,7 +68,7 @@ POINTER = Size(8, 8)
 
 
 def builtin(base: str) -> Size | None:
-    """C's own types, their words in any order."""
+    """The size of a built-in type of C, its words in any order; None for any other type."""
     words = base.split()
     if not set(words) <= _BUILTIN_WORDS:
         return None
@@ -84,12 +89,12 @@ _OPERATORS: dict[type[ast.AST], Callable[[int, int], int]] = {
     ast.Mod: operator.mod, ast.BitOr: operator.or_, ast.BitAnd: operator.and_, ast.BitXor: operator.xor,
     ast.LShift: operator.lshift, ast.RShift: operator.rshift,
 }  # fmt: skip
-_MAX_EXPRESSION = 300  # characters
+_MAX_EXPRESSION_CHARS = 300
 
 
 def evaluate(expression: str, size_of: SizeOf, constant: Constant) -> int | None:
-    """The value of a simple constant expression of C; None if it is not known."""
-    if len(expression) > _MAX_EXPRESSION:
+    """The value of a simple constant expression of C; None if unknown."""
+    if len(expression) > _MAX_EXPRESSION_CHARS:
         return None
     tokens: list[str] = []
     at, text = 0, expression.strip()

@@ -1,9 +1,8 @@
-"""A file without what indexing need not parse.
+"""Reduction of a file to the part that indexing must parse.
 
-Three fifths of a kernel file are function bodies, and half of the rest of some headers are
-``#define`` lines. Both can be read by a regex once comments and strings are blank, so the parser
-is given a text of the same length in which they are blank too, along with top-level macro calls
-(which tree-sitter takes for broken declarations). What is left is nearly plain C.
+Three fifths of a kernel file are function bodies, and half of the rest of some headers is ``#define`` lines. Regexes
+can read both once comments and strings are blank. So the parser gets a text of the same length in which these are
+blank, and also top-level macro calls, which tree-sitter takes for broken declarations. The rest is nearly plain C.
 """
 
 from __future__ import annotations
@@ -22,10 +21,10 @@ from kexpert.core.c.parse import parse_ranges
 
 _BLANKS = bytes(c if c in b"\n\r" else 0x20 for c in range(256))
 
-#: A directive with its continuation lines; the literal first byte makes the search fast.
+#: A directive with its continuation lines. A literal first byte makes the search fast.
 _DIRECTIVE = re.compile(rb"\n[ \t]*#[ \t]*(\w*)[ \t]*([A-Za-z_]\w*)?(\()?[^\\\n]*(?:\\(?:\r\n|[^\r]|\r)[^\\\n]*)*")
-#: Lines ``#define NAME value`` on end, blank ones among them: register headers have millions. (The first is
-#: written out: a search for a literal is fast, one for a repeat is not.)
+#: Consecutive lines ``#define NAME value``, possibly with blank lines between: register headers have millions.
+#: The pattern begins with one explicit line, because a search for a literal is fast and one for a repeat is not.
 _ROW = rb"\n#define[ \t]++[A-Za-z_]\w*+(?=[ \t\r\n])[^\\\n]*+(?=\n)(?:\n[ \t]*+(?=\n))*+"
 _TABLE = re.compile(_ROW + rb"(?:" + _ROW + rb"){3,}+")
 _DEFINE = re.compile(rb"\s*#[ \t]*define[ \t\\\n\r]+([A-Za-z_]\w*)(\()?")
@@ -38,21 +37,23 @@ _CALL = (
 _CALL_HERE = re.compile(_CALL)
 _CALL_BELOW = re.compile(rb"\n" + _CALL)  # a literal first byte makes the search fast
 _PARENS = re.compile(rb"[()]")
-#: A designated initialiser or a type with a body inside a function: then the body is worth a parse.
+#: A designated initialiser inside a function body, which must then be parsed.
 DESIGNATOR = re.compile(rb"\{[ \t\n]*\.\w+\s*=|\n\s+\.\w+\s*=\s*&?\w")
 _VALUES = re.compile(rb"=[ \t\n]*\{[ \t]*\n")
-#: What makes an initialiser worth a parse: ``.open = foo_open``.
+#: An initialiser that must be parsed: ``.open = foo_open``.
 PAIR = re.compile(rb"\.\w+\s*(?:\[[^\]\n]*\]\s*)?=\s*&?\s*(?:[A-Z_][A-Z0-9_]*+)?[a-z]")
 _AFTER_CALL = re.compile(rb"[ \t]*;?")
 _BRACE = re.compile(rb"\s*\{")
 _BRACES = re.compile(rb"[{}]")
 SLANTED_BRACE = re.compile(rb"\n {1,3}\}[ \t]*\r?\n")
 _GAP = re.compile(rb"\s{32,}")
-#: With more of them a parser that skips them is the slower one: each range costs it a look at all others.
-_MOST_GAPS = 1000
+#: With more gaps, skipping them is slower than lexing them: tree-sitter takes quadratic time in the ranges.
+_MAX_GAPS = 1000
 
 
 class MacroDefinition(NamedTuple):
+    """One ``#define``. ``start`` and ``end`` span the directive, continuation lines included."""
+
     name: bytes
     name_start: int
     start: int
@@ -62,7 +63,7 @@ class MacroDefinition(NamedTuple):
 
 
 class MacroTable(NamedTuple):
-    """Lines that each define one plain macro, blank lines among them."""
+    """Consecutive lines that each define one macro without parameters; some may be blank."""
 
     start: int
     line: int
@@ -70,7 +71,7 @@ class MacroTable(NamedTuple):
 
 
 class MacroCall(NamedTuple):
-    """A call at file level; ``end`` is past ``)``, ``body`` the braces that follow, if any."""
+    """A macro call at file level. ``end`` is the offset after ``)``; ``body`` spans the braces that follow, if any."""
 
     name: bytes
     start: int
@@ -81,17 +82,19 @@ class MacroCall(NamedTuple):
 
 @dataclass(slots=True)
 class Skeleton:
+    """The parts of a file. ``code`` and ``text`` have the length of the file."""
+
     code: bytes
     """The file with comments and the inside of strings blank."""
     text: bytes
-    """``code`` with directives, function bodies and top-level macro calls blank as well."""
+    """``code`` with directives, function bodies and top-level macro calls blank too; b"" if nothing else is left."""
     macros: list[MacroDefinition] = field(default_factory=list)
     tables: list[MacroTable] = field(default_factory=list)
     calls: list[MacroCall] = field(default_factory=list)
 
 
 def skeleton(data: bytes) -> Skeleton:
-    """Cut a file down to what has to be parsed; every part of the result has the file's length."""
+    """Split a file into what must be parsed and what regexes can read."""
     code = blank_comments(data)
     text, tables = _without_tables(code)
     text, macros = _without_directives(text)
@@ -103,17 +106,17 @@ def skeleton(data: bytes) -> Skeleton:
 
 
 def parse_sparse(text: bytes) -> Tree:
-    """Parse a text that is mostly blank: the parser skips the blanks instead of lexing them.
+    """Parse a text that is mostly blank, skipping long runs of blanks.
 
-    tree-sitter reads a long run of blanks byte by byte; given the ranges between the runs it
-    takes half the time, and all offsets and rows stay those of the file.
+    tree-sitter lexes a run of blanks byte by byte. Given only the ranges between the runs, it takes half the time;
+    offsets and rows stay those of the file.
     """
     masked = mask(text)
     ranges = []
     start, point = 0, Point(0, 0)
-    gaps = list(islice(_GAP.finditer(masked), _MOST_GAPS + 1))
-    for gap in gaps if len(gaps) <= _MOST_GAPS else ():
-        # one blank stays on either side, else the words around the gap would be read as one
+    gaps = list(islice(_GAP.finditer(masked), _MAX_GAPS + 1))
+    for gap in gaps if len(gaps) <= _MAX_GAPS else ():
+        # keep one blank on either side, else the words around the gap would be read as one
         stop, resume = gap.start() + 1, gap.end() - 1
         ranges.append(Range(point, _advance(masked, point, start, stop), start, stop))
         start, point = resume, _advance(masked, point, start, resume)
@@ -154,7 +157,7 @@ def _without_directives(code: bytes) -> tuple[bytes, list[MacroDefinition]]:
         if match[2] is not None:
             name, at, function_like = match[2], match.start(2) - 1, match[3] is not None
             start = code.rindex(b"#", 0, at)
-        else:  # the name stands behind a continuation
+        else:  # the name follows a line continuation
             define = _DEFINE.match(match[0])
             if define is None:
                 continue
@@ -181,7 +184,7 @@ def _without_tables(code: bytes) -> tuple[bytes, list[MacroTable]]:
 
 
 def _without_values(text: bytes) -> bytes:
-    """Blank initialisers at file level that hold no function: tables of numbers and names."""
+    """Blank initialisers at file level that contain no function: tables of numbers and names."""
     spans: list[tuple[int, int]] = []
     match = _VALUES.search(text)
     while match:
@@ -189,18 +192,18 @@ def _without_values(text: bytes) -> bytes:
         if closing < 0:
             break
         opening = match.end()
-        # a ``;`` inside: this one was closed on a line with something else
-        one = opening < closing and text.startswith(b";", closing + 2) and text.find(b";", opening, closing) < 0
-        if one and not PAIR.search(text, opening, closing):
+        # a ``;`` inside means that the initialiser was closed earlier, on a line with other text
+        is_single = opening < closing and text.startswith(b";", closing + 2) and text.find(b";", opening, closing) < 0
+        if is_single and not PAIR.search(text, opening, closing):
             spans.append((opening, closing))
         match = _VALUES.search(text, closing)
     return _blank(text, spans)
 
 
 def _without_bodies(text: bytes) -> tuple[bytes, dict[int, int]]:
-    """Blank what stands between ``{`` and ``}`` in column 0 behind a parameter list.
+    """Blank the text between ``{`` and ``}`` in column 0 after a parameter list.
 
-    Returns the text and where each ``{`` that now opens an empty body ends (past its ``}``).
+    Returns the text, and for each ``{`` of such a body the offset after its ``}``.
     """
     bodies: dict[int, int] = {}
     spans: list[tuple[int, int]] = []
@@ -224,7 +227,7 @@ def _without_bodies(text: bytes) -> tuple[bytes, dict[int, int]]:
 
 
 def _balance(text: bytes, opening: int, first: int, last: int) -> int:
-    """The newline before the ``}`` that closes ``opening``, where one nearly in column 0 may be it."""
+    """Offset of the newline before the ``}`` that closes ``opening``, if a slightly indented one may do so."""
     depth = 0
     for match in _BRACES.finditer(text, opening, last + 2):
         depth += 1 if match[0] == b"{" else -1
@@ -237,7 +240,7 @@ def _follows_parameters(text: bytes, at: int) -> bool:
     head = text[max(0, at - 200) : at].rstrip()
     if head.endswith(b")"):
         return True
-    # annotations behind the parameters: ``) __must_hold_x``, ``) notrace``
+    # annotations may follow the parameters: ``) __must_hold_x``, ``) notrace``
     tail = head.rfind(b")")
     return tail >= 0 and all(word.replace(b"_", b"a").isalnum() for word in head[tail + 1 :].split())
 
@@ -249,7 +252,7 @@ def _without_calls(text: bytes, bodies: dict[int, int]) -> tuple[bytes, list[Mac
     while match := (_CALL_HERE.match(text) if not at else None) or _CALL_BELOW.search(text, at):
         start, arguments = match.start() + (match[0][0] == 0x0A), match.end()
         end = _closing(text, arguments)
-        # behind a word it is a name: ``static int`` on one line, ``FOO_open(void)`` on the next
+        # after a word it is a name: ``static int`` on one line, ``FOO_open(void)`` on the next
         if end < 0 or text[max(0, start - 4000) : start].rstrip()[-1:] not in (b"", b";", b"}", b")"):
             at = arguments
             continue
@@ -259,7 +262,7 @@ def _without_calls(text: bytes, bodies: dict[int, int]) -> tuple[bytes, list[Mac
             opening = brace.end() - 1
             if opening in bodies and idiom_of(match[1].decode()):
                 body = (opening, bodies[opening])
-            else:  # an old-style function, or braces of another style: for the parser
+            else:  # an old-style function, or braces in another style: leave it to the parser
                 at = arguments
                 continue
         call = MacroCall(match[1], start, arguments, end, body)
@@ -275,8 +278,8 @@ def _without_calls(text: bytes, bodies: dict[int, int]) -> tuple[bytes, list[Mac
 
 
 def _ends_statement(text: bytes, end: int, semicolon: bool) -> bool:
-    """Whether a macro call is a whole construct: ``X(a);`` or ``X(a)`` alone on its line(s), and
-    not ``X(int) foo(void)`` or ``X(a) = {``."""
+    """Return True if a macro call is complete: ``X(a);`` or ``X(a)`` alone on its lines, but not
+    ``X(int) foo(void)`` or ``X(a) = {``."""
     if semicolon:
         return True
     line_end = text.find(b"\n", end)
@@ -285,7 +288,7 @@ def _ends_statement(text: bytes, end: int, semicolon: bool) -> bool:
 
 
 def _closing(text: bytes, at: int, limit: int = 100_000) -> int:
-    """Past the parenthesis that closes the one before ``at``; -1 when there is none near."""
+    """Offset after the parenthesis that closes the one before ``at``; -1 if there is none within ``limit`` bytes."""
     depth = 1
     for match in _PARENS.finditer(text, at, at + limit):
         depth += 1 if match[0] == b"(" else -1

@@ -1,4 +1,4 @@
-"""One immutable text with what can be read off it, each read at most once."""
+"""One immutable text of a file, with its lines, parse and facts computed lazily."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from kexpert.core.text import LineIndex
 
 
 class Source:
-    """A file's bytes under its path (relative to the tree, ``/`` between parts).
+    """The bytes of a file, and its path (see ``core.paths``).
 
-    Immutable: an edit makes a new ``Source`` by ``edited``, which reuses the parse. Threads may
-    share one; two that ask first at the same moment both compute, and no one waits for a lock.
-    (``functools.cached_property`` of Python 3.11 holds one lock for all instances of a class.)
+    Immutable: ``edited`` makes a new ``Source`` that reuses the parse. Threads may share one. There is no lock: two
+    threads that ask first at the same time both compute. (``functools.cached_property`` of Python 3.11 would hold one
+    lock for all instances of the class.)
     """
 
     __slots__ = ("__weakref__", "_before", "_facts", "_lines", "_parsed", "_previous", "data", "path")
@@ -21,7 +21,7 @@ class Source:
         self.path = path
         self.data = data
         self._previous = previous
-        self._before = before  # an earlier text of the file whose facts are known
+        self._before = before  # an earlier version of the file whose facts are known
         self._lines: LineIndex | None = None
         self._parsed: Parsed | None = None
         self._facts: FileFacts | None = None
@@ -43,20 +43,20 @@ class Source:
 
     @property
     def facts(self) -> FileFacts:
-        """Symbols, calls and ops of this text, as indexing would store them."""
+        """Symbols, calls and assignments of this text, as the index stores them."""
         facts = self._facts
         if facts is None:
             from kexpert.core.c.extract import extract
-            from kexpert.core.c.incremental_facts import follow
+            from kexpert.core.c.incremental_facts import updated_facts
 
             before = self._before
             if before is not None and before._facts is not None:
-                facts = follow(before.data, before._facts, self.data)
+                facts = updated_facts(before.data, before._facts, self.data)
             facts = self._facts = facts or extract(self.path, self.data)
             self._before = None
         return facts
 
     def edited(self, data: bytes) -> Source:
-        """The same file with new bytes; costs a new look at what changed, when first asked."""
+        """The same file with new bytes. Parse and facts are updated incrementally when first asked for."""
         before = self if self._facts is not None else self._before
         return Source(self.path, data, previous=self._parsed or self._previous, before=before)

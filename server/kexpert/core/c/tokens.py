@@ -1,8 +1,7 @@
-"""C as a flat list of tokens, comments and directives left out, brackets paired.
+"""C as a flat list of tokens without comments and directives, with brackets paired.
 
-While a line is being typed the syntax tree is at its worst exactly at the cursor, and macros that
-take types or whole loops never had a true tree. Tokens are always right, so scopes, declarations
-and the types of expressions are read off them.
+While a line is being typed, the syntax tree is least reliable at the cursor, and macros that take types or whole loops
+have no correct tree at all. Tokens are always correct, so scopes, declarations and types are read from them.
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ _TOKEN = re.compile(
     re.S | re.M | re.A,
 )
 _OPENING = {")": "(", "]": "[", "}": "{"}
-#: Macros that take declarations or statements: a ``;`` inside their parentheses is no end.
+#: Macros that take declarations or statements: a ``;`` inside their parentheses does not end them.
 _TAKES_STATEMENTS = re.compile(r"for|_*struct_group\w*|[A-Z_]\w*", re.A)
 
 
-class Token(NamedTuple):
-    """``text`` holds one character a byte (Latin-1), so lengths are bytes."""
+class CToken(NamedTuple):
+    """One token. ``text`` has one character per byte (Latin-1); offsets are bytes of the file."""
 
     text: str
     start: int
@@ -33,19 +32,19 @@ class Token(NamedTuple):
 
 
 class Tokens:
-    """Tokens of one stretch of a file. Offsets are into the file's bytes; an index past either end
-    reads as an empty token, which spares every reader its bounds checks."""
+    """The tokens of one range of a file. Offsets are bytes of the file. An index outside the list reads as an empty
+    token, so callers need no bounds checks."""
 
     __slots__ = ("_base", "_partners", "_text", "end", "items", "starts")
 
     def __init__(self, data: bytes, start: int = 0, end: int | None = None, base: int = 0) -> None:
-        """``start`` must lie in code, not inside a comment or a string. ``base`` is where ``data``
-        itself begins in its file, for a slice of one."""
+        """Tokenize ``data[start:end]``. ``start`` must not be inside a comment or a string. ``base`` is the offset of
+        ``data`` in its file."""
         text = data[start:end].decode("latin-1")
         base += start
         self._text, self._base = text, base
         self.items = [
-            Token(m[0], m.start() + base, m.end() + base) for m in _TOKEN.finditer(text) if m.lastgroup is None
+            CToken(m[0], m.start() + base, m.end() + base) for m in _TOKEN.finditer(text) if m.lastgroup is None
         ]
         self.end = base + len(text)
         self.starts = [token.start for token in self.items]
@@ -58,37 +57,38 @@ class Tokens:
         return self.items[at].text if 0 <= at < len(self.items) else ""
 
     def start(self, at: int) -> int:
+        """Offset where token ``at`` begins."""
         return self.items[at].start if 0 <= at < len(self.items) else self.end
 
     def stop(self, at: int) -> int:
-        """Where the token ends."""
+        """Offset where token ``at`` ends."""
         return self.items[at].end if 0 <= at < len(self.items) else self.end
 
     def is_word(self, at: int) -> bool:
-        """Whether an identifier or a keyword stands at ``at``."""
+        """Return True if token ``at`` is an identifier or a keyword."""
         text = self[at]
         return text != "" and (text[0].isalpha() or text[0] == "_")
 
     def begins_line(self, at: int) -> bool:
-        """Whether a line ends between the token before and this one."""
+        """Return True if token ``at`` is the first of its line."""
         return self._text.find("\n", self.stop(at - 1) - self._base, self.start(at) - self._base) >= 0
 
     def at_offset(self, offset: int) -> int:
-        """Index of the token that holds ``offset`` or, between two, of the one before; -1 for none."""
+        """Index of the last token that begins at or before ``offset``; -1 if there is none."""
         return bisect_right(self.starts, offset) - 1
 
     def partner(self, at: int) -> int:
-        """Index of the bracket that belongs to the one at ``at``; -1 when it has none."""
+        """Index of the bracket that matches bracket ``at``; -1 if there is none."""
         return self._partners.get(at, -1)
 
     def past(self, at: int) -> int:
-        """The index behind the bracketed group that opens at ``at``; just behind ``at`` if it never closes."""
+        """Index of the token after the bracketed group that opens at ``at``; ``at + 1`` if it never closes."""
         closing = self.partner(at)
         return closing + 1 if closing > at else at + 1
 
     def enclosing(self, at: int, *brackets: str) -> int:
-        """Index of the innermost open bracket of these kinds that holds token ``at``; -1 when there is
-        none. Looks no further out than the statement when ``brackets`` hold no ``{``."""
+        """Index of the innermost opening bracket of these kinds around token ``at``; -1 if there is none. The search
+        ends at the start of the statement unless ``brackets`` contains ``{``."""
         at -= 1
         while at >= 0:
             text = self[at]
@@ -103,7 +103,7 @@ class Tokens:
         return -1
 
     def join(self, start: int, stop: int) -> str:
-        """The text of a range, words set apart by one space."""
+        """The text of tokens ``start`` to ``stop``, with one space between words."""
         pieces: list[str] = []
         for at in range(max(start, 0), min(stop, len(self.items))):
             if pieces and self.is_word(at) and self.is_word(at - 1):
@@ -112,7 +112,7 @@ class Tokens:
         return "".join(pieces)
 
     def commas(self, start: int, stop: int) -> list[tuple[int, int]]:
-        """The ranges between the commas of a range that no bracket encloses; [] when it is empty."""
+        """Split a range of tokens at its top-level commas: (start, stop) of each part; [] for an empty range."""
         if start >= stop:
             return []
         parts: list[tuple[int, int]] = []
@@ -127,9 +127,9 @@ class Tokens:
         return parts
 
 
-def _pair(items: list[Token]) -> dict[int, int]:
-    """Bracket -> bracket, both ways. ``}`` closes what was left open inside its block, and so does
-    ``;``: an unfinished call must not swallow the statements below it."""
+def _pair(items: list[CToken]) -> dict[int, int]:
+    """Map each bracket to its partner, in both directions. ``}`` and ``;`` close brackets left open before them, so an
+    unfinished call does not swallow the statements below it."""
     partners: dict[int, int] = {}
     stack: list[int] = []
     braces = 0
@@ -154,5 +154,5 @@ def _pair(items: list[Token]) -> dict[int, int]:
     return partners
 
 
-def _takes_statements(items: list[Token], paren: int) -> bool:
+def _takes_statements(items: list[CToken], paren: int) -> bool:
     return paren > 0 and _TAKES_STATEMENTS.fullmatch(items[paren - 1].text) is not None

@@ -1,4 +1,4 @@
-"""The words of kernel C that a grammar does not know, by what masking does with them."""
+"""Words of kernel C that the grammar does not know, grouped by the masking rule that handles them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ANNOTATIONS = frozenset(
     __flatten__ __const
     """.split()
 )
-"""Words that say something about a declaration and leave it one when they are gone."""
+"""Annotations of a declaration: without them it is still a declaration."""
 
 ANNOTATION_CALLS = frozenset(
     b"""
@@ -42,7 +42,7 @@ ANNOTATION_CALLS = frozenset(
     __no_sanitize__ SEC
     """.split()
 )
-"""Annotations with an argument list, which goes with them."""
+"""Annotations with an argument list, which masking removes too."""
 
 TYPE_ARGUMENT_MACROS = frozenset(
     b"""
@@ -60,11 +60,14 @@ TYPE_ARGUMENT_MACROS = frozenset(
 
 ARRAY_MACROS = frozenset(b"DECLARE_BITMAP DECLARE_HASHTABLE DEFINE_HASHTABLE DECLARE_KFIFO DEFINE_KFIFO "
                           b"DECLARE_KFIFO_PTR __uint __type __array __ulong".split())  # fmt: skip
+#: Machine descriptions of arch/arm.
 MACHINES = frozenset(b"MACHINE_START MACHINE_END DT_MACHINE_START".split())
 TYPEOFS = frozenset(b"typeof __typeof__ __typeof __alignof__ _Alignof alignof".split())
+#: Definitions of BPF programs.
 PROGRAMS = frozenset(
     b"BPF_PROG BPF_PROG2 BPF_KPROBE BPF_KRETPROBE BPF_UPROBE BPF_URETPROBE BPF_USDT BPF_KSYSCALL".split()
 )
+#: Macro -> number of its arguments before the members.
 GROUP_MACROS = {b"struct_group": 1, b"struct_group_attr": 2, b"struct_group_tagged": 2, b"__struct_group": 3}
 
 TYPE_OPERATORS = frozenset(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from kexpert.core.c.cursor_context import lexical_class, tokens_around
+from kexpert.core.c.cursor_context import enclosing_tokens, lexical_class
 from kexpert.core.c.scope import locals_at
 from kexpert.core.c.source import Source
 from kexpert.core.c.tokens import Tokens
@@ -47,6 +47,21 @@ _LINE_REACH = 4096
 _LOCAL_KINDS: dict[str, ItemKind] = {"parameter": "parameter", "label": "label"}
 
 
+def opens_menu(source: Source, offset: int, trigger: str) -> bool:
+    """Whether a typed character opens the menu here: ``>`` only after ``-``, and so on."""
+    line = source.data[source.lines.starts[source.lines.line_of(offset)] : offset].lstrip()
+    match trigger:
+        case ">":
+            return line.endswith(b"->")
+        case "*":
+            return line == b"/**"
+        case "#":
+            return line == b"#"
+        case "<" | '"' | "/":
+            return line.startswith(b"#") and b"include" in line
+    return True
+
+
 def complete(view: View, source: Source, offset: int, limit: int = 200) -> Completions:
     """Proposals for the place ``offset``, at most ``limit``; the list says whether more would match."""
     data = source.data
@@ -71,7 +86,7 @@ def complete(view: View, source: Source, offset: int, limit: int = 200) -> Compl
 
 
 def _complete_code(request: Request) -> Completions:
-    tokens = tokens_around(request.source, request.start)
+    tokens = enclosing_tokens(request.source, request.start)
     at = tokens.at_offset(request.start - 1)
     before = tokens[at]
     types = Types(request.view, request.source)

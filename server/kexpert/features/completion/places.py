@@ -7,7 +7,7 @@ import re
 from kexpert.core.c.cursor_context import comment_start
 from kexpert.core.c.declarators import RECORDS, read_declaration, read_parameter
 from kexpert.core.c.tokens import Tokens
-from kexpert.core.docs.kerneldoc import skeleton
+from kexpert.core.docs.kerneldoc import comment_template
 from kexpert.core.symbols import Kind
 from kexpert.features.completion.item import Completions, Item, ItemKind, Request
 from kexpert.features.semantics.include_paths import include_directories
@@ -119,7 +119,7 @@ def _skeleton_for(code: bytes) -> tuple[str, str] | None:
     define = re.match(rb"#[ \t]*define[ \t]+(\w+)\(([^)]*)\)", code)
     if define:
         parameters = [part.strip() for part in define[2].decode("latin-1").split(",") if part.strip()]
-        return define[1].decode() + "()", skeleton(define[1].decode(), parameters, True, "macro", snippet=True)
+        return define[1].decode() + "()", comment_template(define[1].decode(), parameters, True, "macro", snippet=True)
     tokens = Tokens(code)
     declaration = read_declaration(tokens, 0)
     if declaration is None:
@@ -132,14 +132,14 @@ def _skeleton_for(code: bytes) -> tuple[str, str] | None:
         else:
             ranges = tokens.commas(brace + 1, tokens.past(brace) - 1)
             names = [tokens[start] for start, _ in ranges if tokens.is_word(start)]
-        return f"{kind} {tag}", skeleton(tag, [], False, kind, names, snippet=True)
+        return f"{kind} {tag}", comment_template(tag, [], False, kind, names, snippet=True)
     for declared in declaration.declared:
         if declared.parameters:
             opening, closing = declared.parameters
             names = _parameter_names(tokens, opening, closing)
             returned = declared.type.returned()
             returns = returned is not None and returned.text != "void"
-            return f"{declared.name}()", skeleton(declared.name, names, returns, "function", snippet=True)
+            return f"{declared.name}()", comment_template(declared.name, names, returns, "function", snippet=True)
     return None
 
 

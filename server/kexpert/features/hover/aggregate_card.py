@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kexpert.core.docs.kerneldoc import inline_member_docs, parse_kerneldoc
-from kexpert.core.docs.rst import to_markdown as rst_markdown
 from kexpert.core.symbols import Kind, Symbol
 from kexpert.core.text import decode
-from kexpert.features.hover.card import HoverCard
+from kexpert.features.hover.card import HoverCard, plain_text, restructured_text
 from kexpert.features.hover.card_reader import MAX_VARIANTS, Reading, comment_of, other_variants
 from kexpert.features.hover.code_card import head, trimmed
 from kexpert.features.hover.comment_text import above_line, beside
 from kexpert.features.hover.enum_card import MAX_ENUM, enum_around, enumerators
 from kexpert.features.hover.macro_card import MacroLookup
 from kexpert.features.hover.type_sizes import layout_of
-from kexpert.render.markdown import escape
 
 _MAX_ENUMERATORS = 24
 _MAX_BODY_LINES = 30
@@ -38,8 +36,9 @@ def aggregate_card(reading: Reading, symbol: Symbol, symbols: Sequence[Symbol]) 
         card.enumerators = tuple(found[:_MAX_ENUMERATORS])
         card.more_enumerators = max(0, len(found) - _MAX_ENUMERATORS)
         return card
-    card.layout = layout_of(reading, symbol)
-    card.code = head(data, symbol) if card.layout else trimmed(data[symbol.start : symbol.end], _MAX_BODY_LINES)
+    card.layout = layout_of(reading, symbol) if reading.config.layout else None
+    shows_body = reading.config.layout and card.layout is None
+    card.code = trimmed(data[symbol.start : symbol.end], _MAX_BODY_LINES) if shows_body else head(data, symbol)
     return card
 
 
@@ -57,8 +56,8 @@ def enumerator_card(reading: Reading, symbol: Symbol) -> HoverCard:
         card.value = values.get(symbol.name)
         doc = parse_kerneldoc(comment_of(data, extent[0]))
         documented = {one.name: one.text for one in doc.params} if doc else {}
-        told = documented.get(symbol.name) or inline_member_docs(text).get(symbol.name, "")
-        card.documentation = rst_markdown(told)
+        described = documented.get(symbol.name) or inline_member_docs(text).get(symbol.name, "")
+        card.documentation = restructured_text(described)
     if not card.documentation:
-        card.documentation = escape(beside(data, symbol.end) or above_line(data, symbol.start))
+        card.documentation = plain_text(beside(data, symbol.end) or above_line(data, symbol.start))
     return card

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from functools import lru_cache
 
 from kexpert.core.c.conditions import conditions_at
 from kexpert.core.c.source import Source
 from kexpert.core.docs.kerneldoc import KernelDoc, Param, comment_above, comment_text, parse_kerneldoc
-from kexpert.core.docs.kerneldoc import to_markdown as kerneldoc_markdown
 from kexpert.core.kernel.kbuild import object_conditions
 from kexpert.core.kernel.maintainers import Maintainers as MaintainersFile
 from kexpert.core.kernel.maintainers import parse_maintainers
 from kexpert.core.symbols import Kind, Symbol
-from kexpert.features.hover.card import Maintainers, Place
+from kexpert.features.hover.card import Documentation, Maintainers, Place, plain_text
 from kexpert.features.semantics.visibility import is_for_kernel, is_private
-from kexpert.render.markdown import escape
 from kexpert.view import View
 
 MAX_VARIANTS = 8
@@ -31,11 +30,26 @@ _ALWAYS = frozenset({"__KERNEL__", "!__ASSEMBLY__", "!__ASSEMBLER__", "!LINKER_S
 _CALLABLE = (Kind.FUNCTION, Kind.PROTOTYPE, Kind.SYSCALL, Kind.TRACEPOINT, Kind.ASM_LABEL)
 
 
+@dataclass(frozen=True, slots=True)
+class HoverConfig:
+    """The parts of a card that the user wants; the others are not computed."""
+
+    callers: bool = True
+    layout: bool = True
+    maintainers: bool = True
+    #: Maximum seconds from the request on for "See also"; 0 leaves it out. A later result is cached for the next hover.
+    similar_within_seconds: float = 0.0
+
+
+DEFAULT_CONFIG = HoverConfig()
+
+
 class Reading:
     """What a card asks of the view. ``near`` is the path of the text that was hovered in."""
 
-    def __init__(self, view: View, near: Source | None) -> None:
+    def __init__(self, view: View, near: Source | None, config: HoverConfig = DEFAULT_CONFIG) -> None:
         self.view = view
+        self.config = config
         self.near = near.path if near else ""
         self._sources: dict[str, Source | None] = {near.path: near} if near else {}
         self._lookups = _MAX_LOOKUPS
@@ -83,9 +97,8 @@ class Reading:
             self._objects[path] = tuple(found[1:] if path.startswith("arch/") else found)
         return self._objects[path]
 
-    def documentation(self, symbols: Collection[Symbol]) -> str:
-        """The kernel-doc of the first of the symbols that has one, as Markdown; else the plain
-        comment above the first."""
+    def documentation(self, symbols: Collection[Symbol]) -> tuple[Documentation, ...]:
+        """The kernel-doc of the first of the symbols that has one; else the first plain comment above one."""
         plain = ""
         for symbol in symbols:
             comment = comment_of(self.data(symbol.path) or b"", symbol.start)
@@ -93,19 +106,23 @@ class Reading:
                 continue
             doc = parse_kerneldoc(comment)
             if doc is not None and doc.kind != "doc":
-                return kerneldoc_markdown(_shortened(doc))
+                return (_shortened(doc),) if _says_something(doc) else ()
             plain = plain or plain_comment(comment)
-        return plain
+        return plain_text(plain)
 
     def maintainers(self, path: str) -> Maintainers | None:
-        """Who MAINTAINERS names for a file: the entry that fits it best."""
-        data = self.data("MAINTAINERS")
+        """The people and lists of the MAINTAINERS entry that fits a file best; None if they are not wanted."""
+        data = self.data("MAINTAINERS") if self.config.maintainers else None
         entries = _maintainers(data).match(path) if data else []
         for entry in entries:
             people = tuple(person_name(one) for one in entry.maintainers)
             if people or entry.lists:
                 return Maintainers(entry.title, people, tuple(one.split(" ")[0] for one in entry.lists))
         return None
+
+
+def _says_something(doc: KernelDoc) -> bool:
+    return bool(doc.summary or doc.params or doc.description or doc.context or doc.returns or doc.sections)
 
 
 def _shortened(doc: KernelDoc) -> KernelDoc:
@@ -128,13 +145,13 @@ def comment_of(data: bytes, start: int) -> bytes:
 
 
 def plain_comment(comment: bytes) -> str:
-    """A comment that is no kernel-doc, as Markdown; a separator or a licence says nothing."""
+    """The words of a comment that is no kernel-doc; "" for a separator or a licence."""
     text = comment_text(comment)
     if "SPDX-License" in text or not any(char.isalpha() for char in text):
         return ""
     if len(text) > _MAX_PLAIN_COMMENT:
         text = text[:_MAX_PLAIN_COMMENT].rsplit(None, 1)[0] + " …"
-    return escape(text)
+    return text
 
 
 def person_name(person: str) -> str:

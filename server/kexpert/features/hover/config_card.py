@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from kexpert.core.kernel.kbuild import built_by
-from kexpert.core.kernel.kconfig import Entry, parse_dotconfig, parse_kconfig
-from kexpert.core.kernel.kconfig import to_markdown as kconfig_markdown
+from kexpert.core.kernel.kconfig import KconfigEntry, parse_dotconfig, parse_kconfig
 from kexpert.core.symbols import Kind, Symbol
-from kexpert.features.hover.card import HoverCard, Place
+from kexpert.features.hover.card import HoverCard, OptionHelp, Place
 from kexpert.features.hover.card_reader import MAX_VARIANTS, Reading, arch_condition
 
 _MAX_MAKEFILES = 12
@@ -28,7 +27,8 @@ def config_card(reading: Reading, name: str, symbols: Sequence[Symbol]) -> Hover
     card.variants = tuple(_place(row) for row in rows[1 : MAX_VARIANTS + 1])
     card.more_variants = max(0, len(rows) - 1 - MAX_VARIANTS)
     value = _dotconfig(reading.data(".config") or b"").get(option)
-    card.documentation = kconfig_markdown(_entries(reading, option, rows), value)
+    entries = _entries(reading, option, rows)
+    card.documentation = (OptionHelp(tuple(entries), value),) if entries else ()
     builds = _builds(reading, option, rows)
     card.builds, card.more_builds = builds[:_MAX_BUILDS], max(0, len(builds) - _MAX_BUILDS)
     card.maintainers = reading.maintainers(rows[0].path)
@@ -39,8 +39,8 @@ def _place(row: Symbol) -> Place:
     return Place(row.path, row.line, arch_condition(row.path))
 
 
-def _entries(reading: Reading, option: str, rows: list[Symbol]) -> list[Entry]:
-    entries: list[Entry] = []
+def _entries(reading: Reading, option: str, rows: list[Symbol]) -> list[KconfigEntry]:
+    entries: list[KconfigEntry] = []
     for path in dict.fromkeys(row.path for row in rows[:_MAX_ENTRIES]):
         data = reading.data(path)
         if data:

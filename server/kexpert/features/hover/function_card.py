@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kexpert.core.kernel.locking_context import rules_of
+from kexpert.core.kernel.locking_context import locking_rules
 from kexpert.core.symbols import Flag, Kind, Symbol
 from kexpert.features.hover.card import Export, HoverCard, Operation
 from kexpert.features.hover.card_reader import MAX_VARIANTS, Reading, in_reach, other_variants
@@ -84,7 +84,7 @@ def _context(reading: Reading, symbol: Symbol, card: HoverCard) -> None:
     data = reading.data(symbol.path)
     if not data or symbol.kind not in (Kind.FUNCTION, Kind.SYSCALL, Kind.PROTOTYPE):
         return
-    rules = rules_of(data[with_annotations(data, symbol.start) : symbol.end][:_MAX_BODY])
+    rules = locking_rules(data[with_annotations(data, symbol.start) : symbol.end][:_MAX_BODY])
     card.rules = rules if rules else None
     if symbol.kind == Kind.PROTOTYPE or rules.may_sleep:
         return
@@ -109,9 +109,11 @@ def _may_sleep(reading: Reading, name: str, path: str) -> bool:
 
 
 def _callers(reading: Reading, symbol: Symbol) -> int | None:
-    """How many functions call it, by name; of a private function, in its own file. Unknown while
-    the index is being built."""
-    if not reading.view.complete or symbol.kind in (Kind.SYSCALL, Kind.TRACEPOINT):
+    """Number of functions that call it, by name; of a private function, in its own file.
+
+    None if it is not wanted, or not known because the index is being built.
+    """
+    if not reading.config.callers or not reading.view.complete or symbol.kind in (Kind.SYSCALL, Kind.TRACEPOINT):
         return None
     if is_private(symbol):
         return sum(1 for one in reading.view.callers(symbol.name) if one.path == symbol.path)

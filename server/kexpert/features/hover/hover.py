@@ -9,7 +9,7 @@ from kexpert.core.c.source import Source
 from kexpert.core.symbols import Kind, Symbol
 from kexpert.features.hover.aggregate_card import aggregate_card, enumerator_card
 from kexpert.features.hover.card import HoverCard, Place, Similar
-from kexpert.features.hover.card_reader import Reading
+from kexpert.features.hover.card_reader import DEFAULT_CONFIG, HoverConfig, Reading
 from kexpert.features.hover.config_card import config_card
 from kexpert.features.hover.function_card import function_card
 from kexpert.features.hover.macro_card import macro_card
@@ -21,25 +21,25 @@ from kexpert.features.semantics.resolve import Resolved, resolve
 from kexpert.features.semantics.visibility import kernel_first
 from kexpert.view import View
 
-__all__ = ["HoverCard", "card_for_symbol", "hover"]
+__all__ = ["HoverCard", "HoverConfig", "card_for_symbol", "hover", "warm"]
 
 _MENTIONS = (Kind.EXPORT, Kind.INITCALL)
 
 
-def hover(view: View, source: Source, offset: int, similar_within: float = 0.0) -> HoverCard | None:
-    """The card of what stands at ``offset``; None where nothing is known. ``similar_within``: what it is similar
-    to is awaited until the question is so many seconds old; a card that takes as long waits for nothing."""
-    end = time.monotonic() + similar_within
+def hover(view: View, source: Source, offset: int, config: HoverConfig = DEFAULT_CONFIG) -> HoverCard | None:
+    """The card of the name at ``offset``; None if nothing is known about it."""
+    deadline = time.monotonic() + config.similar_within_seconds
     found = resolve(view, source, offset)
     if found is None:
         return None
-    if similar_within and found.kind == "symbol":
-        _similar(view, found.symbols, 0.0)  # begins to look, while the card is made
-    card = _card(Reading(view, source), source, found)
+    wants_similar = config.similar_within_seconds > 0 and found.kind == "symbol"
+    if wants_similar:
+        _similar(view, found.symbols, 0.0)  # starts the search, which runs while the card is made
+    card = _card(Reading(view, source, config), source, found)
     if card is not None:
         card.start, card.end = found.start, found.end
-        if similar_within and found.kind == "symbol":
-            card.similar = _similar(view, found.symbols, max(0.0, end - time.monotonic()))
+        if wants_similar:
+            card.similar = _similar(view, found.symbols, max(0.0, deadline - time.monotonic()))
     return card
 
 
@@ -50,9 +50,9 @@ def _similar(view: View, symbols: Sequence[Symbol], seconds: float) -> tuple[Sim
     return tuple(Similar(one.name, Place(one.path, one.line)) for one in see_also(view, definition, seconds))
 
 
-def card_for_symbol(view: View, symbol: Symbol) -> HoverCard | None:
-    """The card of a symbol of the index, for a completion item, say."""
-    return _symbol_card(Reading(view, None), symbol, view.lookup(symbol.name), None)
+def card_for_symbol(view: View, symbol: Symbol, config: HoverConfig = DEFAULT_CONFIG) -> HoverCard | None:
+    """The card of a symbol of the index, for a completion item, say. It has no "See also"."""
+    return _symbol_card(Reading(view, None, config), symbol, view.lookup(symbol.name), None)
 
 
 def warm(view: View, source: Source) -> None:

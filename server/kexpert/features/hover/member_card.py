@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from kexpert.core.docs.kerneldoc import inline_member_docs, parse_kerneldoc
-from kexpert.core.docs.rst import to_markdown as rst_markdown
 from kexpert.core.symbols import Kind, Symbol
-from kexpert.features.hover.card import HoverCard, Implementations, Place
+from kexpert.features.hover.card import HoverCard, Implementations, Place, plain_text, restructured_text
 from kexpert.features.hover.card_reader import Reading, arch_condition, comment_of
 from kexpert.features.hover.code_card import one_line, trimmed
 from kexpert.features.hover.comment_text import above_line, beside
 from kexpert.features.hover.variable_card import declared
 from kexpert.features.semantics.resolve import Resolved
-from kexpert.render.markdown import escape
 
 _MAX_IMPLEMENTATIONS = 5000
 _FIRST = 6
@@ -80,9 +78,9 @@ def _describe(
             (text for key, text in documented.items() if key.endswith("." + name)), ""
         )
         if text:
-            card.documentation = rst_markdown(text)
+            card.documentation = restructured_text(text)
             return
-    card.documentation = escape(beside(data, end) or above_line(data, start))
+    card.documentation = plain_text(beside(data, end) or above_line(data, start))
 
 
 def _record(reading: Reading, path: str, at: int, tag: str) -> Symbol | None:

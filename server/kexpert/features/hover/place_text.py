@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 
-from kexpert.core.docs.rst import to_markdown as rst_markdown
 from kexpert.core.text import decode
-from kexpert.features.hover.card import HoverCard, Place
+from kexpert.features.hover.card import HoverCard, Place, Title, plain_text, restructured_text
 from kexpert.features.hover.card_reader import Reading
 from kexpert.features.hover.comment_text import file_head
-from kexpert.render.markdown import escape
 
 _UNDERLINE = re.compile(r"([=\-~^#*+\"'`.:_])\1{2,}\s*\Z")
 _SKIPPED = re.compile(r"\s*(?:\.\.|:\w[\w ]*:|%YAML|---|#|\$id|\$schema)")
@@ -23,7 +21,7 @@ def include_card(reading: Reading, name: str, path: str | None) -> HoverCard | N
     if path is None or data is None:
         return None
     card = HoverCard(name, "header" if path.endswith(".h") else "included file", place=Place(path, 0))
-    card.documentation = escape(file_head(data))
+    card.documentation = plain_text(file_head(data))
     card.maintainers = reading.maintainers(path)
     return card
 
@@ -35,8 +33,7 @@ def documentation_card(reading: Reading, name: str, path: str | None) -> HoverCa
         return None
     title, paragraph = page_head(decode(data[:_PAGE_WINDOW]))
     card = HoverCard(name, "documentation", place=Place(path, 0))
-    heading = f"**{escape(title)}**" if title else ""
-    card.documentation = "\n\n".join(part for part in (heading, rst_markdown(paragraph)) if part)
+    card.documentation = (*((Title(title),) if title else ()), *restructured_text(paragraph))
     card.maintainers = reading.maintainers(path)
     return card
 

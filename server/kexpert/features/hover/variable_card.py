@@ -5,19 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from kexpert.core.c.scope import Local, enclosing_function
+from kexpert.core.c.function_extent import enclosing_function
+from kexpert.core.c.scope import Local
 from kexpert.core.c.source import Source
 from kexpert.core.docs.kerneldoc import parse_kerneldoc
-from kexpert.core.docs.rst import to_markdown as rst_markdown
 from kexpert.core.symbols import Flag, Kind, Symbol
 from kexpert.core.text import decode
-from kexpert.features.hover.card import HoverCard
+from kexpert.features.hover.card import Documentation, HoverCard, plain_text, restructured_text
 from kexpert.features.hover.card_reader import MAX_VARIANTS, Reading, comment_of, other_variants
 from kexpert.features.hover.code_card import head, trimmed, wrap
 from kexpert.features.hover.comment_text import beside
 from kexpert.features.hover.function_card import export_of
 from kexpert.features.semantics.visibility import is_private
-from kexpert.render.markdown import escape
 
 _DESCRIPTION = re.compile(rb"MODULE_PARM_DESC[ \t]*\(\s*(\w+)\s*,\s*((?:\"(?:[^\"\\\n]|\\.)*\"\s*|\w+\s*)+?)\)")
 _STRING = re.compile(rb"\"((?:[^\"\\\n]|\\.)*)\"")
@@ -35,7 +34,7 @@ def variable_card(reading: Reading, symbol: Symbol, symbols: Sequence[Symbol]) -
         card.code = trimmed(data[symbol.start : symbol.end], _MAX_LINES) if idiom else head(data, symbol)
     card.documentation = reading.documentation([symbol, *declared[:2]])
     if not card.documentation and data:
-        card.documentation = escape(beside(data, symbol.end))
+        card.documentation = plain_text(beside(data, symbol.end))
     card.place = reading.place(symbol)
     if symbol.kind != Kind.DECLARATION and declared and not is_private(symbol):
         card.declared = reading.place(declared[0])
@@ -81,7 +80,7 @@ def local_card(source: Source, local: Local) -> HoverCard:
         card.code = card.code[:-1]
         card.documentation = _parameter_documentation(source, local)
     else:
-        card.documentation = escape(beside(source.data, local.decl_end))
+        card.documentation = plain_text(beside(source.data, local.decl_end))
     return card
 
 
@@ -98,14 +97,14 @@ def declared(type_text: str, name: str) -> str:
     return f"{type_text}{'' if type_text.endswith('*') else ' '}{name}"
 
 
-def _parameter_documentation(source: Source, local: Local) -> str:
+def _parameter_documentation(source: Source, local: Local) -> tuple[Documentation, ...]:
     """What the kernel-doc of the function says of a parameter."""
     function = enclosing_function(source, local.name_start)
     doc = parse_kerneldoc(comment_of(source.data, function.start)) if function else None
     for parameter in doc.params if doc else ():
         if parameter.name == local.name:
-            return rst_markdown(parameter.text)
-    return ""
+            return restructured_text(parameter.text)
+    return ()
 
 
 def _module_parameter(reading: Reading, symbol: Symbol, card: HoverCard) -> None:
@@ -117,6 +116,6 @@ def _module_parameter(reading: Reading, symbol: Symbol, card: HoverCard) -> None
         match = _DESCRIPTION.match(data, at, at + 4096)
         if match and match[1] == name:
             text = decode(b"".join(_STRING.findall(match[2]))).replace("\\n", " ").replace('\\"', '"').strip()
-            card.documentation = "\n\n".join(part for part in (card.documentation, escape(text)) if part)
+            card.documentation += plain_text(text)
             return
         at = data.find(b"MODULE_PARM_DESC", at + 1)

@@ -10,9 +10,10 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from kexpert.core.c.cursor_context import tokens_around
+from kexpert.core.c.cursor_context import enclosing_tokens
+from kexpert.core.c.function_extent import Function, enclosing_function, function_tokens
 from kexpert.core.c.keywords import KEYWORDS
-from kexpert.core.c.scope import Function, enclosing_function, function_tokens, locals_at
+from kexpert.core.c.scope import locals_at
 from kexpert.core.c.source import Source
 from kexpert.core.retrieval.chunk import Chunk, ChunkKind
 from kexpert.core.symbols import Flag, Kind, Symbol
@@ -20,7 +21,7 @@ from kexpert.core.text import encode
 from kexpert.features.semantics.definition_ranking import rank_definitions
 from kexpert.features.semantics.initialisers import braces_type
 from kexpert.features.semantics.type_inference import Types
-from kexpert.prompt.declaration_summary import brief
+from kexpert.prompt.declaration_summary import summarise_declaration
 from kexpert.prompt.fim import Context, Excerpt
 from kexpert.view import View
 
@@ -144,7 +145,7 @@ def _gather_excerpts(
 
 def _filled(view: View, source: Source, offset: int) -> list[str]:
     """The tag of the struct whose initialiser the cursor stands in."""
-    tokens, types = tokens_around(source, offset), Types(view, source)
+    tokens, types = enclosing_tokens(source, offset), Types(view, source)
     at = tokens.at_offset(offset - 1)
     owner = braces_type(types, tokens, at if tokens[at] == "{" else tokens.enclosing(at, "{"), offset)
     of = types.resolved(owner) if owner else None
@@ -198,7 +199,7 @@ def _excerpts(view: View, symbols: Iterable[Symbol], room: int) -> list[Excerpt]
     """One excerpt a file, in the order in which the files were first needed."""
     told: dict[str, list[str]] = {}
     for symbol in symbols:
-        text = brief(view.text(symbol), symbol.kind)
+        text = summarise_declaration(view.text(symbol), symbol.kind)
         cost = len(text) + 1 + (0 if symbol.path in told else len(symbol.path) + 1)
         if text and cost <= room and text not in told.get(symbol.path, ()):
             told.setdefault(symbol.path, []).append(text)

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from kexpert.abilities import Neighbour, Neighbours, Proximity
+from kexpert.core.c.function_extent import enclosing_function
 from kexpert.core.c.keywords import KEYWORDS
-from kexpert.core.c.scope import enclosing_function
 from kexpert.core.c.source import Source
 from kexpert.core.text import decode
 from kexpert.features.inline.context import Recent, around_line, decode_text

@@ -109,7 +109,7 @@ def _of_symbols(
         files = [file for file in view.references(primary.name, cancelled) if file.path not in elsewhere]
         if any(row.kind == Kind.MEMBER for row in rows):
             files = [
-                file.only([not member for member in file.members]) if any(file.members) else file for file in files
+                file.selected([not member for member in file.members]) if any(file.members) else file for file in files
             ]
     defined = {span.path for span in own}
     apart = [use for file in files if file.path in defined for use in file]
@@ -142,7 +142,7 @@ def _of_member(
         if file.path == declared.path:
             keep = [member and start != declared.start for start, member in zip(file.starts, keep, strict=True)]
         if any(keep):
-            files.append(file if all(keep) else file.only(keep))
+            files.append(file if all(keep) else file.selected(keep))
     return files
 
 

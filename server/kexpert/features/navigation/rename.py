@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 
+from kexpert.core.c.function_extent import enclosing_function
 from kexpert.core.c.keywords import KEYWORDS
 from kexpert.core.c.lex import blank_comments, is_member_use
-from kexpert.core.c.scope import Local, enclosing_function, occurrences
+from kexpert.core.c.scope import Local, occurrences
 from kexpert.core.c.source import Source
 from kexpert.core.docs.kerneldoc import comment_above
 from kexpert.core.symbols import Flag, Kind, Symbol

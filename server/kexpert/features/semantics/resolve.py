@@ -9,11 +9,12 @@ from typing import Literal
 
 from tree_sitter import Node
 
-from kexpert.core.c.cursor_context import comment_start, lexical_class, tokens_around
+from kexpert.core.c.cursor_context import comment_start, enclosing_tokens, lexical_class
 from kexpert.core.c.declarators import CType
+from kexpert.core.c.function_extent import enclosing_function
 from kexpert.core.c.idioms import idiom_of
 from kexpert.core.c.keywords import KEYWORDS
-from kexpert.core.c.scope import Local, enclosing_function, local_binding, locals_at
+from kexpert.core.c.scope import Local, local_binding, locals_at
 from kexpert.core.c.source import Source
 from kexpert.core.c.tokens import Tokens
 from kexpert.core.symbols import Kind, Symbol
@@ -123,7 +124,7 @@ def _in_comment(view: View, source: Source, name: str, start: int, end: int) -> 
 
 
 def _in_code(view: View, source: Source, name: str, start: int, end: int) -> Resolved | None:
-    tokens = tokens_around(source, start)
+    tokens = enclosing_tokens(source, start)
     at = tokens.at_offset(start)
     if tokens.start(at) != start:  # the name of a #define, or a word of an #if
         return _symbol(view, source, name, start, end, ())
@@ -257,13 +258,13 @@ def type_of(view: View, source: Source, place: Node | int) -> CType | None:
     (``a->b`` for a place in ``b``)."""
     types = Types(view, source)
     if isinstance(place, Node):
-        tokens = tokens_around(source, place.start_byte)
+        tokens = enclosing_tokens(source, place.start_byte)
         start, stop = tokens.at_offset(place.start_byte), tokens.at_offset(max(place.end_byte - 1, 0)) + 1
         return types.at(tokens, start, stop, place.start_byte)
     span = identifier_at(source.data, place)
     if span is None:
         return None
-    tokens = tokens_around(source, span[0])
+    tokens = enclosing_tokens(source, span[0])
     at = tokens.at_offset(span[0])
     if tokens.start(at) != span[0]:
         return None

@@ -17,7 +17,7 @@ import numpy as np
 
 from kexpert.abilities import Cancelled, Failed, Refused
 from kexpert.model.decoding.token_healing import Logits, Vocabulary, bare, shared
-from kexpert.model.engines.in_process import FEWEST_PROMPT, MOST_CONTEXT, LocalModel, markers_among
+from kexpert.model.engines.in_process_engine import MAX_CONTEXT, MIN_PROMPT_TOKENS, InProcessEngine, markers_among
 from kexpert.prompt.manifest import Manifest, mismatch, tokenizer_hash
 
 #: Tokens evaluated at once, and lost when a question is cancelled meanwhile; smaller batches are slower.
@@ -39,7 +39,7 @@ def _say_nothing(level: int, text: bytes, data: ctypes.c_void_p) -> None:
 _QUIET = llama.llama_log_callback(_say_nothing)  # must outlive the last call into the library
 
 
-class Llama(LocalModel):
+class LlamaCppEngine(InProcessEngine):
     """One model in memory with one sequence in its cache."""
 
     def __init__(self, path: Path, manifest: Manifest | None, adapter: Path | None, threads: int, context: int) -> None:
@@ -59,7 +59,7 @@ class Llama(LocalModel):
         self.vocabulary = Vocabulary([self._bytes(at) for at in range(len(texts))])
         self._encode = bare(self._tokens, self.vocabulary)
         trained = manifest.context if manifest else llama.llama_model_n_ctx_train(self._model)
-        self.context = min(context or _USUAL_CONTEXT, max(trained, FEWEST_PROMPT), MOST_CONTEXT)
+        self.context = min(context or _USUAL_CONTEXT, max(trained, MIN_PROMPT_TOKENS), MAX_CONTEXT)
         self._context = self._new_context(threads)
         self._cancelled: Callable[[], bool] = lambda: False
         self._abort = llama.ggml_abort_callback(lambda _: self._cancelled())  # asked at every node of the graph

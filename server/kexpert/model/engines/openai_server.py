@@ -18,7 +18,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from kexpert.abilities import NO_NEIGHBOURS, Cancelled, Failed, Neighbours, Refused, Token
+from kexpert.abilities import NO_NEIGHBOURS, Cancelled, Completer, Failed, Neighbours, Refused, Token
 from kexpert.model.engine import Api
 from kexpert.prompt.fim import Context
 
@@ -34,7 +34,7 @@ _MOST_LINE = 1 << 20
 KEY = "KEXPERT_MODEL_KEY"
 
 
-class Remote:
+class OpenAIServer(Completer):
     """An ``Completer``. A newer question closes the connection of the one before, which ends it on most servers."""
 
     def __init__(self, url: str, name: str, api: Api, context: int = 0) -> None:
@@ -54,7 +54,7 @@ class Remote:
         self._newest = 0
 
     def stream(
-        self, context: Context, most: int, cancelled: Callable[[], bool], near: Neighbours = NO_NEIGHBOURS
+        self, context: Context, max_tokens: int, cancelled: Callable[[], bool], neighbours: Neighbours = NO_NEIGHBOURS
     ) -> Generator[Token, None, None]:
         self._newest += 1
         number = self._newest
@@ -65,9 +65,9 @@ class Remote:
         if self._api == "auto":
             self._api = self.probe(obsolete)
         if self._api == "infill":
-            path, body, read = "/infill", _infill(context, most), _read_infill
+            path, body, read = "/infill", _infill(context, max_tokens), _read_infill
         else:
-            path, body, read = "/v1/completions", _completions(context, most, self._name), _read_completion
+            path, body, read = "/v1/completions", _completions(context, max_tokens, self._name), _read_completion
         for event in self._events(path, body, obsolete):
             token = read(event)
             yield token
@@ -181,18 +181,18 @@ def _headers() -> dict[str, str]:
     return {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
 
 
-def _infill(context: Context, most: int) -> dict[str, Any]:
+def _infill(context: Context, max_tokens: int) -> dict[str, Any]:
     extra = [{"filename": excerpt.path, "text": excerpt.text} for excerpt in context.excerpts]
     return {
         "input_prefix": context.prefix, "input_suffix": context.suffix, "input_extra": extra, "prompt": "",
-        "n_predict": most, "temperature": 0, "n_probs": 1, "stream": True, "cache_prompt": True,
+        "n_predict": max_tokens, "temperature": 0, "n_probs": 1, "stream": True, "cache_prompt": True,
     }  # fmt: skip
 
 
-def _completions(context: Context, most: int, name: str) -> dict[str, Any]:
+def _completions(context: Context, max_tokens: int, name: str) -> dict[str, Any]:
     told = "".join(f"{excerpt.text.rstrip()}\n\n" for excerpt in context.excerpts)
     asked = {
-        "prompt": told + context.prefix, "max_tokens": most, "temperature": 0, "logprobs": 1, "stream": True,
+        "prompt": told + context.prefix, "max_tokens": max_tokens, "temperature": 0, "logprobs": 1, "stream": True,
     }  # fmt: skip
     # At a file's end there is no hole, and some servers know no suffix at all.
     return asked | ({"suffix": context.suffix} if context.suffix else {}) | ({"model": name} if name else {})

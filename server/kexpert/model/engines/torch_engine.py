@@ -18,7 +18,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 
 from kexpert.abilities import Cancelled, Refused
 from kexpert.model.decoding.token_healing import Logits, Vocabulary, bare, shared
-from kexpert.model.engines.in_process import MOST_CONTEXT, LocalModel, markers_among
+from kexpert.model.engines.in_process_engine import MAX_CONTEXT, InProcessEngine, markers_among
 from kexpert.prompt.manifest import Manifest, mismatch, tokenizer_hash
 from kexpert_kernels.implementation import implementation
 
@@ -31,7 +31,7 @@ _ON_HUB = re.compile(r"[\w.-]+/([\w.-]+)")
 _UNUSABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, SafetensorError)
 
 
-class Torch(LocalModel):
+class TorchEngine(InProcessEngine):
     """One model in memory with one sequence in its cache."""
 
     def __init__(self, path: Path, manifest: Manifest | None, adapter: Path | None, threads: int, context: int) -> None:
@@ -72,8 +72,8 @@ class Torch(LocalModel):
         pieces = [b"" if at in special else read(text) for at, text in enumerate(texts)]
         self.vocabulary = Vocabulary([*pieces, *[b""] * (size - len(pieces))][:size])
         self._encode = bare(self._tokens, self.vocabulary)
-        trained = manifest.context if manifest else getattr(model.config, "max_position_embeddings", MOST_CONTEXT)
-        self.context = min(context or trained, trained, MOST_CONTEXT)
+        trained = manifest.context if manifest else getattr(model.config, "max_position_embeddings", MAX_CONTEXT)
+        self.context = min(context or trained, trained, MAX_CONTEXT)
         self._cached: list[int] = []
         self._cache = DynamicCache()
 

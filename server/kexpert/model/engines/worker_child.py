@@ -35,14 +35,14 @@ class Model(Protocol):
     context: int
 
     def stream(
-        self, context: Context, most: int, cancelled: Callable[[], bool], near: Neighbours = NO_NEIGHBOURS
+        self, context: Context, max_tokens: int, cancelled: Callable[[], bool], neighbours: Neighbours = NO_NEIGHBOURS
     ) -> Generator[Token, None, None]: ...
 
     def score(
-        self, context: Context, middle: str, cancelled: Callable[[], bool], near: Neighbours = NO_NEIGHBOURS
+        self, context: Context, middle: str, cancelled: Callable[[], bool], neighbours: Neighbours = NO_NEIGHBOURS
     ) -> tuple[float, int]: ...
 
-    def read(self, near: Neighbours, enough: Callable[[], bool]) -> bool: ...
+    def read(self, neighbours: Neighbours, should_stop: Callable[[], bool]) -> bool: ...
 
 
 class Inbox:
@@ -94,12 +94,12 @@ def main() -> int:
         return 1
     send(ready=True, context=model.context)
     inbox = Inbox(sys.stdin.buffer)
-    near = NO_NEIGHBOURS
+    neighbours = NO_NEIGHBOURS
     while True:
         question = inbox.next()
-        near = _neighbours(question["near"], near)
-        _answer(model, question, near, inbox, send)
-        model.read(near, inbox.is_asked)
+        neighbours = _neighbours(question["neighbours"], neighbours)
+        _answer(model, question, neighbours, inbox, send)
+        model.read(neighbours, inbox.is_asked)
 
 
 def _neighbours(told: Message, before: Neighbours) -> Neighbours:
@@ -109,7 +109,7 @@ def _neighbours(told: Message, before: Neighbours) -> Neighbours:
     return Neighbours(told["before"], told["after"], tuple(texts))
 
 
-def _answer(model: Model, question: Message, near: Neighbours, inbox: Inbox, send: Callable[..., None]) -> None:
+def _answer(model: Model, question: Message, neighbours: Neighbours, inbox: Inbox, send: Callable[..., None]) -> None:
     number = question["ask"]
 
     def cancelled() -> bool:
@@ -117,13 +117,13 @@ def _answer(model: Model, question: Message, near: Neighbours, inbox: Inbox, sen
 
     try:
         if "middle" in question:
-            bits, size = model.score(_context(question["context"]), question["middle"], cancelled, near)
+            bits, size = model.score(_context(question["context"]), question["middle"], cancelled, neighbours)
             send(ask=number, bits=bits, bytes=size)
         elif "context" in question:
-            for token in model.stream(_context(question["context"]), question["most"], cancelled, near):
+            for token in model.stream(_context(question["context"]), question["max_tokens"], cancelled, neighbours):
                 send(ask=number, text=token.text, logprob=token.logprob, last=token.last)
         else:
-            model.read(near, cancelled)
+            model.read(neighbours, cancelled)
         send(ask=number, done=True)
     except Cancelled:
         pass  # the parent does not listen for this number any more
@@ -147,12 +147,12 @@ def load(wanted: Message) -> Model:
         _limit_memory(path, _GROWTH[wanted["kind"]])
     try:
         if wanted["kind"] == "torch":
-            from kexpert.model.engines.torch_engine import Torch
+            from kexpert.model.engines.torch_engine import TorchEngine
 
-            return Torch(path, manifest, adapter, wanted["threads"], wanted["context"])
-        from kexpert.model.engines.llama_cpp_engine import Llama
+            return TorchEngine(path, manifest, adapter, wanted["threads"], wanted["context"])
+        from kexpert.model.engines.llama_cpp_engine import LlamaCppEngine
 
-        return Llama(path, manifest, adapter, wanted["threads"], wanted["context"])
+        return LlamaCppEngine(path, manifest, adapter, wanted["threads"], wanted["context"])
     except ImportError as problem:
         raise Refused(f"a library that the model needs cannot be loaded: {problem}") from None
 

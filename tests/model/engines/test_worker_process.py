@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from kexpert.abilities import Cancelled, Failed, Refused
-from kexpert.model.engine import Choice, Wanted, choose
-from kexpert.model.engines import worker as worker_module
-from kexpert.model.engines.worker import Worker
+from kexpert.model.engine import EngineChoice, ModelSettings, choose_engine
+from kexpert.model.engines import worker_process as worker_module
+from kexpert.model.engines.worker_process import WorkerProcess
 from kexpert.prompt.fim import Context
 from tests.support.tiny_models import TinyVocabulary, speaking_model, write_manifest, write_model
 
@@ -29,8 +29,8 @@ def never() -> bool:
     return False
 
 
-def worker_for(folder: Path) -> Worker:
-    return Worker(choose(Wanted(path=str(folder), device="cpu")), threads=1)
+def worker_for(folder: Path) -> WorkerProcess:
+    return WorkerProcess(choose_engine(ModelSettings(path=str(folder), device="cpu")), threads=1)
 
 
 def stop(child: int) -> None:
@@ -42,11 +42,11 @@ def stop(child: int) -> None:
         time.sleep(0.01)
 
 
-def text_of(worker: Worker) -> str:
+def text_of(worker: WorkerProcess) -> str:
     return "".join(token.text for token in worker.stream(PLACE, 20, never))
 
 
-def child_of(worker: Worker) -> int:
+def child_of(worker: WorkerProcess) -> int:
     assert worker._process
     return worker._process._child.pid
 
@@ -57,13 +57,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def worker(folder: Path) -> Iterator[Worker]:
+def worker(folder: Path) -> Iterator[WorkerProcess]:
     with closing(worker_for(folder)) as worker:
         yield worker
 
 
 @pytest.fixture(scope="module")
-def babbler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+def babbler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerProcess]:
     """It writes for ever."""
     folder = tmp_path_factory.mktemp("babbler")
     vocabulary = TinyVocabulary(["return"])
@@ -73,17 +73,17 @@ def babbler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
         yield worker
 
 
-def test_an_answer_comes_through(worker: Worker) -> None:
+def test_an_answer_comes_through(worker: WorkerProcess) -> None:
     assert text_of(worker) == "turn ret;"
 
 
-def test_bits_come_through(worker: Worker) -> None:
+def test_bits_come_through(worker: WorkerProcess) -> None:
     bits, size = worker.score(PLACE, "turn ret;", never)
     assert bits < 0.1
     assert size == len("\treturn ret;")
 
 
-def test_a_crash_costs_one_answer(worker: Worker) -> None:
+def test_a_crash_costs_one_answer(worker: WorkerProcess) -> None:
     text_of(worker)
     os.kill(child_of(worker), signal.SIGKILL)
     with pytest.raises(Failed, match="signal 9"):
@@ -91,7 +91,7 @@ def test_a_crash_costs_one_answer(worker: Worker) -> None:
     assert text_of(worker) == "turn ret;"
 
 
-def test_a_crash_between_two_tokens_costs_one_answer(babbler: Worker) -> None:
+def test_a_crash_between_two_tokens_costs_one_answer(babbler: WorkerProcess) -> None:
     def kill_and_go_on() -> None:
         for _ in babbler.stream(PLACE, 400, never):
             os.kill(child_of(babbler), signal.SIGKILL)
@@ -112,7 +112,7 @@ def test_a_process_that_keeps_dying_is_left_alone_for_a_while(folder: Path) -> N
             text_of(worker)
 
 
-def test_who_takes_no_more_tokens_stops_the_model(babbler: Worker) -> None:
+def test_who_takes_no_more_tokens_stops_the_model(babbler: WorkerProcess) -> None:
     with closing(babbler.stream(PLACE, 400, never)) as tokens:
         next(tokens)
     began = time.monotonic()
@@ -120,7 +120,7 @@ def test_who_takes_no_more_tokens_stops_the_model(babbler: Worker) -> None:
     assert time.monotonic() - began < 5  # and not after 400 tokens of nobody's
 
 
-def test_a_newer_question_ends_the_older(babbler: Worker) -> None:
+def test_a_newer_question_ends_the_older(babbler: WorkerProcess) -> None:
     outcome: list[object] = []
     started = threading.Event()
 
@@ -140,7 +140,7 @@ def test_a_newer_question_ends_the_older(babbler: Worker) -> None:
     assert outcome[-1] == "superseded"
 
 
-def test_a_cancelled_question_returns_at_once_even_while_the_model_is_silent(worker: Worker) -> None:
+def test_a_cancelled_question_returns_at_once_even_while_the_model_is_silent(worker: WorkerProcess) -> None:
     text_of(worker)
     stop(child_of(worker))
     until = time.monotonic() + 0.2
@@ -153,7 +153,7 @@ def test_a_cancelled_question_returns_at_once_even_while_the_model_is_silent(wor
     assert text_of(worker) == "turn ret;"
 
 
-def ask_in_vain(worker: Worker) -> None:
+def ask_in_vain(worker: WorkerProcess) -> None:
     """A long question that nobody waits for any more when the pipe is full of it."""
     assert worker._process
     process, began = worker._process, time.monotonic()
@@ -162,7 +162,7 @@ def ask_in_vain(worker: Worker) -> None:
     assert time.monotonic() - began < 5
 
 
-def test_a_process_that_reads_nothing_keeps_nobody_who_cancels(worker: Worker) -> None:
+def test_a_process_that_reads_nothing_keeps_nobody_who_cancels(worker: WorkerProcess) -> None:
     text_of(worker)
     child = child_of(worker)
     stop(child)
@@ -238,7 +238,7 @@ def test_a_refusal_is_told_each_time_and_starts_nothing(tmp_path: Path) -> None:
         assert worker._process is None
 
 
-def test_memory_is_bounded(worker: Worker) -> None:
+def test_memory_is_bounded(worker: WorkerProcess) -> None:
     text_of(worker)
     assert 0 < bound_of(worker) < 3 << 30
 
@@ -247,17 +247,17 @@ def test_memory_is_bounded(worker: Worker) -> None:
 def test_memory_of_torch_is_bounded_before_it_loads(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(bytes(1000))
     until = time.monotonic() + 20
-    with closing(Worker(Choice("torch", "", tmp_path), threads=1)) as worker:
+    with closing(WorkerProcess(EngineChoice("torch", "", tmp_path), threads=1)) as worker:
         with pytest.raises(Cancelled):
             worker.ready(lambda: bound_of(worker) > 0 or time.monotonic() > until)
         assert 0 < bound_of(worker) < 3 << 30
 
 
-def bound_of(worker: Worker) -> int:
+def bound_of(worker: WorkerProcess) -> int:
     """Bytes that the process may have; -1 without a bound."""
     return resource.prlimit(child_of(worker), resource.RLIMIT_DATA)[0]
 
 
-def test_the_kernel_would_rather_end_the_model_than_the_editor(worker: Worker) -> None:
+def test_the_kernel_would_rather_end_the_model_than_the_editor(worker: WorkerProcess) -> None:
     text_of(worker)
     assert int(Path(f"/proc/{child_of(worker)}/oom_score_adj").read_text()) >= 500

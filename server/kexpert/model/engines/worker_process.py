@@ -21,8 +21,8 @@ from collections.abc import Callable, Generator
 from dataclasses import asdict
 from typing import Any
 
-from kexpert.abilities import NO_NEIGHBOURS, Cancelled, Failed, Neighbours, Refused, Token
-from kexpert.model.engine import Choice
+from kexpert.abilities import NO_NEIGHBOURS, Cancelled, Completer, Failed, Neighbours, Refused, Token
+from kexpert.model.engine import EngineChoice
 from kexpert.prompt.fim import Context
 from kexpert.prompt.manifest import dump_manifest
 
@@ -44,10 +44,10 @@ _SHARING = {"GOMP_SPINCOUNT": "2000"}
 _MOST_LINE = 8 << 20
 
 
-class Worker:
+class WorkerProcess(Completer):
     """The parent's end: an ``Completer``. The process is started when first needed."""
 
-    def __init__(self, choice: Choice, *, threads: int = 0, context: int = 0) -> None:
+    def __init__(self, choice: EngineChoice, *, threads: int = 0, context: int = 0) -> None:
         self.context = 0
         self._load = {
             "kind": choice.kind,
@@ -66,9 +66,10 @@ class Worker:
         self._busy = threading.Lock()
 
     def stream(
-        self, context: Context, most: int, cancelled: Callable[[], bool], near: Neighbours = NO_NEIGHBOURS
+        self, context: Context, max_tokens: int, cancelled: Callable[[], bool], neighbours: Neighbours = NO_NEIGHBOURS
     ) -> Generator[Token, None, None]:
-        with contextlib.closing(self._ask({"context": asdict(context), "most": most}, cancelled, near)) as replies:
+        question = {"context": asdict(context), "max_tokens": max_tokens}
+        with contextlib.closing(self._ask(question, cancelled, neighbours)) as replies:
             for reply in replies:
                 if "text" in reply:
                     yield Token(reply["text"], reply["logprob"], reply["last"])
@@ -77,17 +78,18 @@ class Worker:
         """Wait until the model is loaded."""
         self.read(NO_NEIGHBOURS, cancelled)
 
-    def read(self, near: Neighbours, cancelled: Callable[[], bool]) -> None:
+    def read(self, neighbours: Neighbours, cancelled: Callable[[], bool]) -> None:
         """Wait until the model has read all neighbours; without this it does so between two questions."""
-        with contextlib.closing(self._ask({}, cancelled, near)) as replies:
+        with contextlib.closing(self._ask({}, cancelled, neighbours)) as replies:
             for _ in replies:
                 pass
 
     def score(
-        self, context: Context, middle: str, cancelled: Callable[[], bool], near: Neighbours = NO_NEIGHBOURS
+        self, context: Context, middle: str, cancelled: Callable[[], bool], neighbours: Neighbours = NO_NEIGHBOURS
     ) -> tuple[float, int]:
         """(bits, bytes) that the model needs for a middle that is known."""
-        with contextlib.closing(self._ask({"context": asdict(context), "middle": middle}, cancelled, near)) as replies:
+        question = {"context": asdict(context), "middle": middle}
+        with contextlib.closing(self._ask(question, cancelled, neighbours)) as replies:
             for reply in replies:
                 if "bits" in reply:
                     return reply["bits"], reply["bytes"]
@@ -103,7 +105,7 @@ class Worker:
                 self._process = None
 
     def _ask(
-        self, question: Message, cancelled: Callable[[], bool], near: Neighbours
+        self, question: Message, cancelled: Callable[[], bool], neighbours: Neighbours
     ) -> Generator[Message, None, None]:
         self._newest = number = next(self._numbers)
 
@@ -117,7 +119,7 @@ class Worker:
         try:
             process = self._loaded(obsolete)
             process.settle(obsolete)
-            process.send({"ask": number, **question, "near": process.told(near)})
+            process.send({"ask": number, **question, "neighbours": process.told(neighbours)})
             asked = True
             while not answered:
                 reply = process.receive(_SILENCE, obsolete)
@@ -245,11 +247,11 @@ class _Process:
             raise _Died("the model's process talks nonsense")
         return True
 
-    def told(self, near: Neighbours) -> Message:
+    def told(self, neighbours: Neighbours) -> Message:
         """Neighbours as they are sent: each text once for as long as it is a neighbour."""
-        held, self._held = self._held, frozenset(text.key for text in near.texts)
-        texts = [[text.key, text.proximity, None if text.key in held else text.text] for text in near.texts]
-        return {"before": near.before, "after": near.after, "texts": texts}
+        held, self._held = self._held, frozenset(text.key for text in neighbours.texts)
+        texts = [[text.key, text.proximity, None if text.key in held else text.text] for text in neighbours.texts]
+        return {"before": neighbours.before, "after": neighbours.after, "texts": texts}
 
     def receive(self, patience: float, obsolete: Callable[[], bool]) -> Message:
         """The next message. Raises Cancelled, or _Died also for a child that is silent or talks nonsense."""

@@ -1,0 +1,46 @@
+"""``kexpert hover FILE:LINE:COL``: the card of a name."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from kexpert.cli.arguments import add_tree, file_position
+from kexpert.cli.asked import asked_about
+from kexpert.cli.errors import OK, Failure
+
+if TYPE_CHECKING:
+    from kexpert.cli.arguments import Commands
+
+_WHAT = "what the editor's card says about the name there"
+
+
+def add_arguments(commands: Commands) -> None:
+    command = commands.add_parser("hover", help=_WHAT, description=f"Print {_WHAT}.")
+    command.add_argument("position", metavar="FILE:LINE:COL", type=file_position, help="line and column count from 1")
+    add_tree(command)
+    command.add_argument("--json", action="store_true")
+    command.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    snapshot, at = asked_about(args)
+    card = snapshot.hover(at)
+    if card is None:
+        raise Failure(f"{args.position}: nothing is known about what stands there")
+    from kexpert.render import json as render_json
+    from kexpert.render.markdown import hover_card
+
+    markdown = hover_card(card)
+    if args.json:
+        print(json.dumps(render_json.hover_card(card)))
+    elif sys.stdout.isatty():
+        from rich.console import Console
+        from rich.markdown import Markdown
+
+        Console().print(Markdown(markdown))
+    else:
+        print(markdown)
+    return OK

@@ -1,0 +1,12 @@
+"""Symbols of a name, for a search that names one."""
+
+from __future__ import annotations
+
+from kexpert.core.symbols import DEFINITIONS, Kind, Symbol
+from kexpert.view import View
+
+
+def symbols_named(view: View, name: str, limit: int) -> list[Symbol]:
+    """Symbols of exactly this name, definitions first, then all that a fuzzy look-up finds."""
+    definitions = view.lookup(name, [kind for kind in DEFINITIONS if kind is not Kind.MEMBER])
+    return list(dict.fromkeys([*definitions, *view.lookup(name), *view.lookup_fuzzy(name, limit=limit)]))[:limit]

@@ -1,0 +1,94 @@
+"""What a request handler gets, and how it is registered.
+
+A handler is a short function from a ``Request`` to JSON: from the protocol, ask the snapshot, to the
+protocol. It may run on any thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from kexpert.lsp.position_mapper import PositionMapper
+from kexpert.lsp.scheduler import Cancelled, ThreadIntent
+from kexpert.lsp.uris import path_of
+from kexpert.workspace.snapshot import Position, Snapshot
+
+if TYPE_CHECKING:
+    from kexpert.core.c.source import Source
+    from kexpert.lsp.client_log import ClientLog
+    from kexpert.lsp.handshake import Client
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request, and the workspace as it was when it came."""
+
+    params: Any
+    snapshot: Snapshot
+    client: Client
+    log: ClientLog
+    cancelled: Cancelled
+    #: The client's own URIs of open documents, by path.
+    spellings: Mapping[str, str]
+
+    @cached_property
+    def places(self) -> PositionMapper:
+        return PositionMapper(self.snapshot, self.spellings)
+
+    @property
+    def uri(self) -> str:
+        uri: str = self.params.text_document.uri
+        return uri
+
+    @property
+    def path(self) -> str:
+        return self.path_of(self.uri)
+
+    def path_of(self, uri: str) -> str:
+        return path_of(uri, self.snapshot.root)
+
+    @property
+    def source(self) -> Source | None:
+        """The document asked about: the open buffer, else the file in the tree."""
+        return self.snapshot.source(self.path)
+
+    @property
+    def at(self) -> Position:
+        """The position asked about."""
+        return self.position(self.params.position)
+
+    def position(self, position: Any) -> Position:
+        return Position(self.path, position.line, position.character)
+
+    def likes_markdown(self, *capability: str) -> bool:
+        """Whether the client takes Markdown for a capability under ``textDocument``."""
+        formats = self.client.can("textDocument", *capability)
+        return not isinstance(formats, list) or not formats or "markdown" in formats
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """``fallback`` is the answer when the handler fails, given the parameters."""
+
+    answer: Callable[[Request], Any]
+    intent: ThreadIntent
+    fallback: Callable[[Any], Any]
+
+
+#: By method. Filled by the modules of ``lsp.requests``.
+HANDLERS: dict[str, Handler] = {}
+
+
+def answers(
+    method: str, intent: ThreadIntent = ThreadIntent.QUICK, fallback: Callable[[Any], Any] = lambda params: None
+) -> Callable[[Callable[[Request], Any]], Callable[[Request], Any]]:
+    """Register a function as the handler of a method."""
+
+    def register(answer: Callable[[Request], Any]) -> Callable[[Request], Any]:
+        HANDLERS[method] = Handler(answer, intent, fallback)
+        return answer
+
+    return register

@@ -1,0 +1,39 @@
+"""``workspace/executeCommand``: ``kexpert.search`` (query, limit) and ``kexpert.findSimilar`` (URI, range).
+
+Both give results with name, kind, score, location and the lines that match.
+"""
+
+from __future__ import annotations
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException
+
+from kexpert.lsp import from_protocol, to_protocol
+from kexpert.lsp.position_mapper import Json
+from kexpert.lsp.request import Request, answers
+from kexpert.lsp.scheduler import ThreadIntent
+from kexpert.workspace.snapshot import Position, Refusal
+
+_MAX_RESULTS = 200
+
+
+@answers(types.WORKSPACE_EXECUTE_COMMAND, ThreadIntent.SLOW)
+def execute_command(request: Request) -> list[Json]:
+    match request.params.command, request.params.arguments or []:
+        case "kexpert.search", [str(query), *rest]:
+            limit = rest[0] if rest and isinstance(rest[0], int) and 0 < rest[0] <= _MAX_RESULTS else 20
+            try:
+                return to_protocol.found(request.places, request.snapshot.search(query, limit))
+            except Refusal as problem:
+                request.log.show_once("info", str(problem))
+                return []
+        case "kexpert.findSimilar", [str(uri), place, *_]:
+            span = from_protocol.range_of(place)
+            if span is None:
+                return []
+            start, end = (Position(request.path_of(uri), line, character) for line, character in span)
+            return to_protocol.found(request.places, request.snapshot.similar(start, end))
+    raise JsonRpcException(
+        f"{request.params.command}: no such command, or other arguments than it takes",
+        types.LSPErrorCodes.RequestFailed,
+    )

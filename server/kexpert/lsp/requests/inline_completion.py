@@ -1,0 +1,28 @@
+"""``textDocument/inlineCompletion``."""
+
+from __future__ import annotations
+
+from lsprotocol import types
+
+from kexpert.lsp.position_mapper import Json
+from kexpert.lsp.request import Request, answers
+from kexpert.lsp.scheduler import ThreadIntent
+
+
+@answers(types.TEXT_DOCUMENT_INLINE_COMPLETION, ThreadIntent.MODEL)
+def inline_completion(request: Request) -> Json | None:
+    context = request.params.context
+    explicit = context.trigger_kind is types.InlineCompletionTriggerKind.Invoked
+    selected = context.selected_completion_info
+    chosen = (request.position(selected.range.start), selected.text) if selected else None
+    found = request.snapshot.inline_completion(request.at, request.cancelled, explicit=explicit, chosen=chosen)
+    if found is None:
+        return None
+    return {
+        "items": [
+            {
+                "insertText": found.insert_text,
+                "range": request.places.range(found.source.data, found.start, found.end),
+            }
+        ]
+    }

@@ -1,0 +1,82 @@
+"""Answers as JSON, for programs: paths relative to the tree, lines and columns from 1, columns in characters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from typing import Any, TypeAlias
+
+from kexpert.core.c.source import Source
+from kexpert.core.symbols import Span, Symbol, Use
+from kexpert.core.text import decode
+from kexpert.features.hover.card import HoverCard
+from kexpert.features.inline.suggest import Suggestion
+from kexpert.features.search.search import Found
+from kexpert.render import markdown
+
+Json: TypeAlias = dict[str, Any]
+#: The text of a file by its path; None for one that cannot be read.
+SourceOf: TypeAlias = Callable[[str], Source | None]
+
+
+def hover_card(card: HoverCard) -> Json:
+    """A card with its text as Markdown."""
+    return {"name": card.name, "what": card.what, "markdown": markdown.hover_card(card)}
+
+
+def places(source_of: SourceOf, spans: Iterable[Span | Use]) -> list[Json]:
+    """The start of each span with the text of its line; spans in files that can no longer be read are left out."""
+    return [found for span in spans if (found := _place(source_of, span)) is not None]
+
+
+def _place(source_of: SourceOf, span: Span | Use) -> Json | None:
+    source = source_of(span.path)
+    if source is None:
+        return None
+    line, column = source.lines.to_position(span.start, "utf-32")
+    text = decode(source.lines.line_bytes(line)).strip()
+    return {"path": span.path, "line": line + 1, "column": column + 1, "text": text}
+
+
+def search_result(source_of: SourceOf, result: Found) -> Json:
+    """A result of a search by meaning, with the lines that match."""
+    lines = [{"line": number + 1, "text": text} for number, text in result.lines]
+    return {**_named(source_of, result, result.start), "score": round(result.score, 6), "lines": lines}
+
+
+def symbol(source_of: SourceOf, found: Symbol) -> Json:
+    """A symbol that was found by its name."""
+    return {**_named(source_of, found, found.name_start), "scope": found.scope}
+
+
+def _named(source_of: SourceOf, named: Found | Symbol, start: int) -> Json:
+    """Name, kind, and the position of the name."""
+    source = source_of(named.path)
+    line, column = source.lines.to_position(start, "utf-32") if source else (named.line, 0)
+    return {
+        "name": named.name,
+        "kind": named.kind.name.lower(),
+        "path": named.path,
+        "line": line + 1,
+        "column": column + 1,
+    }
+
+
+def suggestion(found: Suggestion | None) -> Json:
+    """What inline completion shows or hides; times in milliseconds. None: no code is written at that place."""
+    if found is None:
+        return no_suggestion("no place")
+    fields = asdict(found)
+    first, seconds, logprob = fields.pop("first_token"), fields.pop("seconds"), fields.pop("logprob")
+    return fields | {
+        "shown": found.shown,
+        "logprob": None if math.isnan(logprob) else round(logprob, 4),
+        "first_token_ms": round(first * 1e3, 1),
+        "ms": round(seconds * 1e3, 1),
+    }
+
+
+def no_suggestion(why: str) -> Json:
+    """The answer where no model was asked."""
+    return {"text": "", "shown": False, "doubt": why}

@@ -1,0 +1,63 @@
+"""``SavedTree``: a tree as its index has it, for a command that runs once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kexpert.core.c.source import Source
+from kexpert.workspace.documents import Documents
+from kexpert.workspace.find_tree import NotFound
+from kexpert.workspace.settings import settings_of
+from kexpert.workspace.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from kexpert.view import View
+    from kexpert.workspace.tree_index import VectorReader
+
+OnMessage = Callable[[str], None]
+
+
+class SavedTree:
+    """The index of one tree as it is on disk. The vectors of search are loaded by ``load_vectors`` alone."""
+
+    def __init__(self, root: Path, on_message: OnMessage) -> None:
+        """Raises NotFound where there is no index."""
+        self.root = root
+        self.settings = settings_of(root)
+        self._on_message = on_message
+        self._vectors: VectorReader | None = None
+        self._view = self._open()
+        if not self._view.complete:
+            on_message(
+                f"{root}: not all of the tree is indexed, answers may lack something; run: kexpert index --tree {root}"
+            )
+
+    def _open(self) -> View:
+        from kexpert.workspace.tree_index import IndexUnavailable, open_view
+
+        try:
+            return open_view(self.root, self._vectors)
+        except IndexUnavailable as error:
+            raise NotFound(str(error)) from error
+
+    def view(self, overlay: Mapping[str, Source], unchanged: Mapping[str, Source]) -> View:
+        """As the snapshot asks for it; a command has no open buffers."""
+        return self._view
+
+    def snapshot(self) -> Snapshot:
+        """Positions count in code points, as the shell's columns do."""
+        return Snapshot(self.root, Documents(self.root), "utf-32", self.settings, self)
+
+    def load_vectors(self) -> None:
+        """Let search compare vectors too; loading begins now, the first search waits for it."""
+        from kexpert.workspace.tree_index import VectorReader, search_settings
+
+        if self._vectors is None:
+            self._vectors = VectorReader(self.root, search_settings(self.settings), self._on_message)
+            self._view = self._open()
+
+    def close(self) -> None:
+        if self._vectors is not None:
+            self._vectors.close()

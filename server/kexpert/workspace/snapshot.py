@@ -1,0 +1,347 @@
+"""``Snapshot``: one moment of a workspace, and every question about it as a method.
+
+A question takes a ``Position`` (or what an earlier answer gave) and returns a feature's dataclass. It may be
+asked on any thread; nothing changes a snapshot. Features are imported when first asked for, so that starting
+costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from kexpert.core.c.source import Source
+from kexpert.core.symbols import FileUses, Span, Symbol
+from kexpert.core.text import Encoding, decode, encode
+from kexpert.view import FilterError, SearchMethod, View
+from kexpert.workspace.buffer_view import BufferView
+
+if TYPE_CHECKING:
+    from kexpert.features.completion.completion import Completions
+    from kexpert.features.completion.item import Item
+    from kexpert.features.diagnostics import Diagnostic
+    from kexpert.features.hover.card import HoverCard
+    from kexpert.features.hover.card_reader import HoverConfig
+    from kexpert.features.navigation.call_hierarchy import Call
+    from kexpert.features.navigation.references import Highlight
+    from kexpert.features.search.search import Found
+    from kexpert.features.signature_help import SignatureHelp
+    from kexpert.features.symbols.folding import Fold
+    from kexpert.features.symbols.outline import Entry
+    from kexpert.workspace.checkpatch import Checkpatch
+    from kexpert.workspace.documents import Documents
+    from kexpert.workspace.inline_session import InlineSession
+    from kexpert.workspace.settings import Settings
+
+Cancelled = Callable[[], bool]
+
+#: Maximum seconds a hover waits for "See also"; a later result is cached for the next hover.
+_SIMILAR_SECONDS = 0.012
+
+
+def never() -> bool:
+    """A question that nobody cancels."""
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a file: line and character count from 0, characters in the encoding of the snapshot."""
+
+    path: str
+    line: int
+    character: int
+
+
+class Index(Protocol):
+    """What a snapshot asks of a tree's index; ``TreeIndex`` and ``SavedTree`` have it."""
+
+    def view(self, overlay: Mapping[str, Source], unchanged: Mapping[str, Source]) -> View:
+        """The index under buffers that differ from their files and buffers that do not, by path."""
+
+
+class Refusal(Exception):
+    """A question that is refused; the message is the reason, for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class GhostText:
+    """``insert_text`` replaces the bytes ``start:end`` of ``source``."""
+
+    insert_text: str
+    source: Source
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedFile:
+    """Diagnostics of a saved file; ``version`` names the state that was checked, ``source`` is its text."""
+
+    version: str
+    source: Source
+    diagnostics: list[Diagnostic]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A tree with its open documents, the settings in force, and the services that answer from them."""
+
+    root: Path | None
+    documents: Documents
+    encoding: Encoding
+    settings: Settings
+    index: Index | None
+    inline: InlineSession | None = None
+    checkpatch: Checkpatch | None = None
+
+    @cached_property
+    def view(self) -> View:
+        """The tree with the open buffers over it; the open buffers alone where there is no tree."""
+        differing, unchanged = self.documents.overlay()
+        if self.index is None:
+            return BufferView(str(self.root or "/"), {**differing, **unchanged})
+        return self.index.view(differing, unchanged)
+
+    # -- text -----------------------------------------------------------------------------------
+
+    def source(self, path: str) -> Source | None:
+        """The text of a file: the open buffer, else the file in the tree."""
+        document = self.documents.get(path)
+        return document.source if document else self.view.source(path)
+
+    def locate(self, at: Position) -> tuple[Source, int] | None:
+        """The text and the byte offset of a position; None if there is no such file."""
+        source = self.source(at.path)
+        return (source, source.lines.to_offset(at.line, at.character, self.encoding)) if source else None
+
+    # -- what something is ----------------------------------------------------------------------
+
+    def hover(self, at: Position) -> HoverCard | None:
+        """The card of the name at a position."""
+        from kexpert.features.hover.hover import hover
+
+        place = self.locate(at)
+        return hover(self.view, *place, _hover_config(self.settings)) if place else None
+
+    def card_of(self, symbol: Symbol) -> HoverCard | None:
+        """The card of a symbol that an earlier answer named."""
+        from kexpert.features.hover.hover import card_for_symbol
+
+        return card_for_symbol(self.view, symbol, _hover_config(self.settings))
+
+    def signature_help(self, at: Position) -> SignatureHelp | None:
+        """The call around a position and the argument that is being written."""
+        from kexpert.features.signature_help import signature_help
+
+        place = self.locate(at)
+        return signature_help(self.view, *place) if place else None
+
+    # -- writing --------------------------------------------------------------------------------
+
+    def completion(self, at: Position, trigger: str = "") -> Completions | None:
+        """What can be written at a position. ``trigger``: the typed character that opened the menu; None where
+        that character opens none there."""
+        from kexpert.features.completion.completion import complete, opens_menu
+
+        place = self.locate(at)
+        if place is None or (trigger and not opens_menu(*place, trigger)):
+            return None
+        return complete(self.view, *place, self.settings.completion_limit)
+
+    def inline_completion(
+        self,
+        at: Position,
+        cancelled: Cancelled = never,
+        *,
+        explicit: bool = False,
+        chosen: tuple[Position, str] | None = None,
+    ) -> GhostText | None:
+        """What a model would write at a position.
+
+        ``explicit``: the user pressed the key, so low-confidence suggestions are shown too. ``chosen``: where the
+        selected menu entry starts and its text, which counts as typed.
+        """
+        place = self.locate(at)
+        if place is None or self.inline is None:
+            return None
+        source, offset = place
+        start, typed = offset, b""
+        if chosen is not None:
+            entry, text = chosen
+            start = min(source.lines.to_offset(entry.line, entry.character, self.encoding), offset)
+            typed = encode(text)
+        asked = source.edited(source.data[:start] + typed + source.data[offset:]) if typed else source
+        found = self.inline.suggest(self.view, asked, start + len(typed), self.settings, cancelled, explicit=explicit)
+        return GhostText(decode(typed) + found.text, source, start, offset) if found else None
+
+    def inline_in_menu(self, at: Position) -> Item | None:
+        """A suggestion as an entry of the completion menu, if it is known without waiting; else it is worked out
+        meanwhile."""
+        from kexpert.features.inline.suggest import as_item
+
+        place = self.locate(at)
+        found = self.inline.recall(self.view, *place, self.settings) if place and self.inline else None
+        return as_item(place[0], found) if place and found else None
+
+    def prepare_rename(self, at: Position) -> tuple[int, int, str] | None:
+        """(start, end, name) of what would be renamed."""
+        from kexpert.features.navigation.rename import prepare_rename
+
+        place = self.locate(at)
+        return prepare_rename(self.view, *place) if place else None
+
+    def rename(self, at: Position, new_name: str) -> list[tuple[int, int]]:
+        """The byte ranges to rewrite in the file. Raises Refusal."""
+        from kexpert.features.navigation.rename import RenameError, rename
+
+        place = self.locate(at)
+        try:
+            return rename(self.view, *place, new_name) if place else []
+        except RenameError as reason:
+            raise Refusal(str(reason)) from None
+
+    # -- jumps and uses -------------------------------------------------------------------------
+
+    def definition(self, at: Position) -> list[Span]:
+        from kexpert.features.navigation.definition import definition
+
+        return self._jump(definition, at)
+
+    def declaration(self, at: Position) -> list[Span]:
+        from kexpert.features.navigation.definition import declaration
+
+        return self._jump(declaration, at)
+
+    def type_definition(self, at: Position) -> list[Span]:
+        from kexpert.features.navigation.definition import type_definition
+
+        return self._jump(type_definition, at)
+
+    def implementation(self, at: Position) -> list[Span]:
+        from kexpert.features.navigation.definition import implementation
+
+        return self._jump(implementation, at)
+
+    def _jump(self, feature: Callable[[View, Source, int], list[Span]], at: Position) -> list[Span]:
+        place = self.locate(at)
+        return feature(self.view, *place) if place else []
+
+    def references(
+        self, at: Position, include_declaration: bool = True, cancelled: Cancelled = never
+    ) -> list[FileUses]:
+        from kexpert.features.navigation.references import references
+
+        place = self.locate(at)
+        return list(references(self.view, *place, include_declaration, cancelled)) if place else []
+
+    def highlights(self, at: Position) -> list[Highlight]:
+        """Uses in the same file."""
+        from kexpert.features.navigation.references import highlights
+
+        place = self.locate(at)
+        return highlights(self.view, *place) if place else []
+
+    def prepare_calls(self, at: Position) -> list[Symbol]:
+        """The functions whose callers and callees can be asked for."""
+        from kexpert.features.navigation.call_hierarchy import prepare
+
+        place = self.locate(at)
+        return prepare(self.view, *place) if place else []
+
+    def incoming_calls(self, symbol: Symbol, cancelled: Cancelled = never) -> list[Call]:
+        from kexpert.features.navigation.call_hierarchy import incoming
+
+        return incoming(self.view, symbol, cancelled)
+
+    def outgoing_calls(self, symbol: Symbol) -> list[Call]:
+        from kexpert.features.navigation.call_hierarchy import outgoing
+
+        return outgoing(self.view, symbol)
+
+    # -- symbols, ranges, search ----------------------------------------------------------------
+
+    def document_symbols(self, path: str) -> list[Entry]:
+        from kexpert.features.symbols.outline import outline
+
+        source = self.source(path)
+        return outline(source) if source else []
+
+    def workspace_symbols(self, query: str) -> list[Symbol]:
+        from kexpert.features.symbols.outline import workspace_symbols
+
+        return workspace_symbols(self.view, query)
+
+    def folds(self, path: str) -> list[Fold]:
+        from kexpert.features.symbols.folding import folds
+
+        source = self.source(path)
+        return folds(source) if source else []
+
+    def selections(self, at: Position) -> list[tuple[int, int]]:
+        """Byte ranges around a position, innermost first."""
+        from kexpert.features.symbols.selection import selections
+
+        place = self.locate(at)
+        return selections(*place) if place else []
+
+    def symbols_named(self, name: str, limit: int = 20) -> list[Symbol]:
+        """Symbols of exactly this name, definitions first; then those of similar names."""
+        from kexpert.features.symbols.by_name import symbols_named
+
+        return symbols_named(self.view, name, limit)
+
+    def search(self, query: str, limit: int = 20, method: SearchMethod | None = None) -> list[Found]:
+        """Code and documentation by meaning, best first. Raises Refusal for a filter that cannot be applied."""
+        from kexpert.features.search.search import search
+
+        try:
+            return search(self.view, query, limit, method)
+        except FilterError as reason:
+            raise Refusal(str(reason)) from None
+
+    def similar(self, start: Position, end: Position, limit: int = 10) -> list[Found]:
+        """Code most like a stretch of a file, or like the function around an empty one."""
+        from kexpert.features.search.search import similar
+
+        place, other = self.locate(start), self.locate(end)
+        if place is None or other is None:
+            return []
+        return similar(self.view, place[0], min(place[1], other[1]), max(place[1], other[1]), limit)
+
+    # -- checkpatch -----------------------------------------------------------------------------
+
+    def diagnostics(self, path: str, cancelled: Cancelled = never) -> CheckedFile | None:
+        """What checkpatch finds in a saved file; None where it does not run. Raises checkpatch.GaveUp."""
+        from kexpert.features.diagnostics import from_checkpatch
+
+        report = self.checkpatch.report(path, cancelled) if self.checkpatch else None
+        if report is None:
+            return None
+        source = Source(path, report.text)
+        return CheckedFile(report.version, source, from_checkpatch(report.output, source))
+
+    def warm(self, path: str) -> None:
+        """Load what the first questions about a document need: the features, what all cards need, its symbols."""
+        from kexpert.features import signature_help  # noqa: F401
+        from kexpert.features.completion import completion  # noqa: F401
+        from kexpert.features.hover import hover
+
+        document = self.documents.get(path)
+        if document is not None:
+            hover.warm(self.view, document.source)
+            document.source.facts  # noqa: B018
+
+
+def _hover_config(settings: Settings) -> HoverConfig:
+    from kexpert.features.hover.card_reader import HoverConfig
+
+    return HoverConfig(
+        callers=settings.hover_callers,
+        layout=settings.hover_layout,
+        maintainers=settings.hover_maintainers,
+        similar_within_seconds=_SIMILAR_SECONDS if settings.hover_similar else 0.0,
+    )

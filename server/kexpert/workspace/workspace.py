@@ -1,0 +1,185 @@
+"""``Workspace``: the mutable half of the façade: which tree, which documents are open, which settings hold.
+
+A front end changes a workspace from one thread, in the order in which its client speaks, and asks its
+questions of a ``Snapshot``, which nothing changes afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kexpert.core.paths import is_tree_path
+from kexpert.core.text import Encoding
+from kexpert.workspace.documents import Documents, Edit
+from kexpert.workspace.inline_session import InlineSession, RunInBackground
+from kexpert.workspace.settings import Layer, Settings, client_layer, file_layers, resolve_settings
+from kexpert.workspace.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from kexpert.workspace.checkpatch import Checkpatch
+    from kexpert.workspace.listener import Listener
+    from kexpert.workspace.tree_index import TreeIndex
+
+#: More warnings about settings than this at a time go to the log only.
+_MAX_SHOWN_WARNINGS = 5
+#: Settings that only a new index takes up.
+_INDEX_SETTINGS = (
+    "index_jobs", "index_watch", "index_exclude", "vectors_enabled", "vectors_url", "vectors_embedder",
+)  # fmt: skip
+_SETTINGS_FILES = ("kexpert.toml", ".kexpert.toml")
+
+
+class Workspace:
+    """One client's tree, documents and settings. Not thread-safe: see the module."""
+
+    def __init__(
+        self,
+        listener: Listener,
+        encoding: Encoding,
+        run_in_background: RunInBackground,
+        client_settings: Iterable[tuple[str, Any]] = (),
+    ) -> None:
+        """``client_settings``: (where they come from, settings as JSON), the later ones win."""
+        self.root: Path | None = None
+        self.settings = Settings()
+        self.documents = Documents()
+        self.inline = InlineSession(listener, run_in_background)
+        self.checkpatch: Checkpatch | None = None
+        self._listener = listener
+        self._encoding = encoding
+        self._index: TreeIndex | None = None
+        self._client_settings = dict(client_settings)
+        self.reconfigure()
+
+    def snapshot(self) -> Snapshot:
+        return Snapshot(
+            self.root, self.documents, self._encoding, self.settings, self._index, self.inline, self.checkpatch
+        )
+
+    # -- the tree -------------------------------------------------------------------------------
+
+    def open_tree(self, around: Path, rename: Callable[[str, Path], str] = lambda path, root: path) -> bool:
+        """Take the kernel tree around a path, if there is one. ``rename`` says what an open document, by its path
+        so far, is called in the tree."""
+        from kexpert.background.tree import find_root
+
+        root = find_root(around)
+        if root is None:
+            return False
+        self.root = root
+        self.reconfigure()
+        self.documents = self.documents.under(root, {path: rename(path, root) for path in self.documents})
+        self._start_index(root)
+        return True
+
+    def _start_index(self, root: Path) -> None:
+        from kexpert.workspace.tree_index import TreeIndex, search_settings
+
+        try:
+            self._index = TreeIndex(
+                root,
+                jobs=self.settings.index_jobs or None,
+                watch=self.settings.index_watch,
+                exclude=self.settings.index_exclude,
+                search=search_settings(self.settings),
+                on_progress=self._listener.progress,
+                on_message=lambda text: self._listener.show_once("info", text),
+            )
+            self._index.start()
+            self._prioritise(self.documents)
+        except Exception as problem:
+            self._index = None
+            self._listener.failure("index", problem)
+            self._listener.show_once("error", f"{root} cannot be indexed: {problem}; only open files are known")
+
+    def cancel_indexing(self) -> None:
+        """Stop the running update; the next start goes on with it."""
+        if self._index:
+            self._index.cancel()
+
+    def close(self) -> None:
+        """End the model's process, then the index; both within seconds."""
+        self.inline.close()
+        self._end_index()
+
+    def _end_index(self) -> None:
+        if self._index:
+            self._index.close()
+            self._index = None
+
+    # -- settings -------------------------------------------------------------------------------
+
+    def configure(self, origin: str, settings: Any) -> None:
+        """The client's settings from one origin have changed."""
+        self._client_settings[origin] = settings
+        self.reconfigure()
+
+    def reconfigure(self) -> None:
+        """Read all settings again and let them take effect."""
+        layers, warnings = file_layers(self.root)
+        layers, warnings = self._with_client(layers, warnings)
+        before = self.settings
+        self.settings, problems = resolve_settings(layers)
+        self.inline.configure(self.settings)
+        for count, warning in enumerate(warnings + problems):
+            if count < _MAX_SHOWN_WARNINGS:
+                self._listener.show_once("warning", warning)
+            else:
+                self._listener.log("warning", warning)
+        self._configure_checkpatch()
+        changed = any(getattr(before, name) != getattr(self.settings, name) for name in _INDEX_SETTINGS)
+        if self.root and self._index and changed:
+            self._end_index()
+            self._start_index(self.root)
+
+    def _with_client(self, layers: list[Layer], warnings: list[str]) -> tuple[list[Layer], list[str]]:
+        for origin, value in self._client_settings.items():
+            more, problems = client_layer(origin, value)
+            layers, warnings = layers + more, warnings + problems
+        return layers, warnings
+
+    def _configure_checkpatch(self) -> None:
+        from kexpert.workspace.checkpatch import Checkpatch
+
+        self.checkpatch = None
+        if self.root and self.settings.diagnostics_checkpatch:
+            checkpatch = Checkpatch(self.root, self.settings.diagnostics_timeout_seconds)
+            if missing := checkpatch.missing():
+                self._listener.log("info", f"no diagnostics from checkpatch: {missing}")
+            else:
+                self.checkpatch = checkpatch
+
+    # -- documents ------------------------------------------------------------------------------
+
+    def open(self, path: str, text: str) -> None:
+        self.documents = self.documents.opened(path, text)
+        self._prioritise([path])
+
+    def edit(self, path: str, edits: Iterable[Edit]) -> None:
+        edits = list(edits)
+        self.documents = self.documents.edited(path, edits, self._encoding)
+        for edit in edits:
+            if edit.start is not None:
+                self.inline.edited(path, edit.start[0])
+
+    def save(self, path: str) -> None:
+        self.documents = self.documents.saved(path)
+        self.files_changed([path])
+        if path in _SETTINGS_FILES:
+            self.reconfigure()
+
+    def close_document(self, path: str) -> None:
+        self.documents = self.documents.closed(path)
+        if self.checkpatch:
+            self.checkpatch.forget(path)
+
+    def files_changed(self, paths: Iterable[str]) -> None:
+        """Files changed on disk; paths outside the tree are ignored."""
+        if self._index and (inside := [path for path in paths if is_tree_path(path)]):
+            self._index.files_changed(inside)
+
+    def _prioritise(self, paths: Iterable[str] | Mapping[str, Any]) -> None:
+        if self._index and (inside := [path for path in paths if is_tree_path(path)]):
+            self._index.prioritise(inside)
