@@ -130,10 +130,10 @@ def trial(choice: EngineChoice, wanted: ModelSettings) -> str:
 
 def index(root: Path) -> Finding:
     from kexpert.background.database import IndexState, cache_directory
-    from kexpert.index.schema import Store
+    from kexpert.index.schema import SymbolStore
 
     database = cache_directory(root) / "index.db"
-    state = Store.state_of(database, root)
+    state = SymbolStore.state_of(database, root)
     if state is IndexState.READY:
         return Finding("index", "ok", f"{database}, {database.stat().st_size / 1e6:,.0f} MB")
     mend = f"kexpert index --tree {root} (kexpert serve does it too)"

@@ -57,7 +57,9 @@ class Settings:
         "index.watch", True, "Follow changes that other programs make to files (a branch switch, a patch applied)."
     )
     index_exclude: tuple[str, ...] = _setting(
-        "index.exclude", (), 'Globs of paths relative to the tree to leave out, as `["tools/**", "samples/**"]`.'
+        "index.exclude",
+        (),
+        'Files and folders of the tree to leave out, as patterns of gitignore: `["tools/**", "drivers/gpu"]`.',
     )
     vectors_enabled: bool = _setting(
         "vectors.enabled",
@@ -101,7 +103,8 @@ class Settings:
     inline_exclude: tuple[str, ...] = _setting(
         "inline.exclude",
         (),
-        'Folders and globs of paths in the tree that get no inline completion, as `["drivers/gpu", "*/own_*.c"]`.',
+        "Files and folders of the tree without inline completion, as patterns of gitignore:"
+        ' `["drivers/gpu", "*/own_*.c"]`.',
     )
     inline_lines: int = _setting("inline.lines", 5, "The most lines that one suggestion may have.", low=1, high=40)
     inline_tokens: int = _setting(

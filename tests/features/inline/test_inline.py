@@ -237,6 +237,46 @@ def test_what_is_typed_through_a_suggestion_costs_no_call() -> None:
     assert len(engine.asked) == 2
 
 
+@dataclass
+class Copies(Says):
+    """An engine that copies the first lines of its text and writes the rest itself."""
+
+    copied_lines: int = 1
+
+    def stream(self, *asked: Any) -> Generator[Token, None, None]:
+        lines = self.text.splitlines(keepends=True)
+        for at, line in enumerate(lines):
+            yield Token(line, self.logprob, origin="copied" if at < self.copied_lines else "model")
+        yield Token("", self.logprob, last=True)
+
+
+@pytest.mark.parametrize(
+    ("says", "copied_lines", "text", "origin"),
+    [
+        ("a = helper(1);\n", 1, "a = helper(1);", "copied"),
+        ("a = helper(1);\n\thelper(2);\n", 2, "a = helper(1);\n\thelper(2);", "copied"),
+        ("a = helper(1);\n\thelper(2);\n", 1, "a = helper(1);\n\thelper(2);", "model"),
+        ("a = helper(1);\n}\n\nint g;\n", 1, "a = helper(1);", "copied"),  # the model's "}" is not shown
+        ("a = helper(1);\n", 0, "a = helper(1);", "model"),
+    ],
+)
+def test_a_suggestion_of_copied_lines_alone_is_copied(says: str, copied_lines: int, text: str, origin: str) -> None:
+    found = ask(f"int f(int a)\n{{\n\t{CURSOR}\n}}\n", Copies(says, copied_lines=copied_lines))
+    assert found
+    assert (found.text, found.origin) == (text, origin)
+
+
+def test_what_is_left_of_a_copied_suggestion_is_typed_through() -> None:
+    view, source, offset = at_cursor(TREE + f"int f(int a)\n{{\n\t{CURSOR}\n}}\n")
+    engine, state = Copies("a = helper(1);\n"), State()
+    first = suggest(view, source, offset, engine, Settings(), state)
+    assert first
+    assert first.origin == "copied"
+    found = suggest(view, *type_on(view, source, offset, b"a = "), engine, Settings(), state)
+    assert found
+    assert (found.text, found.origin) == ("helper(1);", "typed through")
+
+
 def test_an_edit_elsewhere_ends_a_suggestion() -> None:
     view, source, offset = at_cursor(TREE + f"int f(int a)\n{{\n\ta = {CURSOR}\n}}\n")
     engine, state = Says("helper(1);"), State()

@@ -51,11 +51,15 @@ class Answer:
     typed_first_token_ms: float = math.nan
     bits: float = math.nan
     bytes: int = 0
+    origin: str = ""  # "model", "copied", or "" where the server is not asked
 
 
 @dataclass(frozen=True, slots=True)
 class InlineMetrics:
-    """Fractions of all holes, or, with ``_shown``, of the holes whose answer is shown. Times are milliseconds."""
+    """Fractions of all holes, or, with ``_shown``, of the holes whose answer is shown. Times are milliseconds.
+
+    ``by_model`` and ``copied`` count the answers with text, shown or not, by origin.
+    """
 
     holes: int
     exact: float
@@ -72,6 +76,8 @@ class InlineMetrics:
     typed_ms_p50: float
     typed_ms_p95: float
     typed_first_token_ms_p50: float
+    by_model: int
+    copied: int
 
 
 #: Who answered -> kind of hole -> metric -> value.
@@ -146,6 +152,7 @@ def _answer(found: dict[str, Any]) -> Answer:
         found.get("text", ""), found.get("shown", False), found.get("doubt", found.get("failed", "")),
         number(found, "logprob"), number(found, "ms"), number(found, "first_token_ms"), number(typed, "ms"),
         number(typed, "first_token_ms"), number(found, "bits"), int(found.get("bytes", 0)),
+        found.get("origin", ""),
     )  # fmt: skip
 
 
@@ -182,6 +189,8 @@ def inline_metrics(pairs: Sequence[tuple[Hole, Answer]], exists: NameExists) -> 
         typed_ms_p50=percentile((answer.typed_ms for _, answer in pairs), 50),
         typed_ms_p95=percentile((answer.typed_ms for _, answer in pairs), 95),
         typed_first_token_ms_p50=percentile((answer.typed_first_token_ms for _, answer in pairs), 50),
+        by_model=sum(answer.origin == "model" for _, answer in answered),
+        copied=sum(answer.origin == "copied" for _, answer in answered),
     )
 
 

@@ -109,7 +109,7 @@ def run(config: PretrainConfig, folder: Path, limits: RunLimits) -> HeldOutLoss:
         state = checkpoint.restore(previous, model, learner.optimizers)
     if state.corpus != corpus.identity:  # another corpus, such as the next pack of a large one: read from its beginning
         state.corpus, state.cursor = corpus.identity, Cursor()
-    log = RunLog(folder, {"plan": asdict(config)}, model, ranks.world) if ranks.is_first else None
+    log = RunLog(folder, {"config": asdict(config)}, model, ranks.world) if ranks.is_first else None
 
     loss = HeldOutLoss()
     last_step = state.step + limits.steps if limits.steps else 1 << 62
@@ -201,4 +201,4 @@ def _step(learner: _Learner, batches: list[Batch], rate: float, ranks: Ranks) ->
 
 def _described(config: PretrainConfig, loss: HeldOutLoss) -> dict[str, object]:
     """What a checkpoint says besides the state of the run; ``export`` reads the figures."""
-    return {"plan": asdict(config), "figures": asdict(loss)}
+    return {"config": asdict(config), "figures": asdict(loss)}

@@ -13,7 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Literal
 
-from kexpert.abilities import Completer
+from kexpert.abilities import Completer, TokenOrigin
 from kexpert.core.c.cursor_context import lexical_class
 from kexpert.core.c.source import Source
 from kexpert.core.text import decode, encode, identifier_at
@@ -59,14 +59,18 @@ class State:
 @dataclass(frozen=True, slots=True)
 class Suggestion:
     """``text`` to insert at ``offset``; ``logprob`` says how sure the model is of it (see ``_sureness``). With a
-    ``doubt`` it is not for showing; ``about`` says what it is about. Times are in seconds from the question on."""
+    ``doubt`` it is not for showing; ``about`` says what it is about. Times are in seconds from the question on.
+
+    ``origin`` is "copied" if the whole text is lines copied from neighbours, "model" if any of it is the model's, and
+    "typed through" if it is what is left of an earlier suggestion, whatever the origin of that.
+    """
 
     text: str
     offset: int
     logprob: float
     doubt: Doubt = ""
     about: str = ""
-    origin: Literal["model", "typed through"] = "model"
+    origin: Literal["model", "copied", "typed through"] = "model"
     tokens: int = 0
     first_token: float = 0.0
     seconds: float = 0.0
@@ -101,10 +105,13 @@ def suggest(
     context = gather(view, source, offset, room - most, state.gathered, state.recent)
     near = neighbours(view, source, offset, state.nearby, state.recent)
     text, logprobs, first = "", list[tuple[int, float]](), 0.0
+    origins: list[tuple[int, TokenOrigin]] = []  # of the tokens, each with the start of its text
     whole, odds = 0, 0.0  # up to where statements are whole, and how likely is what was written behind them
     with closing(engine.stream(context, most, cancelled, near)) as tokens:
         for token in tokens:
             first = first or time.perf_counter() - began
+            if token.text:
+                origins.append((len(text), token.origin))
             text += token.text
             logprobs.append((len(text), token.logprob))
             end = end_of(text, shape)
@@ -122,7 +129,7 @@ def suggest(
                 break
         else:
             end = _last_whole_line(text, shape)
-    return _finished(view, source, offset, shape, text[:end], logprobs, settings, state, began, first)
+    return _finished(view, source, offset, shape, text[:end], logprobs, origins, settings, state, began, first)
 
 
 def recall(source: Source, offset: int, settings: Settings, state: State) -> Suggestion | None:
@@ -142,6 +149,7 @@ def _finished(
     shape: Shape,
     text: str,
     logprobs: list[tuple[int, float]],
+    origins: list[tuple[int, TokenOrigin]],
     settings: Settings,
     state: State,
     began: float,
@@ -149,13 +157,15 @@ def _finished(
 ) -> Suggestion:
     text = trimmed(text, shape)
     logprob = _sureness(logprobs, len(text))
+    used = {origin for start, origin in origins if start < len(text)}
+    origin: TokenOrigin = "copied" if used == {"copied"} else "model"
     if b"\r\n" in source.data[max(offset - _REACH, 0) : offset + _REACH]:
         text = text.replace("\n", "\r\n")
     inserted = encode(text)
     why, about = doubt(view, source, offset, inserted, logprob, settings.least)
     if not why:
         state.memory.keep(source, offset, inserted, logprob)
-    return Suggestion(text, offset, logprob, why, about, "model", len(logprobs), first, time.perf_counter() - began)
+    return Suggestion(text, offset, logprob, why, about, origin, len(logprobs), first, time.perf_counter() - began)
 
 
 def ahead(source: Source, suggestion: Suggestion) -> tuple[Source, int]:
