@@ -25,6 +25,7 @@ from kexpert.background.progress import OnProgress, Progress, ignore_progress
 from kexpert.background.tree import FileKind, read
 from kexpert.core.c.keywords import KEYWORDS
 from kexpert.core.c.lex import blank_comments
+from kexpert.core.c.word_scan import identifiers
 from kexpert.index.position_codec import Part, find_positions
 from kexpert.index.schema import FILE_SHIFT, SymbolStore
 
