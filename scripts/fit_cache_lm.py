@@ -18,8 +18,9 @@ import torch
 
 from kexpert.core.c.source import Source
 from kexpert.core.text import encode
-from kexpert.features.inline.context import Recent, gather
-from kexpert.features.inline.neighbours import Nearby, neighbours
+from kexpert.features.inline.neighbours import NeighbourCache, find_neighbours
+from kexpert.features.inline.prompt_context import RecentEdits, build_context
+from kexpert.features.semantics.cursor import CursorContext
 from kexpert.model.copying.cache_lm import LONG_MATCH, MAX_MATCH, MIN_ERROR, CacheLM, entropy
 from kexpert.model.copying.neighbour_index import NeighbourIndex
 from kexpert.model.decoding.decoder import log_sum_exp
@@ -84,12 +85,12 @@ def unseen_holes(tree: Path, corpus: Path, count: int, seed: int) -> list[tuple[
 def record(records: Records, number: int, hole: Hole, model: LlamaCppEngine, tree_index: TreeIndex) -> None:
     """Record, for each true token of a hole, the model's probabilities and the matching positions."""
     source = Source(hole.path, encode(hole.before + hole.after))
-    offset, view = len(encode(hole.before)), tree_index.view({hole.path: source})
+    cursor = CursorContext(tree_index.view({hole.path: source}), source, len(encode(hole.before)))
     max_prompt_tokens = model.context - _ANSWER_TOKENS
-    context = gather(view, source, offset, max_prompt_tokens)
+    context = build_context(cursor, max_prompt_tokens)
     ids, tail = fit_prompt(context, model._order, model.encode, model.markers, max_prompt_tokens)
     index = NeighbourIndex(model.vocabulary.pieces, model.encode)
-    index.set_neighbours(neighbours(view, source, offset, Nearby(), Recent()))
+    index.set_neighbours(find_neighbours(cursor, NeighbourCache(), RecentEdits()))
     index.ingest(lambda: False)
     cache_lm = CacheLM(index, context.prefix)
     healing, logits = TokenHealing(model.vocabulary, tail.encode()), model._evaluate(ids, lambda: False)

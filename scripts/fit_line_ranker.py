@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from kexpert.core.c.source import Source
 from kexpert.core.text import encode
-from kexpert.features.inline.context import Recent
-from kexpert.features.inline.neighbours import Nearby, neighbours
+from kexpert.features.inline.neighbours import NeighbourCache, find_neighbours
+from kexpert.features.inline.prompt_context import RecentEdits
+from kexpert.features.semantics.cursor import CursorContext
 from kexpert.model.copying.cache_lm import CacheLM
 from kexpert.model.copying.line_ranker import HoleFeatures, feature_columns, insertion_keys
 from kexpert.model.copying.neighbour_index import NeighbourIndex
@@ -60,7 +61,8 @@ def examples_of(
 ) -> Iterator[Example]:
     """The example of a hole; none if it has no candidates. Fills ``names`` with the names of the columns."""
     source = Source(hole.path, encode(hole.before + hole.after))
-    near = neighbours(tree_index.view({hole.path: source}), source, len(encode(hole.before)), Nearby(), Recent())
+    cursor = CursorContext(tree_index.view({hole.path: source}), source, len(encode(hole.before)))
+    near = find_neighbours(cursor, NeighbourCache(), RecentEdits())
     index = NeighbourIndex(model.vocabulary.pieces, model.encode)
     index.set_neighbours(near)
     index.ingest(lambda: False)

@@ -98,8 +98,8 @@ def test_answers_do_not_depend_on_how_far_the_pass_came(start: dict[str, bytes],
                     assert compact(root, database, lambda: False)
                 case ("run parts", parts):
                     run_parts(root, database, parts)
-            known, searched = answers(root, database)
-            assert known == searched
+            by_positions, by_reading = answers(root, database)
+            assert by_positions == by_reading
         bring_up(root, database, None)
         run_parts(root, database, 6)
         assert answers(root, database)[0] == {word: searched(root, word) for word in WORDS}

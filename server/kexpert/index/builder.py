@@ -24,7 +24,8 @@ from kexpert.background.lock import ProcessMutex
 from kexpert.background.process_pool import ProcessPool, default_jobs, end_with_parent, run_here
 from kexpert.background.progress import OnProgress, Progress, ignore_progress
 from kexpert.background.tree import FileKind, TreeFile, read
-from kexpert.core.c.extract import extract, identifiers
+from kexpert.core.c.extract import extract
+from kexpert.core.c.word_scan import identifiers
 from kexpert.core.kernel.kconfig import parse_kconfig
 from kexpert.core.symbols import FileFacts, Kind, Symbol
 from kexpert.index.schema import SymbolStore

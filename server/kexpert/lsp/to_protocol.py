@@ -27,15 +27,15 @@ from kexpert.core.text import decode
 from kexpert.lsp.position_mapper import Json, PositionMapper
 
 if TYPE_CHECKING:
-    from kexpert.features.completion.item import Item, ItemKind
+    from kexpert.features.completion.item import CompletionItem, ItemKind
     from kexpert.features.diagnostics import Diagnostic
     from kexpert.features.hover.card import HoverCard
     from kexpert.features.navigation.call_hierarchy import Call
     from kexpert.features.navigation.references import Highlight
-    from kexpert.features.search.search import Found
+    from kexpert.features.search.search import SearchResult
     from kexpert.features.signature_help import SignatureHelp
     from kexpert.features.symbols.folding import Fold
-    from kexpert.features.symbols.outline import Entry
+    from kexpert.features.symbols.outline import OutlineEntry
 
 _SYMBOL_KIND = {
     Kind.FUNCTION: SymbolKind.Function, Kind.PROTOTYPE: SymbolKind.Function, Kind.SYSCALL: SymbolKind.Function,
@@ -88,7 +88,7 @@ def symbol_data(symbol: Symbol) -> list[Any]:
 
 
 def document_symbols(
-    places: PositionMapper, source: Source, entries: list[Entry], nested: bool, uri: str
+    places: PositionMapper, source: Source, entries: list[OutlineEntry], nested: bool, uri: str
 ) -> list[Json]:
     """An outline as DocumentSymbols, or flat as SymbolInformation for clients without hierarchy."""
     flat = list(_walk(entries))
@@ -125,9 +125,9 @@ def document_symbols(
     return roots
 
 
-def _walk(entries: list[Entry]) -> Iterable[tuple[Entry, Entry | None]]:
+def _walk(entries: list[OutlineEntry]) -> Iterable[tuple[OutlineEntry, OutlineEntry | None]]:
     """Entries with their parents, parents first, in order."""
-    waiting: list[tuple[Entry, Entry | None]] = [(entry, None) for entry in reversed(entries)]
+    waiting: list[tuple[OutlineEntry, OutlineEntry | None]] = [(entry, None) for entry in reversed(entries)]
     while waiting:
         entry, parent = waiting.pop()
         yield entry, parent
@@ -165,7 +165,7 @@ def workspace_symbols(places: PositionMapper, symbols: list[Symbol]) -> list[Jso
     ]
 
 
-def found(places: PositionMapper, results: Sequence[Found]) -> list[Json]:
+def found(places: PositionMapper, results: Sequence[SearchResult]) -> list[Json]:
     """Results of a search, as the commands give them; those whose file no longer exists are left out."""
     located = places.locations_or_none([Span(one.path, one.start, one.end) for one in results])
     return [
@@ -182,7 +182,7 @@ def found(places: PositionMapper, results: Sequence[Found]) -> list[Json]:
     ]
 
 
-def found_symbols(places: PositionMapper, results: Sequence[Found]) -> list[Json]:
+def found_symbols(places: PositionMapper, results: Sequence[SearchResult]) -> list[Json]:
     """Results of a search as symbols of the workspace."""
     located = places.locations_or_none([Span(one.path, one.start, one.end) for one in results])
     return [
@@ -259,7 +259,9 @@ def diagnostics(places: PositionMapper, source: Source, found: list[Diagnostic])
     ]
 
 
-def completion_items(places: PositionMapper, source: Source, items: Sequence[Item], snippets: bool) -> list[Json]:
+def completion_items(
+    places: PositionMapper, source: Source, items: Sequence[CompletionItem], snippets: bool
+) -> list[Json]:
     ranges = places.ranges(source.data, [(item.replace_start, item.replace_end) for item in items])
     found = []
     for item, one in zip(items, ranges, strict=True):
@@ -283,7 +285,7 @@ def completion_items(places: PositionMapper, source: Source, items: Sequence[Ite
     return found
 
 
-def _filter_text(item: Item, typed: str) -> str:
+def _filter_text(item: CompletionItem, typed: str) -> str:
     """The text that the client compares with what the item replaces.
 
     It must match items that were found by another rule, such as a comment template for ``/**``.

@@ -10,7 +10,7 @@ from kexpert.core.paths import PathPatterns
 from kexpert.workspace.settings import Settings
 
 if TYPE_CHECKING:
-    from kexpert.features.inline.suggest import Settings as InlineConfig
+    from kexpert.features.inline.suggest import InlineConfig
     from kexpert.model.engine import ModelSettings
 
 #: log(0) is minus infinity, so a probability is at least this.
@@ -50,7 +50,7 @@ def wanted_model(settings: Settings) -> ModelSettings:
 
 def inline_config(settings: Settings, explicit: bool) -> InlineConfig:
     """``explicit``: the user pressed the key, so low-confidence suggestions are shown too."""
-    from kexpert.features.inline.suggest import Settings as InlineConfig
+    from kexpert.features.inline.suggest import InlineConfig
 
     min_logprob = -math.inf if explicit else math.log(max(settings.inline_confidence, _MIN_PROBABILITY))
     return InlineConfig(settings.inline_tokens, settings.inline_lines, min_logprob)
