@@ -9,7 +9,7 @@ import pytest
 from kexpert.core.c.source import Source
 from kexpert.core.symbols import FileUses, Flag, Kind, Span, Symbol, Use
 from kexpert.core.text import Encoding, decode
-from kexpert.features.completion.item import ITEM_KINDS, Item
+from kexpert.features.completion.item import ITEM_KINDS, CompletionItem
 from kexpert.index.occurrences import uses
 from kexpert.lsp import from_protocol, to_protocol
 from kexpert.lsp.position_mapper import PositionMapper
@@ -76,7 +76,7 @@ def test_what_is_no_symbol_of_ours_is_none(data: object) -> None:
 def test_a_client_filters_by_what_was_typed(label: str, inserted: str, typed: str, compared: str) -> None:
     source = Source("a.c", typed.encode())
     places = mapper("utf-8", {})
-    item = Item(label, "function", "", "0", inserted, 0, len(typed))
+    item = CompletionItem(label, "function", "", "0", inserted, 0, len(typed))
     (made,) = to_protocol.completion_items(places, source, [item], snippets=True)
     assert made["filterText"] == compared
     assert made["textEdit"]["newText"] == inserted

@@ -1,4 +1,4 @@
-"""What the index and search both stand on: the tree on disk, databases, locks, worker threads and processes.
+"""Shared by index and search: the tree on disk, databases, locks, a worker thread, worker processes.
 
-Nothing here knows what is stored.
+The contents of the databases are in ``index`` and ``search``.
 """

@@ -50,8 +50,9 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(render_json.suggestion(found)))
     elif found is None:
         raise Failure(f"{args.position}: nothing is completed there")
-    elif found.doubt:
-        raise Failure(f"{args.position}: nothing sure enough to show ({found.doubt}: {found.about or 'nothing'})")
+    elif found.hidden_reason:
+        why = f"{found.hidden_reason}: {found.hidden_detail or 'nothing'}"
+        raise Failure(f"{args.position}: nothing sure enough to show ({why})")
     else:
         print(found.text)
     return OK

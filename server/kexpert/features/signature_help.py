@@ -1,26 +1,25 @@
-"""Signature help: the parameters of the call around the cursor, and which of them is being written."""
+"""Signature help: the parameters of the call around the cursor, and the one that is being written."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
 
-from kexpert.core.c.cursor_context import comment_start, enclosing_tokens
+from kexpert.core.c.cursor_context import comment_start
 from kexpert.core.c.declarators import read_declaration
 from kexpert.core.c.lex import blank_comments
-from kexpert.core.c.scope import locals_at
 from kexpert.core.c.source import Source
 from kexpert.core.c.tokens import Tokens
 from kexpert.core.docs.kerneldoc import KernelDoc, comment_above, parse_kerneldoc
 from kexpert.core.symbols import Flag, Kind, Symbol
-from kexpert.features.semantics.expected_type import Call, call_around
+from kexpert.features.semantics.cursor import CursorContext
+from kexpert.features.semantics.expected_type import CallSite, call_around
 from kexpert.features.semantics.resolve import chain_start
-from kexpert.features.semantics.type_inference import Types
 from kexpert.view import View
 
 _CALLABLE = (Kind.FUNCTION, Kind.PROTOTYPE, Kind.MACRO, Kind.SYSCALL, Kind.VARIABLE, Kind.DECLARATION, Kind.TRACEPOINT)
-_MAX_HEADER = 2000
-_VARIANTS = 4
+_MAX_HEADER_BYTES = 2000
+_MAX_VARIANTS = 4
 _DEFINE = re.compile(r"\s*#\s*define\s+(\w+\([^)]*\))")
 _SPACE = re.compile(r"\s+")
 _BODY = re.compile(rb"^\{|[{;]\s*$", re.M)
@@ -38,6 +37,8 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class SignatureHelp:
+    """The label of a call with its parameters; ``documentation`` is text of a kernel-doc comment."""
+
     label: str
     parameters: list[Parameter] = field(default_factory=list)
     active: int | None = None  # None past the last parameter
@@ -45,35 +46,37 @@ class SignatureHelp:
 
 
 def signature_help(view: View, source: Source, offset: int) -> SignatureHelp | None:
-    """The call whose parentheses hold ``offset``; None outside calls or when the callee is not known."""
+    """The call whose parentheses hold ``offset``; None outside calls and for a callee that is not known."""
     if comment_start(source.data, offset) is not None:
         return None
-    tokens = enclosing_tokens(source, offset)
+    cursor = CursorContext(view, source, offset)
+    tokens = cursor.tokens
     call = call_around(tokens, tokens.at_offset(offset - 1))
     if call is None:
         return None
-    types = Types(view, source)
     start, stop = call.callee
     if stop - start == 1:
         name = tokens[start]
-        local = next((local for local in locals_at(source, offset) if local.name == name), None)
+        local = next((local for local in cursor.locals if local.name == name), None)
         if local is None:
-            return _of_symbol(view, source, types, name, call)
+            return _of_symbol(cursor, name, call)
         found = _of_text(source.data[local.decl_start : local.decl_end], name, call)
-        return found or _of_type(types, tokens, call, offset)
+        return found or _of_type(cursor, call)
     if tokens[stop - 2] in (".", "->"):
-        owner = types.at(tokens, chain_start(tokens, stop - 3), stop - 2, offset)
-        member = types.member(owner, tokens[stop - 1]) if owner else None
+        owner = cursor.types.at(tokens, chain_start(tokens, stop - 3), stop - 2, offset)
+        member = cursor.types.member(owner, tokens[stop - 1]) if owner else None
         if member:
             row = Symbol(member.name, Kind.MEMBER, member.path, 0, member.name_start, member.start, member.end)
             found = _of_text(view.text(row), member.name, call)
             if found:
                 return found
-    return _of_type(types, tokens, call, offset)
+    return _of_type(cursor, call)
 
 
-def _of_symbol(view: View, source: Source, types: Types, name: str, call: Call) -> SignatureHelp | None:
-    for symbol in types.lookup(name, _CALLABLE)[:_VARIANTS]:
+def _of_symbol(cursor: CursorContext, name: str, call: CallSite) -> SignatureHelp | None:
+    """From the definitions and declarations of a name; the first that has parameters."""
+    view = cursor.view
+    for symbol in cursor.types.lookup(name, _CALLABLE)[:_MAX_VARIANTS]:
         text = view.text(symbol)
         doc = _doc(view, symbol)
         if symbol.kind is Kind.MACRO:
@@ -93,9 +96,9 @@ def _doc(view: View, symbol: Symbol) -> KernelDoc | None:
     return parse_kerneldoc(source.data[span[0] : span[1]]) if source and span else None
 
 
-def _of_text(text: bytes, name: str, call: Call, doc: KernelDoc | None = None) -> SignatureHelp | None:
+def _of_text(text: bytes, name: str, call: CallSite, doc: KernelDoc | None = None) -> SignatureHelp | None:
     """From a declaration as written, body and comments left out."""
-    code = blank_comments(text[:_MAX_HEADER])
+    code = blank_comments(text[:_MAX_HEADER_BYTES])
     end = _BODY.search(code)
     header = _SPACE.sub(" ", code[: end.start() if end else None].decode("latin-1")).strip(" ;{")
     tokens = Tokens(header.encode("latin-1"))
@@ -107,8 +110,8 @@ def _of_text(text: bytes, name: str, call: Call, doc: KernelDoc | None = None) -
     return None
 
 
-def _of_macro(text: bytes, call: Call, doc: KernelDoc | None) -> SignatureHelp | None:
-    match = _DEFINE.match(text[:_MAX_HEADER].replace(b"\\\n", b" ").decode("latin-1"))
+def _of_macro(text: bytes, call: CallSite, doc: KernelDoc | None) -> SignatureHelp | None:
+    match = _DEFINE.match(text[:_MAX_HEADER_BYTES].replace(b"\\\n", b" ").decode("latin-1"))
     if match is None:
         return None
     label = _SPACE.sub(" ", match[1])
@@ -116,8 +119,8 @@ def _of_macro(text: bytes, call: Call, doc: KernelDoc | None) -> SignatureHelp |
     return _help(label, tokens, tokens.commas(2, len(tokens) - 1), call, doc)
 
 
-def _of_syscall(text: bytes, name: str, call: Call, doc: KernelDoc | None) -> SignatureHelp | None:
-    tokens = Tokens(text[:_MAX_HEADER])
+def _of_syscall(text: bytes, name: str, call: CallSite, doc: KernelDoc | None) -> SignatureHelp | None:
+    tokens = Tokens(text[:_MAX_HEADER_BYTES])
     parts = [
         text[tokens.start(start) : tokens.stop(stop - 1)].decode("latin-1")
         for start, stop in tokens.commas(2, tokens.past(1) - 1)[1:]
@@ -127,9 +130,10 @@ def _of_syscall(text: bytes, name: str, call: Call, doc: KernelDoc | None) -> Si
     return _of_text(f"long {name}({parameters or 'void'})".encode("latin-1"), name, call, doc)
 
 
-def _of_type(types: Types, tokens: Tokens, call: Call, offset: int) -> SignatureHelp | None:
-    """From the type alone: no names of parameters are known then."""
-    callee = types.at(tokens, *call.callee, offset)
+def _of_type(cursor: CursorContext, call: CallSite) -> SignatureHelp | None:
+    """From the type of the callee alone, which has no names of parameters."""
+    tokens, types = cursor.tokens, cursor.types
+    callee = types.at(tokens, *call.callee, cursor.offset)
     callee = types.resolved(callee) if callee else None
     returned = callee.returned() if callee else None
     if callee is None or returned is None:
@@ -140,7 +144,7 @@ def _of_type(types: Types, tokens: Tokens, call: Call, offset: int) -> Signature
 
 
 def _help(
-    label: str, tokens: Tokens, ranges: list[tuple[int, int]], call: Call, doc: KernelDoc | None
+    label: str, tokens: Tokens, ranges: list[tuple[int, int]], call: CallSite, doc: KernelDoc | None
 ) -> SignatureHelp:
     documented = {param.name: param.text for param in doc.params} if doc else {}
     parameters = []

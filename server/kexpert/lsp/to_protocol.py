@@ -27,16 +27,16 @@ from kexpert.core.text import decode
 from kexpert.lsp.position_mapper import Json, PositionMapper
 
 if TYPE_CHECKING:
-    from kexpert.features.completion.item import Item, ItemKind
+    from kexpert.features.completion.item import CompletionItem, ItemKind
     from kexpert.features.diagnostics import Diagnostic
     from kexpert.features.explain.explanation import Explanation, Location
     from kexpert.features.hover.card import HoverCard
     from kexpert.features.navigation.call_hierarchy import Call
     from kexpert.features.navigation.references import Highlight
-    from kexpert.features.search.search import Found
+    from kexpert.features.search.search import SearchResult
     from kexpert.features.signature_help import SignatureHelp
     from kexpert.features.symbols.folding import Fold
-    from kexpert.features.symbols.outline import Entry
+    from kexpert.features.symbols.outline import OutlineEntry
 
 _SYMBOL_KIND = {
     Kind.FUNCTION: SymbolKind.Function, Kind.PROTOTYPE: SymbolKind.Function, Kind.SYSCALL: SymbolKind.Function,
@@ -100,7 +100,7 @@ def symbol_data(symbol: Symbol) -> list[Any]:
 
 
 def document_symbols(
-    places: PositionMapper, source: Source, entries: list[Entry], nested: bool, uri: str
+    places: PositionMapper, source: Source, entries: list[OutlineEntry], nested: bool, uri: str
 ) -> list[Json]:
     """An outline as DocumentSymbols, or flat as SymbolInformation for clients without hierarchy."""
     flat = list(_walk(entries))
@@ -108,7 +108,7 @@ def document_symbols(
     for entry, _ in flat:
         symbol = entry.symbol
         name = (symbol.name_start, max(symbol.name_start, entry.name_end))
-        # The protocol wants the name inside the whole.
+        # The protocol requires the name's range to lie inside the symbol's.
         spans += [(min(symbol.start, name[0]), max(symbol.end, name[1])), name]
     ranges = places.ranges(source.data, spans)
     if not nested:
@@ -137,9 +137,9 @@ def document_symbols(
     return roots
 
 
-def _walk(entries: list[Entry]) -> Iterable[tuple[Entry, Entry | None]]:
+def _walk(entries: list[OutlineEntry]) -> Iterable[tuple[OutlineEntry, OutlineEntry | None]]:
     """Entries with their parents, parents first, in order."""
-    waiting: list[tuple[Entry, Entry | None]] = [(entry, None) for entry in reversed(entries)]
+    waiting: list[tuple[OutlineEntry, OutlineEntry | None]] = [(entry, None) for entry in reversed(entries)]
     while waiting:
         entry, parent = waiting.pop()
         yield entry, parent
@@ -152,7 +152,7 @@ def symbol_kind(symbol: Symbol) -> int:
     return int(_SYMBOL_KIND[symbol.kind])
 
 
-#: What an outline says of a symbol whose icon leaves it open.
+#: Details for kinds that share an icon with another kind.
 _DETAIL = {
     Kind.PROTOTYPE: "prototype", Kind.DECLARATION: "extern", Kind.UNION: "union", Kind.SYSCALL: "system call",
     Kind.TRACEPOINT: "tracepoint", Kind.MODULE_PARAM: "module parameter",
@@ -164,7 +164,7 @@ def _detail(symbol: Symbol) -> str:
 
 
 def workspace_symbols(places: PositionMapper, symbols: list[Symbol]) -> list[Json]:
-    """Symbols with where their names stand; those whose text went away are left out."""
+    """Symbols with where their names stand; those whose text no longer exists are left out."""
     return [
         {
             "name": symbol.name,
@@ -177,8 +177,8 @@ def workspace_symbols(places: PositionMapper, symbols: list[Symbol]) -> list[Jso
     ]
 
 
-def found(places: PositionMapper, results: Sequence[Found]) -> list[Json]:
-    """Results of a search, as the commands give them; those whose file went away are left out."""
+def found(places: PositionMapper, results: Sequence[SearchResult]) -> list[Json]:
+    """Results of a search, as the commands give them; those whose file no longer exists are left out."""
     located = places.locations_or_none([Span(one.path, one.start, one.end) for one in results])
     return [
         {
@@ -194,7 +194,7 @@ def found(places: PositionMapper, results: Sequence[Found]) -> list[Json]:
     ]
 
 
-def found_symbols(places: PositionMapper, results: Sequence[Found]) -> list[Json]:
+def found_symbols(places: PositionMapper, results: Sequence[SearchResult]) -> list[Json]:
     """Results of a search as symbols of the workspace."""
     located = places.locations_or_none([Span(one.path, one.start, one.end) for one in results])
     return [
@@ -210,7 +210,7 @@ def found_symbols(places: PositionMapper, results: Sequence[Found]) -> list[Json
 
 
 def call_item(places: PositionMapper, symbol: Symbol) -> Json | None:
-    """A symbol in the call hierarchy; None when its file went away."""
+    """A symbol in the call hierarchy; None if its file no longer exists."""
     name = Span(symbol.path, symbol.name_start, symbol.name_start + len(symbol.name))
     whole = Span(symbol.path, min(symbol.start, name.start), max(symbol.end, name.end))
     located = places.locations([whole, name])
@@ -271,7 +271,9 @@ def diagnostics(places: PositionMapper, source: Source, found: list[Diagnostic])
     ]
 
 
-def completion_items(places: PositionMapper, source: Source, items: Sequence[Item], snippets: bool) -> list[Json]:
+def completion_items(
+    places: PositionMapper, source: Source, items: Sequence[CompletionItem], snippets: bool
+) -> list[Json]:
     ranges = places.ranges(source.data, [(item.replace_start, item.replace_end) for item in items])
     found = []
     for item, one in zip(items, ranges, strict=True):
@@ -295,9 +297,11 @@ def completion_items(places: PositionMapper, source: Source, items: Sequence[Ite
     return found
 
 
-def _filter_text(item: Item, typed: str) -> str:
-    """What the client compares with the text that the item replaces. It must not drop what was found
-    here by another rule, as the skeleton of a comment for ``/**``."""
+def _filter_text(item: CompletionItem, typed: str) -> str:
+    """The text that the client compares with what the item replaces.
+
+    It must match items that were found by another rule, such as a comment template for ``/**``.
+    """
     for candidate in (item.label, item.insert_text):
         letters = iter(candidate.lower())
         if all(letter in letters for letter in typed.lower()):
@@ -322,7 +326,7 @@ def signature_help(found: SignatureHelp, offsets: bool, rich: bool) -> Json:
     signature: Json = {"label": label, "parameters": parameters}
     if found.documentation:
         signature["documentation"] = _markup(written(found.documentation), rich)
-    # There is no word for "none of them" in the protocol but an index past the last.
+    # The protocol has no value for "no parameter" but an index past the last.
     active = len(parameters) if found.active is None else found.active
     return {"signatures": [signature], "activeSignature": 0, "activeParameter": active}
 

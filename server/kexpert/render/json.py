@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
 from typing import Any, TypeAlias
 
 from kexpert.core.c.source import Source
@@ -12,7 +11,7 @@ from kexpert.core.symbols import Span, Symbol, Use
 from kexpert.core.text import decode
 from kexpert.features.hover.card import HoverCard
 from kexpert.features.inline.suggest import Suggestion
-from kexpert.features.search.search import Found
+from kexpert.features.search.search import SearchResult
 from kexpert.render import markdown
 
 Json: TypeAlias = dict[str, Any]
@@ -39,7 +38,7 @@ def _place(source_of: SourceOf, span: Span | Use) -> Json | None:
     return {"path": span.path, "line": line + 1, "column": column + 1, "text": text}
 
 
-def search_result(source_of: SourceOf, result: Found) -> Json:
+def search_result(source_of: SourceOf, result: SearchResult) -> Json:
     """A result of a search by meaning, with the lines that match."""
     lines = [{"line": number + 1, "text": text} for number, text in result.lines]
     return {**_named(source_of, result, result.start), "score": round(result.score, 6), "lines": lines}
@@ -50,7 +49,7 @@ def symbol(source_of: SourceOf, found: Symbol) -> Json:
     return {**_named(source_of, found, found.name_start), "scope": found.scope}
 
 
-def _named(source_of: SourceOf, named: Found | Symbol, start: int) -> Json:
+def _named(source_of: SourceOf, named: SearchResult | Symbol, start: int) -> Json:
     """Name, kind, and the position of the name."""
     source = source_of(named.path)
     line, column = source.lines.to_position(start, "utf-32") if source else (named.line, 0)
@@ -67,13 +66,17 @@ def suggestion(found: Suggestion | None) -> Json:
     """What inline completion shows or hides; times in milliseconds. None: no code is written at that place."""
     if found is None:
         return no_suggestion("no place")
-    fields = asdict(found)
-    first, seconds, logprob = fields.pop("first_token"), fields.pop("seconds"), fields.pop("logprob")
-    return fields | {
+    return {
+        "text": found.text,
+        "offset": found.offset,
+        "doubt": found.hidden_reason,
+        "about": found.hidden_detail,
+        "origin": found.origin,
+        "tokens": found.tokens,
         "shown": found.shown,
-        "logprob": None if math.isnan(logprob) else round(logprob, 4),
-        "first_token_ms": round(first * 1e3, 1),
-        "ms": round(seconds * 1e3, 1),
+        "logprob": None if math.isnan(found.logprob) else round(found.logprob, 4),
+        "first_token_ms": round(found.first_token * 1e3, 1),
+        "ms": round(found.seconds * 1e3, 1),
     }
 
 

@@ -12,9 +12,10 @@ from typing import Any
 from kexpert.abilities import Completer, Failed, Refused
 from kexpert.core.c.source import Source
 from kexpert.core.text import encode
-from kexpert.features.inline.context import Recent, gather
-from kexpert.features.inline.neighbours import Nearby, neighbours
-from kexpert.features.inline.suggest import DEFAULT_CONTEXT, State, Suggestion, suggest
+from kexpert.features.inline.neighbours import NeighbourCache, find_neighbours
+from kexpert.features.inline.prompt_context import RecentEdits, build_context
+from kexpert.features.inline.suggest import DEFAULT_CONTEXT, InlineState, Suggestion, suggest
+from kexpert.features.semantics.cursor import CursorContext
 from kexpert.model.engine import choose_engine, open_engine
 from kexpert.render import json as render_json
 from kexpert.workspace.inline_settings import inline_config, wanted_model, why_off
@@ -50,7 +51,7 @@ def complete(snapshot: Snapshot, at: Position, settings: Settings) -> Suggestion
     if place is None:
         return None
     with engine_for(settings) as engine:
-        return suggest(snapshot.view, *place, engine, inline_config(settings, explicit=False), State())
+        return suggest(snapshot.view, *place, engine, inline_config(settings, explicit=False), InlineState())
 
 
 def complete_batch(root: Path, lines: Iterable[str], settings: Settings) -> Iterator[dict[str, Any]]:
@@ -90,12 +91,13 @@ def _answer(index: TreeIndex, engine: Completer, question: dict[str, Any], setti
     def ask(before: bytes) -> dict[str, Any]:
         source = Source(question["path"], before + after)
         view = index.view({source.path: source})
-        return render_json.suggestion(suggest(view, source, len(before), engine, config, State()))
+        return render_json.suggestion(suggest(view, source, len(before), engine, config, InlineState()))
 
     try:
         source = Source(question["path"], before + after)
         view = index.view({source.path: source})
-        near = neighbours(view, source, len(before), Nearby(), Recent())
+        cursor = CursorContext(view, source, len(before))
+        near = find_neighbours(cursor, NeighbourCache(), RecentEdits())
         if read := getattr(engine, "read", None):
             read(near, lambda: False)  # as where a file has been open for a moment
         answer |= ask(before)
@@ -103,7 +105,7 @@ def _answer(index: TreeIndex, engine: Completer, question: dict[str, Any], setti
             answer["after_typing"] = ask(before + encode(typed))
         score = getattr(engine, "score", None)
         if score and "middle" in question:
-            context = gather(view, source, len(before), (engine.context or DEFAULT_CONTEXT) // 2)
+            context = build_context(cursor, (engine.context or DEFAULT_CONTEXT) // 2)
             answer["bits"], answer["bytes"] = score(context, question["middle"], lambda: False, near)
     except Failed as problem:
         answer["failed"] = str(problem)

@@ -15,8 +15,7 @@ from kexpert.workspace.inline_settings import inline_config, is_on, wanted_model
 if TYPE_CHECKING:
     from kexpert.abilities import Completer
     from kexpert.core.c.source import Source
-    from kexpert.features.inline.suggest import Settings as InlineConfig
-    from kexpert.features.inline.suggest import State, Suggestion
+    from kexpert.features.inline.suggest import InlineConfig, InlineState, Suggestion
     from kexpert.model.engine import ModelSettings
     from kexpert.view import View
     from kexpert.workspace.listener import Listener
@@ -40,7 +39,7 @@ class InlineSession:
         self._disabled = ""  # why there is no engine
         self._failure = ""  # of the last request
         self._opening = threading.Lock()
-        self._state: State | None = None
+        self._state: InlineState | None = None
         #: (path, text, offset) of the suggestion that is worked out before anybody asks for it.
         self._anticipated: tuple[str, bytes, int] | None = None
 
@@ -64,7 +63,7 @@ class InlineSession:
     def edited(self, path: str, line: int) -> None:
         """Remember where the user typed: similar code is likely elsewhere."""
         if self._state is not None:
-            self._state.recent.edited(path, line)
+            self._state.edits.add(path, line)
 
     def suggest(
         self, view: View, source: Source, offset: int, settings: Settings, cancelled: Cancelled, *, explicit: bool
@@ -102,11 +101,11 @@ class InlineSession:
         if engine is not None:
             engine.close()
 
-    def _kept_state(self) -> State:
-        from kexpert.features.inline.suggest import State
+    def _kept_state(self) -> InlineState:
+        from kexpert.features.inline.suggest import InlineState
 
         if self._state is None:
-            self._state = State()
+            self._state = InlineState()
         return self._state
 
     def _opened(self) -> Completer | None:

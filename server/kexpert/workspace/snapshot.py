@@ -21,17 +21,17 @@ from kexpert.workspace.buffer_view import BufferView
 
 if TYPE_CHECKING:
     from kexpert.features.completion.completion import Completions
-    from kexpert.features.completion.item import Item
+    from kexpert.features.completion.item import CompletionItem
     from kexpert.features.diagnostics import Diagnostic
     from kexpert.features.explain.explanation import Explanation
     from kexpert.features.hover.card import HoverCard
     from kexpert.features.hover.card_reader import HoverConfig
     from kexpert.features.navigation.call_hierarchy import Call
     from kexpert.features.navigation.references import Highlight
-    from kexpert.features.search.search import Found
+    from kexpert.features.search.search import SearchResult
     from kexpert.features.signature_help import SignatureHelp
     from kexpert.features.symbols.folding import Fold
-    from kexpert.features.symbols.outline import Entry
+    from kexpert.features.symbols.outline import OutlineEntry
     from kexpert.workspace.checkpatch import Checkpatch
     from kexpert.workspace.documents import Documents
     from kexpert.workspace.inline_session import InlineSession
@@ -188,7 +188,7 @@ class Snapshot:
         found = self.inline.suggest(self.view, asked, start + len(typed), self.settings, cancelled, explicit=explicit)
         return GhostText(decode(typed) + found.text, source, start, offset) if found else None
 
-    def inline_in_menu(self, at: Position) -> Item | None:
+    def inline_in_menu(self, at: Position) -> CompletionItem | None:
         """A suggestion as an entry of the completion menu, if it is known without waiting; else it is worked out
         meanwhile."""
         from kexpert.features.inline.suggest import as_item
@@ -274,7 +274,7 @@ class Snapshot:
 
     # -- symbols, ranges, search ----------------------------------------------------------------
 
-    def document_symbols(self, path: str) -> list[Entry]:
+    def document_symbols(self, path: str) -> list[OutlineEntry]:
         from kexpert.features.symbols.outline import outline
 
         source = self.source(path)
@@ -304,7 +304,7 @@ class Snapshot:
 
         return symbols_named(self.view, name, limit)
 
-    def search(self, query: str, limit: int = 20, method: SearchMethod | None = None) -> list[Found]:
+    def search(self, query: str, limit: int = 20, method: SearchMethod | None = None) -> list[SearchResult]:
         """Code and documentation by meaning, best first. Raises Refusal for a filter that cannot be applied."""
         from kexpert.features.search.search import search
 
@@ -313,7 +313,7 @@ class Snapshot:
         except FilterError as reason:
             raise Refusal(str(reason)) from None
 
-    def similar(self, start: Position, end: Position, limit: int = 10) -> list[Found]:
+    def similar(self, start: Position, end: Position, limit: int = 10) -> list[SearchResult]:
         """Code most like a stretch of a file, or like the function around an empty one."""
         from kexpert.features.search.search import similar
 

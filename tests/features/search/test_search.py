@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kexpert.core.retrieval.chunk import ChunkKind
 from kexpert.features.hover.hover import HoverConfig, hover
-from kexpert.features.search.search import Found, search, see_also, similar
+from kexpert.features.search.search import SearchResult, search, similar
 from kexpert.render import markdown
 from kexpert.view import SearchMethod
 from tests.support.memory_view import MemoryView, at_cursor, files_of
@@ -37,7 +37,7 @@ static int here(void)
 """
 
 
-def lines_of(found: Found, view: MemoryView) -> list[str]:
+def lines_of(found: SearchResult, view: MemoryView) -> list[str]:
     source = view.source(found.path)
     assert source is not None
     for number, text in found.lines:
@@ -77,10 +77,9 @@ def test_nothing_selected_means_the_function_around() -> None:
 
 def test_see_also_is_of_other_files_and_part_of_the_card() -> None:
     view, source, offset = at_cursor(TREE)
-    (symbol,) = view.lookup("folio_wait_writeback")
-    assert [found.name for found in see_also(view, symbol, 1.0)][:1] == ["wait_on_page"]
     card = hover(view, source, offset, HoverConfig(similar_within_seconds=1.0))
     assert card is not None
+    assert card.similar[0].name == "wait_on_page"
     assert "- See also `wait_on_page` in `fs/wait.c:2`" in markdown.hover_card(card)
     without = hover(view, source, offset)
     assert without is not None

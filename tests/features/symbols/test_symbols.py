@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kexpert.core.c.source import Source
-from kexpert.features.symbols.outline import Entry, outline
+from kexpert.features.symbols.outline import OutlineEntry, outline
 from kexpert.features.symbols.selection import MAX_DEPTH, selections
 from tests.support.memory_view import CURSOR
 
 
-def tree(entries: list[Entry]) -> list[object]:
+def tree(entries: list[OutlineEntry]) -> list[object]:
     return [(e.symbol.name, tree(e.children)) if e.children else e.symbol.name for e in entries]
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from kexpert.core.c.source import Source
 from kexpert.core.symbols import Kind, Symbol
+from kexpert.features.semantics.cursor import CursorContext
 from kexpert.view import View
 
 ItemKind = Literal[
@@ -36,7 +37,7 @@ PREFIX, PREFIX_ANY_CASE, SUBWORD, SUBSEQUENCE = range(4)
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class CompletionItem:
     """One proposal. Items sort by ``sort_text``; ``replace_start``/``replace_end`` are bytes of one line."""
 
     label: str
@@ -55,20 +56,30 @@ class Item:
 class Completions:
     """``incomplete``: more would match; ask again when another character is typed."""
 
-    items: list[Item] = field(default_factory=list)
+    items: list[CompletionItem] = field(default_factory=list)
     incomplete: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """One question: ``prefix`` is the word typed so far, which begins at ``start``."""
+class CompletionRequest:
+    """One question: ``prefix`` is the word typed so far. ``cursor`` is at its beginning, ``offset`` at its end."""
 
-    view: View
-    source: Source
+    cursor: CursorContext
     offset: int
-    start: int
     prefix: str
     limit: int
+
+    @property
+    def view(self) -> View:
+        return self.cursor.view
+
+    @property
+    def source(self) -> Source:
+        return self.cursor.source
+
+    @property
+    def start(self) -> int:
+        return self.cursor.offset
 
     def item(
         self,
@@ -81,10 +92,10 @@ class Request:
         symbol: Symbol | None = None,
         start: int | None = None,
         snippet: bool = False,
-    ) -> Item:
+    ) -> CompletionItem:
         """An item that replaces the word typed so far, or what stands from ``start`` on."""
         begin = self.start if start is None else start
-        return Item(label, kind, detail, sort, insert or label, begin, self.offset, snippet, symbol)
+        return CompletionItem(label, kind, detail, sort, insert or label, begin, self.offset, snippet, symbol)
 
     def matching(self, names: list[str]) -> list[tuple[str, int]]:
         """Names that the prefix matches with how well, in the order given."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kexpert.core.c.declarators import RECORDS, CType
 from kexpert.core.c.tokens import Tokens
 from kexpert.core.symbols import Kind, Symbol
-from kexpert.features.completion.item import Completions, Item, Request
+from kexpert.features.completion.item import CompletionItem, CompletionRequest, Completions
 from kexpert.features.semantics.initialisers import braces_type, designated, designated_owner
 from kexpert.features.semantics.records import Member
 from kexpert.features.semantics.resolve import chain_start
@@ -15,10 +15,11 @@ from kexpert.view import View
 _MAX_ENUMERATORS = 2000
 
 
-def complete_member(request: Request, types: Types, tokens: Tokens, dot: int) -> Completions:
-    """Behind the ``.`` or ``->`` at token ``dot``."""
+def complete_member(request: CompletionRequest, dot: int) -> Completions:
+    """Members after the ``.`` or ``->`` at token ``dot``."""
+    tokens, types = request.cursor.tokens, request.cursor.types
     if designated(tokens, dot):
-        return _designators(request, types, tokens, dot)
+        return _designators(request, dot)
     if tokens[dot - 1][:1].isdigit():
         return Completions()
     owner = types.at(tokens, chain_start(tokens, dot - 1), dot, request.start)
@@ -26,11 +27,11 @@ def complete_member(request: Request, types: Types, tokens: Tokens, dot: int) ->
         found = types.members(owner)
         if found:
             return _listed(request, [(member, "0") for member in found])
-    return _guessed(request)
+    return _members_of_any_struct(request)
 
 
-def _listed(request: Request, ranked: list[tuple[Member, str]], suffix: str = "") -> Completions:
-    """Members in the order of their declaration within each rank; those that match badly are cut first."""
+def _listed(request: CompletionRequest, ranked: list[tuple[Member, str]], suffix: str = "") -> Completions:
+    """Members in the order of their declaration within each rank; the worst matches are cut first."""
     items = []
     symbols = _Symbols(request.view)
     for order, (member, rank) in enumerate(ranked):
@@ -42,7 +43,7 @@ def _listed(request: Request, ranked: list[tuple[Member, str]], suffix: str = ""
 
 
 class _Symbols:
-    """Members as symbols; the lines of each file are counted once."""
+    """Members as symbols with their lines."""
 
     def __init__(self, view: View) -> None:
         self._view = view
@@ -54,12 +55,12 @@ class _Symbols:
         return Symbol(member.name, Kind.MEMBER, member.path, line, member.name_start, member.start, member.end, tag)
 
 
-def _guessed(request: Request) -> Completions:
-    """The type is not known: members of any struct whose name begins as typed."""
+def _members_of_any_struct(request: CompletionRequest) -> Completions:
+    """Where the type is not known: members of any struct that begin with the prefix."""
     if not request.prefix:
         return Completions(incomplete=True)
     rows = request.view.lookup_prefix(request.prefix, request.limit * 2, request.source.path)
-    seen: dict[str, Item] = {}
+    seen: dict[str, CompletionItem] = {}
     for order, row in enumerate(rows):
         if row.kind is Kind.MEMBER and row.name not in seen:
             owner = f"struct {row.scope}".rstrip()
@@ -67,15 +68,16 @@ def _guessed(request: Request) -> Completions:
     return Completions(list(seen.values())[: request.limit], True)
 
 
-def _designators(request: Request, types: Types, tokens: Tokens, dot: int) -> Completions:
-    owner = designated_owner(types, tokens, dot, request.start)
-    return _unset_first(request, types, tokens, dot, owner) if owner else _guessed(request)
+def _designators(request: CompletionRequest, dot: int) -> Completions:
+    owner = designated_owner(request.cursor.types, request.cursor.tokens, dot, request.start)
+    return _unset_first(request, dot, owner) if owner else _members_of_any_struct(request)
 
 
-def _unset_first(request: Request, types: Types, tokens: Tokens, at: int, owner: CType) -> Completions:
-    """Members to initialise, those that the braces do not give yet first."""
+def _unset_first(request: CompletionRequest, at: int, owner: CType) -> Completions:
+    """Members to initialise, those that the braces do not set yet first."""
+    tokens = request.cursor.tokens
     given = _given(tokens, tokens.enclosing(at, "{"))
-    ranked = [(member, "1" if member.name in given else "0") for member in types.members(owner)]
+    ranked = [(member, "1" if member.name in given else "0") for member in request.cursor.types.members(owner)]
     follows = request.source.data[request.offset : request.offset + 40].lstrip(b" \t\n")
     return _listed(request, ranked, "" if follows.startswith((b"=", b".", b"[")) else " = ")
 
@@ -94,8 +96,9 @@ def _given(tokens: Tokens, brace: int) -> set[str]:
     return found
 
 
-def initialiser_items(request: Request, types: Types, tokens: Tokens, at: int) -> list[Item]:
-    """``.member = `` for a place right behind ``{`` or ``,`` in an initialiser of a struct."""
+def initialiser_items(request: CompletionRequest, at: int) -> list[CompletionItem]:
+    """``.member = `` for a place right after the ``{`` or ``,`` at token ``at`` in an initialiser of a struct."""
+    tokens, types = request.cursor.tokens, request.cursor.types
     brace = at if tokens[at] == "{" else tokens.enclosing(at, "{")
     owner = braces_type(types, tokens, brace, request.start)
     if owner is None or owner.derived or types.resolved(owner).keyword not in RECORDS:
@@ -108,25 +111,26 @@ def initialiser_items(request: Request, types: Types, tokens: Tokens, at: int) -
     ][: request.limit]
 
 
-def enumerator_items(request: Request, types: Types, wanted: CType) -> list[Item]:
+def enumerator_items(request: CompletionRequest, expected: CType) -> list[CompletionItem]:
     """The enumerators of the enum that is expected."""
-    if wanted.derived:
+    if expected.derived:
         return []
-    of = types.resolved(wanted)
-    if of.keyword != "enum" or of.derived:
+    types = request.cursor.types
+    enum = types.resolved(expected)
+    if enum.keyword != "enum" or enum.derived:
         return []
     items = []
-    for order, symbol in enumerate(_enumerators(types, of)):
+    for order, symbol in enumerate(_enumerators(types, enum)):
         for name, quality in request.matching([symbol.name]):
-            items.append(request.item(name, "enumerator", f"0{quality}{order:04}", of.name, symbol=symbol))
+            items.append(request.item(name, "enumerator", f"0{quality}{order:04}", enum.name, symbol=symbol))
     return items
 
 
-def _enumerators(types: Types, of: CType) -> list[Symbol]:
-    if of.body:
-        path, start, end = of.body
+def _enumerators(types: Types, enum: CType) -> list[Symbol]:
+    if enum.body:
+        path, start, end = enum.body
         return _read_enumerators(types, Symbol("", Kind.ENUM, path, 0, start, start, end))
-    for symbol in types.lookup(of.tag, (Kind.ENUM,)):
+    for symbol in types.lookup(enum.tag, (Kind.ENUM,)):
         found = _read_enumerators(types, symbol)
         if found:
             return found

@@ -9,7 +9,7 @@ from kexpert.core.c.declarators import RECORDS, read_declaration, read_parameter
 from kexpert.core.c.tokens import Tokens
 from kexpert.core.docs.kerneldoc import comment_template
 from kexpert.core.symbols import Kind
-from kexpert.features.completion.item import Completions, Item, ItemKind, Request
+from kexpert.features.completion.item import CompletionItem, CompletionRequest, Completions, ItemKind
 from kexpert.features.semantics.include_paths import include_directories
 from kexpert.features.semantics.records import read_members
 
@@ -26,7 +26,7 @@ _REST = re.compile(rb"(?:\s|\*(?!/))*+(?:\*/)?\s*+")
 _AHEAD = 8192
 
 
-def complete_include(request: Request, line: bytes) -> Completions | None:
+def complete_include(request: CompletionRequest, line: bytes) -> Completions | None:
     """Directories and headers behind ``#include <`` or ``"``; None where no include is written."""
     match = _INCLUDE.match(line)
     if match is None:
@@ -36,7 +36,7 @@ def complete_include(request: Request, line: bytes) -> Completions | None:
     start = request.offset - len(part)
     close = b'"' if quoted else b">"
     closed = request.source.data[request.offset : request.offset + 1] == close
-    items: dict[str, Item] = {}
+    items: dict[str, CompletionItem] = {}
     for order, base in enumerate(include_directories(request.source.path, quoted)):
         for name, is_directory in request.view.list_dir(_joined(base, directory)).items():
             if name in items or not name.lower().startswith(part.lower()) or not (is_directory or name.endswith(".h")):
@@ -59,7 +59,7 @@ def _joined(base: str, directory: str) -> str:
     return "/".join(parts)
 
 
-def complete_directive(request: Request, line: bytes) -> Completions | None:
+def complete_directive(request: CompletionRequest, line: bytes) -> Completions | None:
     if not _DIRECTIVE.match(line):
         return None
     return Completions([
@@ -68,7 +68,7 @@ def complete_directive(request: Request, line: bytes) -> Completions | None:
     ])  # fmt: skip
 
 
-def complete_config(request: Request, line: bytes) -> Completions | None:
+def complete_config(request: CompletionRequest, line: bytes) -> Completions | None:
     """``CONFIG_…`` names, also inside ``IS_ENABLED(`` and, without the ``CONFIG_``, in Kconfig files."""
     kconfig = request.source.path.rpartition("/")[2].startswith("Kconfig")
     begun = "CONFIG_".startswith(request.prefix[:7]) and len(request.prefix) > 2 and _CONDITION.match(line) is not None
@@ -83,14 +83,14 @@ def complete_config(request: Request, line: bytes) -> Completions | None:
     else:
         prefix = "CONFIG_" + request.prefix
     rows = request.view.lookup_prefix(prefix, request.limit * 2, request.source.path)
-    found: dict[str, Item] = {}
+    found: dict[str, CompletionItem] = {}
     for order, row in enumerate(rows):
         if row.kind is Kind.CONFIG and row.name not in found:
             found[row.name] = request.item(row.name[hidden:], "config", f"0{order:04}", row.path, symbol=row)
     return Completions(list(found.values())[: request.limit], len(rows) >= request.limit)
 
 
-def complete_kerneldoc(request: Request) -> Completions:
+def complete_kerneldoc(request: CompletionRequest) -> Completions:
     """A skeleton in a comment just opened by ``/**`` above a function, a struct or a macro; else nothing."""
     data, offset = request.source.data, request.offset
     begin = comment_start(data, offset)

@@ -14,7 +14,7 @@ from kexpert.core.kernel.maintainers import Maintainers as MaintainersFile
 from kexpert.core.kernel.maintainers import parse_maintainers
 from kexpert.core.symbols import Kind, Symbol
 from kexpert.features.hover.card import Documentation, Maintainers, Place, plain_text
-from kexpert.features.semantics.visibility import is_for_kernel, is_private
+from kexpert.features.semantics.definition_ranking import is_for_kernel, is_private
 from kexpert.view import View
 
 MAX_VARIANTS = 8

@@ -10,7 +10,7 @@ from kexpert.features.hover.card import Export, HoverCard, Operation
 from kexpert.features.hover.card_reader import MAX_VARIANTS, Reading, in_reach, other_variants
 from kexpert.features.hover.code_card import head, syscall_prototype, trimmed, with_annotations
 from kexpert.features.navigation.call_hierarchy import written_calls
-from kexpert.features.semantics.visibility import is_private
+from kexpert.features.semantics.definition_ranking import is_private
 
 _WHAT = {
     Kind.FUNCTION: "function", Kind.PROTOTYPE: "function", Kind.SYSCALL: "system call", Kind.TRACEPOINT: "tracepoint",

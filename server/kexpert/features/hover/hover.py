@@ -6,7 +6,9 @@ import time
 from collections.abc import Sequence
 
 from kexpert.core.c.source import Source
+from kexpert.core.retrieval.chunk import Chunk, ChunkKind
 from kexpert.core.symbols import Kind, Symbol
+from kexpert.core.text import decode
 from kexpert.features.hover.aggregate_card import aggregate_card, enumerator_card
 from kexpert.features.hover.card import HoverCard, Place, Similar
 from kexpert.features.hover.card_reader import DEFAULT_CONFIG, HoverConfig, Reading
@@ -16,14 +18,18 @@ from kexpert.features.hover.macro_card import macro_card
 from kexpert.features.hover.member_card import member_card, member_row_card
 from kexpert.features.hover.place_text import documentation_card, include_card
 from kexpert.features.hover.variable_card import local_card, parameter_card, typedef_card, variable_card
-from kexpert.features.search.search import see_also
+from kexpert.features.semantics.definition_ranking import kernel_first
 from kexpert.features.semantics.resolve import Resolved, resolve
-from kexpert.features.semantics.visibility import kernel_first
 from kexpert.view import View
 
 __all__ = ["HoverCard", "HoverConfig", "card_for_symbol", "hover", "warm"]
 
 _MENTIONS = (Kind.EXPORT, Kind.INITCALL)
+_MAX_SIMILAR = 3
+#: Kinds that have a "See also".
+_CHUNK_KINDS = {
+    Kind.FUNCTION: ChunkKind.FUNCTION, Kind.SYSCALL: ChunkKind.FUNCTION, Kind.STRUCT: ChunkKind.STRUCT,
+}  # fmt: skip
 
 
 def hover(view: View, source: Source, offset: int, config: HoverConfig = DEFAULT_CONFIG) -> HoverCard | None:
@@ -44,10 +50,19 @@ def hover(view: View, source: Source, offset: int, config: HoverConfig = DEFAULT
 
 
 def _similar(view: View, symbols: Sequence[Symbol], seconds: float) -> tuple[Similar, ...]:
-    definition = next((one for one in symbols if one.kind in (Kind.FUNCTION, Kind.SYSCALL, Kind.STRUCT)), None)
-    if definition is None:
+    """Code of other files that is most like a definition, if it is found within ``seconds``. Those files are not
+    read: a hover waits for this."""
+    definition = next((symbol for symbol in symbols if symbol.kind in _CHUNK_KINDS), None)
+    source = view.source(definition.path) if definition else None
+    if definition is None or source is None:
         return ()
-    return tuple(Similar(one.name, Place(one.path, one.line)) for one in see_also(view, definition, seconds))
+    body = decode(source.data[definition.start : definition.end])
+    chunk = Chunk(
+        definition.path, _CHUNK_KINDS[definition.kind], definition.name, definition.line, definition.start,
+        definition.end, "", body,
+    )  # fmt: skip
+    hits = view.similar(chunk, _MAX_SIMILAR, other_files=True, timeout=seconds)
+    return tuple(Similar(hit.name, Place(hit.path, hit.line)) for hit in hits)
 
 
 def card_for_symbol(view: View, symbol: Symbol, config: HoverConfig = DEFAULT_CONFIG) -> HoverCard | None:

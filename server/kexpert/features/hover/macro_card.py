@@ -9,8 +9,8 @@ from kexpert.features.hover.card import HoverCard
 from kexpert.features.hover.card_reader import MAX_VARIANTS, Reading, other_variants
 from kexpert.features.hover.code_card import trimmed
 from kexpert.features.hover.enum_card import enum_around, enumerators
+from kexpert.features.semantics.definition_ranking import is_private
 from kexpert.features.semantics.macro_expansion import Macro, call_arguments, expand, parse_macro
-from kexpert.features.semantics.visibility import is_private
 
 _MAX_LINES = 12
 _MAX_EXPANSION = 900

@@ -16,7 +16,7 @@ from kexpert.features.hover.card_reader import MAX_VARIANTS, Reading, comment_of
 from kexpert.features.hover.code_card import head, trimmed, wrap
 from kexpert.features.hover.comment_text import beside
 from kexpert.features.hover.function_card import export_of
-from kexpert.features.semantics.visibility import is_private
+from kexpert.features.semantics.definition_ranking import is_private
 
 _DESCRIPTION = re.compile(rb"MODULE_PARM_DESC[ \t]*\(\s*(\w+)\s*,\s*((?:\"(?:[^\"\\\n]|\\.)*\"\s*|\w+\s*)+?)\)")
 _STRING = re.compile(rb"\"((?:[^\"\\\n]|\\.)*)\"")

@@ -1,4 +1,4 @@
-"""Whether a suggestion is worth showing: one that is wrong costs more attention than it saves keys."""
+"""Which suggestions are hidden: a wrong one costs more attention than it saves keys."""
 
 from __future__ import annotations
 
@@ -7,121 +7,127 @@ from functools import lru_cache
 from typing import Literal
 
 from kexpert.core.c.keywords import KEYWORDS
-from kexpert.core.c.scope import block_locals, locals_at
+from kexpert.core.c.scope import block_locals
 from kexpert.core.c.source import Source
 from kexpert.core.c.tokens import Tokens
 from kexpert.core.text import decode
+from kexpert.features.semantics.cursor import CursorContext
 from kexpert.features.semantics.resolve import chain_start
-from kexpert.features.semantics.type_inference import Types
 from kexpert.view import View
 
-Doubt = Literal["", "empty", "unsure", "repetition", "unknown name"]
+#: Why a suggestion is hidden; "" for one that is shown.
+HiddenReason = Literal["", "empty", "unsure", "repetition", "unknown name"]
 
 _WORD = re.compile(rb"[A-Za-z_]\w*")
-#: Looked up for one suggestion; a longer one is not what it says of names.
-_MOST_NAMES = 40
-_REACH = 400_000
-#: Names that the compiler or the preprocessor makes.
+#: Maximum names looked up for one suggestion.
+_MAX_NAMES = 40
+_MAX_FILE_BYTES = 400_000
+_MAX_REST_OF_LINE = 200
+#: Names that the compiler or the preprocessor defines.
 _BUILT_IN = re.compile(r"__(?:builtin_\w+|func__|FUNCTION__|FILE__|LINE__|VA_ARGS__|VA_OPT__|COUNTER__)|defined")
 _DIRECTIVES = frozenset({"include", "define", "ifdef", "ifndef", "if", "elif", "else", "endif", "undef", "error"})
+#: A line of fewer letters may repeat; a longer one may occur this often.
+_MIN_LINE_LETTERS, _MAX_SAME_LINES = 4, 2
+#: Words in a row, up to so many at a time, that may not occur this often one after another.
+_MAX_WORD_GROUP, _REPEATED_WORDS = 3, 4
 
 
-def doubt(view: View, source: Source, offset: int, text: bytes, logprob: float, least: float) -> tuple[Doubt, str]:
-    """(why a suggestion is to be hidden, what of it); ("", "") for one to show.
+def reason_to_hide(
+    cursor: CursorContext, text: bytes, logprob: float, min_logprob: float
+) -> tuple[HiddenReason, str]:
+    """(why to hide a suggestion, the part of it that is wrong); ("", "") for one to show.
 
-    ``logprob`` is how sure the model is (NaN: the engine does not say), ``least`` the one below which it hides.
+    ``logprob`` is the model's confidence, NaN if the engine gives none.
     """
     if not text.strip():
         return "empty", ""
-    if logprob < least:
+    if logprob < min_logprob:
         return "unsure", f"{logprob:.2f}"
-    if again := repeated(source.data, offset, text):
-        return "repetition", again
-    for name in names_in(source, offset, text):
-        if not exists(view, source, name):
+    if repeated := _repetition(cursor.source.data, cursor.offset, text):
+        return "repetition", repeated
+    tokens = _tokens_of_lines(cursor, text)
+    for name in _new_names(cursor, text, tokens):
+        if not _exists(cursor.view, cursor.source, name):
             return "unknown name", name
-    if member := _no_member(view, source, offset, text):
+    if member := _missing_member(cursor, text, tokens):
         return "unknown name", member
     return "", ""
 
 
-def repeated(data: bytes, offset: int, text: bytes) -> str:
-    """A line that a suggestion says again and again, or that the lines around it say already."""
+def _repetition(data: bytes, offset: int, text: bytes) -> str:
+    """A line or a group of words that a suggestion repeats, or a line that stands above or below it already."""
     lines = [line.strip() for line in text.split(b"\n")]
-    inked = [line for line in lines if len(line) > 3]
-    for line in inked:
-        if inked.count(line) > 2:
+    long_lines = [line for line in lines if len(line) >= _MIN_LINE_LETTERS]
+    for line in long_lines:
+        if long_lines.count(line) > _MAX_SAME_LINES:
             return decode(line)
-    begin = data.rfind(b"\n", 0, offset) + 1
-    first = (data[begin:offset] + lines[0]).strip()
-    above = data[data.rfind(b"\n", 0, max(begin - 1, 0)) + 1 : max(begin - 1, 0)].strip()
-    behind = data.find(b"\n", offset)
-    below = data[behind + 1 : behind + 400].lstrip().partition(b"\n")[0].strip() if behind >= 0 else b""
-    if len(first) > 3 and (first == above or (first == below and len(inked) == 1)):
+    line_start = data.rfind(b"\n", 0, offset) + 1
+    first = (data[line_start:offset] + lines[0]).strip()
+    above_end = max(line_start - 1, 0)
+    above = data[data.rfind(b"\n", 0, above_end) + 1 : above_end].strip()
+    line_end = data.find(b"\n", offset)
+    below = data[line_end + 1 : line_end + 400].lstrip().partition(b"\n")[0].strip() if line_end >= 0 else b""
+    repeats_neighbour = first == above or (first == below and len(long_lines) == 1)
+    if len(first) >= _MIN_LINE_LETTERS and repeats_neighbour:
         return decode(first)
-    words = _WORD.findall(text)
-    for size in (1, 2, 3):  # "foo, foo, foo, foo"
-        for at in range(len(words) - 4 * size + 1):
-            if words[at : at + size] * 4 == words[at : at + 4 * size]:
+    return _repeated_words(_WORD.findall(text))
+
+
+def _repeated_words(words: list[bytes]) -> str:
+    """``foo`` of "foo, foo, foo, foo"."""
+    for size in range(1, _MAX_WORD_GROUP + 1):
+        for at in range(len(words) - _REPEATED_WORDS * size + 1):
+            if words[at : at + size] * _REPEATED_WORDS == words[at : at + _REPEATED_WORDS * size]:
                 return decode(b" ".join(words[at : at + size]))
     return ""
 
 
-def names_in(source: Source, offset: int, text: bytes) -> list[str]:
-    """Identifiers that a suggestion uses, each once and whole where it begins inside one; those that it
-    declares itself are none."""
-    tokens = _tokens(source, offset, text)
-    begin = source.data.rfind(b"\n", 0, offset) + 1
-    lines = Tokens(b"{" + source.data[begin:offset] + text + b"}")
-    declared = {local.name for local in block_locals(lines, 0) if local.name_start > offset - begin}
-    end = offset + len(text)
+def _tokens_of_lines(cursor: CursorContext, text: bytes) -> Tokens:
+    """The tokens of the lines that hold a suggestion, once it is inserted."""
+    data, offset = cursor.source.data, cursor.offset
+    line_start, line_end = data.rfind(b"\n", 0, offset) + 1, data.find(b"\n", offset)
+    rest = data[offset : line_end if line_end >= 0 else len(data)]
+    return Tokens(data[line_start:offset] + text + rest[:_MAX_REST_OF_LINE], base=line_start)
+
+
+def _new_names(cursor: CursorContext, text: bytes, tokens: Tokens) -> list[str]:
+    """Identifiers that a suggestion uses and does not declare, each once; all of a word that it completes."""
+    data, offset = cursor.source.data, cursor.offset
+    line_start, end = data.rfind(b"\n", 0, offset) + 1, offset + len(text)
+    as_block = Tokens(b"{" + data[line_start:offset] + text + b"}")
+    declared = {local.name for local in block_locals(as_block, 0) if local.name_start > offset - line_start}
     found: dict[str, None] = {}
     for at, token in enumerate(tokens.items):
         touches = token.end > offset and token.start < end
         if touches and tokens.is_word(at) and token.text not in KEYWORDS and token.text not in declared:
             found[token.text] = None
-    return list(found)[:_MOST_NAMES]
-
-
-def _tokens(source: Source, offset: int, text: bytes) -> Tokens:
-    """The tokens of the lines that hold a suggestion, as they would stand."""
-    data = source.data
-    begin = data.rfind(b"\n", 0, offset) + 1
-    line_end = data.find(b"\n", offset)
-    behind = data[offset : line_end if line_end >= 0 else len(data)]
-    return Tokens(data[begin:offset] + text + behind[:200], base=begin)
+    return list(found)[:_MAX_NAMES]
 
 
 @lru_cache(maxsize=8)
-def _words(source: Source) -> frozenset[bytes]:
-    return frozenset(_WORD.findall(source.data[:_REACH]))
+def _words_of_file(source: Source) -> frozenset[bytes]:
+    return frozenset(_WORD.findall(source.data[:_MAX_FILE_BYTES]))
 
 
-def exists(view: View, source: Source, name: str) -> bool:
-    """Whether the file or the index knows a name."""
-    if name.encode() in _words(source) or name in _DIRECTIVES or _BUILT_IN.fullmatch(name):
+def _exists(view: View, source: Source, name: str) -> bool:
+    """True if the file or the index has a name."""
+    if name.encode() in _words_of_file(source) or name in _DIRECTIVES or _BUILT_IN.fullmatch(name):
         return True
     return bool(view.lookup(name, limit=1))
 
 
-def _no_member(view: View, source: Source, offset: int, text: bytes) -> str:
-    """A member that a suggestion takes of a struct which is known and does not have it."""
-    data = source.data
-    after = source.edited(data[:offset] + text + data[offset:])
-    types = Types(view, after)
-    tokens = _tokens(source, offset, text)
-    visible = {local.name: local.type for local in locals_at(after, offset) if local.kind != "label"}
-    end = offset + len(text)
+def _missing_member(cursor: CursorContext, text: bytes, tokens: Tokens) -> str:
+    """A member that a suggestion takes of a struct that is known and does not have it."""
+    end = cursor.offset + len(text)
     for at, token in enumerate(tokens.items):
-        if token.end <= offset or token.start >= end or tokens[at - 1] not in (".", "->") or not tokens.is_word(at):
+        is_inserted = token.end > cursor.offset and token.start < end
+        if not is_inserted or tokens[at - 1] not in (".", "->") or not tokens.is_word(at):
             continue
         start = chain_start(tokens, at - 2)
         if start >= at - 1:  # ``.member = …`` of an initialiser
             continue
-        owner = types.expression(tokens, start, at - 1, visible.get)
-        if owner is None:
-            continue
-        members = types.members(owner)
+        owner = cursor.types.expression(tokens, start, at - 1, cursor.local_types.get)
+        members = cursor.types.members(owner) if owner is not None else []
         if members and not any(member.name == token.text for member in members):
             return f"{tokens.join(start, at - 1)}{tokens[at - 1]}{token.text}"
     return ""

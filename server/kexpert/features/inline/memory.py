@@ -1,4 +1,4 @@
-"""Suggestions made a moment ago: typing through one that is shown, or behind one that was taken, costs no call."""
+"""Suggestions made a moment ago: typing through a shown suggestion, or after an accepted one, runs no model."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 from kexpert.core.c.source import Source
 
-_KEPT = 32
+_MAX_SUGGESTIONS = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """``text`` was suggested at ``offset`` of a file of ``size`` bytes. Only their checksum is kept: many whole
-    copies of a large file are much memory."""
+class _Remembered:
+    """``text`` was suggested at ``offset`` of a file of ``size`` bytes. Only a checksum of the file is kept: copies
+    of large files take much memory."""
 
     path: str
     size: int
@@ -25,42 +25,45 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
-    """What is left of a suggestion to be typed."""
+class Remainder:
+    """The part of a suggestion that is not typed yet."""
 
     text: bytes
     logprob: float
 
 
 @dataclass(slots=True)
-class Memory:
+class SuggestionMemory:
     """The last suggestions, newest first."""
 
-    _made: deque[Made] = field(default_factory=lambda: deque(maxlen=_KEPT))
+    _suggestions: deque[_Remembered] = field(default_factory=lambda: deque(maxlen=_MAX_SUGGESTIONS))
 
     def keep(self, source: Source, offset: int, text: bytes, logprob: float) -> None:
         data = source.data
-        self._made.appendleft(Made(source.path, len(data), zlib.crc32(data), offset, text, logprob))
+        self._suggestions.appendleft(_Remembered(source.path, len(data), zlib.crc32(data), offset, text, logprob))
 
-    def find(self, source: Source, offset: int, least: float) -> Left | None:
-        """The suggestion whose beginning was typed since, as what is left of it at ``offset``. One of which the
-        model was less sure than ``least`` was shown only to who asked for it: there only who types it sees more."""
+    def find(self, source: Source, offset: int, min_logprob: float) -> Remainder | None:
+        """The suggestion whose beginning is what was typed since; its remainder goes at ``offset``.
+
+        A suggestion below ``min_logprob`` was shown only to a user who asked for it by a key; it is found again only
+        once some of it is typed.
+        """
         data = source.data
-        for made in list(self._made):
+        for made in list(self._suggestions):
             typed = offset - made.offset
             if (
                 0 <= typed < len(made.text)
-                and (typed or not made.logprob < least)  # NaN, where the engine does not say, is not less
+                and (typed or not made.logprob < min_logprob)  # NaN, from an engine without probabilities, is not less
                 and made.path == source.path
                 and len(data) == made.size + typed
                 and data[made.offset : offset] == made.text[:typed]
-                and _checksum(data, made.offset, offset) == made.checksum
+                and _checksum_without(data, made.offset, offset) == made.checksum
             ):
-                return Left(made.text[typed:], made.logprob)
+                return Remainder(made.text[typed:], made.logprob)
         return None
 
 
-def _checksum(data: bytes, start: int, end: int) -> int:
-    """Of a text without what stands between two places of it."""
+def _checksum_without(data: bytes, start: int, end: int) -> int:
+    """CRC-32 of ``data`` without ``data[start:end]``."""
     view = memoryview(data)
     return zlib.crc32(view[end:], zlib.crc32(view[:start]))

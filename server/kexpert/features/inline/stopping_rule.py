@@ -1,103 +1,76 @@
-"""Where a suggestion ends: at the end of the statement or the block that the cursor stands in, by syntax."""
+"""Where a suggestion ends: with its statement or block, by syntax, or where another line becomes unlikely."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-
-_PART = re.compile(
-    r"""/\*.*?(?:\*/|\Z)|//[^\n]*|"(?:[^"\\\n]|\\.)*+"?|'(?:[^'\\\n]|\\.)*+'?|[(){}\[\]\n]|[^\S\n]+|[^\s(){}\[\]"'/]+|/""",
-    re.S,
+from kexpert.features.inline.hole_shape import (
+    CLOSING,
+    COMMENT,
+    PIECE,
+    HoleShape,
+    has_open_bracket,
+    indent_of,
+    last_character,
 )
-_CLOSING = {")": "(", "]": "[", "}": "{"}
-_COMMENT = "*/"
-#: Characters before the cursor in which its statement is looked for.
-_STATEMENT = 2000
-#: Blank lines below it that are passed over.
-_BLANK = 8
+
+#: Maximum characters read of an answer.
+MAX_TEXT = 4096
+#: Natural log-probability that the text after the last complete statement must keep to be shown as well.
+MIN_FURTHER_LOGPROB = -1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """How a place wants to be filled."""
+class StoppingRule:
+    """Reads an answer token by token until it is as long as the suggestion should be.
 
-    #: What follows on the cursor's own line; the suggestion stays on that line if there is any.
-    rest: str
-    #: Whether a statement begins here: then several may come.
-    fresh: bool
-    most_lines: int
-    #: ``(`` and ``[`` that are open before the cursor.
-    inside: int = 0
-    #: The next line that is not blank: repeating it is no suggestion.
-    below: str = ""
-    #: ``(`` or ``[``, and ``{``, that are closed behind the cursor and must be open where a suggestion ends.
-    owed: tuple[int, int] = (0, 0)
-    #: Columns by which the cursor's line and the one below are indented.
-    indents: tuple[int, int] = (0, 0)
+    Pure: no model, no clock. ``text`` is what was read; ``suggestion`` is the part of it to keep.
+    """
+
+    def __init__(self, shape: HoleShape) -> None:
+        self.text = ""
+        self._shape = shape
+        self._end: int | None = None
+        self._complete = 0  # up to here statements are complete
+        self._further_logprob = 0.0  # of what is written after that
 
     @property
-    def one_line(self) -> bool:
-        return bool(self.rest.strip()) or self.most_lines == 1
+    def suggestion(self) -> str:
+        return self.text[: self._end]
+
+    def feed(self, text: str, logprob: float, last: bool = False) -> bool:
+        """Read a token; True if the suggestion ends here. ``last``: the model ends its answer with it."""
+        self.text += text
+        self._end = end_of(self.text, self._shape)
+        if self._end is not None or last:
+            return True
+        if "\n" in text and (complete := complete_until(self.text)) > self._complete:
+            self._complete, self._further_logprob = complete, 0.0
+        elif self._complete:
+            self._further_logprob += logprob
+        if self._further_logprob < MIN_FURTHER_LOGPROB:
+            self._end = self._complete
+            return True
+        if len(self.text) > MAX_TEXT:
+            self.run_out()
+            return True
+        return False
+
+    def run_out(self) -> None:
+        """No more tokens come: drop the last line, which is not finished."""
+        self._end = 0 if self._shape.one_line else max(self.text.rfind("\n"), 0)
 
 
-def shape_at(before: str, after: str, most_lines: int) -> Shape:
-    """The shape of the hole between two texts."""
-    rest, _, below = after.partition("\n")
-    inside, last = 0, ""
-    for part in _PART.finditer(before, before.rfind("\n", 0, max(len(before) - _STATEMENT, 0)) + 1):
-        piece = part[0]
-        if piece in "([":
-            inside += 1
-        elif piece in ")]":
-            inside = max(inside - 1, 0)
-        elif piece in "{}" or piece.endswith(";"):
-            inside = 0
-        last = last if piece.isspace() else _last_ink(piece)
-    fresh = not inside and last in ("", ";", "{", "}", ":", _COMMENT)
-    following = next((line.rstrip() for line in below.split("\n", _BLANK)[:_BLANK] if line.strip()), "")
-    indents = _indent(before[before.rfind("\n") + 1 :]), _indent(following)
-    return Shape(rest, fresh, most_lines, inside, following, _owed(before, after), indents)
-
-
-def _indent(line: str) -> int:
-    blank = line[: len(line) - len(line.lstrip())]
-    return len(blank.expandtabs(8))
-
-
-def _owed(before: str, after: str) -> tuple[int, int]:
-    """What is closed behind a cursor: brackets of its statement, and braces of its function that were not opened."""
-    body = before[before.rfind("\n{") + 1 :]
-    behind = after.partition("\n}")[0]
-    opened = len(_unclosed(body, "{", "}")[0])
-    statement = next((part.start() for part in _PART.finditer(behind) if _last_ink(part[0]) in "{};"), len(behind))
-    return _unclosed(behind[:statement], "([", ")]")[1], max(_unclosed(behind, "{", "}")[1] - max(opened - 1, 0), 0)
-
-
-def _unclosed(text: str, opening: str, closing: str) -> tuple[str, int]:
-    """(brackets that a text opens and does not close, how many it closes that it did not open)."""
-    opened, more = "", 0
-    for part in _PART.finditer(text):
-        if part[0] in opening:
-            opened += part[0]
-        elif part[0] in closing:
-            more += not opened
-            opened = opened[:-1]
-    return opened, more
-
-
-def end_of(text: str, shape: Shape) -> int | None:
-    """Where to cut ``text``; None while it may go on. Asked again with each token."""
-    open_brackets = ["("] * shape.inside
-    last = ""  # the last ink
+def end_of(text: str, shape: HoleShape) -> int | None:
+    """Number of characters to keep of an answer; None while it may go on. Called again with each token."""
+    open_brackets = ["("] * shape.open_brackets
+    last = ""  # the last character that is not blank
     lines = 0
-    complete = 0  # up to where whole statements stand
-    for part in _PART.finditer(text):
+    complete = 0  # up to here statements are complete
+    for part in PIECE.finditer(text):
         piece = part[0]
         if piece in ("(", "[", "{"):
             open_brackets.append(piece)
         elif piece == "}" and "{" not in open_brackets:
-            return len(text[: part.start()].rstrip())  # the block is over that was open before
-        elif piece in _CLOSING and open_brackets and (open_brackets[-1] == "{") == (piece == "}"):
+            return len(text[: part.start()].rstrip())  # closes the block around the cursor
+        elif piece in CLOSING and open_brackets and (open_brackets[-1] == "{") == (piece == "}"):
             open_brackets.pop()
         elif piece == "\n":
             if shape.one_line:
@@ -107,57 +80,43 @@ def end_of(text: str, shape: Shape) -> int | None:
                 line = text.rfind("\n", 0, part.start()) + 1
                 if line and text[line : part.start()].rstrip() == shape.below:
                     return line - 1
-                if shape.owed != (0, 0) and _depths(open_brackets) == shape.owed:
+                if shape.closed_after != (0, 0) and _depths(open_brackets) == shape.closed_after:
                     return part.start()
-                indent = _indent(text[line : part.start()]) if line else shape.indents[0]
-                if shape.indents[1] > indent and last not in (";", "}", _COMMENT):
-                    return part.start()  # what it begins stands below
-                if not open_brackets and last in (";", "}", ":", _COMMENT):
+                indent = indent_of(text[line : part.start()]) if line else shape.indents[0]
+                if shape.indents[1] > indent and last not in (";", "}", COMMENT):
+                    return part.start()  # the line below is the body of what begins here
+                if not open_brackets and last in (";", "}", ":", COMMENT):
                     complete = part.start()
-                    if not shape.fresh or (last == "}" and lines > 1):
+                    if not shape.begins_statement or (last == "}" and lines > 1):
                         return complete
-                if lines >= shape.most_lines:
+                if lines >= shape.max_lines:
                     return complete or part.start()
                 if text.startswith("\n", part.end()):
                     return part.start()
         if not piece.isspace():
-            last = _last_ink(piece)
+            last = last_character(piece)
     return None
 
 
-def whole_until(text: str) -> int:
-    """The last end of a line, if every statement before it is whole, else 0."""
+def complete_until(text: str) -> int:
+    """The last end of a line if every statement before it is complete, else 0."""
     at = text.rfind("\n")
-    return at if at > 0 and text[:at].rstrip()[-1:] in (";", "}") and not _is_open(text[:at]) else 0
+    return at if at > 0 and text[:at].rstrip()[-1:] in (";", "}") and not has_open_bracket(text[:at]) else 0
 
 
-def _depths(open_brackets: list[str]) -> tuple[int, int]:
-    curly = open_brackets.count("{")
-    return len(open_brackets) - curly, curly
-
-
-def _last_ink(piece: str) -> str:
-    return _COMMENT if piece.startswith(("/*", "//")) else piece[-1]
-
-
-def trimmed(text: str, shape: Shape) -> str:
-    """A finished suggestion without what stands behind the cursor already."""
+def without_repeated_end(text: str, shape: HoleShape) -> str:
+    """A finished suggestion without an end that follows the cursor already."""
     rest = shape.rest.strip()
     if rest:
         without = text.rstrip().removesuffix(rest)
-        return text if _is_open(without) or without == text.rstrip() else without
+        return text if has_open_bracket(without) or without == text.rstrip() else without
     text = text.rstrip()
     above, newline, last = text.rpartition("\n")
-    repeats = newline and last.strip() == shape.below.strip() and not _is_open(above)
+    repeats = newline and last.strip() == shape.below.strip() and not has_open_bracket(above)
     return above.rstrip() if repeats else text
 
 
-def _is_open(text: str) -> bool:
-    """Whether a text opens a bracket and does not close it."""
-    opened: list[str] = []
-    for part in _PART.finditer(text):
-        if part[0] in ("(", "[", "{"):
-            opened.append(part[0])
-        elif opened and _CLOSING.get(part[0]) == opened[-1]:
-            opened.pop()
-    return bool(opened)
+def _depths(open_brackets: list[str]) -> tuple[int, int]:
+    """Numbers of open ``(`` or ``[``, and of open ``{``."""
+    curly = open_brackets.count("{")
+    return len(open_brackets) - curly, curly

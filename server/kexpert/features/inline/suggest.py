@@ -1,79 +1,92 @@
-"""Inline completion: what a model would write at the cursor, if it is worth showing.
+"""Inline completion: the text that a model would write at the cursor, and whether it is shown.
 
-The engine arrives as an argument. What it writes is ended by syntax, cut off from what stands behind the
-cursor, and hidden when it is doubtful. What was suggested a moment ago and is being typed costs no call.
+The model is an argument. Its answer ends where syntax says so, loses an end that follows the cursor already, and is
+hidden when it is doubtful. Typing through the last suggestion runs no model.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Literal
 
-from kexpert.abilities import Completer
-from kexpert.core.c.cursor_context import lexical_class
+from kexpert.abilities import Completer, Token, TokenOrigin
 from kexpert.core.c.source import Source
 from kexpert.core.text import decode, encode, identifier_at
-from kexpert.features.completion.item import Item
-from kexpert.features.inline.context import Gathered, Recent, decode_text, gather
-from kexpert.features.inline.filter import Doubt, doubt
-from kexpert.features.inline.memory import Memory
-from kexpert.features.inline.neighbours import Nearby, neighbours
-from kexpert.features.inline.stopping_rule import Shape, end_of, shape_at, trimmed, whole_until
+from kexpert.features.completion.item import CompletionItem
+from kexpert.features.inline.filter import HiddenReason, reason_to_hide
+from kexpert.features.inline.hole_shape import HoleShape, hole_shape
+from kexpert.features.inline.memory import SuggestionMemory
+from kexpert.features.inline.neighbours import NeighbourCache, find_neighbours
+from kexpert.features.inline.prompt_context import ExcerptCache, RecentEdits, build_context, decode_text
+from kexpert.features.inline.stopping_rule import StoppingRule, without_repeated_end
+from kexpert.features.semantics.cursor import CursorContext
 from kexpert.view import View
 
-#: Tokens that a prompt may have where the engine does not say.
+#: Tokens of prompt and answer for a model that does not say how many it takes.
 DEFAULT_CONTEXT = 1024
-#: How far around the cursor the shape of the hole is read.
-_REACH = 4096
-#: Characters of an answer that are looked at, whoever gives more.
-_MOST_TEXT = 4096
-#: Another line is suggested while its probability is above this (its logarithm).
-_FURTHER = -1.0
-#: Of the context, what an answer may take.
-_MOST_ANSWER = 0.25
+#: Maximum fraction of these for the answer.
+_ANSWER_SHARE = 0.25
+#: Bytes on either side of the cursor in which the shape of the hole is read.
+_SHAPE_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """``least`` is how sure the model must be of what is shown, as ``Suggestion.logprob`` says it."""
+class InlineConfig:
+    """``min_logprob``: the confidence below which a suggestion is hidden, on the scale of ``Suggestion.logprob``."""
 
-    most_tokens: int = 96
-    most_lines: int = 5
-    least: float = -1.0
+    max_tokens: int = 96
+    max_lines: int = 5
+    min_logprob: float = -1.0
 
 
 @dataclass(slots=True)
-class State:
-    """What is kept from one question to the next."""
+class InlineState:
+    """What is kept from one request to the next."""
 
-    memory: Memory = field(default_factory=Memory)
-    gathered: Gathered = field(default_factory=Gathered)
-    recent: Recent = field(default_factory=Recent)
-    nearby: Nearby = field(default_factory=Nearby)
+    memory: SuggestionMemory = field(default_factory=SuggestionMemory)
+    excerpts: ExcerptCache = field(default_factory=ExcerptCache)
+    edits: RecentEdits = field(default_factory=RecentEdits)
+    neighbours: NeighbourCache = field(default_factory=NeighbourCache)
 
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """``text`` to insert at ``offset``; ``logprob`` says how sure the model is of it (see ``_sureness``). With a
-    ``doubt`` it is not for showing; ``about`` says what it is about. Times are in seconds from the question on."""
+    """``text`` to insert at ``offset``. ``logprob`` is the model's confidence (see ``_confidence``). With a
+    ``hidden_reason`` it is not shown; ``hidden_detail`` is the part that is wrong. Times are in seconds from the
+    request on.
+
+    ``origin`` is "copied" if the whole text is lines copied from neighbours, "model" if any of it is the model's, and
+    "typed through" if it is the rest of an earlier suggestion, whatever its origin.
+    """
 
     text: str
     offset: int
     logprob: float
-    doubt: Doubt = ""
-    about: str = ""
-    origin: Literal["model", "typed through"] = "model"
+    hidden_reason: HiddenReason = ""
+    hidden_detail: str = ""
+    origin: Literal["model", "copied", "typed through"] = "model"
     tokens: int = 0
     first_token: float = 0.0
     seconds: float = 0.0
 
     @property
     def shown(self) -> bool:
-        return not self.doubt
+        return not self.hidden_reason
+
+
+@dataclass(slots=True)
+class _Answer:
+    """An answer that was read until its end: its text and, for each token, (end in the text, log-probability) and
+    (start in the text, origin)."""
+
+    text: str
+    logprobs: list[tuple[int, float]]
+    origins: list[tuple[int, TokenOrigin]]
+    first_token: float  # time.perf_counter() when it came; 0 if none came
 
 
 def suggest(
@@ -81,115 +94,109 @@ def suggest(
     source: Source,
     offset: int,
     engine: Completer,
-    settings: Settings,
-    state: State,
+    config: InlineConfig,
+    state: InlineState,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Suggestion | None:
-    """What to write at ``offset``; None where no model is asked. Raises what the engine raises."""
-    data, began = source.data, time.perf_counter()
-    offset = min(max(offset, 0), len(data))
-    if remembered := recall(source, offset, settings, state):
-        return remembered
-    if not _is_place(data, offset):
-        return None
-    shape = shape_at(
-        decode_text(data[max(offset - _REACH, 0) : offset]), decode_text(data[offset : offset + _REACH]),
-        settings.most_lines,
-    )  # fmt: skip
-    room = engine.context or DEFAULT_CONTEXT
-    most = min(settings.most_tokens, int(room * _MOST_ANSWER))
-    context = gather(view, source, offset, room - most, state.gathered, state.recent)
-    near = neighbours(view, source, offset, state.nearby, state.recent)
-    text, logprobs, first = "", list[tuple[int, float]](), 0.0
-    whole, odds = 0, 0.0  # up to where statements are whole, and how likely is what was written behind them
-    with closing(engine.stream(context, most, cancelled, near)) as tokens:
-        for token in tokens:
-            first = first or time.perf_counter() - began
-            text += token.text
-            logprobs.append((len(text), token.logprob))
-            end = end_of(text, shape)
-            if end is not None or token.last:
-                break
-            if "\n" in token.text and (more := whole_until(text)) > whole:
-                whole, odds = more, 0.0
-            elif whole:
-                odds += token.logprob
-            if odds < _FURTHER:
-                end = whole
-                break
-            if len(text) > _MOST_TEXT:
-                end = _last_whole_line(text, shape)
-                break
-        else:
-            end = _last_whole_line(text, shape)
-    return _finished(view, source, offset, shape, text[:end], logprobs, settings, state, began, first)
-
-
-def recall(source: Source, offset: int, settings: Settings, state: State) -> Suggestion | None:
-    """What was suggested before and has been typed into since, or was thought of ahead."""
+    """The text to write at ``offset``; None if no code is written there. Raises what the engine raises."""
     began = time.perf_counter()
-    found = state.memory.find(source, offset, settings.least)
+    cursor = CursorContext(view, source, min(max(offset, 0), len(source.data)))
+    if remembered := recall(source, cursor.offset, config, state):
+        return remembered
+    if not _writes_code(cursor):
+        return None
+
+    shape = _shape(cursor, config.max_lines)
+    context_tokens = engine.context or DEFAULT_CONTEXT
+    max_tokens = min(config.max_tokens, int(context_tokens * _ANSWER_SHARE))
+    context = build_context(cursor, context_tokens - max_tokens, state.excerpts, state.edits)
+    neighbours = find_neighbours(cursor, state.neighbours, state.edits)
+    answer = _read(engine.stream(context, max_tokens, cancelled, neighbours), shape)
+
+    text = without_repeated_end(answer.text, shape)
+    logprob = _confidence(answer.logprobs, len(text))
+    used = {origin for start, origin in answer.origins if start < len(text)}
+    origin: TokenOrigin = "copied" if used == {"copied"} else "model"
+    if _has_crlf(cursor):
+        text = text.replace("\n", "\r\n")
+    inserted = encode(text)
+    reason, detail = reason_to_hide(cursor, inserted, logprob, config.min_logprob)
+    if not reason:
+        state.memory.keep(source, cursor.offset, inserted, logprob)
+    return Suggestion(
+        text, cursor.offset, logprob, reason, detail, origin, len(answer.logprobs),
+        answer.first_token - began if answer.first_token else 0.0, time.perf_counter() - began,
+    )  # fmt: skip
+
+
+def recall(source: Source, offset: int, config: InlineConfig, state: InlineState) -> Suggestion | None:
+    """The rest of a suggestion that was made before: of one that is typed through, or of one made ahead."""
+    began = time.perf_counter()
+    found = state.memory.find(source, offset, config.min_logprob)
     if found is None:
         return None
     seconds = time.perf_counter() - began
     return Suggestion(decode(found.text), offset, found.logprob, origin="typed through", seconds=seconds)
 
 
-def _finished(
-    view: View,
-    source: Source,
-    offset: int,
-    shape: Shape,
-    text: str,
-    logprobs: list[tuple[int, float]],
-    settings: Settings,
-    state: State,
-    began: float,
-    first: float,
-) -> Suggestion:
-    text = trimmed(text, shape)
-    logprob = _sureness(logprobs, len(text))
-    if b"\r\n" in source.data[max(offset - _REACH, 0) : offset + _REACH]:
-        text = text.replace("\n", "\r\n")
-    inserted = encode(text)
-    why, about = doubt(view, source, offset, inserted, logprob, settings.least)
-    if not why:
-        state.memory.keep(source, offset, inserted, logprob)
-    return Suggestion(text, offset, logprob, why, about, "model", len(logprobs), first, time.perf_counter() - began)
-
-
 def ahead(source: Source, suggestion: Suggestion) -> tuple[Source, int]:
-    """The text and the cursor as they are when a suggestion is taken: what to ask next while it is shown."""
+    """The text and the cursor after a suggestion is accepted: the next request, while it is shown."""
     inserted = encode(suggestion.text)
     at, data = suggestion.offset, source.data
     return source.edited(data[:at] + inserted + data[at:]), at + len(inserted)
 
 
-def as_item(source: Source, suggestion: Suggestion) -> Item:
+def as_item(source: Source, suggestion: Suggestion) -> CompletionItem:
     """A suggestion as the first entry of a completion menu."""
     data, offset = source.data, suggestion.offset
     span = identifier_at(data, offset)
     start = span[0] if span and span[0] < offset else offset
     text = decode(data[start:offset]) + suggestion.text
-    head, more, _ = text.partition("\n")
-    return Item(f"{head} …" if more else head, "snippet", "kexpert", "0", text, start, offset)
+    first_line, more, _ = text.partition("\n")
+    label = f"{first_line} …" if more else first_line
+    return CompletionItem(label, "snippet", "kexpert", "0", text, start, offset)
 
 
-def _is_place(data: bytes, offset: int) -> bool:
-    """Whether code is being written here: not inside a word, a comment or a string."""
-    following = data[offset : offset + 1]
+def _writes_code(cursor: CursorContext) -> bool:
+    """False inside a word, a comment or a string."""
+    following = cursor.source.data[cursor.offset : cursor.offset + 1]
     if following.isalnum() or following == b"_":
         return False
-    return lexical_class(data, offset) == "code"
+    return cursor.lexical_class == "code"
 
 
-def _last_whole_line(text: str, shape: Shape) -> int:
-    """Where to end a suggestion that ran out of tokens: half a line is none."""
-    return 0 if shape.one_line else max(text.rfind("\n"), 0)
+def _shape(cursor: CursorContext, max_lines: int) -> HoleShape:
+    data, offset = cursor.source.data, cursor.offset
+    before, after = data[max(offset - _SHAPE_BYTES, 0) : offset], data[offset : offset + _SHAPE_BYTES]
+    return hole_shape(decode_text(before), decode_text(after), max_lines)
 
 
-def _sureness(logprobs: list[tuple[int, float]], size: int) -> float:
-    """The log-probabilities of the tokens that ``size`` characters of the text consist of, over the square root of
-    their number. Of 87 suggestions in Linux 6.1 the surest 40 by this were right 0.75 of the time, by the mean 0.62."""
+def _has_crlf(cursor: CursorContext) -> bool:
+    return b"\r\n" in cursor.source.data[max(cursor.offset - _SHAPE_BYTES, 0) : cursor.offset + _SHAPE_BYTES]
+
+
+def _read(stream: Generator[Token, None, None], shape: HoleShape) -> _Answer:
+    """Read tokens until the suggestion ends, then close the stream."""
+    rule, first_token = StoppingRule(shape), 0.0
+    logprobs: list[tuple[int, float]] = []
+    origins: list[tuple[int, TokenOrigin]] = []
+    with closing(stream) as tokens:
+        for token in tokens:
+            first_token = first_token or time.perf_counter()
+            if token.text:
+                origins.append((len(rule.text), token.origin))
+            stops = rule.feed(token.text, token.logprob, token.last)
+            logprobs.append((len(rule.text), token.logprob))
+            if stops:
+                break
+        else:
+            rule.run_out()
+    return _Answer(rule.suggestion, logprobs, origins, first_token)
+
+
+def _confidence(logprobs: list[tuple[int, float]], size: int) -> float:
+    """The sum of the log-probabilities of the tokens in the first ``size`` characters, over the square root of their
+    number. Of 87 suggestions in Linux 6.1 the 40 most confident by this were right 0.75 of the time, by the mean
+    0.62."""
     used = [logprob for end, logprob in logprobs if end <= size] or [logprob for _, logprob in logprobs[:1]]
     return sum(used) / math.sqrt(len(used)) if used else math.nan

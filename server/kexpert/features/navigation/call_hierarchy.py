@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from kexpert.core.c.idioms import NOT_CALLS
 from kexpert.core.c.source import Source
 from kexpert.core.c.tokens import Tokens
+from kexpert.core.c.word_scan import NOT_CALLS
 from kexpert.core.symbols import Kind, Span, Symbol
-from kexpert.features.semantics.definition_ranking import rank_definitions
+from kexpert.features.semantics.definition_ranking import is_private, rank_definitions
 from kexpert.features.semantics.resolve import resolve
-from kexpert.features.semantics.visibility import is_private
 from kexpert.view import View
 
 CALLABLE = (Kind.FUNCTION, Kind.SYSCALL, Kind.MACRO, Kind.PROTOTYPE, Kind.TRACEPOINT, Kind.ASM_LABEL)
@@ -35,7 +34,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenCall:
     """A call as it stands in a body; ``member`` when it goes through ``->`` or ``.``."""
 
     name: str
@@ -88,7 +87,7 @@ def outgoing(view: View, symbol: Symbol) -> list[Call]:
     source = view.source(symbol.path)
     if source is None:
         return []
-    sites: dict[tuple[str, bool], list[Written]] = {}
+    sites: dict[tuple[str, bool], list[WrittenCall]] = {}
     for call in written_calls(source.data, symbol):
         sites.setdefault((call.name, call.member), []).append(call)
     calls: list[Call] = []
@@ -103,7 +102,7 @@ def outgoing(view: View, symbol: Symbol) -> list[Call]:
     return calls
 
 
-def written_calls(data: bytes, symbol: Symbol) -> Iterator[Written]:
+def written_calls(data: bytes, symbol: Symbol) -> Iterator[WrittenCall]:
     """The calls in the body of one function (or in the text of a macro) of the file ``data``."""
     text = data[symbol.start : symbol.end]
     if symbol.kind == Kind.MACRO:
@@ -116,7 +115,7 @@ def written_calls(data: bytes, symbol: Symbol) -> Iterator[Written]:
         if tokens[at + 1] != "(" or not tokens.is_word(at) or name.encode("latin-1") in NOT_CALLS:
             continue
         if not _declares(tokens, at):
-            yield Written(name, symbol.start + tokens.start(at), tokens[at - 1] in ("->", "."))
+            yield WrittenCall(name, symbol.start + tokens.start(at), tokens[at - 1] in ("->", "."))
 
 
 def best_callee(view: View, source: Source, name: str) -> Symbol | None:
@@ -162,7 +161,7 @@ def _implementing(view: View, source: Source, member: str, struct: str) -> list[
     return targets
 
 
-def _through_member(view: View, source: Source, call: Written) -> list[Symbol]:
+def _through_member(view: View, source: Source, call: WrittenCall) -> list[Symbol]:
     found = resolve(view, source, call.start)
     if found is None or found.kind != "member" or found.member is None:
         return []

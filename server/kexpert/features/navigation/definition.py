@@ -7,9 +7,8 @@ from collections.abc import Iterable
 from kexpert.core.c.source import Source
 from kexpert.core.symbols import Assignment, Flag, Kind, Span, Symbol
 from kexpert.core.text import identifier_at
-from kexpert.features.semantics.definition_ranking import rank_definitions
+from kexpert.features.semantics.definition_ranking import kernel_first, rank_definitions
 from kexpert.features.semantics.resolve import Resolved, resolve, type_of
-from kexpert.features.semantics.visibility import kernel_first
 from kexpert.view import View
 
 _DECLARING = (Kind.PROTOTYPE, Kind.DECLARATION)

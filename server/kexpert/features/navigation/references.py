@@ -19,8 +19,8 @@ from kexpert.core.text import decode, identifier_at
 from kexpert.features.navigation.definition import name_span
 from kexpert.features.navigation.occurrences import in_file, is_write, member_in_file
 from kexpert.features.navigation.rename import RenameError, prepare_rename, rename
+from kexpert.features.semantics.definition_ranking import is_private
 from kexpert.features.semantics.resolve import Resolved, resolve
-from kexpert.features.semantics.visibility import is_private
 from kexpert.view import View
 
 __all__ = ["Highlight", "RenameError", "highlights", "prepare_rename", "references", "rename"]

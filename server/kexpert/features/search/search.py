@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from kexpert.core.c.source import Source
 from kexpert.core.retrieval.chunk import Chunk, ChunkKind, chunks
 from kexpert.core.retrieval.words import query_stems, stems
-from kexpert.core.symbols import DEFINITIONS, Kind, Symbol
+from kexpert.core.symbols import DEFINITIONS, Kind
 from kexpert.core.text import decode
 from kexpert.view import Hit, SearchMethod, View
 
@@ -25,7 +25,7 @@ _READ_LINES = 400
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchResult:
     """A result: what it is and where its name stands; ``lines`` (0-based, with their text) say why."""
 
     name: str
@@ -38,7 +38,7 @@ class Found:
     lines: tuple[tuple[int, str], ...] = ()
 
 
-def search(view: View, query: str, limit: int = 20, method: SearchMethod | None = None) -> list[Found]:
+def search(view: View, query: str, limit: int = 20, method: SearchMethod | None = None) -> list[SearchResult]:
     """Code and documentation for a question, best first; what it calls by its full name comes before all.
     Raises ``index.filters.FilterError``."""
     hits = view.search(query, limit, method)
@@ -50,7 +50,7 @@ def search(view: View, query: str, limit: int = 20, method: SearchMethod | None 
     return found[:limit]
 
 
-def similar(view: View, source: Source, start: int, end: int, limit: int = 10) -> list[Found]:
+def similar(view: View, source: Source, start: int, end: int, limit: int = 10) -> list[SearchResult]:
     """What is most like the code from ``start`` to ``end``; of an empty span, like the function around it."""
     chunk = _selected(source, start, end)
     if chunk is None:
@@ -58,18 +58,7 @@ def similar(view: View, source: Source, start: int, end: int, limit: int = 10) -
     return [shown for hit in view.similar(chunk, limit) if (shown := _show(view, hit, ""))]
 
 
-def see_also(view: View, symbol: Symbol, timeout: float) -> list[Hit]:
-    """The three things in other files that a definition is most like, if that is known in time (seconds). Their
-    files are not read: a hover waits for this."""
-    source = view.source(symbol.path) if symbol.kind in _KINDS else None
-    if source is None:
-        return []
-    body = decode(source.data[symbol.start : symbol.end])
-    chunk = Chunk(symbol.path, _KINDS[symbol.kind], symbol.name, symbol.line, symbol.start, symbol.end, "", body)
-    return view.similar(chunk, 3, other_files=True, timeout=timeout)
-
-
-def _named(view: View, query: str) -> list[Found]:
+def _named(view: View, query: str) -> list[SearchResult]:
     """Definitions of the names that a query holds: written whole (``kmem_cache_alloc``), or the query itself."""
     words = query.split()
     names = [word for word in words if "_" in word and _NAME.fullmatch(word)]
@@ -94,7 +83,7 @@ def _selected(source: Source, start: int, end: int) -> Chunk | None:
     return min(around, key=lambda chunk: chunk.end - chunk.start, default=None)
 
 
-def _show(view: View, hit: Hit, query: str) -> Found | None:
+def _show(view: View, hit: Hit, query: str) -> SearchResult | None:
     """A hit with its place and the lines that match; None when its file is gone."""
     source = view.source(hit.path)
     if source is None:
@@ -105,7 +94,7 @@ def _show(view: View, hit: Hit, query: str) -> Found | None:
     start, end = (at, at + len(name)) if at >= 0 else (hit.start, hit.start)
     line = source.lines.line_of(start)
     lines = _matching(source, hit, set(query_stems(query)), line) if query else ()
-    return Found(hit.name, hit.kind, hit.path, start, end, line, hit.score, lines)
+    return SearchResult(hit.name, hit.kind, hit.path, start, end, line, hit.score, lines)
 
 
 def _matching(source: Source, hit: Hit, wanted: set[str], own: int) -> tuple[tuple[int, str], ...]:

@@ -1,24 +1,29 @@
-"""Which of several definitions of one name a file means. The one place that decides it."""
+"""Which of several definitions of one name a file means: by visibility, includes, place and conditions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 
+from kexpert.core.c.conditions import conditions_at
 from kexpert.core.c.source import Source
 from kexpert.core.symbols import DEFINITIONS, Flag, Kind, Symbol
 from kexpert.features.semantics.include_paths import DEFAULT_ARCH, arch_of, include_candidates, includes_of
 from kexpert.view import View
 
-_ORDER = {kind: order for order, kind in enumerate(DEFINITIONS)}
+_KIND_ORDER = {kind: order for order, kind in enumerate(DEFINITIONS)}
 _DECLARATIONS = frozenset({Kind.PROTOTYPE, Kind.DECLARATION})
+#: Kinds whose definition in a ``.c`` file other files can use.
 _LINKED = frozenset({Kind.FUNCTION, Kind.SYSCALL, Kind.VARIABLE, Kind.ASM_LABEL, Kind.CONFIG, Kind.TRACEPOINT})
 _MENTIONS = frozenset({Kind.EXPORT, Kind.INITCALL, Kind.MODULE_PARAM})
-#: Trees of programs beside the kernel: their definitions are not the kernel's.
-_ASIDE = ("tools/", "samples/", "scripts/", "Documentation/", "usr/")
+#: Folders of programs beside the kernel: their definitions are not the kernel's.
+_NOT_KERNEL = ("tools/", "samples/", "scripts/", "Documentation/", "usr/")
+#: Conditions under which a text is not the kernel's C.
+_NOT_KERNEL_CONDITIONS = frozenset({"!__KERNEL__", "__ASSEMBLY__", "__ASSEMBLER__", "LINKER_SCRIPT"})
 _MAX_HEADERS = 32
+_MAX_CONDITIONS_READ = 6
 
-# Distances from a file to where a name is declared.
+# Distances from a file to the declaration of a name.
 INCLUDED, INCLUDED_BELOW, GLOBAL_HEADER, SAME_DIRECTORY, ELSEWHERE = range(5)
 
 
@@ -32,7 +37,7 @@ def included_paths(source: Source) -> frozenset[str]:
 
 
 def distance(path: str, source: Source) -> int:
-    """How far a file stands from ``source``, by its own includes and by place."""
+    """The distance of a file from ``source``, by its includes and its place in the tree."""
     if path in included_paths(source):
         return INCLUDED
     arch = arch_of(source.path) or DEFAULT_ARCH
@@ -42,25 +47,45 @@ def distance(path: str, source: Source) -> int:
 
 
 def is_visible(symbol: Symbol, source: Source) -> bool:
-    """Whether code in ``source`` can mean this symbol: its own, a header's, or one it is linked with."""
+    """True if code in ``source`` can mean this symbol: of its own file, of a header, or linked with it."""
     if symbol.path in included_paths(source) or not symbol.path.endswith((".c", ".S")):
         return True
-    return symbol.kind in _LINKED | _DECLARATIONS and not symbol.flags & Flag.STATIC
+    return not is_private(symbol)
+
+
+def is_private(symbol: Symbol) -> bool:
+    """True if only the symbol's own ``.c`` file can mean it: a static, or a kind that only headers share."""
+    if symbol.path.endswith(".h"):
+        return False
+    return bool(symbol.flags & Flag.STATIC) or symbol.kind not in _LINKED | _DECLARATIONS
+
+
+def is_for_kernel(symbol: Symbol, data: bytes | None) -> bool:
+    """False for a definition in the file ``data`` that is for assembly or for user space alone."""
+    return not data or _NOT_KERNEL_CONDITIONS.isdisjoint(conditions_at(data, symbol.start))
+
+
+def kernel_first(symbols: Sequence[Symbol], data_of: Callable[[str], bytes | None]) -> list[Symbol]:
+    """Ranked symbols; of the first few, those that are not for the kernel's C move to the end."""
+    if len(symbols) < 2:
+        return list(symbols)
+    others = [symbol for symbol in symbols[:_MAX_CONDITIONS_READ] if not is_for_kernel(symbol, data_of(symbol.path))]
+    return [symbol for symbol in symbols if symbol not in others] + others
 
 
 def rank_definitions(view: View, symbols: Iterable[Symbol], source: Source) -> list[Symbol]:
     """The symbols of one name, best first for a jump from ``source``.
 
-    Own file, then definitions that are visible by how near they are declared, then declarations,
-    then trees aside (tools, samples), and private ones of other files last. Headers
-    that the included ones include count as near too where no nearer one is known.
+    Its own file's first, then visible definitions by the distance of their declarations, then declarations, then
+    those of tools and samples, then private ones of other files. A header that an included header includes counts as
+    near if none is nearer.
     """
     rows = list(symbols)
     if any(row.kind not in _MENTIONS for row in rows):
         rows = [row for row in rows if row.kind not in _MENTIONS]
     if len(rows) < 2:
         return rows
-    declared = [row for row in rows if row.kind in _DECLARATIONS]
+    declarations = [row for row in rows if row.kind in _DECLARATIONS]
     distances = {row.path: distance(row.path, source) for row in rows}
     if min(distances.values()) > INCLUDED:
         below = _included_below(source, view, set(distances))
@@ -70,38 +95,39 @@ def rank_definitions(view: View, symbols: Iterable[Symbol], source: Source) -> l
     top = "/".join(source.path.split("/")[:2]) + "/"
 
     def key(row: Symbol) -> tuple[object, ...]:
-        own = row.path == source.path
-        if own and row.kind not in _DECLARATIONS:
+        if row.path == source.path and row.kind not in _DECLARATIONS:
             tier = 0
-        elif row.path.startswith(_ASIDE) and not row.path.startswith(top):
+        elif row.path.startswith(_NOT_KERNEL) and not row.path.startswith(top):
             tier = 3
         elif not is_visible(row, source):
             tier = 4
         else:
             tier = 2 if row.kind in _DECLARATIONS else 1
-        near = distances[row.path]
-        if tier == 1 and row.kind in _LINKED and row.path.endswith((".c", ".S")):
-            near = min([near, *(distances[d.path] for d in declared if _declares(d.path, row.path))])
-        theirs = arch_of(row.path)
-        foreign = bool(theirs) and theirs != (arch or DEFAULT_ARCH)
-        weak = bool(row.flags & Flag.WEAK)
-        stub = row.kind in _LINKED and not row.path.endswith((".c", ".S"))  # of what another option turns off
-        order = _ORDER.get(row.kind, len(_ORDER))
-        shared = _shared(row.path, source.path)
-        return tier, foreign, near, weak, stub, order, -shared, theirs == "", row.path, row.line
+        is_linked = row.kind in _LINKED and row.path.endswith((".c", ".S"))
+        nearest = distances[row.path]
+        if tier == 1 and is_linked:
+            of_declarations = (distances[each.path] for each in declarations if _declares(each.path, row.path))
+            nearest = min([nearest, *of_declarations])
+        row_arch = arch_of(row.path)
+        is_foreign = bool(row_arch) and row_arch != (arch or DEFAULT_ARCH)
+        is_weak = bool(row.flags & Flag.WEAK)
+        is_stub = row.kind in _LINKED and not is_linked  # in a header, for when an option is off
+        order = _KIND_ORDER.get(row.kind, len(_KIND_ORDER))
+        common = _common_directories(row.path, source.path)
+        return tier, is_foreign, nearest, is_weak, is_stub, order, -common, row_arch == "", row.path, row.line
 
     return sorted(rows, key=key)
 
 
 def _declares(header: str, definition: str) -> bool:
-    """Whether a declaration there could be of a definition here: the tree's headers or the same driver's."""
+    """True if a declaration in one file could be of a definition in another: a header of the tree or of the driver."""
     if header.startswith("include/") or "/include/" in header:
         return True
     return header.split("/")[:3] == definition.split("/")[:3] or definition.startswith(_directory(header) + "/")
 
 
-def _included_below(source: Source, view: View, wanted: set[str]) -> set[str]:
-    """Those of ``wanted`` that a header which the file includes includes in turn."""
+def _included_below(source: Source, view: View, paths: set[str]) -> set[str]:
+    """Those of ``paths`` that are included by a header that ``source`` includes."""
     found: set[str] = set()
     for include in includes_of(source)[:_MAX_HEADERS]:
         for path in include_candidates(source.path, include.name, include.quoted):
@@ -109,7 +135,7 @@ def _included_below(source: Source, view: View, wanted: set[str]) -> set[str]:
                 continue
             header = view.source(path)
             if header is not None:
-                found |= included_paths(header) & wanted
+                found |= included_paths(header) & paths
             break
     return found
 
@@ -118,10 +144,10 @@ def _directory(path: str) -> str:
     return path.rpartition("/")[0]
 
 
-def _shared(one: str, other: str) -> int:
-    """How many leading directories two paths share."""
+def _common_directories(path: str, other: str) -> int:
+    """Number of leading directories that two paths share."""
     count = 0
-    for left, right in zip(one.split("/")[:-1], other.split("/")[:-1], strict=False):
+    for left, right in zip(path.split("/")[:-1], other.split("/")[:-1], strict=False):
         if left != right:
             break
         count += 1

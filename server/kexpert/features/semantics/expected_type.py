@@ -19,7 +19,7 @@ _COMPARED = frozenset({"=", "==", "!=", "<", ">", "<=", ">=", "|=", "&=", "|", "
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class CallSite:
     """``callee`` is the token range before the parenthesis; ``argument`` counts from 0."""
 
     callee: tuple[int, int]
@@ -27,14 +27,14 @@ class Call:
     argument: int
 
 
-def call_around(tokens: Tokens, at: int) -> Call | None:
+def call_around(tokens: Tokens, at: int) -> CallSite | None:
     """The innermost call whose parentheses hold what follows token ``at``."""
     opening = tokens.enclosing(at + 1, "(")
     while opening > 0:
         before = tokens[opening - 1]
         if before in (")", "]") or (tokens.is_word(opening - 1) and before not in _NOT_CALLED):
             argument = max(len(tokens.commas(opening + 1, at + 1)) - 1, 0)
-            return Call((chain_start(tokens, opening - 1), opening), opening, argument)
+            return CallSite((chain_start(tokens, opening - 1), opening), opening, argument)
         opening = tokens.enclosing(opening, "(")
     return None
 
@@ -72,7 +72,7 @@ def _returned(types: Types, offset: int) -> CType | None:
     return declaration.declared[0].type.returned() if declaration and declaration.declared else None
 
 
-def _argument(types: Types, tokens: Tokens, call: Call, offset: int) -> CType | None:
+def _argument(types: Types, tokens: Tokens, call: CallSite, offset: int) -> CType | None:
     callee = types.at(tokens, *call.callee, offset)
     if callee is None:
         return None

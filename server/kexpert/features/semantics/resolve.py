@@ -129,22 +129,21 @@ def _in_code(view: View, source: Source, name: str, start: int, end: int) -> Res
     if tokens.start(at) != start:  # the name of a #define, or a word of an #if
         return _symbol(view, source, name, start, end, ())
     before = tokens[at - 1]
-    types = Types(view, source)
     if before in (".", "->"):
-        member = _member_at(types, tokens, at, start)
+        member = _member_at(Types(view, source), tokens, at, start)
         if member:
             return Resolved("member", name, start, end, member=member)
         if not tokens.begins_line(at):
             return _symbol(view, source, name, start, end, (Kind.MEMBER,))
     if before in TAGS:
         return _symbol(view, source, name, start, end, TAGS[before])
-    own = _declared_member(view, source, types, name, start)
+    own = _declared_member(view, source, name, start)
     if own:
         return Resolved("member", name, start, end, member=own)
     local = local_binding(source, start)
     if local:
         return Resolved("label" if local.kind == "label" else "local", name, start, end, local=local)
-    member = _member_argument(types, tokens, at, start)
+    member = _member_argument(view, source, tokens, at, start)
     if member:
         return Resolved("member", name, start, end, member=member)
     return _symbol(view, source, name, start, end, _CALLED if tokens[at + 1] == "(" else ())
@@ -183,13 +182,13 @@ def _namespace(kind: Kind) -> Collection[Kind]:
     return ()
 
 
-def _declared_member(view: View, source: Source, types: Types, name: str, start: int) -> Member | None:
+def _declared_member(view: View, source: Source, name: str, start: int) -> Member | None:
     """The member whose own declaration the cursor stands on."""
     if enclosing_function(source, start):
         return None
     for row in view.lookup(name, (Kind.MEMBER,)):
         if row.path == source.path and row.name_start == start:
-            declared = types.declared(row) or CType("")
+            declared = Types(view, source).declared(row) or CType("")
             keyword = "union" if any(
                 s.path == row.path and s.start <= start < s.end for s in view.lookup(row.scope, (Kind.UNION,))
             ) else "struct"  # fmt: skip
@@ -235,7 +234,7 @@ def _is_operand_word(tokens: Tokens, at: int) -> bool:
     return tokens.is_word(at) and tokens[at] not in ("return", "if", "while", "switch", "case", "else", "sizeof")
 
 
-def _member_argument(types: Types, tokens: Tokens, at: int, offset: int) -> Member | None:
+def _member_argument(view: View, source: Source, tokens: Tokens, at: int, offset: int) -> Member | None:
     """``member`` of ``container_of(p, struct foo, member)`` and ``list_for_each_entry(p, head, member)``."""
     opening = tokens.enclosing(at, "(")
     if opening < 1 or not tokens.is_word(opening - 1):
@@ -244,6 +243,7 @@ def _member_argument(types: Types, tokens: Tokens, at: int, offset: int) -> Memb
     position = next((i for i, (start, stop) in enumerate(arguments) if start <= at < stop), 0)
     if position == 0 or arguments[position][1] - arguments[position][0] != 1:
         return None
+    types = Types(view, source)
     owner: CType | None = None
     if "for_each_entry" in tokens[opening - 1]:
         owner = types.at(tokens, *arguments[0], offset)

@@ -93,9 +93,11 @@ def starts_type(tokens: Tokens, at: int) -> bool:
 class Types:
     """Answers about types for one request; what it looked up is kept as long as it lives."""
 
-    def __init__(self, view: View, source: Source) -> None:
+    def __init__(self, view: View, source: Source, local_types: dict[int, dict[str, CType]] | None = None) -> None:
+        """``local_types``: what is known already of the locals that can be named at an offset."""
         self.view = view
         self.source = source
+        self._local_types = dict(local_types or {})
         self._lookups = 0
         self._depth = 0
         self._names: dict[str, CType | None] = {}
@@ -104,8 +106,10 @@ class Types:
 
     def at(self, tokens: Tokens, start: int, stop: int, offset: int) -> CType | None:
         """The type of ``tokens[start:stop]``, an expression that stands at ``offset`` in the source."""
-        visible = {local.name: local.type for local in locals_at(self.source, offset) if local.kind != "label"}
-        return self.expression(tokens, start, stop, visible.get)
+        if offset not in self._local_types:
+            visible = (local for local in locals_at(self.source, offset) if local.kind != "label")
+            self._local_types[offset] = {local.name: local.type for local in visible}
+        return self.expression(tokens, start, stop, self._local_types[offset].get)
 
     def expression(self, tokens: Tokens, start: int, stop: int, scope: Scope) -> CType | None:
         if start >= stop or self._depth >= _MAX_DEPTH:

@@ -16,22 +16,22 @@ _LEFT_OUT = (Kind.EXPORT,)
 
 
 @dataclass(slots=True)
-class Entry:
+class OutlineEntry:
     """A symbol with what stands inside it; ``name_end`` ends the name as the text spells it."""
 
     symbol: Symbol
     name_end: int
-    children: list[Entry] = field(default_factory=list)
+    children: list[OutlineEntry] = field(default_factory=list)
 
 
-def outline(source: Source) -> list[Entry]:
+def outline(source: Source) -> list[OutlineEntry]:
     """The symbols of a text in order; members and enumerators inside their struct, union or enum."""
     symbols = [s for s in source.facts.symbols if s.kind not in _LEFT_OUT]
     symbols.sort(key=lambda s: (s.start, -s.end))
-    roots: list[Entry] = []
-    around: list[Entry] = []
+    roots: list[OutlineEntry] = []
+    around: list[OutlineEntry] = []
     for symbol in symbols:
-        entry = Entry(symbol, name_end(source, symbol))
+        entry = OutlineEntry(symbol, name_end(source, symbol))
         while around and around[-1].symbol.end < symbol.end:
             around.pop()
         inside = around if symbol.kind in _INNER else []
