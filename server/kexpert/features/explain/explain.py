@@ -123,7 +123,7 @@ def _explanation(
         around += used.facts
         around += config_facts(view, body)
         if symbol is not None:
-            around += [*documentation_facts(view, symbol.name), *similar_facts(view, symbol)]
+            around += [*documentation_facts(view, symbol.name), *similar_facts(view, body, symbol)]
     facts: list[Fact] = []
     if signature:
         facts.append(Fact(FactKind.SIGNATURE, as_code(" ".join(signature.split())), place.path, place.line))

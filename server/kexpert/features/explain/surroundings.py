@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from kexpert.core.c.conditions import conditions_at
 from kexpert.core.kernel.kbuild import object_conditions
-from kexpert.core.retrieval.chunk import ChunkKind
+from kexpert.core.retrieval.chunk import Chunk, ChunkKind
 from kexpert.core.symbols import Kind, Symbol
+from kexpert.core.text import decode
 from kexpert.features.explain.body import Body
 from kexpert.features.explain.explanation import Fact, FactKind, as_code
-from kexpert.features.search.search import see_also
 from kexpert.view import FilterError, View
 
 #: Conditions that hold for all of the kernel's C and say nothing.
 _ALWAYS = frozenset({"__KERNEL__", "!__ASSEMBLY__", "!__ASSEMBLER__", "!LINKER_SCRIPT"})
 _MAX_SECTIONS = 3
 _SEARCHED = 8
+_MAX_SIMILAR = 3
 _SIMILAR_SECONDS = 0.1
 
 
@@ -51,11 +52,14 @@ def _is_within_word(data: bytes, at: int, size: int) -> bool:
     return any(chr(byte).isalnum() or byte == 0x5F for byte in around)
 
 
-def similar_facts(view: View, symbol: Symbol) -> list[Fact]:
+def similar_facts(view: View, body: Body, symbol: Symbol) -> list[Fact]:
+    """Functions of other files that are most like this one, if search finds them in time."""
     if symbol.kind not in (Kind.FUNCTION, Kind.SYSCALL):
         return []
+    text = decode(body.source.data[symbol.start : symbol.end])
+    chunk = Chunk(body.path, ChunkKind.FUNCTION, symbol.name, symbol.line, symbol.start, symbol.end, "", text)
     return [
         Fact(FactKind.SIMILAR, f"similar to {as_code(hit.name + '()')}", hit.path, hit.line)
-        for hit in see_also(view, symbol, _SIMILAR_SECONDS)
+        for hit in view.similar(chunk, _MAX_SIMILAR, other_files=True, timeout=_SIMILAR_SECONDS)
         if hit.name
     ]

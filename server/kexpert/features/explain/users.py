@@ -9,7 +9,7 @@ from kexpert.core.c.lex import blank_comments
 from kexpert.core.symbols import Kind, Symbol
 from kexpert.core.text import decode
 from kexpert.features.explain.explanation import Fact, FactKind, Location, Statement, as_code, listed
-from kexpert.features.semantics.visibility import is_private
+from kexpert.features.semantics.definition_ranking import is_private
 from kexpert.view import View
 
 _MAX_CALLERS = 6
