@@ -38,7 +38,7 @@ int f(struct dev *dev)
 		goto out; //= errno: returns `-ENOMEM` if `!p`
 	ret = start(p);
 	if (ret)
-		goto err_free; //= return: returns the error of `start()`
+		goto err_free; //= return: returns what `start()` returns, unless 0
 	ret = -EIO;
 	if (check(p) < 0)
 		goto err_stop; //= errno: returns `-EIO` if `check(p) < 0`

@@ -14,14 +14,13 @@ from tree_sitter import Node
 from kexpert.features.explain.body import Body
 from kexpert.features.explain.explanation import Fact, FactKind, Location, ReturnValue, Statement, as_code
 from kexpert.features.explain.flow import Flow, Point
-from kexpert.features.explain.guards import Guard, condition_of, phrase, shortened, words_of
+from kexpert.features.explain.guards import Guard, condition_of, shortened, words_of
 from kexpert.features.explain.values import RETURNS_ARGUMENT, Value, assignments, can_pass, value_of
 
 _MAX_STEPS = 50_000  # points visited for one function
 _MAX_WHEN = 6  # conditions listed for one value
 _MAX_ROWS = 24
 _ERROR_WRAPPERS = ("PTR_ERR", "ERR_CAST", "PTR_ERR_OR_ZERO")
-_TESTS_RESULT = ("", " < 0", " != 0", " > 0", " <= 0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +160,7 @@ class ReturnAnalysis:
             return leave.guard, leave.line
         return start.guard, start.line
 
-    def _tests(self, point: Point, variable: str) -> bool:
+    def _is_tested(self, point: Point, variable: str) -> bool:
         """Whether the condition of a branch mentions a variable."""
         key = (id(point), variable)
         if key not in self._mentions:
@@ -192,7 +191,7 @@ class ReturnAnalysis:
             for target, outcome in point.successors:
                 if id(target) in seen:
                     continue
-                tested = outcome is not None and self._tests(point, variable)
+                tested = outcome is not None and self._is_tested(point, variable)
                 if not tested or can_pass(self.body, point, outcome, variable, value):
                     seen.add(id(target))
                     pending.append(target)
@@ -200,18 +199,19 @@ class ReturnAnalysis:
 
 
 def return_facts(body: Body, analysis: ReturnAnalysis) -> list[Fact]:
-    """The errnos, then the other values."""
+    """One fact for each value and condition."""
     facts: list[Fact] = []
     for one in analysis.found:
-        text = value_words(one)
-        if one.value.errno:
-            condition = phrase(condition_of(one.guard))
-            facts.append(Fact(FactKind.ERRNO, f"returns {text}{condition}", body.path, one.line))
-        else:
-            guard = condition_of(one.guard)
-            condition = "" if _tests(guard, one) else phrase(guard)
-            facts.append(Fact(FactKind.RETURN, f"returns {text}{condition}", body.path, one.line))
+        when = _when(one)
+        kind = FactKind.ERRNO if one.value.errno else FactKind.RETURN
+        facts.append(Fact(kind, f"returns {value_words(one)}" + (f" if {when}" if when else ""), body.path, one.line))
     return list(dict.fromkeys(facts))
+
+
+def _when(one: Returned) -> str:
+    """The condition of a value in words, without the test of the value itself."""
+    guard = condition_of(one.guard)
+    return words_of(guard.parent if guard is not None and _test(one) else guard)
 
 
 def return_table(body: Body, analysis: ReturnAnalysis) -> tuple[ReturnValue, ...]:
@@ -222,9 +222,7 @@ def return_table(body: Body, analysis: ReturnAnalysis) -> tuple[ReturnValue, ...
         words = value_words(one)
         rank = {"zero": 0, "null": 1, "constant": 1, "errno": 2, "error pointer": 2, "call": 4}.get(one.value.kind, 3)
         order[words] = min(order.get(words, rank), rank)
-        guard = condition_of(one.guard)
-        text = "" if _tests(guard, one) else words_of(guard)
-        rows.setdefault(words, []).append(Statement(text, (Location(body.path, one.line),)))
+        rows.setdefault(words, []).append(Statement(_when(one), (Location(body.path, one.line),)))
     shown = sorted(rows, key=lambda words: order[words])[:_MAX_ROWS]
     return tuple(ReturnValue(words, _merged(rows[words])) for words in shown)
 
@@ -241,27 +239,29 @@ def _merged(when: list[Statement]) -> tuple[Statement, ...]:
     return tuple(shown)
 
 
-def _tests(guard: Guard | None, one: Returned) -> bool:
-    """Whether a condition only says that the returned value is an error: ``if (ret) return ret``."""
+def _test(one: Returned) -> str:
+    """What the innermost condition says of the returned value itself: "error" (``ret < 0``), "not 0", or ""."""
+    guard = condition_of(one.guard)
     if guard is None or not one.variable or one.value.kind not in ("call", "other"):
-        return False
-    if one.wrapper in _ERROR_WRAPPERS and guard.code.startswith(("IS_ERR(", "IS_ERR_OR_NULL(")):
-        return True
-    return guard.code in {one.variable + test for test in _TESTS_RESULT} | {
-        f"{call}({one.variable})" for call in ("IS_ERR", "IS_ERR_VALUE", "IS_ERR_OR_NULL")
-    }
+        return ""
+    code, name = guard.code, one.variable
+    if code in (f"{name} < 0", f"IS_ERR({name})", f"IS_ERR_VALUE({name})"):
+        return "error"
+    if one.wrapper in _ERROR_WRAPPERS and code.startswith(("IS_ERR(", "IS_ERR_OR_NULL(")):
+        return "error"
+    return "not 0" if code in (name, f"{name} != 0") else ""
 
 
 def value_words(one: Returned) -> str:
     """A returned value in words."""
-    value, wrapper = one.value, one.wrapper
-    failed = _tests(condition_of(one.guard), one)
+    value, wrapper, test = one.value, one.wrapper, _test(one)
     if value.kind == "call":
         source = as_code(f"{value.call}()")
-        error = f"the error of {source}"
-        if wrapper == "PTR_ERR_OR_ZERO":
-            return f"0, or {error}"
-        return error if failed or wrapper else f"what {source} returns"
+        if wrapper in _ERROR_WRAPPERS or test == "error":
+            return f"{'0, or ' if wrapper == 'PTR_ERR_OR_ZERO' else ''}the error of {source}"
+        if wrapper:
+            return f"{as_code(wrapper + '()')} of what {source} returns"
+        return f"what {source} returns" + (", unless 0" if test else "")
     if wrapper in _ERROR_WRAPPERS and value.kind == "other":
         return ("0, or " if wrapper == "PTR_ERR_OR_ZERO" else "") + f"the error in {as_code(shortened(value.text))}"
     if value.errno:

@@ -49,6 +49,14 @@ class Sentences:
         text = self.briefs.of(name) if name.isidentifier() else ""
         return f" ({text[:1].lower() + text[1:] if text[1:2].islower() else text})" if text else ""
 
+    def errno_set(self, node: Node) -> str:
+        """`` with `ret` = `-EINVAL` `` of a statement that only gives an errno to a local; "" for another."""
+        target, right = assignment(self.body, node)
+        if right is None or target not in self.body.locals:
+            return ""
+        value = value_of(self.body, right)
+        return f" with {as_code(target)} = {as_code(value.text)}" if value.kind == "errno" else ""
+
     def known_call(self, call: Call) -> str:
         """A lock, an allocation or a reference, in words; "" for another call."""
         point = Point(call.node, "plain", None)
@@ -80,11 +88,13 @@ class Sentences:
         leave = self.only_leaves(following.child_by_field_name("consequence"))
         if leave is None:
             return ""
-        if leave in (f"returns {as_code(target)}", f"returns the error in {as_code(target)}"):
+        if leave == f"returns the error in {as_code(target)}":
             leave = "returns its error"
         if text in fails:
-            return f"; if that fails, {leave}"
-        return f"; if that is not 0, {leave}" if text in (target, f"{target} != 0") else ""
+            return f"; if that fails, {leave.replace(f'returns {as_code(target)}', 'returns its error')}"
+        if text not in (target, f"{target} != 0"):
+            return ""
+        return f"; if that is not 0, {leave.replace(f'returns {as_code(target)}', 'returns it')}"
 
     def only_leaves(self, node: Node | None) -> str | None:
         """How a branch leaves, if it does nothing else (logging aside)."""

@@ -33,6 +33,7 @@ class _Writer:
         self.span = span
         self.steps: list[Step] = []
         self._held: list[tuple[str, int, str, int]] = []  # (what, depth, text, line) of what is told together
+        self._errno = ""  # an errno that the statement before has given to a local
         self._error_paths = goto_labels(body)
         self.left_out = 0
 
@@ -88,7 +89,8 @@ class _Writer:
 
     def statement(self, node: Node, following: Node | None, depth: int) -> int:
         """Tell one statement; the number of statements that were told with it."""
-        kind = node.type
+        kind, errno = node.type, self._errno
+        self._errno = ""
         if depth > _MAX_DEPTH:
             return 1
         if kind == "ERROR":
@@ -96,7 +98,9 @@ class _Writer:
         elif kind in ("expression_statement", "declaration"):
             return self._expression(node, following, depth)
         elif kind == "if_statement":
+            self._errno = errno if errno and self._only_goes(node) else ""
             self._if(node, depth)
+            self._errno = ""
         elif kind in ("while_statement", "for_statement", "do_statement"):
             self._loop(node, depth)
         elif kind == "switch_statement":
@@ -148,9 +152,20 @@ class _Writer:
                 self.steps[-1] = Step(last.text.removesuffix(".") + check + ".", last.line, last.depth)
                 return 2
             return 1
+        if errno := self.say.errno_set(node):
+            self._errno = errno
+            if following is None or not self._only_goes(following):
+                target, _, value = errno.removeprefix(" with ").partition(" = ")
+                self._hold("set", f"{target} to {value}", node, depth)
         for name, line in self.say.written(node):
             self._hold("set", as_code(name), node, depth, line)
         return 1
+
+    def _only_goes(self, node: Node) -> bool:
+        """Whether a statement is an ``if`` that only goes to a label: an errno set before it is told with it."""
+        if node.type != "if_statement" or node.child_by_field_name("alternative") is not None:
+            return False
+        return (self.say.only_leaves(node.child_by_field_name("consequence")) or "").startswith("goes to")
 
     def _hold(self, what: str, text: str, node: Node, depth: int, line: int | None = None) -> None:
         """Keep a plain call or write until the run of its like ends."""
@@ -189,7 +204,8 @@ class _Writer:
     def _branch(self, head: str, then: Node, depth: int, at: Node) -> None:
         leave = self.say.only_leaves(then)
         if leave is not None:
-            self._add(f"{head}, {leave}.", at, depth)
+            errno = self._errno if leave.startswith("goes to") else ""
+            self._add(f"{head}, {leave}{errno}.", at, depth)
             return
         inner = then.named_children if then.type == "compound_statement" else [then]
         self._flush()
@@ -221,6 +237,8 @@ class _Writer:
                     known.append(text[:1].lower() + text[1:].removesuffix("."))
                 elif self.say.worth_telling(call):
                     calls.append(as_code(called(self.body, call) + "()"))
+            if errno := self.say.errno_set(node):
+                sets.append(errno.removeprefix(" with ").replace(" = ", " to "))
             sets += [as_code(name) for name, _ in self.say.written(node)]
         parts = list(dict.fromkeys(known))[:3]
         if calls:
@@ -247,7 +265,12 @@ class _Writer:
             head = f"Repeats while {as_code(text)}"
         else:
             head = f"Loops: {as_code(shortened(loop_head(body, node)))}"
+        before = len(self.steps) + bool(self._held)
         self._branch(head, statement, depth, node)
+        if len(self.steps) <= before and not is_scope(body, node):
+            calls = [call for call in body.calls_in(node) if self.say.worth_telling(call)]
+            names = listed(list(dict.fromkeys(as_code(called(body, call) + "()") for call in calls)), 4)
+            self._add(f"{head}{f', calls {names}' if names else ''}.", node, depth)
 
     def _switch(self, node: Node, depth: int) -> None:
         condition, statement = node.child_by_field_name("condition"), node.child_by_field_name("body")
@@ -275,7 +298,10 @@ class _Writer:
             told += 1
             head = listed([as_code(each) for each in values], 4, "or")
             values = []
-            inner = inner[:-1] if inner[-1].type == "break_statement" and len(inner) > 1 else inner
+            inner = inner[:-1] if inner[-1].type == "break_statement" else inner
+            if not inner:
+                told -= 1
+                continue
             leave = self.say.only_leaves(inner[0]) if len(inner) == 1 else None
             if leave is not None:
                 self._append(f"{head}: {leave}.", self.body.line(case), depth + 1)

@@ -18,6 +18,7 @@ from kexpert.features.hover.card_reader import plain_comment
 from kexpert.view import View
 
 _SENTENCE = re.compile(r"(.{15,240}?[.!?])(?:\s|\Z)", re.S)
+_NAMED = re.compile(r"\w{1,80}(?:\(\))? - ")  # "dput - release a dentry"
 _MAX_CHARS = 240
 _MAX_CALLS = 3
 
@@ -46,10 +47,11 @@ def _comment(source: Source, start: int) -> tuple[str, int] | None:
     span = comment_above(source.data, start)
     text = plain_comment(source.data[span[0] : span[1]]) if span else ""
     paragraph = " ".join(text.split("\n\n", 1)[0].split()).replace("`", "'")
-    if span is None or len(paragraph) < 15:
+    paragraph = _NAMED.sub("", paragraph, count=1) if _NAMED.match(paragraph) else paragraph
+    if span is None or len(paragraph) < 15 or paragraph.startswith(("Return", "return", "@")):
         return None
     match = _SENTENCE.match(paragraph)
-    sentence = match[1] if match else paragraph
+    sentence = (match[1] if match else paragraph).partition(" @")[0]
     if len(sentence) > _MAX_CHARS:
         sentence = sentence[:_MAX_CHARS].rsplit(None, 1)[0] + " …"
     return sentence, source.lines.line_of(span[0])
