@@ -159,6 +159,20 @@ int f(int n)
 """, *RETURNS)  # fmt: skip
 
 
+def test_a_label_that_a_macro_is_given_is_reached() -> None:
+    check("""
+int f(void **p, void *end)
+{
+	int n;
+
+	decode_32_safe(p, end, n, bad);
+	return 0; //= return: returns `0`
+bad:
+	return -E2BIG; //= errno: returns `-E2BIG`
+}
+""", *RETURNS)  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -172,6 +186,7 @@ int f(int n)
         "goto out; return -EINVAL; out: return x;",
         "dev->error = -EINVAL; return x;",
         "return helper(-EINVAL);",
+        "int ret = 0; wait(({ if (x) ret = -EINVAL; ret; })); return ret;",
         "return -x;",
     ],
 )

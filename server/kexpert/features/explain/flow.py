@@ -77,6 +77,7 @@ class Flow:
                 self.complete = False
             else:
                 point.successors.append((target, None))
+        self._jumps_of_macros()
         self.end = self._point(body.root, "end", None, ends)
         self.end.line = body.end_line(body.root)
 
@@ -94,6 +95,17 @@ class Flow:
                 seen.add(id(point))
                 pending.extend(target for target, _ in point.successors)
         return seen
+
+    def _jumps_of_macros(self) -> None:
+        """Edges to labels that are given to a macro: ``ceph_decode_32_safe(&p, end, value, e_inval)``."""
+        if not self.labels:
+            return
+        for point in self.points:
+            for call in point.calls:
+                for argument in call.arguments:
+                    label = self.labels.get(self.body.text(argument)) if argument.type == "identifier" else None
+                    if label is not None and self.body.text(argument) not in self.body.locals:
+                        point.successors.append((label, None))
 
     # -- building -------------------------------------------------------------------------------
 

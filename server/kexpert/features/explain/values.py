@@ -11,8 +11,8 @@ from tree_sitter import Node
 from kexpert.features.explain.body import Body, declared_name, walk
 from kexpert.features.explain.flow import Point
 
-_ERRNO = re.compile(r"-\s*(E[A-Z][A-Z0-9]+)")
-_WRAPPED = re.compile(r"ERR_PTR\s*\(\s*-\s*(E[A-Z][A-Z0-9]+)\s*\)")
+_ERRNO = re.compile(r"-\s*(E[A-Z0-9]{2,})")
+_WRAPPED = re.compile(r"ERR_PTR\s*\(\s*-\s*(E[A-Z0-9]{2,})\s*\)")
 #: Calls that return one of their arguments: index of it.
 RETURNS_ARGUMENT = {"dev_err_probe": 1, "dev_warn_probe": 1}
 #: Macros that store into a plain argument, with its index.
@@ -82,10 +82,13 @@ def assignments(body: Body, point: Point, variable: str) -> list[Value]:
         if name not in body.raw(part):
             continue
         loop_macro = point.kind == "loop" and part.type == "parenthesized_expression" and _is_macro_loop(body, point)
+        inner_end = 0  # of a block within the expression, whose own conditions are not followed
         for node in walk(part):
+            if node.type == "compound_statement":
+                inner_end = max(inner_end, node.end_byte)
             value = _assigned(body, node, variable, loop_macro)
             if value is not None:
-                found.append((node.end_byte, value))
+                found.append((node.end_byte, UNKNOWN if node.start_byte < inner_end else value))
     return [value for _, value in sorted(found, key=lambda pair: pair[0])]
 
 
