@@ -52,7 +52,7 @@ class _Markdown:
         found = self.found
         parts = []
         if found.calling:
-            parts.append("\n".join(f"- {self._statement(one)}" for one in found.calling))
+            parts.append("\n".join(f"- {self._statement(statement)}" for statement in found.calling))
         if found.returns:
             rows = ["| Returns | When |", "| --- | --- |", *(self._row(row) for row in found.returns)]
             parts.append("\n".join(rows))
@@ -60,9 +60,9 @@ class _Markdown:
 
     def _row(self, row: ReturnValue) -> str:
         when = []
-        for one in row.when:
-            text = _inline(one.text)
-            links = self._links(one.locations)
+        for statement in row.when:
+            text = _inline(statement.text)
+            links = self._links(statement.locations)
             when.append(f"{text} {links}".strip())
         return f"| {_cell(_inline(row.value))} | {_cell('; '.join(when))} |"
 
@@ -80,18 +80,18 @@ class _Markdown:
         return "## How it works\n\n" + "\n".join(lines) if lines else ""
 
     def users(self) -> str:
-        lines = [f"- {self._statement(one)}" for one in self.found.users]
+        lines = [f"- {self._statement(statement)}" for statement in self.found.users]
         return "## Who uses it\n\n" + "\n".join(lines) if lines else ""
 
     def related(self) -> str:
-        lines = [f"- {self._statement(one)}" for one in self.found.related]
+        lines = [f"- {self._statement(statement)}" for statement in self.found.related]
         return "## See also\n\n" + "\n".join(lines) if lines else ""
 
     def gaps(self) -> str:
         return "\n".join(f"*{_sentence(_escaped(gap))}*" for gap in self.found.gaps)
 
-    def _statement(self, one: Statement) -> str:
-        return f"{_inline(one.text)} {self._links(one.locations)}".rstrip()
+    def _statement(self, statement: Statement) -> str:
+        return f"{_inline(statement.text)} {self._links(statement.locations)}".rstrip()
 
     def _links(self, locations: Iterable[Location]) -> str:
         places = list(locations)
@@ -134,7 +134,7 @@ def to_plain_text(found: Explanation) -> str:
     parts.append(f"{_sentence(_plain(found.summary.text))} ({origin})")
     if found.signature:
         parts.append(found.signature)
-    calling = [f"- {_plain_statement(one, found.path)}" for one in found.calling]
+    calling = [f"- {_plain_statement(statement, found.path)}" for statement in found.calling]
     calling += [
         f"- Returns {_plain(row.value)}" + _plain_when(row, found.path)
         for row in found.returns
@@ -142,8 +142,8 @@ def to_plain_text(found: Explanation) -> str:
     for title, lines in (
         ("How to call it", calling),
         ("How it works", [_plain_step(step) for step in found.steps]),
-        ("Who uses it", [f"- {_plain_statement(one, found.path)}" for one in found.users]),
-        ("See also", [f"- {_plain_statement(one, found.path)}" for one in found.related]),
+        ("Who uses it", [f"- {_plain_statement(statement, found.path)}" for statement in found.users]),
+        ("See also", [f"- {_plain_statement(statement, found.path)}" for statement in found.related]),
     ):
         if lines:
             parts.append("\n".join([title, *lines]))
@@ -155,12 +155,15 @@ def _plain(text: str) -> str:
     return " ".join(text.replace("`", "").split())
 
 
-def _plain_statement(one: Statement, path: str) -> str:
-    return f"{_plain(one.text)} {_plain_places(one.locations, path)}".rstrip()
+def _plain_statement(statement: Statement, path: str) -> str:
+    return f"{_plain(statement.text)} {_plain_places(statement.locations, path)}".rstrip()
 
 
 def _plain_when(row: ReturnValue, path: str) -> str:
-    texts = [f"{f'if {_plain(one.text)} ' if one.text else ''}{_plain_places(one.locations, path)}" for one in row.when]
+    texts = []
+    for statement in row.when:
+        condition = f"if {_plain(statement.text)} " if statement.text else ""
+        texts.append(condition + _plain_places(statement.locations, path))
     return f" {'; '.join(texts)}" if texts else ""
 
 

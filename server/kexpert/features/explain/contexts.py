@@ -6,6 +6,7 @@ A call that sleeps only under a condition is given with it: ``if (gfp & __GFP_WA
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from kexpert.core.c.tokens import Tokens
 from kexpert.core.kernel.lock_calls import INTERRUPTION_CALLS, LOCK_CALLS
@@ -51,12 +52,11 @@ _REGISTRATIONS: dict[str, tuple[tuple[int, str], ...]] = {
 }
 
 
-def context_facts(body: Body, flow: Flow) -> list[Fact]:
+def context_facts(body: Body, statements: Sequence[Statement]) -> list[Fact]:
     return [
-        Fact(FactKind.CONTEXT, statement.text[:1].lower() + statement.text[1:] if statement.text[0] != "`" else
-             statement.text, body.path, statement.locations[0].line)
-        for statement in context_statements(body, flow)
-    ]  # fmt: skip
+        Fact(FactKind.CONTEXT, f"{each.text[:1].lower()}{each.text[1:]}", body.path, each.locations[0].line)
+        for each in statements
+    ]
 
 
 def context_statements(body: Body, flow: Flow) -> list[Statement]:

@@ -109,13 +109,14 @@ def _explanation(
     briefs = Briefs(view, source)
     analysis = ReturnAnalysis(body, flow)
     locks, resources, state = lock_uses(body, flow), resource_uses(body, flow), writes(view, body, flow)
+    contexts = context_statements(body, flow)
     rules = lock_rules(body, flow, locks)
     doc, doc_line = _documentation(source, symbol.start if symbol else body.start)
     used = users(view, symbol) if symbol is not None and span is None else _NO_USERS
     signature = _signature(source, symbol)
     place = Location(body.path, symbol.line if symbol else body.first_line)
     inside: list[Fact] = [
-        *return_facts(body, analysis), *lock_facts(body, locks, rules), *context_facts(body, flow),
+        *return_facts(body, analysis), *lock_facts(body, locks, rules), *context_facts(body, contexts),
         *resource_facts(body, resources), *state_facts(body, state),
     ]  # fmt: skip
     around: list[Fact] = []
@@ -131,7 +132,7 @@ def _explanation(
     result = Explanation(
         body.name or "?", body.what, body.path, place.line, body.last_line, signature, Summary("", "facts"),
         tuple(facts), (*_documented(doc, doc_line, body.path), *lock_statements(body, flow, locks, rules),
-                       *context_statements(body, flow), *ownership(body, resources), *state_statements(body, state)),
+                       *contexts, *ownership(body, resources), *state_statements(body, state)),
         return_table(body, analysis) if body.what != "macro" else (), steps_of(body, briefs, span), used.statements,
         tuple(Statement(fact.text[:1].upper() + fact.text[1:], (Location(fact.path, fact.line),)) for fact in around
               if fact.kind in (FactKind.CONFIG, FactKind.DOCUMENTATION, FactKind.SIMILAR)),
@@ -150,15 +151,15 @@ def _narrowed(whole: Explanation, source: Source, span: tuple[int, int]) -> Expl
         return place.path == whole.path and first <= place.line <= last
 
     def kept(statements: Sequence[Statement]) -> tuple[Statement, ...]:
-        found = (replace(one, locations=tuple(filter(inside, one.locations))) for one in statements)
-        return tuple(one for one in found if one.locations)
+        found = (replace(each, locations=tuple(filter(inside, each.locations))) for each in statements)
+        return tuple(each for each in found if each.locations)
 
     facts = tuple(fact for fact in whole.facts if inside(Location(fact.path, fact.line)))
     rows = tuple(replace(row, when=when) for row in whole.returns if (when := kept(row.when)))
     name = f"{whole.name}, lines {first + 1} to {last + 1}" if first != last else f"{whole.name}, line {first + 1}"
     text = f"Part of the {whole.what} {as_code(whole.name)}" if whole.name != "?" else "Part of a function"
     sources = (Location(whole.path, whole.line),)
-    calling = tuple(one for one in kept(whole.calling) if "released before it returns" not in one.text)
+    calling = tuple(each for each in kept(whole.calling) if "released before it returns" not in each.text)
     return replace(
         whole, name=name, what="selection", line=first, end_line=last, summary=Summary(text, "facts", sources),
         facts=facts, calling=calling, returns=rows, signature="",
@@ -169,9 +170,9 @@ def _several(view: View, source: Source, symbols: Sequence[Symbol], start: int, 
     """A selection over several functions: a step for each, which says what it does."""
     steps, facts = [], []
     for symbol in symbols[:_MAX_FUNCTIONS]:
-        one = _explanation(view, source, body_of(source, symbol), symbol, None)
-        steps.append(Step(f"{as_code(symbol.name)}: {one.summary.text}", symbol.line))
-        facts += [fact for fact in one.facts if fact.path == source.path and fact.kind is not FactKind.CALLER]
+        each = _explanation(view, source, body_of(source, symbol), symbol, None)
+        steps.append(Step(f"{as_code(symbol.name)}: {each.summary.text}", symbol.line))
+        facts += [fact for fact in each.facts if fact.path == source.path and fact.kind is not FactKind.CALLER]
     names = listed([as_code(symbol.name) for symbol in symbols], 4)
     first, last = source.lines.line_of(start), source.lines.line_of(max(end - 1, start))
     more = len(symbols) - _MAX_FUNCTIONS

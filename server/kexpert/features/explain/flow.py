@@ -1,4 +1,4 @@
-"""The control flow of one function: a point for each statement and condition, edges between them.
+"""The control flow of a function: a point for each statement and condition, edges between them.
 
 A switch, a loop and a goto have their edges; code under ``#if`` may run or not. ``Flow.complete`` is False where an
 edge may be missing (syntax errors, computed gotos, nesting that is too deep): then nothing that depends on *all* paths
@@ -29,7 +29,7 @@ End = tuple["Point", bool | None]
 
 @dataclass(slots=True, eq=False)
 class Point:
-    """A statement, or the condition of one. ``parts`` are the expressions that run there."""
+    """A statement, or the condition of a statement. ``parts`` are the expressions that run there."""
 
     node: Node
     kind: str  # "plain", "branch", "loop", "switch", "case", "label", "goto", "return", "config", "end"

@@ -119,7 +119,7 @@ def lock_facts(body: Body, uses: list[LockUse], rules: list[Statement]) -> list[
 
 
 def lock_statements(body: Body, flow: Flow, uses: list[LockUse], rules: list[Statement]) -> list[Statement]:
-    """The locks for "How to call it": required ones, then each one that it takes, with all its lines."""
+    """The locks for "How to call it": those required, then those taken, with all their lines."""
     statements = list(rules)
     groups: dict[tuple[str, str], list[LockUse]] = {}
     for use in uses:

@@ -1,8 +1,8 @@
 """What a function returns, and when: each ``return``, and what reaches the variable that it returns.
 
-An assignment counts for a ``return`` if some path leads from one to the other with no other assignment between, where
-a constant does not take a branch that its value rules out. The condition given is the innermost one around the
-assignment, or around the ``goto`` by which it leaves the straight way (``ret = -ENOMEM; if (!p) goto out;``).
+An assignment counts for a ``return`` if some path leads from it to the ``return`` with no other assignment between. A
+constant does not take a branch that its value rules out. The condition given is the innermost around the assignment, or
+around the ``goto`` by which it leaves the straight way (``ret = -ENOMEM; if (!p) goto out;``).
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from kexpert.features.explain.flow import Flow, Point
 from kexpert.features.explain.guards import Guard, condition_of, shortened, words_of
 from kexpert.features.explain.values import RETURNS_ARGUMENT, Value, assignments, can_pass, value_of
 
-_MAX_STEPS = 50_000  # points visited for one function
+_MAX_STEPS = 50_000  # points visited for a function
 _MAX_WHEN = 6  # conditions listed for one value
 _MAX_ROWS = 24
+#: Order of the rows of the table, by kind of value; 3 for the others.
+_ORDER = {"zero": 0, "null": 1, "constant": 1, "errno": 2, "error pointer": 2, "call": 4}
 _ERROR_WRAPPERS = ("PTR_ERR", "ERR_CAST", "PTR_ERR_OR_ZERO")
 
 
@@ -55,7 +57,7 @@ class ReturnAnalysis:
             self._returned(point, point.parts[0], point.guard, wanted)
         for (variable, wrapper), points in wanted.items():
             self._variable(variable, wrapper, points, reachable)
-        self.found = sorted(dict.fromkeys(self.found), key=lambda one: one.line)
+        self.found = sorted(dict.fromkeys(self.found), key=lambda returned: returned.line)
 
     def _returned(
         self, point: Point, node: Node, guard: Guard | None, wanted: dict[tuple[str, str], list[Point]], depth: int = 0
@@ -107,7 +109,7 @@ class ReturnAnalysis:
                 self.found.append(Returned(value, guard, line, how, variable))
 
     def _origin(self, point: Point, value: Value) -> Value:
-        """What ``PTR_ERR(x)`` is the error of: the call that gave ``x``, where there is one only; else ``x``."""
+        """What ``PTR_ERR(x)`` is the error of: the only call that gave ``x``; else ``x`` itself."""
         call = self.body.call(value.node) if value.call in _ERROR_WRAPPERS and value.node is not None else None
         if call is None or len(call.arguments) != 1:
             return value
@@ -201,28 +203,29 @@ class ReturnAnalysis:
 def return_facts(body: Body, analysis: ReturnAnalysis) -> list[Fact]:
     """One fact for each value and condition."""
     facts: list[Fact] = []
-    for one in analysis.found:
-        when = _when(one)
-        kind = FactKind.ERRNO if one.value.errno else FactKind.RETURN
-        facts.append(Fact(kind, f"returns {value_words(one)}" + (f" if {when}" if when else ""), body.path, one.line))
+    for returned in analysis.found:
+        when = _when(returned)
+        kind = FactKind.ERRNO if returned.value.errno else FactKind.RETURN
+        text = f"returns {value_words(returned)}" + (f" if {when}" if when else "")
+        facts.append(Fact(kind, text, body.path, returned.line))
     return list(dict.fromkeys(facts))
 
 
-def _when(one: Returned) -> str:
+def _when(returned: Returned) -> str:
     """The condition of a value in words, without the test of the value itself."""
-    guard = condition_of(one.guard)
-    return words_of(guard.parent if guard is not None and _test(one) else guard)
+    guard = condition_of(returned.guard)
+    return words_of(guard.parent if guard is not None and _test(returned) else guard)
 
 
 def return_table(body: Body, analysis: ReturnAnalysis) -> tuple[ReturnValue, ...]:
     """A row for each value, errnos first as written, then calls, then the rest."""
     rows: dict[str, list[Statement]] = {}
     order: dict[str, int] = {}
-    for one in analysis.found:
-        words = value_words(one)
-        rank = {"zero": 0, "null": 1, "constant": 1, "errno": 2, "error pointer": 2, "call": 4}.get(one.value.kind, 3)
+    for returned in analysis.found:
+        words = value_words(returned)
+        rank = _ORDER.get(returned.value.kind, 3)
         order[words] = min(order.get(words, rank), rank)
-        rows.setdefault(words, []).append(Statement(_when(one), (Location(body.path, one.line),)))
+        rows.setdefault(words, []).append(Statement(_when(returned), (Location(body.path, returned.line),)))
     shown = sorted(rows, key=lambda words: order[words])[:_MAX_ROWS]
     return tuple(ReturnValue(words, _merged(rows[words])) for words in shown)
 
@@ -239,22 +242,22 @@ def _merged(when: list[Statement]) -> tuple[Statement, ...]:
     return tuple(shown)
 
 
-def _test(one: Returned) -> str:
+def _test(returned: Returned) -> str:
     """What the innermost condition says of the returned value itself: "error" (``ret < 0``), "not 0", or ""."""
-    guard = condition_of(one.guard)
-    if guard is None or not one.variable or one.value.kind not in ("call", "other"):
+    guard = condition_of(returned.guard)
+    if guard is None or not returned.variable or returned.value.kind not in ("call", "other"):
         return ""
-    code, name = guard.code, one.variable
+    code, name = guard.code, returned.variable
     if code in (f"{name} < 0", f"IS_ERR({name})", f"IS_ERR_VALUE({name})"):
         return "error"
-    if one.wrapper in _ERROR_WRAPPERS and code.startswith(("IS_ERR(", "IS_ERR_OR_NULL(")):
+    if returned.wrapper in _ERROR_WRAPPERS and code.startswith(("IS_ERR(", "IS_ERR_OR_NULL(")):
         return "error"
     return "not 0" if code in (name, f"{name} != 0") else ""
 
 
-def value_words(one: Returned) -> str:
+def value_words(returned: Returned) -> str:
     """A returned value in words."""
-    value, wrapper, test = one.value, one.wrapper, _test(one)
+    value, wrapper, test = returned.value, returned.wrapper, _test(returned)
     if value.kind == "call":
         source = as_code(f"{value.call}()")
         if wrapper in _ERROR_WRAPPERS or test == "error":
@@ -271,5 +274,5 @@ def value_words(one: Returned) -> str:
             return as_code(f"-{value.errno}")
         return as_code(value.text)
     if wrapper and value.kind not in ("zero",):
-        return as_code(f"{wrapper}({one.variable})")
+        return as_code(f"{wrapper}({returned.variable})")
     return as_code(shortened(value.text))

@@ -19,7 +19,7 @@ LEAVES = ("return_statement", "goto_statement", "break_statement", "continue_sta
 
 
 class Sentences:
-    """The wording of one body's statements."""
+    """The wording of a body's statements."""
 
     def __init__(self, body: Body, briefs: Briefs) -> None:
         self.body = body
@@ -120,7 +120,7 @@ class Sentences:
         return sets + self.leave(inner[-1])
 
     def written(self, node: Node) -> list[tuple[str, int]]:
-        """Members and ``*p`` that a statement writes; locals are not told."""
+        """Members and ``*p`` that a statement writes; but not locals."""
         found = []
         for inner in walk(node):
             if inner.type == "call_expression" and (call := self.body.call(inner)) and not call.member:

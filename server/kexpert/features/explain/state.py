@@ -1,7 +1,7 @@
 """State that a function writes: members of what it is given, and globals. Locals are no state.
 
 A member counts if its expression begins with a parameter, a global of the file, or a local pointer that was made from
-one of these by members or by ``container_of`` and the like.
+these by members or by ``container_of`` and the like.
 """
 
 from __future__ import annotations
@@ -207,22 +207,23 @@ def _struct_of(types: Types, body: Body, owner: Node, cache: dict[str, str]) -> 
 
 
 def state_facts(body: Body, found: list[Write]) -> list[Fact]:
-    return list(dict.fromkeys(Fact(FactKind.STATE, f"writes {write_words(one)}", body.path, one.line) for one in found))
+    facts = (Fact(FactKind.STATE, f"writes {write_words(write)}", body.path, write.line) for write in found)
+    return list(dict.fromkeys(facts))
 
 
-def write_words(one: Write) -> str:
+def write_words(write: Write) -> str:
     """A write in words: ``x->count`` (``struct foo``), the global ``nr``."""
-    if not one.member:
-        return f"the global {as_code(one.target)}"
-    return as_code(one.target) + (f" ({as_code(one.struct)})" if one.struct else "")
+    if not write.member:
+        return f"the global {as_code(write.target)}"
+    return as_code(write.target) + (f" ({as_code(write.struct)})" if write.struct else "")
 
 
 def state_statements(body: Body, found: list[Write]) -> list[Statement]:
-    """One sentence for each struct and one for the globals."""
+    """A sentence for each struct, and for the globals."""
     groups: dict[str, dict[str, list[Location]]] = {}
-    for one in found:
-        group = groups.setdefault(one.struct if one.member else "globals", {})
-        group.setdefault(as_code(one.target), []).append(Location(body.path, one.line))
+    for write in found:
+        group = groups.setdefault(write.struct if write.member else "globals", {})
+        group.setdefault(as_code(write.target), []).append(Location(body.path, write.line))
     statements = []
     for struct, members in groups.items():
         places = tuple(dict.fromkeys(place for each in members.values() for place in each))[:6]

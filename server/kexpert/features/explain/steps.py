@@ -1,6 +1,6 @@
 """How a function works: its statements as short sentences along the syntax tree, two levels deep.
 
-Locals that are only set, logging and debugging are passed over; runs of writes become one step. The number of steps is
+Writes to locals, logging and checks are left out; runs of writes become one step. The number of steps is
 bounded: what is over it is summarised by its lines.
 """
 
@@ -18,13 +18,13 @@ from kexpert.features.explain.step_words import assignment, called, goto_labels
 
 _MAX_STEPS = 40
 _MAX_INNER = (6, 3, 1, 0)  # steps within a branch or a loop: fewer if there are more than _MAX_STEPS
-_MAX_RUN = 4  # calls or writes told in one step
+_MAX_RUN = 4  # calls or writes in a step
 _MAX_DEPTH = 2
 _PREPROC = ("preproc_if", "preproc_ifdef", "preproc_elif", "preproc_elifdef", "preproc_else")
 
 
 class _Writer:
-    """Steps in the order of the text. ``span``: byte offsets in the parsed text outside which nothing is told."""
+    """Steps in the order of the text. ``span``: byte offsets in the parsed text; statements outside are left out."""
 
     def __init__(self, body: Body, briefs: Briefs, span: tuple[int, int] | None, max_inner: int) -> None:
         self.max_inner = max_inner
@@ -32,7 +32,7 @@ class _Writer:
         self.say = Sentences(body, briefs)
         self.span = span
         self.steps: list[Step] = []
-        self._held: list[tuple[str, int, str, int]] = []  # (what, depth, text, line) of what is told together
+        self._held: list[tuple[str, int, str, int]] = []  # (what, depth, text, line) of a run that becomes a step
         self._errno = ""  # an errno that the statement before has given to a local
         self._error_paths = goto_labels(body)
         self.left_out = 0
@@ -40,8 +40,8 @@ class _Writer:
     # -- blocks ---------------------------------------------------------------------------------
 
     def block(self, statements: list[Node], depth: int) -> None:
-        """The statements of one block; of an inner one, the first few steps."""
-        statements = [one for one in statements if one.type != "comment"]
+        """Write the statements of a block; of an inner block, the first few steps."""
+        statements = [node for node in statements if node.type != "comment"]
         at = 0
         before = len(self.steps)
         while at < len(statements):
@@ -88,7 +88,7 @@ class _Writer:
     # -- statements -----------------------------------------------------------------------------
 
     def statement(self, node: Node, following: Node | None, depth: int) -> int:
-        """Tell one statement; the number of statements that were told with it."""
+        """Write the steps of a statement. Returns how many statements were used up: 2 with the check of a result."""
         kind, errno = node.type, self._errno
         self._errno = ""
         if depth > _MAX_DEPTH:
@@ -125,13 +125,13 @@ class _Writer:
         body = self.body
         calls = list(body.calls_in(node))
         target, right = assignment(body, node)
-        told = 0
+        written = 0
         for call in calls:
             if text := self.say.known_call(call):
                 self._add(text, node, depth)
-                told += 1
-        main = next((call for call in reversed(calls) if self.say.worth_telling(call)), None) if not told else None
-        if right is not None and right.type == "call_expression" and not told:
+                written += 1
+        main = next((call for call in reversed(calls) if self.say.worth_telling(call)), None) if not written else None
+        if right is not None and right.type == "call_expression" and not written:
             main = body.call(right)
             if main is not None and not self.say.worth_telling(main):
                 main = None
@@ -145,7 +145,7 @@ class _Writer:
             else:
                 self._hold("call", f"{name}{f' for {as_code(target)}' if result else ''}", node, depth)
             return 2 if check else 1
-        if told:
+        if written:
             check = self.say.check(target, following) if target else ""
             if check and self.steps and len(self.steps) < _MAX_STEPS:
                 last = self.steps[-1]
@@ -162,7 +162,7 @@ class _Writer:
         return 1
 
     def _only_goes(self, node: Node) -> bool:
-        """Whether a statement is an ``if`` that only goes to a label: an errno set before it is told with it."""
+        """Whether a statement is an ``if`` that only goes to a label: an errno set before belongs to its sentence."""
         if node.type != "if_statement" or node.child_by_field_name("alternative") is not None:
             return False
         return (self.say.only_leaves(node.child_by_field_name("consequence")) or "").startswith("goes to")
@@ -221,11 +221,11 @@ class _Writer:
             text = new[0].text
             self.steps[before:] = [Step(f"{head}: {text[:1].lower() + text[1:]}", line, depth)]
         elif not new:
-            told = [child for child in inner if child.type != "comment"]
-            self.steps[before:] = self._summarised(head, told, line, depth)
+            statements = [child for child in inner if child.type != "comment"]
+            self.steps[before:] = self._summarised(head, statements, line, depth)
 
     def _summarised(self, head: str, statements: list[Node], line: int, depth: int) -> list[Step]:
-        """A branch in one step: what its calls do, what it writes, how it leaves. None if that is nothing."""
+        """A branch in one step: what its calls do, what it writes, how it leaves."""
         known: list[str] = []
         calls: list[str] = []
         sets: list[str] = []
@@ -283,7 +283,7 @@ class _Writer:
         if depth >= _MAX_DEPTH - 1 or len(self.steps) == before:
             return
         values: list[str] = []
-        told = 0
+        shown = 0
         for case in statement.named_children:
             if case.type != "case_statement" or self._outside(case):
                 continue
@@ -292,15 +292,15 @@ class _Writer:
             inner = [child for child in case.named_children if child != value and child.type != "comment"]
             if not inner:
                 continue
-            if told == max(self.max_inner, 1):
+            if shown == max(self.max_inner, 1):
                 self._add("… and other cases", case, depth + 1)
                 break
-            told += 1
+            shown += 1
             head = listed([as_code(each) for each in values], 4, "or")
             values = []
             inner = inner[:-1] if inner[-1].type == "break_statement" else inner
             if not inner:
-                told -= 1
+                shown -= 1
                 continue
             leave = self.say.only_leaves(inner[0]) if len(inner) == 1 else None
             if leave is not None:

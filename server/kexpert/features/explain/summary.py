@@ -1,4 +1,4 @@
-"""One sentence of what a function does: its author's, else one made from facts. No model is asked."""
+"""One sentence of what a function does: by its author, else made from facts. No model is asked."""
 
 from __future__ import annotations
 

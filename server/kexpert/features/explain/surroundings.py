@@ -9,7 +9,7 @@ from kexpert.core.symbols import Kind, Symbol
 from kexpert.core.text import decode
 from kexpert.features.explain.body import Body
 from kexpert.features.explain.explanation import Fact, FactKind, as_code
-from kexpert.view import FilterError, View
+from kexpert.view import FilterError, SearchMethod, View
 
 #: Conditions that hold for all of the kernel's C and say nothing.
 _ALWAYS = frozenset({"__KERNEL__", "!__ASSEMBLY__", "!__ASSEMBLER__", "!LINKER_SCRIPT"})
@@ -31,7 +31,7 @@ def config_facts(view: View, body: Body) -> list[Fact]:
 def documentation_facts(view: View, name: str) -> list[Fact]:
     """Sections of Documentation that write the name out."""
     try:
-        hits = view.search(f"{name} path:Documentation", _SEARCHED)
+        hits = view.search(f"{name} path:Documentation", _SEARCHED, SearchMethod.BM25)
     except FilterError:
         return []
     facts: list[Fact] = []

@@ -72,9 +72,9 @@ def users(view: View, symbol: Symbol) -> Users:
 
 def _callers(view: View, symbol: Symbol) -> tuple[list[Symbol], int | None]:
     """Callers of the same file first; of a private function, those of its file alone."""
-    found = [one for one in view.callers(symbol.name, _MAX_READ) if one.name != symbol.name]
+    found = [row for row in view.callers(symbol.name, _MAX_READ) if row.name != symbol.name]
     if is_private(symbol):
-        found = [one for one in found if one.path == symbol.path]
+        found = [row for row in found if row.path == symbol.path]
     else:
         others = {
             row.path for row in view.lookup(symbol.name, (Kind.FUNCTION,), 50)
@@ -82,9 +82,9 @@ def _callers(view: View, symbol: Symbol) -> tuple[list[Symbol], int | None]:
         }  # fmt: skip
         if symbol.path.endswith(".h") and others:
             others.discard(symbol.path)
-        found = [one for one in found if one.path not in others]
+        found = [row for row in found if row.path not in others]
     folder = symbol.path.rpartition("/")[0]
-    found.sort(key=lambda one: (one.path != symbol.path, one.path.rpartition("/")[0] != folder))
+    found.sort(key=lambda row: (row.path != symbol.path, row.path.rpartition("/")[0] != folder))
     count = len(found) if len(found) < _MAX_READ - 1 else view.caller_count(symbol.name)
     return found, count if view.complete else None
 
@@ -95,11 +95,11 @@ def _tables(view: View, symbol: Symbol) -> list[tuple[str, str, Location]]:
         return []
     assigned = view.assignments_of(symbol.name)
     if is_private(symbol):
-        assigned = [one for one in assigned if one.path == symbol.path]
+        assigned = [row for row in assigned if row.path == symbol.path]
     found: dict[tuple[str, str], Location] = {}
-    for one in assigned:
-        struct = f" of {as_code('struct ' + one.struct)}" if one.struct else ""
-        found.setdefault((f"{as_code('.' + one.member)}{struct}", one.table), Location(one.path, one.line))
+    for row in assigned:
+        struct = f" of {as_code('struct ' + row.struct)}" if row.struct else ""
+        found.setdefault((f"{as_code('.' + row.member)}{struct}", row.table), Location(row.path, row.line))
     return [(member, table, location) for (member, table), location in found.items()]
 
 
