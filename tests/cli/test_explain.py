@@ -41,7 +41,7 @@ def test_a_line_within_a_function_gives_its_page(tree: Path, capsys: pytest.Capt
     assert "| `-22` | `toy->broken` [L19]" in page
     assert "Writes `toy->turns` of `struct toy` [L20]" in page
     assert "Called by `car_wind()` and `car_play()`" in page
-    assert "Built with `CONFIG_TOY` (Makefile)" in page
+    assert "built with `CONFIG_TOY` (Makefile)" in page
 
 
 def test_as_json_it_gives_facts_and_steps(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:

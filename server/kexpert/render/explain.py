@@ -43,6 +43,8 @@ class _Markdown:
         source = found.summary.sources[0] if found.summary.sources else place
         summary = _sentence(_inline(found.summary.text))
         where = f"{_escaped(found.what[:1].upper() + found.what[1:])} in {self._link(place, full=True)}"
+        built = ", ".join(_inline(statement.text[:1].lower() + statement.text[1:]) for statement in found.built)
+        where += f", {built}" if built else ""
         parts = [f"# {markdown.code(found.name)}", f"{summary} *({origin}, {self._link(source)})*", where]
         if found.signature:
             parts.insert(2, markdown.block(found.signature))
@@ -130,7 +132,8 @@ def _sentence(text: str) -> str:
 def to_plain_text(found: Explanation) -> str:
     """The page for a terminal: no marks, lines as ``path:line``."""
     origin = {"documentation": "from its documentation", "facts": "from the code"}[found.summary.origin]
-    parts = [f"{found.name} ({found.what}, {found.path}:{found.line + 1})"]
+    built = "".join(f", {_plain(statement.text[:1].lower() + statement.text[1:])}" for statement in found.built)
+    parts = [f"{found.name} ({found.what}, {found.path}:{found.line + 1}{built})"]
     parts.append(f"{_sentence(_plain(found.summary.text))} ({origin})")
     if found.signature:
         parts.append(found.signature)

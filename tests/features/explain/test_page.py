@@ -194,9 +194,9 @@ def test_text_of_the_code_is_never_markup() -> None:
     place = Location("a b/(c)\n.c", 3)
     found = Explanation(
         HOSTILE, "function", place.path, 3, 4, "```\nx", Summary(HOSTILE, "documentation", (place,)),
-        (Fact(FactKind.LOCK, HOSTILE, place.path, 3),), (Statement("<b> `x|y`", (place,)),),
+        (Fact(FactKind.LOCK, HOSTILE, place.path, 3),), (Statement("<c>"),), (Statement("<b> `x|y`", (place,)),),
         (ReturnValue("`a|b`", (Statement("`c || d`", (place,)),)),), (Step("`x` <i>", 3), Step("[y](z)", 3, 1)),
-        (Statement("u"),), (), ("<gap>",),
+        users=(Statement("u"),), gaps=("<gap>",),
     )  # fmt: skip
     page = to_markdown(found)
     prose = re.sub(r"(`+)(?!`).*?(?<!`)\1(?!`)", "", page)  # without code

@@ -106,41 +106,60 @@ def _explanation(
 ) -> Explanation:
     """``span``: explain this part of the body alone."""
     flow = Flow(body)
-    briefs = Briefs(view, source)
     analysis = ReturnAnalysis(body, flow)
     locks, resources, state = lock_uses(body, flow), resource_uses(body, flow), writes(view, body, flow)
-    contexts = context_statements(body, flow)
-    rules = lock_rules(body, flow, locks)
+    rules, contexts = lock_rules(body, flow, locks), context_statements(body, flow)
     doc, doc_line = _documentation(source, symbol.start if symbol else body.start)
+    documented = _documented(doc, doc_line, body.path)
     used = users(view, symbol) if symbol is not None and span is None else _NO_USERS
-    signature = _signature(source, symbol)
-    place = Location(body.path, symbol.line if symbol else body.first_line)
-    inside: list[Fact] = [
-        *return_facts(body, analysis), *lock_facts(body, locks, rules), *context_facts(body, contexts),
-        *resource_facts(body, resources), *state_facts(body, state),
-    ]  # fmt: skip
-    around: list[Fact] = []
-    if span is None:
-        around += used.facts
-        around += config_facts(view, body)
-        if symbol is not None:
-            around += [*documentation_facts(view, symbol.name), *similar_facts(view, body, symbol)]
-    facts: list[Fact] = []
-    if signature:
-        facts.append(Fact(FactKind.SIGNATURE, as_code(" ".join(signature.split())), place.path, place.line))
-    facts += inside + around
-    result = Explanation(
-        body.name or "?", body.what, body.path, place.line, body.last_line, signature, Summary("", "facts"),
-        tuple(facts), (*_documented(doc, doc_line, body.path), *lock_statements(body, flow, locks, rules),
-                       *contexts, *ownership(body, resources), *state_statements(body, state)),
-        return_table(body, analysis) if body.what != "macro" else (), steps_of(body, briefs, span), used.statements,
-        tuple(Statement(fact.text[:1].upper() + fact.text[1:], (Location(fact.path, fact.line),)) for fact in around
-              if fact.kind in (FactKind.CONFIG, FactKind.DOCUMENTATION, FactKind.SIMILAR)),
-        _gaps(body, flow, analysis),
-    )  # fmt: skip
+    built = config_facts(view, body) if span is None else []
+    related: list[Fact] = []
+    if symbol is not None and span is None:
+        related = [*documentation_facts(view, symbol.name), *similar_facts(view, body, symbol)]
+    signature, line = _signature(source, symbol), symbol.line if symbol else body.first_line
+    found = Explanation(
+        name=body.name or "?",
+        what=body.what,
+        path=body.path,
+        line=line,
+        end_line=body.last_line,
+        signature=signature,
+        summary=Summary("", "facts"),
+        facts=(
+            *([Fact(FactKind.SIGNATURE, as_code(" ".join(signature.split())), body.path, line)] if signature else []),
+            *documented,
+            *return_facts(body, analysis),
+            *lock_facts(body, locks, rules),
+            *context_facts(body, contexts),
+            *resource_facts(body, resources),
+            *state_facts(body, state),
+            *used.facts,
+            *built,
+            *related,
+        ),
+        built=_statements(built),
+        calling=(
+            *_statements(documented),
+            *lock_statements(body, flow, locks, rules),
+            *contexts,
+            *ownership(body, resources),
+            *state_statements(body, state),
+        ),
+        returns=return_table(body, analysis) if body.what != "macro" else (),
+        steps=steps_of(body, Briefs(view, source), span),
+        users=used.statements,
+        related=_statements(related),
+        gaps=_gaps(body, flow, analysis),
+    )
     if span is not None:
-        return _narrowed(result, source, span)
-    return replace(result, summary=summary_of(view, source, body, symbol, doc, doc_line, result, flow))
+        return _narrowed(found, source, span)
+    return replace(found, summary=summary_of(view, source, body, symbol, doc, doc_line, found, flow))
+
+
+def _statements(facts: Sequence[Fact]) -> tuple[Statement, ...]:
+    return tuple(
+        Statement(fact.text[:1].upper() + fact.text[1:], (Location(fact.path, fact.line),)) for fact in facts
+    )
 
 
 def _narrowed(whole: Explanation, source: Source, span: tuple[int, int]) -> Explanation:
@@ -190,15 +209,15 @@ def _documentation(source: Source, start: int) -> tuple[KernelDoc | None, int]:
     return (doc if doc and doc.kind != "doc" else None), (source.lines.line_of(span[0]) if span else 0)
 
 
-def _documented(doc: KernelDoc | None, line: int, path: str) -> list[Statement]:
-    """What kernel-doc says about context and locks, in its own words."""
+def _documented(doc: KernelDoc | None, line: int, path: str) -> list[Fact]:
+    """What kernel-doc says about context, locks and the returned value, in its own words."""
     if doc is None:
         return []
-    locking = [(title, text) for title, text in doc.sections if title.lower().startswith("lock")]
-    at = (Location(path, line),)
+    parts = [(FactKind.CONTEXT, "context", doc.context), (FactKind.RETURN, "return value", doc.returns)]
+    parts += [(FactKind.LOCK, title, text) for title, text in doc.sections if title.lower().startswith("lock")]
     return [
-        Statement(f"{title}, by its documentation: {' '.join(text.replace('`', chr(39)).split())}", at)
-        for title, text in (("Context", doc.context), *locking)
+        Fact(kind, f"{title.lower()}, by its documentation: {' '.join(text.replace('`', chr(39)).split())}", path, line)
+        for kind, title, text in parts
         if text
     ]
 

@@ -92,6 +92,8 @@ class Explanation:
     signature: str
     summary: Summary
     facts: tuple[Fact, ...] = ()
+    #: Conditions under which it is compiled.
+    built: tuple[Statement, ...] = ()
     calling: tuple[Statement, ...] = ()
     returns: tuple[ReturnValue, ...] = ()
     steps: tuple[Step, ...] = ()
