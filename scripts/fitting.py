@@ -1,4 +1,4 @@
-"""What ``fit_echo`` and ``fit_lines`` have in common: a model, holes of a tree, and the search for weights."""
+"""Shared by ``fit_cache_lm`` and ``fit_line_ranker``: arguments, a model, holes of a tree, and the optimiser."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from kexpert_trainer.data.new_functions import functions_of
 from kexpert_trainer.data.tree import c_files
 from kexpert_trainer.evaluation.eval_holes import Hole, cut_holes
 
+#: Weight of the squared parameters in the loss.
 _PENALTY = 1e-3
 
 
 def arguments(description: str, functions: int, seed: int) -> argparse.ArgumentParser:
-    """A parser for what both need; the numbers are defaults."""
+    """A parser for the common arguments; the numbers are defaults."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--tree", type=Path, required=True, help="an indexed tree")
     parser.add_argument("--model", type=Path, required=True, help="folder with model.json and its GGUF")
@@ -29,14 +30,14 @@ def arguments(description: str, functions: int, seed: int) -> argparse.ArgumentP
 
 
 def open_model(folder: Path) -> LlamaCppEngine:
-    """The model of a folder, on one thread of the CPU."""
+    """Load the model of a folder, on one CPU thread."""
     manifest = parse_manifest((folder / "model.json").read_bytes())
     return LlamaCppEngine(folder / manifest.base, manifest, None, 1, 0)
 
 
 def holes_by_file(tree: Path, seed: int, without: Collection[str] = ()) -> Iterator[list[tuple[int, Hole]]]:
-    """Of each file, in random order: a hole inside a line and a whole line of one of its functions, where there are
-    such, each with the function's number."""
+    """For each file, in random order: (file number, hole) for a hole inside a line and one of a whole line of a random
+    function, as far as there are such."""
     rng = random.Random(seed)
     paths = [path for path in c_files(tree) if path.endswith(".c") and path not in without]
     rng.shuffle(paths)
@@ -47,14 +48,14 @@ def holes_by_file(tree: Path, seed: int, without: Collection[str] = ()) -> Itera
 
 
 def minimise(loss: Callable[[], torch.Tensor], parameters: Iterable[torch.nn.Parameter], steps: int) -> None:
-    """Change the parameters until ``loss``, with a penalty on their size, falls no further: so many steps at most."""
+    """Minimise ``loss`` with an L2 penalty on the parameters, by at most ``steps`` iterations of L-BFGS."""
     weights = list(parameters)
-    search = torch.optim.LBFGS(weights, max_iter=steps, line_search_fn="strong_wolfe")
+    optimiser = torch.optim.LBFGS(weights, max_iter=steps, line_search_fn="strong_wolfe")
 
     def closure() -> torch.Tensor:
-        search.zero_grad()
+        optimiser.zero_grad()
         total = loss() + _PENALTY * sum((each**2).sum() for each in weights)
         total.backward()
         return total
 
-    search.step(closure)
+    optimiser.step(closure)

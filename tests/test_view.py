@@ -42,7 +42,7 @@ def view(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def on_disk(root: Path, opened: bool) -> Iterator[View]:
-    """The tree's index. ``opened``: each file on disk has a line more, and buffers hold FILES."""
+    """The tree's index. ``opened``: each of FILES has a line more on disk, and buffers hold FILES."""
     from kexpert.index.service import IndexService
 
     for name in ("Kconfig", "Makefile", "MAINTAINERS", *FILES):

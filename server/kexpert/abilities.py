@@ -1,7 +1,7 @@
-"""The interface of a language model: what a feature asks of it and gives to it.
+"""The interface of a language model, as features use it.
 
-A model has separate abilities, and its manifest says which. ``Completer`` fills holes in code. The
-implementations are in ``model``, and which one runs is decided by ``model.engine``.
+A model has separate abilities, and its manifest names them. ``Completer`` fills holes in code. The implementations are
+in ``model.engines``; ``model.engine`` chooses one.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Literal
 
 from kexpert.prompt.fim import Context
 
@@ -26,14 +27,19 @@ class Cancelled(Exception):
     """Nobody waits for the answer any more."""
 
 
+TokenOrigin = Literal["model", "copied"]
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     """A piece of generated text. ``logprob`` is its natural log-probability, NaN where unknown."""
 
     text: str
     logprob: float
-    #: The model ends its answer here; no token follows.
+    #: The model ended its answer; no token follows.
     last: bool = False
+    #: "copied" for a line of a neighbour that the model did not write, "model" for all else.
+    origin: TokenOrigin = "model"
 
 
 class Proximity(IntEnum):
@@ -80,10 +86,10 @@ class Completer(ABC):
     def stream(
         self, context: Context, max_tokens: int, cancelled: Callable[[], bool], neighbours: Neighbours = NO_NEIGHBOURS
     ) -> Generator[Token, None, None]:
-        """At most ``max_tokens`` tokens for the hole. Text in ``neighbours`` becomes more probable where the
-        engine supports that. Close the generator to stop early.
+        """Generate at most ``max_tokens`` tokens for the hole. Close the generator to stop early.
 
-        Raises Refused, Failed or Cancelled.
+        Text in ``neighbours`` becomes more probable, and whole lines may be copied from it, where the engine supports
+        that. Raises Refused, Failed or Cancelled.
         """
 
     @abstractmethod

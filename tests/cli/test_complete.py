@@ -18,12 +18,28 @@ SENTENCE = ("{\n", "\treturn", " toy", "_wind", "(to", "y", ",", " ", "1", ");")
 PLACE = "lib/play.c"  # beside nothing that a line could be copied from
 FILE = "#include <linux/toy.h>\n\nint toy_play(struct toy *toy)\n{\n\t\n}\n"
 
+#: Two files of which the second lacks one line of the first.
+COPIES = ("lib/copies/first.c", "lib/copies/second.c")
+COPIED_LINE = "copy_brake(copy, COPY_SLOWLY);"
+DECLARATIONS = "#define COPY_SLOWLY 1\nvoid copy_brake(struct copy *copy, int how);\n\n"
+COPY = """\
+static void copy_stop(struct copy *copy)
+{
+	mutex_lock(&copy->lock);
+	copy_brake(copy, COPY_SLOWLY);
+	mutex_unlock(&copy->lock);
+}
+"""
+
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = make_toy_tree(tmp_path_factory.mktemp("tree") / "linux")
     (root / PLACE).parent.mkdir(exist_ok=True)
     (root / PLACE).write_text(FILE)
+    (root / COPIES[0]).parent.mkdir()
+    (root / COPIES[0]).write_text(DECLARATIONS + COPY)
+    (root / COPIES[1]).write_text(COPY.replace(COPIED_LINE, "").replace("copy_stop", "copy_halt"))
     return root
 
 
@@ -62,6 +78,12 @@ def test_as_json_it_says_what_it_knows(tree: Path, model: Path, capsys: pytest.C
         "return toy_wind(toy, 1);", True, "", "model"
     )  # fmt: skip
     assert 0 < found["first_token_ms"] <= found["ms"]
+
+
+def test_as_json_it_says_that_a_line_is_copied(tree: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert complete(tree, model, "--json", f"{COPIES[1]}:4:2") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["text"], found["shown"], found["origin"]) == (COPIED_LINE, True, "copied")
 
 
 def test_what_is_hidden_is_said_to_be(tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

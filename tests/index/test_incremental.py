@@ -1,4 +1,4 @@
-"""An index that followed the edits equals one made afresh from the tree as it then is."""
+"""An index that followed edits equals one built from the edited tree."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kexpert.index.builder import plan, plan_for, prepare, update
+from kexpert.index.builder import prepare, update
 from kexpert.index.compaction import compact
-from kexpert.index.schema import FILE_SHIFT, Store
+from kexpert.index.schema import FILE_SHIFT, SymbolStore
+from kexpert.index.update_plan import plan_update, plan_update_of
 from tests.support.edited_tree import edited_tree
 
 NAMES = ["kernel/a.c", "kernel/b.c", "include/linux/c.h", "mm/d.c", "mm/Kconfig", "mm/Makefile", "arch/x86/e.S"]
@@ -45,8 +46,8 @@ steps = st.lists(
 
 
 def dump(database: Path) -> dict[str, list[tuple[object, ...]]]:
-    """All that a store says, without the ids it says it by."""
-    with contextlib.closing(Store(database)) as store:
+    """All rows of an index, without their ids."""
+    with contextlib.closing(SymbolStore(database)) as store:
         ask = store.db.execute
         live = f"JOIN files f ON f.id = {{}} >> {FILE_SHIFT}"
         vocabulary = [
@@ -105,14 +106,14 @@ def dump(database: Path) -> dict[str, list[tuple[object, ...]]]:
 
 def bring_up(root: Path, database: Path) -> None:
     prepare(root, database)
-    with contextlib.closing(Store(database)) as store:
-        work = plan(root, store)
+    with contextlib.closing(SymbolStore(database)) as store:
+        work = plan_update(root, store)
     update(root, database, work)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(start=st.dictionaries(paths, contents, max_size=5), edits=steps, told=st.booleans())
-def test_following_edits_equals_starting_over(start: dict[str, bytes], edits: list[tuple], told: bool) -> None:
+@given(start=st.dictionaries(paths, contents, max_size=5), edits=steps, reported=st.booleans())
+def test_following_edits_equals_building_anew(start: dict[str, bytes], edits: list[tuple], reported: bool) -> None:
     with edited_tree(NAMES, start) as (root, database):
         bring_up(root, database)
         clock = 1_700_000_000_000_000_000
@@ -137,8 +138,8 @@ def test_following_edits_equals_starting_over(start: dict[str, bytes], edits: li
                     changed = {path + "/"}
                 case ("compact",):
                     assert compact(root, database, lambda: False)
-            with contextlib.closing(Store(database)) as store:
-                work = plan_for(root, store, changed) if told else plan(root, store)
+            with contextlib.closing(SymbolStore(database)) as store:
+                work = plan_update_of(root, store, changed) if reported else plan_update(root, store)
             update(root, database, work)
         fresh = database.with_name("fresh.db")
         bring_up(root, fresh)

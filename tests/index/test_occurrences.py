@@ -1,4 +1,4 @@
-"""Occurrences found by looking around a hit are those found by blanking the whole file."""
+"""Occurrences found by the text around a hit equal those found by blanking comments in the whole file."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _PIECES = [b"foo", b"foo(", b" foo ", b"_foo", b"foo2", b"/* foo */", b"/*", b"*
 
 @settings(max_examples=600)
 @given(st.lists(st.sampled_from(_PIECES), max_size=30).map(b"".join))
-def test_as_if_the_file_were_blanked(data: bytes) -> None:
+def test_occurrences_equal_those_in_a_file_without_comments(data: bytes) -> None:
     expected = [m.start() for m in re.finditer(rb"(?<![A-Za-z0-9_])foo(?![A-Za-z0-9_])", blank_comments(data))]
     assert list(occurrences(data, b"foo")) == expected
 
 
 @given(st.text(alphabet="ab \n\té\U0001f600", max_size=40).map(str.encode), st.sets(st.integers(0, 60), max_size=8))
-def test_a_place_is_the_same_in_every_encoding(data: bytes, wanted: set[int]) -> None:
+def test_known_columns_are_the_same_in_every_encoding(data: bytes, wanted: set[int]) -> None:
     offsets = sorted(offset for offset in wanted if offset <= len(data))
     lines = LineIndex(data)
     for offset, line, column in zip(offsets, *lines_and_columns(data, offsets), strict=True):

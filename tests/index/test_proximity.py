@@ -1,4 +1,4 @@
-"""Names that begin alike, where there are more than can be looked at."""
+"""Completion by a prefix that more names have than are ranked."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kexpert.index import disk_view as query
+from kexpert.index import disk_view
 from kexpert.index.service import build, open_view
 
 Maker = Callable[[Mapping[str, bytes]], Path]
@@ -15,7 +15,7 @@ Maker = Callable[[Mapping[str, bytes]], Path]
 
 @pytest.fixture
 def tree(make_tree: Maker) -> Path:
-    """``do_work``, the last of its beginning, is called much; ``do_it`` is short; many structs have ``do_a0``."""
+    """``do_work``, the last name with its prefix, has many callers; ``do_it`` is short; many structs have ``do_a0``."""
     many = b"".join(b"int do_a%d_long_name(void);\n" % number for number in range(40))
     calls = b"".join(b"void caller_%d(void)\n{\n\tdo_work();\n}\n" % number for number in range(20))
     members = b"".join(b"struct holder_%d {\n\tint do_a0;\n};\n" % number for number in range(30))
@@ -29,22 +29,22 @@ def tree(make_tree: Maker) -> Path:
 
 
 @pytest.mark.parametrize("rows", [20, 1000])
-def test_what_is_much_called_and_what_is_short_are_among_the_first(
+def test_names_with_many_callers_and_short_names_come_first(
     tree: Path, monkeypatch: pytest.MonkeyPatch, rows: int
 ) -> None:
-    monkeypatch.setattr(query, "_PREFIX_ROWS", rows)
+    monkeypatch.setattr(disk_view, "_MAX_PREFIX_ROWS", rows)
     found = [symbol.name for symbol in open_view(tree).lookup_prefix("do_", limit=3)]
     assert found == ["do_work", "do_a0", "do_it"]
 
 
-def test_the_file_that_is_edited_comes_first(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(query, "_PREFIX_ROWS", 20)
-    monkeypatch.setattr(query, "_SHORT", 1)
+def test_symbols_of_the_edited_file_come_first(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk_view, "_MAX_PREFIX_ROWS", 20)
+    monkeypatch.setattr(disk_view, "_MAX_SHORT_NAMES", 1)
     names = [symbol.name for symbol in open_view(tree).lookup_prefix("do_", 2, "kernel/work.c")]
     assert names == ["do_work", "do_it"]
 
 
-def test_a_name_with_quotes_or_wildcards_in_it_finds_nothing_and_breaks_nothing(tree: Path) -> None:
+def test_names_with_quotes_or_wildcards_find_nothing(tree: Path) -> None:
     view = open_view(tree)
     for prefix in ('do"', "do'", "do%", "do\\", "é"):
         assert view.lookup_prefix(prefix) == []

@@ -1,4 +1,4 @@
-"""The index as a server lives with it: kept fresh, shared, killed, damaged."""
+"""The index in a running server: kept up to date, shared, killed, damaged."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kexpert.background.database import IndexState, cache_directory
 from kexpert.core.c.source import Source
 from kexpert.core.symbols import Kind
 from kexpert.index import service as service_module
-from kexpert.index.schema import Store
+from kexpert.index.schema import SymbolStore
 from kexpert.index.service import IndexService, IndexUnavailable, build, open_view
 
 Maker = Callable[[Mapping[str, bytes]], Path]
@@ -45,11 +45,11 @@ def start(make_tree: Maker) -> Iterator[Callable[..., IndexService]]:
         service.close()
 
 
-def within(seconds: float, what: Callable[[], object]) -> bool:
-    """Whether something comes true in time."""
+def within(seconds: float, condition: Callable[[], object]) -> bool:
+    """Whether a condition becomes true in time."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if what():
+        if condition():
             return True
         time.sleep(0.02)
     return False
@@ -59,13 +59,13 @@ def names(service: IndexService, name: str) -> list[tuple[str, Kind]]:
     return sorted((symbol.path, symbol.kind) for symbol in service.view().lookup(name))
 
 
-def test_a_name_is_found_where_it_is_defined_and_declared(make_tree: Maker, start: Callable[..., IndexService]) -> None:
+def test_lookup_finds_definitions_and_declarations(make_tree: Maker, start: Callable[..., IndexService]) -> None:
     service = start(make_tree(TREE))
     assert names(service, "copy_thing") == [("include/linux/sched.h", Kind.PROTOTYPE), ("kernel/fork.c", Kind.FUNCTION)]
     assert names(service, "CONFIG_SMP") == [("Kconfig", Kind.CONFIG)]
 
 
-def test_references_leave_comments_out(make_tree: Maker, start: Callable[..., IndexService]) -> None:
+def test_references_in_comments_are_left_out(make_tree: Maker, start: Callable[..., IndexService]) -> None:
     root = make_tree(TREE)
     found = [use for file in start(root).view().references("copy_thing") for use in file]
     assert [(span.path, (root / span.path).read_bytes()[span.start : span.end]) for span in found] == [
@@ -75,11 +75,11 @@ def test_references_leave_comments_out(make_tree: Maker, start: Callable[..., In
     ]
 
 
-def test_a_makefile_that_names_a_config_mentions_it(make_tree: Maker, start: Callable[..., IndexService]) -> None:
+def test_makefiles_that_use_an_option_mention_it(make_tree: Maker, start: Callable[..., IndexService]) -> None:
     assert "Makefile" in start(make_tree(TREE)).view().files_mentioning("CONFIG_SMP")
 
 
-def test_callers_and_their_count(make_tree: Maker, start: Callable[..., IndexService]) -> None:
+def test_callers_and_caller_count(make_tree: Maker, start: Callable[..., IndexService]) -> None:
     view = start(make_tree(TREE)).view()
     assert view.complete
     assert [symbol.name for symbol in view.callers("copy_thing")] == ["do_exit"]
@@ -95,7 +95,7 @@ def test_a_saved_edit_is_seen_by_other_files(make_tree: Maker, start: Callable[.
     assert names(service, "do_exit") == []
 
 
-def test_a_stale_row_never_answers(make_tree: Maker, start: Callable[..., IndexService]) -> None:
+def test_stale_rows_are_replaced_by_the_file_as_it_is(make_tree: Maker, start: Callable[..., IndexService]) -> None:
     root = make_tree(TREE)
     service = start(root, watch=False)
     (root / "kernel/exit.c").write_bytes(b"\n\n\nvoid do_exit(void)\n{\n}\n")
@@ -105,11 +105,10 @@ def test_a_stale_row_never_answers(make_tree: Maker, start: Callable[..., IndexS
 
 
 @pytest.mark.parametrize("change", ["write", "new folder", "delete", "rename"])
-def test_the_watcher_notices(make_tree: Maker, start: Callable[..., IndexService], change: str) -> None:
+def test_the_watcher_reports_changes(make_tree: Maker, start: Callable[..., IndexService], change: str) -> None:
     root = make_tree(TREE)
     service = start(root)
-    assert service._watcher is not None
-    assert within(5, lambda: service._watcher._observer is not None and service._watcher._observer.is_alive())
+    assert within(5, lambda: service.is_watching)
     if change == "write":
         (root / "kernel/fork.c").write_bytes(b"int appeared;\n")
     elif change == "new folder":
@@ -127,7 +126,7 @@ def test_the_watcher_notices(make_tree: Maker, start: Callable[..., IndexService
         assert within(10, lambda: names(service, "copy_thing") == [("include/linux/sched.h", Kind.PROTOTYPE)])
 
 
-def test_polling_where_inotify_is_short(
+def test_folders_are_polled_if_inotify_grants_too_few_watches(
     make_tree: Maker, start: Callable[..., IndexService], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("kexpert.index.watcher.watch_limit", lambda: 2)
@@ -140,7 +139,7 @@ def test_polling_where_inotify_is_short(
     assert within(20, lambda: names(service, "latecomer"))
 
 
-def test_an_open_buffer_hides_its_file(make_tree: Maker, start: Callable[..., IndexService]) -> None:
+def test_an_open_buffer_hides_the_rows_of_its_file(make_tree: Maker, start: Callable[..., IndexService]) -> None:
     service = start(make_tree(TREE))
     overlay = {"kernel/fork.c": Source("kernel/fork.c", b"int typed_just_now(void)\n{\n\tdo_exit();\n}\n")}
     view = service.view(overlay)
@@ -153,7 +152,7 @@ def test_an_open_buffer_hides_its_file(make_tree: Maker, start: Callable[..., In
 
 def test_a_second_server_follows_and_takes_over(make_tree: Maker, start: Callable[..., IndexService],
                                                 monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
-    monkeypatch.setattr(service_module, "_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(service_module, "_RETRY_SECONDS", 0.1)
     root = make_tree(TREE)
     first = start(root, watch=False)
     second = start(root, watch=False)
@@ -169,7 +168,9 @@ def test_a_second_server_follows_and_takes_over(make_tree: Maker, start: Callabl
 
 
 @pytest.mark.parametrize("damage", ["garbage", "truncated", "old version", "other tree", "zero pages"])
-def test_a_bad_index_is_said_and_rebuilt(make_tree: Maker, start: Callable[..., IndexService], damage: str) -> None:
+def test_an_unusable_index_is_reported_and_rebuilt(
+    make_tree: Maker, start: Callable[..., IndexService], damage: str
+) -> None:
     root = make_tree(TREE)
     build(root)
     database = cache_directory(root) / "index.db"
@@ -186,15 +187,15 @@ def test_a_bad_index_is_said_and_rebuilt(make_tree: Maker, start: Callable[..., 
             key, value = ("version", "0") if damage == "old version" else ("root", "/somewhere/else")
             db.execute("UPDATE meta SET value = ? WHERE key = ?", (value, key))
         db.close()
-    assert Store.state_of(database, root) is not IndexState.READY
+    assert SymbolStore.state_of(database, root) is not IndexState.READY
     said: list[str] = []
     service = start(root, on_message=said.append)
     assert names(service, "do_exit") == [("kernel/exit.c", Kind.FUNCTION)]
     assert any("building it anew" in line for line in said)
-    assert Store.state_of(database, root) is IndexState.READY
+    assert SymbolStore.state_of(database, root) is IndexState.READY
 
 
-def test_damage_found_while_serving_is_mended(make_tree: Maker, start: Callable[..., IndexService]) -> None:
+def test_damage_found_while_serving_is_repaired(make_tree: Maker, start: Callable[..., IndexService]) -> None:
     root = make_tree({**TREE, **{f"mm/f{i}.c": b"int filler_%d;\n" % i * 50 for i in range(50)}})
     build(root)
     database = cache_directory(root) / "index.db"
@@ -210,7 +211,7 @@ def test_damage_found_while_serving_is_mended(make_tree: Maker, start: Callable[
     assert within(10, lambda: names(service, "do_exit") == [("kernel/exit.c", Kind.FUNCTION)])
 
 
-def test_killed_while_indexing_goes_on_where_it_was(make_tree: Maker) -> None:
+def test_after_a_kill_indexing_goes_on_where_it_was(make_tree: Maker) -> None:
     many = {f"drivers/d{i}/x{j}.c": b"int v_%d_%d;\n" % (i, j) + b"/* some text */\n" * 8000
             for i in range(20) for j in range(8)}  # fmt: skip
     root = make_tree(many)
@@ -231,11 +232,11 @@ def test_killed_while_indexing_goes_on_where_it_was(make_tree: Maker) -> None:
     process.wait()
     assert within(10, lambda: _writable(database))
     kept = stored()
-    assert Store.state_of(database, root) in (IndexState.PARTIAL, IndexState.READY)
+    assert SymbolStore.state_of(database, root) in (IndexState.PARTIAL, IndexState.READY)
     report = build(root)
     assert report.files == len(many) + 2
     assert report.changed == report.files - kept
-    assert Store.state_of(database, root) is IndexState.READY
+    assert SymbolStore.state_of(database, root) is IndexState.READY
     assert len(open_view(root).lookup("v_19_7")) == 1
 
 
@@ -250,7 +251,7 @@ def test_a_file_that_kills_its_worker_is_named_and_left_out(make_tree: Maker) ->
         "    from kexpert.index.service import build\n"
         f"    print(build(Path({str(root)!r}), jobs=2).notes)\n"
     )
-    main = root.parent / "main.py"  # what a spawned worker imports again
+    main = root.parent / "main.py"  # a spawned worker imports it again
     main.write_text(script)
     run = subprocess.run([sys.executable, str(main)], capture_output=True, text=True, timeout=120, check=True)
     assert "drivers/x7.c: a worker died" in run.stdout
@@ -259,7 +260,7 @@ def test_a_file_that_kills_its_worker_is_named_and_left_out(make_tree: Maker) ->
 
 
 def _writable(database: Path) -> bool:
-    """Whether the killed process' workers are gone too."""
+    """Whether the workers of a killed process are gone too."""
     try:
         with sqlite3.connect(database, timeout=0.1) as db:
             db.execute("BEGIN IMMEDIATE")
@@ -269,20 +270,20 @@ def _writable(database: Path) -> bool:
     return True
 
 
-def test_one_build_at_a_time(make_tree: Maker, start: Callable[..., IndexService]) -> None:
+def test_only_one_process_builds_at_a_time(make_tree: Maker, start: Callable[..., IndexService]) -> None:
     root = make_tree(TREE)
     start(root, watch=False)
     with pytest.raises(IndexUnavailable, match=str(os.getpid())):
         build(root)
 
 
-def test_no_index_is_one_clear_line(make_tree: Maker) -> None:
+def test_a_missing_index_says_what_to_do(make_tree: Maker) -> None:
     root = make_tree(TREE)
     with pytest.raises(IndexUnavailable, match="kexpert index --tree"):
         open_view(root)
 
 
-def test_odd_files_do_no_harm(make_tree: Maker, start: Callable[..., IndexService]) -> None:
+def test_unusual_files_do_no_harm(make_tree: Maker, start: Callable[..., IndexService]) -> None:
     root = make_tree({**TREE, "kernel/binary.c": bytes(range(256)) * 500, "kernel/empty.c": b""})
     (root / "kernel/loop").symlink_to(root)
     (root / "kernel/dangling.c").symlink_to(root / "nowhere")
@@ -299,7 +300,7 @@ def test_odd_files_do_no_harm(make_tree: Maker, start: Callable[..., IndexServic
     assert any("huge.c" in line and "MB" in line for line in said)
 
 
-def test_a_file_that_vanishes_while_read(make_tree: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_vanishes_while_it_is_read_is_noted(make_tree: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     root = make_tree(TREE)
     monkeypatch.setattr(
         "kexpert.index.builder.read", lambda top, path: None if "fork" in path else (Path(top) / path).read_bytes()
@@ -309,20 +310,20 @@ def test_a_file_that_vanishes_while_read(make_tree: Maker, monkeypatch: pytest.M
     assert open_view(root).lookup("do_exit")
 
 
-def test_a_full_disk_is_one_line_and_loses_nothing(make_tree: Maker, start: Callable[..., IndexService]) -> None:
+def test_a_full_disk_is_reported_and_nothing_is_lost(make_tree: Maker, start: Callable[..., IndexService]) -> None:
     root = make_tree(TREE)
     said: list[str] = []
     service = start(root, watch=False, on_message=said.append)
-    from kexpert.index.schema import Store
+    from kexpert.index.schema import SymbolStore
 
-    whole = Store.write
+    whole = SymbolStore.write
 
-    def full(self: Store, *args: object) -> None:
+    def full(self: SymbolStore, *args: object) -> None:
         self.db.execute("PRAGMA max_page_count = 1")  # SQLite's own "database or disk is full"
         whole(self, *args)  # type: ignore[arg-type]
 
     patch = pytest.MonkeyPatch()
-    patch.setattr(Store, "write", full)
+    patch.setattr(SymbolStore, "write", full)
     (root / "kernel/exit.c").write_bytes(b"int after_full;\n" + b"".join(b"int v%d;\n" % i for i in range(20000)))
     service.files_changed(["kernel/exit.c"])
     assert within(10, lambda: any("full" in line and "XDG_CACHE_HOME" in line for line in said))

@@ -54,7 +54,7 @@ def test_a_bad_body_is_told_and_the_next_message_arrives(body: bytes) -> None:
 
 
 def test_a_message_beyond_all_measure_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wire, "MAX_BODY", 10)
+    monkeypatch.setattr(wire, "MAX_BODY_BYTES", 10)
     stream = io.BytesIO(framed(b"x" * 5000) + framed(b"1"))
     with pytest.raises(BadMessage, match="5000"):
         read_message(stream)

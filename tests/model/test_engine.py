@@ -1,4 +1,4 @@
-"""Which engine is chosen, and the reason that is given."""
+"""The choice of an engine, and its reason."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def manifest(folder: Path, **more: object) -> None:
 
 @pytest.fixture
 def gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine on which NVIDIA's driver runs one card."""
+    """A machine on which NVIDIA's driver runs one GPU."""
     (tmp_path / "gpus/0000:01:00.0").mkdir(parents=True)
     monkeypatch.setattr(engine, "_CUDA_DEVICES", tmp_path / "gpus")
 
@@ -43,14 +43,14 @@ def test_a_gguf_runs_on_llama_cpp(tmp_path: Path) -> None:
         assert "llama.cpp on the CPU (model.device is cpu)" in choice.reason
 
 
-def test_a_gguf_beside_another_models_manifest_is_taken_without_it(tmp_path: Path) -> None:
+def test_the_manifest_of_another_gguf_is_ignored(tmp_path: Path) -> None:
     manifest(tmp_path)
     (tmp_path / "other.gguf").touch()
     assert choose_engine(ModelSettings(path=str(tmp_path / "other.gguf"), device="cpu")).manifest is None
 
 
 @pytest.mark.usefixtures("gpu")
-def test_a_gpu_with_the_extra_runs_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_torch_runs_on_a_gpu_with_the_gpu_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     manifest(tmp_path)
     monkeypatch.setattr(engine.importlib.util, "find_spec", lambda name: object())
     assert choose_engine(ModelSettings(path=str(tmp_path))).kind == "torch"
@@ -60,7 +60,7 @@ def test_a_gpu_with_the_extra_runs_torch(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.usefixtures("gpu")
-def test_a_gpu_without_the_extra_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_gpu_extra_is_the_reason_for_llama_cpp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     manifest(tmp_path)
     without(monkeypatch, "triton")
     choice = choose_engine(ModelSettings(path=str(tmp_path)))
@@ -68,7 +68,7 @@ def test_a_gpu_without_the_extra_says_what_is_missing(tmp_path: Path, monkeypatc
     assert "gpu extra is not installed (triton)" in choice.reason
 
 
-def test_an_address_goes_before_everything(tmp_path: Path) -> None:
+def test_a_url_takes_precedence(tmp_path: Path) -> None:
     choice = choose_engine(ModelSettings(path=str(tmp_path), url="http://127.0.0.1:8012"))
     assert choice.kind == "remote"
     assert "http://127.0.0.1:8012" in choice.reason
@@ -84,7 +84,7 @@ def test_an_address_goes_before_everything(tmp_path: Path) -> None:
         (lambda folder: manifest(folder, adapter="lora.gguf"), "lora.gguf is not beside it"),
     ],
 )
-def test_a_model_that_cannot_be_used_is_refused_with_the_reason(tmp_path: Path, make, said: str) -> None:  # type: ignore[no-untyped-def]
+def test_an_unusable_model_is_refused_with_the_reason(tmp_path: Path, make, said: str) -> None:  # type: ignore[no-untyped-def]
     make(tmp_path / "model")
     choice = choose_engine(ModelSettings(path=str(tmp_path / "model"), device="cpu"))
     assert choice.kind == "none"
@@ -93,7 +93,7 @@ def test_a_model_that_cannot_be_used_is_refused_with_the_reason(tmp_path: Path, 
         open_engine(choice, ModelSettings())
 
 
-def test_an_adapter_of_pefts_is_not_for_llama_cpp(tmp_path: Path) -> None:
+def test_llama_cpp_takes_no_peft_adapter(tmp_path: Path) -> None:
     manifest(tmp_path, adapter="lora")
     (tmp_path / "lora").mkdir()
     choice = choose_engine(ModelSettings(path=str(tmp_path), device="cpu"))
@@ -101,18 +101,18 @@ def test_an_adapter_of_pefts_is_not_for_llama_cpp(tmp_path: Path) -> None:
     assert "adapters in GGUF only" in choice.reason
 
 
-def test_without_llama_cpp_there_is_no_model_on_a_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_llama_cpp_no_gguf_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     manifest(tmp_path)
     without(monkeypatch, "llama_cpp")
     assert "llama-cpp-python is not installed" in choose_engine(ModelSettings(path=str(tmp_path), device="cpu")).reason
 
 
-def test_a_missing_default_is_no_mistake_of_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_bundled_model_blames_no_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "BUNDLED_MODEL", tmp_path / "none")
     assert choose_engine(ModelSettings()) == EngineChoice("none", "no model comes with this kexpert")
 
 
-def test_choosing_loads_no_library() -> None:
+def test_choosing_imports_no_model_library() -> None:
     program = (
         "import sys; from kexpert.model.engine import *; choose_engine(ModelSettings());"
         "sys.exit(bool({'torch', 'llama_cpp', 'transformers', 'numpy'} & set(sys.modules)))"

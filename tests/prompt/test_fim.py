@@ -1,4 +1,4 @@
-"""Prompts: one form for training and for serving, and words that are never cut."""
+"""Prompts: the golden form, and tokens that are never cut at the cursor."""
 
 from __future__ import annotations
 
@@ -74,15 +74,15 @@ static inline int toy_is_broken(struct toy *toy) { return toy->broken; }
 """
 
 
-def test_prompts_are_the_golden_ones_of_this_version() -> None:
-    """Models are trained on this form. A change of it is a new PROMPT_VERSION, and a new golden file."""
+def test_prompts_equal_the_golden_file() -> None:
+    """Models are trained on this form: a changed form needs a new PROMPT_VERSION and a new golden file."""
     golden = json.loads(GOLDEN.read_text())
-    assert golden["version"] == PROMPT_VERSION, "write the golden file anew for the new version"
-    assert rendered() == golden["prompts"], "the prompts changed: raise PROMPT_VERSION and write the golden file anew"
+    assert golden["version"] == PROMPT_VERSION, "write a golden file for the new version"
+    assert rendered() == golden["prompts"], "the prompts changed: raise PROMPT_VERSION and write a new golden file"
 
 
-def test_a_golden_file_that_was_written_anew_has_a_new_version() -> None:
-    """Each version keeps the hash of its prompts: a golden file cannot change under an old version."""
+def test_a_changed_golden_file_has_a_new_version() -> None:
+    """The golden file keeps the hash of each version, so it cannot change without a new version."""
     golden = json.loads(GOLDEN.read_text())
     digest = hashlib.sha256(json.dumps(golden["prompts"], sort_keys=True).encode()).hexdigest()[:16]
     assert golden["history"][str(PROMPT_VERSION)] == digest
@@ -95,11 +95,11 @@ def test_an_example_begins_with_the_prompt_for_its_hole(order: str) -> None:
     assert example == prompt + "nd(toy)" + Marker.END.value
 
 
-def test_what_is_typed_stands_last() -> None:
+def test_the_prompt_ends_with_the_typed_text() -> None:
     assert render(CONTEXT)[-1] == CONTEXT.prefix
 
 
-def test_markers_are_ids_and_text_is_not_read_for_markers() -> None:
+def test_markers_in_text_are_not_parsed() -> None:
     markers = {marker: at for at, marker in enumerate(Marker)}
     ids = token_ids([Marker.FIM_PREFIX, "<|fim_middle|>", Marker.END], lambda text: [100 + len(text)], markers)
     assert ids == [0, 114, 6]
@@ -124,15 +124,15 @@ def test_a_marker_that_a_vocabulary_lacks_is_left_out() -> None:
         ("", ""),
     ],
 )
-def test_the_last_word_is_left_to_the_model(prefix: str, tail: str) -> None:
+def test_the_prompt_ends_before_the_last_word(prefix: str, tail: str) -> None:
     assert heal(prefix) == (prefix.removesuffix(tail), tail)
 
 
-def test_a_very_long_word_is_left_whole() -> None:
+def test_a_very_long_word_stays_in_the_prompt() -> None:
     assert heal("/* " + "*" * 200) == ("/* " + "*" * 200, "")
 
 
-#: Qwen2's own regex in the terms of ``re``: letters and digits of the samples are ASCII.
+#: The regex of Qwen2, written for ``re``. Letters and digits of the samples are ASCII.
 QWEN2 = re.compile(
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\nA-Za-z0-9]?[A-Za-z]+|[0-9]| ?[^\sA-Za-z0-9]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
@@ -142,12 +142,12 @@ CODE = st.lists(
 
 
 @given(CODE, CODE)
-def test_no_continuation_changes_how_the_prompt_is_divided(prefix: str, written_next: str) -> None:
-    """Training tokenises the whole, serving the prompt: the prompt's pre-tokens must be the whole's first ones."""
+def test_no_continuation_changes_the_tokens_of_the_prompt(prefix: str, written_next: str) -> None:
+    """Training tokenizes the whole text, serving only the prompt. Their first pre-tokens must be equal."""
     kept, tail = heal(prefix)
     first, _, _ = f"{tail}{written_next}".partition("\n")
-    if not tail or not first.strip():  # a line of blanks alone joins the line's end before it
+    if not tail or not first.strip():  # a line of blanks forms one pre-token with the line break before it
         return
-    whole = QWEN2.findall(prefix + written_next)
-    ours = QWEN2.findall(kept)
-    assert whole[: len(ours)] == ours
+    in_training = QWEN2.findall(prefix + written_next)
+    in_serving = QWEN2.findall(kept)
+    assert in_training[: len(in_serving)] == in_serving

@@ -1,4 +1,4 @@
-"""model.json: read, written, and what is refused with which reason."""
+"""model.json: reading, writing, and refusals with their reasons."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ MANIFEST = Manifest(
 )  # fmt: skip
 
 
-def test_what_is_written_is_read() -> None:
+def test_a_written_manifest_parses_to_the_same() -> None:
     assert parse_manifest(dump_manifest(MANIFEST)) == MANIFEST
 
 
-def test_entries_of_later_versions_are_passed_over() -> None:
+def test_unknown_entries_are_ignored() -> None:
     entries = json.loads(dump_manifest(MANIFEST)) | {"colour": "blue"}
     assert parse_manifest(json.dumps(entries)) == MANIFEST
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"format": 9}, "format 9"),
         ({"base": None}, "'base' must be a string"),
@@ -50,20 +50,20 @@ def test_entries_of_later_versions_are_passed_over() -> None:
         ({"tokenizer": "abc"}, "SHA-256"),
     ],
 )
-def test_a_bad_entry_is_named(change: dict[str, object], said: str) -> None:
+def test_an_error_names_the_bad_entry(change: dict[str, object], message: str) -> None:
     entries = json.loads(dump_manifest(MANIFEST)) | change
-    with pytest.raises(ManifestError, match=said):
+    with pytest.raises(ManifestError, match=message):
         parse_manifest(json.dumps(entries))
 
 
-def test_a_missing_entry_is_named() -> None:
+def test_an_error_names_the_missing_entry() -> None:
     entries = json.loads(dump_manifest(MANIFEST))
     del entries["tokenizer"]
     with pytest.raises(ManifestError, match="lacks 'tokenizer'"):
         parse_manifest(json.dumps(entries))
 
 
-def test_another_makers_model_is_taken_for_what_it_is() -> None:
+def test_a_model_of_others_needs_few_entries() -> None:
     manifest = parse_manifest('{"format": 1, "name": "other", "base": "weights", "context": 4096}')
     assert manifest == Manifest("other", "weights", 0, "", 4096, order="psm")
     assert mismatch(manifest, TOKENIZER) == ""
@@ -73,23 +73,23 @@ def test_another_makers_model_is_taken_for_what_it_is() -> None:
 
 
 @given(st.text() | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps))
-def test_nonsense_is_refused_in_one_line(text: str) -> None:
+def test_invalid_text_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(ManifestError) as refusal:
         parse_manifest(text)
     assert "\n" not in str(refusal.value)
 
 
-def test_a_tokenizer_is_known_by_its_tokens_in_their_order() -> None:
+def test_the_tokenizer_hash_depends_on_tokens_and_order() -> None:
     assert tokenizer_hash(["a", "b"]) != tokenizer_hash(["b", "a"])
     assert tokenizer_hash(["ab", "c"]) != tokenizer_hash(["a", "bc"])
 
 
-def test_what_goes_together_is_taken() -> None:
+def test_a_fitting_model_is_accepted() -> None:
     assert mismatch(MANIFEST, TOKENIZER, "0" * 64) == ""
 
 
 @pytest.mark.parametrize(
-    ("manifest", "tokenizer", "base", "said"),
+    ("manifest", "tokenizer", "base", "reason"),
     [
         (replace(MANIFEST, prompt_version=PROMPT_VERSION + 1), TOKENIZER, "", "prompt version"),
         (MANIFEST, tokenizer_hash(["other"]), "", "tokenizer"),
@@ -97,5 +97,5 @@ def test_what_goes_together_is_taken() -> None:
         (replace(MANIFEST, adapter="l.gguf", adapter_base_sha256="1" * 64), TOKENIZER, "", "another base"),
     ],
 )
-def test_what_does_not_is_refused_with_the_reason(manifest: Manifest, tokenizer: str, base: str, said: str) -> None:
-    assert said in mismatch(manifest, tokenizer, base)
+def test_a_model_that_does_not_fit_is_refused(manifest: Manifest, tokenizer: str, base: str, reason: str) -> None:
+    assert reason in mismatch(manifest, tokenizer, base)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 from hypothesis import given
@@ -14,6 +13,7 @@ from kexpert.features.hover.card import HoverCard, Place, PlainText, Restructure
 from kexpert.features.hover.hover import hover
 from kexpert.render import plain_text
 from tests.features.hover.test_hover import START, in_function, user
+from tests.support.complexity import assert_linear
 from tests.support.memory_view import at_cursor
 
 FUNCTION_CARD = """\
@@ -110,12 +110,5 @@ def test_any_text_is_survived(text: str) -> None:
 @pytest.mark.parametrize(
     "piece", ["`", "`a<", "``a", ":a", "*a", "**a ", "&struct ", "@", "%a", "  ", ".. a:: ", "a::\n"]
 )
-def test_time_grows_with_the_length(piece: str) -> None:
-    """Four times the text takes at most some four times as long."""
-
-    def seconds(count: int) -> float:
-        began = time.perf_counter()
-        plain_text.from_restructured_text(piece * count)
-        return time.perf_counter() - began
-
-    assert min(seconds(8000) for _ in range(3)) < 12 * min(seconds(2000) for _ in range(3)) + 0.02
+def test_writing_plain_text_takes_linear_time(piece: str) -> None:
+    assert_linear(lambda size: plain_text.from_restructured_text(piece * size))

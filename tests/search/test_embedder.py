@@ -37,7 +37,7 @@ def code() -> list[Chunk]:
     return chunks("drivers/widget/core.c", CODE)
 
 
-def test_a_question_finds_the_function_that_says_it_in_other_words() -> None:
+def test_a_question_finds_a_function_described_in_other_words() -> None:
     embedder = load_embedder()
     vectors = embedder.encode_chunks(code())
     for question, name in (
@@ -50,7 +50,7 @@ def test_a_question_finds_the_function_that_says_it_in_other_words() -> None:
 
 
 @pytest.mark.parametrize("dimensions", [0, 128, 64])
-def test_vectors_are_of_unit_length_also_when_cut(dimensions: int) -> None:
+def test_vectors_have_unit_length_also_with_fewer_dimensions(dimensions: int) -> None:
     embedder = load_embedder("", dimensions)
     vectors = embedder.encode_chunks(code())
     assert vectors.shape == (3, embedder.dimensions) and vectors.dtype == np.float32
@@ -59,7 +59,7 @@ def test_vectors_are_of_unit_length_also_when_cut(dimensions: int) -> None:
     np.testing.assert_allclose(np.linalg.norm(embedder.encode_query("a device")), 1, rtol=1e-5)
 
 
-def test_what_has_no_known_word_is_zero() -> None:
+def test_text_without_a_known_word_is_zero() -> None:
     embedder = load_embedder()
     empty = Chunk("", ChunkKind.FILE, "", 0, 0, 0)
     assert not embedder.encode_chunks([empty]).any()
@@ -67,14 +67,14 @@ def test_what_has_no_known_word_is_zero() -> None:
     assert embedder.encode_chunks([]).shape == (0, embedder.dimensions)
 
 
-def test_a_chunks_vector_does_not_depend_on_those_beside_it() -> None:
+def test_the_vector_of_a_chunk_does_not_depend_on_its_batch() -> None:
     embedder = load_embedder()
     alone = np.concatenate([embedder.encode_chunks([chunk]) for chunk in code()])
     np.testing.assert_allclose(embedder.encode_chunks(code() * 300)[:3], alone, atol=1e-5)
 
 
 def test_text_and_its_stems_make_the_same_vectors() -> None:
-    """Words like these are spelled as a rare family's stem ("registerer" leaves "register") and belong to another."""
+    """These words are spelled like the stem of a rare word ("registerer" gives "register") but have another stem."""
     said = "register a function that groups buffers by their format, bytes and pages"
     chunk = Chunk("drivers/buffer/groups.c", ChunkKind.FUNCTION, "register_function", 0, 0, 0, said, "regs = bits;")
     names, paths = stems(chunk.name), stems("drivers/buffer/groups")
@@ -85,7 +85,7 @@ def test_text_and_its_stems_make_the_same_vectors() -> None:
     np.testing.assert_allclose(embedder.encode_query("register"), words[0], atol=1e-5)
 
 
-def test_identities_differ_by_what_makes_vectors_differ() -> None:
+def test_identities_differ_if_vectors_differ() -> None:
     assert load_embedder().identity == load_embedder().identity != load_embedder("", 64).identity
 
 
@@ -124,7 +124,7 @@ def test_a_broken_model_is_named_in_the_error(tmp_path: Path, file: str, content
         load_embedder(str(tmp_path))
 
 
-def test_a_model2vec_folder_of_others_is_read_by_model2vec(tmp_path: Path) -> None:
+def test_other_model2vec_folders_are_read_by_model2vec(tmp_path: Path) -> None:
     from model2vec import StaticModel
 
     StaticModel(np.eye(4, dtype=np.float32), word_tokenizer(), {}).save_pretrained(tmp_path)
@@ -143,7 +143,7 @@ def test_a_sentence_transformers_model_can_be_named(tmp_path: Path) -> None:
 
 
 def check_reads_text(folder: Path) -> None:
-    """Words ``lock`` and ``unlock`` have vectors at right angles: only sharing one makes a pair alike."""
+    """``lock`` and ``unlock`` have orthogonal vectors: texts are similar only if they share a word."""
     embedder = load_embedder(str(folder))
     found = [Chunk("", ChunkKind.FUNCTION, name, 0, 0, 1) for name in ("lock", "unlock")]
     vectors = embedder.encode_chunks(found)
@@ -162,7 +162,7 @@ def word_tokenizer():  # type: ignore[no-untyped-def]
     return tokenizer
 
 
-def test_a_model_that_is_nowhere_is_an_error_of_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_model_is_an_error_of_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(EmbedderError, match="no-such-model"):
         load_embedder(str(tmp_path / "no-such-model"))

@@ -1,4 +1,4 @@
-"""Search as a server keeps it: real processes, real ChromaDB, files that change, kills and damage."""
+"""Search in a running server: real processes, real ChromaDB, changing files, kills and damage."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from kexpert.background.database import cache_directory
 from kexpert.core.retrieval.chunk import chunks
 from kexpert.index.indexed_files import SymbolIndexFiles
 from kexpert.search.chunk_store import ChunkStore
-from kexpert.search.indexer import as_read, prepare
-from kexpert.search.sync_plan import compare
+from kexpert.search.indexer import prepare
+from kexpert.search.sync_plan import make_sync_plan
 from kexpert.search.vectors import VectorStore
-from kexpert.search.worker import Lane, LaneSettings, lane_of, vectors_folder
+from kexpert.search.worker import SearchWorker, WorkerSettings, vectors_folder, worker_of
 from kexpert.view import SearchMethod
 from kexpert.workspace.tree_index import SearchSettings, TreeIndex, VectorReader, build, build_search, open_view
 from tests.support.toy_embedder import make_embedder
@@ -63,23 +63,23 @@ def serve(make_tree: Maker, embedder: str) -> Iterator[Callable[..., TreeIndex]]
 
 
 def found(service: TreeIndex, query: str) -> list[str]:
-    """What words and vectors say together. (The learnt ranking knows nothing of trees of three files.)"""
+    """Names found by words and vectors together. (The trained ranker does not fit trees of three files.)"""
     return [hit.name for hit in service.view().search(query, method=SearchMethod.FUSED)]
 
 
 def near(service: TreeIndex, query: str) -> list[str]:
-    """What the vectors alone say, nearest first, as far as it is near at all."""
+    """Names found by vectors alone with a cosine above 0.2, nearest first."""
     assert service.search_indexer is not None
     with contextlib.closing(ChunkStore(service.directory / "search.db", readonly=True)) as store:
-        numbers = [number for number, score in service.search_indexer.near(query, 20) if score > 0.2]
-        rows = store.rows(numbers)
+        numbers = [number for number, score in service.search_indexer.nearest(query, 20) if score > 0.2]
+        rows = store.chunks(numbers)
         return [rows[number].title for number in numbers if number in rows]
 
 
-def within(seconds: float, what: Callable[[], object]) -> bool:
+def within(seconds: float, condition: Callable[[], object]) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if what():
+        if condition():
             return True
         time.sleep(0.02)
     return False
@@ -87,11 +87,11 @@ def within(seconds: float, what: Callable[[], object]) -> bool:
 
 def test_words_of_the_same_meaning_find_each_other(make_tree: Maker, serve: Callable[..., TreeIndex]) -> None:
     service = serve(make_tree(TREE))
-    assert near(service, "sleep flush")[0] == "folio_wait_writeback"  # neither word stands there
+    assert near(service, "sleep flush")[0] == "folio_wait_writeback"  # the code has neither word
     assert found(service, "folio writeback")[0] == "folio_wait_writeback"
 
 
-def test_a_save_is_found_soon(make_tree: Maker, serve: Callable[..., TreeIndex]) -> None:
+def test_a_saved_file_is_found_within_seconds(make_tree: Maker, serve: Callable[..., TreeIndex]) -> None:
     root = make_tree(TREE)
     service = serve(root)
     (root / "mm/writeback.c").write_bytes(WAIT + b"int omega_spin(int zeta)\n{\n\treturn spin(zeta, omega);\n}\n")
@@ -113,15 +113,15 @@ def test_documentation_is_found_and_followed(make_tree: Maker, serve: Callable[.
     assert within(3, lambda: near(service, "copy omega table")[:1] == ["Omega tables"])
 
 
-def test_what_is_unchanged_is_not_embedded_again(make_tree: Maker, embedder: str) -> None:
+def test_unchanged_chunks_are_not_embedded_again(make_tree: Maker, embedder: str) -> None:
     root = make_tree(TREE)
-    with lane_of_tree(root, embedder) as lane:
-        bring_up(root, lane)
-        before = numbers(lane)
+    with worker_of_tree(root, embedder) as worker:
+        bring_up(root, worker)
+        before = numbers(worker)
         (root / "mm/writeback.c").write_bytes(b"\n\n" + WAIT)
-        bring_up(root, lane)
-        assert numbers(lane) == before  # the same vectors, by the same numbers
-        assert next(row.line for row in all_rows(lane) if row.title == "folio_wait_writeback") == 3
+        bring_up(root, worker)
+        assert numbers(worker) == before  # the same vectors, by the same numbers
+        assert next(row.line for row in all_rows(worker) if row.title == "folio_wait_writeback") == 3
 
 
 def test_another_process_reads_words_while_one_has_the_vectors(
@@ -139,7 +139,7 @@ def test_another_process_reads_words_while_one_has_the_vectors(
     assert within(15, lambda: second.writer and near(second, "sleep flush"))
 
 
-def test_a_command_says_that_a_server_has_the_vectors(
+def test_a_command_reports_that_a_server_has_the_vectors(
     make_tree: Maker, serve: Callable[..., TreeIndex], embedder: str
 ) -> None:
     root = make_tree(TREE)
@@ -152,7 +152,7 @@ def test_a_command_says_that_a_server_has_the_vectors(
     reader.close()
 
 
-def test_a_command_reads_what_another_one_wrote(make_tree: Maker, embedder: str) -> None:
+def test_a_command_reads_vectors_of_another_command(make_tree: Maker, embedder: str) -> None:
     root = make_tree(TREE)
     build(root)
     report = build_search(root, SearchSettings(embedder=embedder))
@@ -174,7 +174,7 @@ def test_another_embedder_makes_all_vectors_anew(
     assert near(service, "sleep flush")[0] == "folio_wait_writeback"
 
 
-def test_an_embedder_that_is_not_there_is_said_and_words_are_left(
+def test_a_missing_embedder_is_reported_and_words_are_compared(
     make_tree: Maker, serve: Callable[..., TreeIndex]
 ) -> None:
     messages: list[str] = []
@@ -192,15 +192,15 @@ def test_without_vectors_words_are_compared(make_tree: Maker, serve: Callable[..
 
 
 @pytest.mark.parametrize("what", ["vectors", "database", "gone"])
-def test_damage_is_said_and_mended(make_tree: Maker, serve: Callable[..., TreeIndex], what: str) -> None:
+def test_damage_is_reported_and_repaired(make_tree: Maker, serve: Callable[..., TreeIndex], what: str) -> None:
     root = make_tree(TREE)
     service = serve(root)
     service.close()
-    for lane in (service.directory / "vectors").iterdir():
+    for worker in (service.directory / "vectors").iterdir():
         if what == "gone":
-            shutil.rmtree(lane)
+            shutil.rmtree(worker)
         elif what == "vectors":
-            (lane / "chroma.sqlite3").write_bytes(os.urandom(1 << 16))
+            (worker / "chroma.sqlite3").write_bytes(os.urandom(1 << 16))
     if what == "database":
         (service.directory / "search.db").write_bytes(os.urandom(1 << 16))
     messages: list[str] = []
@@ -209,14 +209,14 @@ def test_damage_is_said_and_mended(make_tree: Maker, serve: Callable[..., TreeIn
     assert messages, "nothing was said"
 
 
-def test_a_lane_that_is_killed_is_started_again(make_tree: Maker, serve: Callable[..., TreeIndex]) -> None:
+def test_a_killed_worker_is_restarted(make_tree: Maker, serve: Callable[..., TreeIndex]) -> None:
     root = make_tree(TREE)
     service = serve(root)
     assert service.search_indexer is not None
-    assert service.search_indexer.lanes is not None
-    for lane in service.search_indexer.lanes.processes:
-        assert lane.pid
-        os.kill(lane.pid, signal.SIGKILL)
+    assert service.search_indexer.pool is not None
+    for worker in service.search_indexer.pool.workers:
+        assert worker.pid
+        os.kill(worker.pid, signal.SIGKILL)
     (root / "drivers/new.c").write_bytes(b"int omega_copy(int zeta)\n{\n\treturn copy_thing(zeta);\n}\n")
     service.files_changed(["drivers/new.c"])
     assert within(30, lambda: "omega_copy" in near(service, "omega copy zeta"))
@@ -277,7 +277,7 @@ def test_after_a_kill_words_vectors_and_symbols_agree(
     assert report.vectors == report.chunks
     directory = cache_directory(root)
     with contextlib.closing(ChunkStore(directory / "search.db", readonly=True)) as store:
-        known = {path: size for path, (size, _) in store.files().items()}
+        known = {path: identity.size for path, identity in store.files().items()}
         wanted = {(path, chunk.name) for path in known for chunk in chunks(path, (root / path).read_bytes())}
         titles = {
             number: (path, title)
@@ -285,15 +285,15 @@ def test_after_a_kill_words_vectors_and_symbols_agree(
                 "SELECT c.id, f.path, c.title FROM chunks c JOIN files f ON f.id = c.file"
             )
         }
-        shards = [(number, lane) for number, lane in store.db.execute("SELECT number, lane FROM shards")]
+        shards = [(number, worker) for number, worker in store.db.execute("SELECT number, worker FROM shards")]
     assert set(titles.values()) == wanted
     assert known.keys() >= {"drivers/d0.c", "mm/writeback.c"}
     assert "drivers/d1.c" not in known
     held: set[int] = set()
-    for lane in {lane for _, lane in shards}:
-        with contextlib.closing(VectorStore(vectors_folder(directory, lane), directory.name)) as vectors:
+    for worker in {worker for _, worker in shards}:
+        with contextlib.closing(VectorStore(vectors_folder(directory, worker), directory.name)) as vectors:
             for number, of in shards:
-                if of == lane:
+                if of == worker:
                     held |= vectors.held(number).keys()
     assert held == titles.keys()
 
@@ -302,59 +302,59 @@ def test_after_a_kill_words_vectors_and_symbols_agree(
 
 
 @contextlib.contextmanager
-def lane_of_tree(root: Path, embedder: str) -> Iterator[Lane]:
-    """A tree's one lane, in this process, over real databases."""
+def worker_of_tree(root: Path, embedder: str) -> Iterator[SearchWorker]:
+    """The only worker of a tree, in this process, over real databases."""
     directory = cache_directory(root)
     build(root)
     prepare(root, directory, 1)
-    lane = Lane(LaneSettings(root, directory, 0, embedder=embedder, open_index=SymbolIndexFiles))
-    assert not lane.notes, lane.notes
+    worker = SearchWorker(WorkerSettings(root, directory, 0, embedder=embedder, open_index=SymbolIndexFiles))
+    assert not worker.notes, worker.notes
     try:
-        yield lane
+        yield worker
     finally:
-        lane.close()
+        worker.close()
 
 
-def bring_up(root: Path, lane: Lane, paths: set[str] | None = None) -> None:
-    """Read what changed."""
+def bring_up(root: Path, worker: SearchWorker, paths: set[str] | None = None) -> None:
+    """Index changed files."""
     build(root)
-    difference = compare(root, lane._settings.directory, SymbolIndexFiles, paths, True)
-    assert all(lane_of(file.path, 1) == 0 for file in difference.todo)
-    for _ in lane.index([as_read(file) for file in difference.todo], difference.gone):
+    plan = make_sync_plan(root, worker.settings.directory, SymbolIndexFiles, paths, True)
+    assert all(worker_of(file.path, 1) == 0 for file in plan.todo)
+    for _ in worker.index(plan.todo, plan.gone):
         pass
 
 
-def all_rows(lane: Lane) -> list[Any]:
-    every = [row[0] for row in lane._store.db.execute("SELECT id FROM chunks")]
-    return list(lane._store.rows(every).values())
+def all_rows(worker: SearchWorker) -> list[Any]:
+    every = [row[0] for row in worker.store.db.execute("SELECT id FROM chunks")]
+    return list(worker.store.chunks(every).values())
 
 
-def numbers(lane: Lane) -> dict[str, int]:
-    return {row.title: row.id for row in all_rows(lane)}
+def numbers(worker: SearchWorker) -> dict[str, int]:
+    return {row.title: row.id for row in all_rows(worker)}
 
 
-def stored(lane: Lane) -> dict[tuple[Any, ...], tuple[float, ...]]:
-    """All that search has: what each chunk is, where, its words, and its vector."""
-    assert lane._vectors is not None
-    shards = lane._store.shards(0)
-    held = {number: vector for shard, _, _ in shards for number, vector in lane._vectors.held(shard).items()}
-    rows = {row.id: row for row in all_rows(lane)}
+def stored(worker: SearchWorker) -> dict[tuple[Any, ...], tuple[float, ...]]:
+    """All that search stores: each chunk with its words and its vector."""
+    assert worker.vectors is not None
+    shards = worker.store.shards(0)
+    held = {number: vector for shard in shards for number, vector in worker.vectors.held(shard.number).items()}
+    rows = {row.id: row for row in all_rows(worker)}
     assert held.keys() == rows.keys()
-    assert not any(torn for _, _, torn in shards)
+    assert not any(shard.dirty for shard in shards)
     return {
         (row.path, row.kind, row.title, row.name, row.doc, row.body): tuple(np.round(held[number], 5))
         for number, row in rows.items()
     }
 
 
-def places(lane: Lane) -> list[tuple[Any, ...]]:
-    return sorted((row.path, row.kind, row.title, row.line, row.start, row.end) for row in all_rows(lane))
+def places(worker: SearchWorker) -> list[tuple[Any, ...]]:
+    return sorted((row.path, row.kind, row.title, row.line, row.start, row.end) for row in all_rows(worker))
 
 
-def matches(lane: Lane) -> list[Any]:
-    titles = {row.id: (row.path, row.title, row.start) for row in all_rows(lane)}
+def matches(worker: SearchWorker) -> list[Any]:
+    titles = {row.id: (row.path, row.title, row.start) for row in all_rows(worker)}
     words = ("alpha", "beta", "gamma", "wait", "writeback", "probe", "list", "zeta")
-    return [sorted((titles[number], round(score, 4)) for number, score in lane._store.match([word], 99))
+    return [sorted((titles[number], round(score, 4)) for number, score in worker.store.match([word], 99))
             for word in words]  # fmt: skip
 
 
@@ -381,9 +381,9 @@ edits = st.lists(
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(start=st.dictionaries(names, contents, max_size=4), steps=edits, told=st.booleans())
-def test_following_edits_equals_starting_over(
-    embedder: str, start: dict[str, bytes], steps: list[tuple[Any, ...]], told: bool
+@given(start=st.dictionaries(names, contents, max_size=4), steps=edits, reported=st.booleans())
+def test_following_edits_equals_building_anew(
+    embedder: str, start: dict[str, bytes], steps: list[tuple[Any, ...]], reported: bool
 ) -> None:
     folder = Path(tempfile.mkdtemp())
     old_cache = os.environ.get("XDG_CACHE_HOME")
@@ -395,8 +395,8 @@ def test_following_edits_equals_starting_over(
         for path, data in start.items():
             (root / path).write_bytes(data)
         clock = 1_700_000_000_000_000_000
-        with lane_of_tree(root, embedder) as lane:
-            bring_up(root, lane)
+        with worker_of_tree(root, embedder) as worker:
+            bring_up(root, worker)
             for step in steps:
                 match step:
                     case ("write", path, data):
@@ -407,13 +407,13 @@ def test_following_edits_equals_starting_over(
                         (root / path).unlink(missing_ok=True)
                     case ("rename", old, new) if (root / old).exists():
                         (root / old).rename(root / new)
-                bring_up(root, lane, {name for name in step[1:] if name in NAMES} if told else None)
+                bring_up(root, worker, {name for name in step[1:] if name in NAMES} if reported else None)
             os.environ["XDG_CACHE_HOME"] = str(folder / "fresh")
-            with lane_of_tree(root, embedder) as fresh:
+            with worker_of_tree(root, embedder) as fresh:
                 bring_up(root, fresh)
-                assert places(lane) == places(fresh)
-                assert stored(lane) == stored(fresh)
-                assert matches(lane) == matches(fresh)
+                assert places(worker) == places(fresh)
+                assert stored(worker) == stored(fresh)
+                assert matches(worker) == matches(fresh)
     finally:
         if old_cache is None:
             del os.environ["XDG_CACHE_HOME"]

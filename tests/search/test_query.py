@@ -1,4 +1,4 @@
-"""Words and vectors together: what is found, in which order, and what filters leave."""
+"""Search by words and vectors: results, their order, and filters."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kexpert.background.database import cache_directory
+from kexpert.background.file_identity import FileIdentity
 from kexpert.core.c.source import Source
 from kexpert.core.retrieval.chunk import ChunkKind, chunks
 from kexpert.core.retrieval.words import query_stems
 from kexpert.index.disk_view import DiskView
-from kexpert.search import chunk_store as lexical
-from kexpert.search import sync_plan as difference
-from kexpert.search.chunk_store import WEIGHTS, ChunkStore, FileChunks
+from kexpert.search import schema, sync_plan
+from kexpert.search.chunk_store import ChunkStore, FileChunks
 from kexpert.search.filters import FilterError, parse
-from kexpert.search.posting_lists import Postings, make
+from kexpert.search.posting_lists import PostingLists, write_posting_lists
 from kexpert.search.query import Searcher
+from kexpert.search.schema import COLUMN_WEIGHTS
 from kexpert.view import SearchMethod
 from kexpert.workspace.tree_index import SearchSettings, VectorReader, build, build_search, open_view
 from tests.support.toy_embedder import make_embedder
@@ -44,7 +45,7 @@ FILES = {
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A tree, indexed with real vectors; the cache is this module's."""
+    """A tree indexed with real vectors, in a cache of this module."""
     folder = tmp_path_factory.mktemp("search")
     root = folder / "linux"
     for path, data in FILES.items():
@@ -77,17 +78,17 @@ def names(view: DiskView, query: str, method: SearchMethod | None = None) -> lis
     return [hit.name for hit in view.search(query, method=method)]
 
 
-def test_words_find_what_holds_them(view: DiskView) -> None:
+def test_words_find_chunks_that_hold_them(view: DiskView) -> None:
     assert names(view, "writeback of a folio", SearchMethod.BM25)[0] == "folio_wait_writeback"
     assert names(view, "sleep", SearchMethod.BM25) == []
 
 
 @pytest.mark.parametrize("method", [SearchMethod.BM25, SearchMethod.FUSED, SearchMethod.RERANKED])
-def test_a_name_that_contracts_the_words_of_a_question_is_found(view: DiskView, method: SearchMethod) -> None:
+def test_a_name_that_abbreviates_the_words_of_a_query_is_found(view: DiskView, method: SearchMethod) -> None:
     assert names(view, "create the completion event queue", method)[0] == "ring_ceq"
 
 
-def test_vectors_find_what_means_the_same(view: DiskView) -> None:
+def test_vectors_find_chunks_of_the_same_meaning(view: DiskView) -> None:
     assert names(view, "sleep flush", SearchMethod.VECTORS)[0] == "folio_wait_writeback"
     assert names(view, "sleep flush", SearchMethod.FUSED)[0] == "folio_wait_writeback"
     assert "folio_wait_writeback" in names(view, "sleep flush", SearchMethod.RERANKED)
@@ -117,7 +118,7 @@ def test_all_kinds_are_found(view: DiskView) -> None:
         ("free table path:nowhere", set()),
     ],
 )
-def test_filters_leave_what_they_say(view: DiskView, query: str, found: set[str], method: SearchMethod) -> None:
+def test_filters_leave_only_matching_chunks(view: DiskView, query: str, found: set[str], method: SearchMethod) -> None:
     every = set(names(view, query, method))
     assert found <= every or method is SearchMethod.VECTORS  # a vector search need not find a word
     allowed = {"path:mm": "mm/", "path:drivers/frob.c": "drivers/frob.c", "path:nowhere": "nowhere"}
@@ -130,12 +131,12 @@ def test_filters_leave_what_they_say(view: DiskView, query: str, found: set[str]
         assert "config:" not in query or hit.path in ("mm/writeback.c", "Kconfig")
 
 
-def test_a_kind_that_is_none_is_refused(view: DiskView) -> None:
+def test_an_unknown_kind_is_refused(view: DiskView) -> None:
     with pytest.raises(FilterError, match="kind:verb is none of"):
         view.search("x kind:verb")
 
 
-def test_a_question_is_told_from_its_filters() -> None:
+def test_a_query_is_split_into_text_and_filters() -> None:
     question = parse('where is path:"fs/ext4" a lock kind:function taken config:SMP see http://x/path:y')
     assert question.text == "where is a lock taken see http://x/path:y"
     assert (question.paths, question.kinds, question.configs) == (("fs/ext4",), (ChunkKind.FUNCTION,), ("SMP",))
@@ -143,25 +144,25 @@ def test_a_question_is_told_from_its_filters() -> None:
 
 @given(st.text(max_size=200))
 @settings(max_examples=200, deadline=None)
-def test_no_question_raises(view: DiskView, query: str) -> None:
+def test_no_query_raises(view: DiskView, query: str) -> None:
     with contextlib.suppress(FilterError):
         view.search(query, method=SearchMethod.BM25)
 
 
-def test_an_open_buffer_moves_what_was_found(tree: Path, vectors: VectorReader) -> None:
-    from kexpert.index.reader import Reader
+def test_hits_in_an_open_buffer_have_its_positions(tree: Path, vectors: VectorReader) -> None:
+    from kexpert.index.reader import IndexReader
 
     moved = b"\n" * 7 + FILES["mm/writeback.c"]
     cache = cache_directory(tree)
     searcher = Searcher(cache / "search.db", vectors)
     edited = DiskView(
-        Reader(tree, cache / "index.db"), {"mm/writeback.c": Source("mm/writeback.c", moved)}, searcher=searcher
+        IndexReader(tree, cache / "index.db"), {"mm/writeback.c": Source("mm/writeback.c", moved)}, searcher=searcher
     )
     hit = edited.search("writeback folio", method=SearchMethod.FUSED)[0]
     assert hit.line == 8
     assert moved[hit.start : hit.end].startswith(b"void folio_wait_writeback")
     gone = DiskView(
-        Reader(tree, cache / "index.db"), {"mm/writeback.c": Source("mm/writeback.c", b"\n")}, searcher=searcher
+        IndexReader(tree, cache / "index.db"), {"mm/writeback.c": Source("mm/writeback.c", b"\n")}, searcher=searcher
     )
     assert "folio_wait_writeback" not in names(gone, "writeback folio")
 
@@ -186,15 +187,15 @@ def filled(tmp_path: Path) -> Iterator[ChunkStore]:
             text = " ".join(words[(number * step) % 6] + "_" + words[step] for step in range(1 + number % 5))
             code = f"int f{number}_{words[number % 6]}(int a)\n{{\n\treturn {text.replace(' ', ' + ')};\n}}\n".encode()
             path = f"drivers/{words[number % 4]}/f{number}.c"
-            store.write([FileChunks(path, len(code), 1, chunks(path, code))], [], 0, 1000)
+            store.write([FileChunks(path, FileIdentity(len(code), 1), chunks(path, code))], [], 0, 1000)
         store.finish()
         yield store
 
 
 def test_posting_lists_score_as_fts5_does(filled: ChunkStore, tmp_path: Path) -> None:
-    for _ in make(filled, tmp_path / "postings", WEIGHTS):
+    for _ in write_posting_lists(filled, tmp_path / "postings", COLUMN_WEIGHTS):
         pass
-    postings = Postings(tmp_path / "postings")
+    postings = PostingLists(tmp_path / "postings")
     assert postings.last == filled.last()
     for query in ("free page", "probe device list", "lock", "nothing of the kind", "page lock list free device probe"):
         words = query_stems(query)
@@ -208,28 +209,28 @@ def test_posting_lists_score_as_fts5_does(filled: ChunkStore, tmp_path: Path) ->
         assert len(postings.match(words, 2)) == min(2, len(slow))
 
 
-def test_a_file_cut_short_is_no_posting_lists(filled: ChunkStore, tmp_path: Path) -> None:
+def test_a_truncated_file_of_posting_lists_is_refused(filled: ChunkStore, tmp_path: Path) -> None:
     path = tmp_path / "postings"
-    for _ in make(filled, path, WEIGHTS):
+    for _ in write_posting_lists(filled, path, COLUMN_WEIGHTS):
         pass
     data = path.read_bytes()
     for size in (0, 5, 30, 60, len(data) // 2, len(data) - 1):
         path.write_bytes(data[:size])
         with pytest.raises(ValueError):
-            Postings(path)
+            PostingLists(path)
 
 
-def test_what_is_newer_than_the_lists_is_found(
+def test_chunks_newer_than_the_posting_lists_are_found(
     make_tree: Callable[[Mapping[str, bytes]], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(difference, "_AHEAD", 1)
+    monkeypatch.setattr(sync_plan, "_MAX_NEW_CHUNKS", 1)
     root = make_tree(FILES)
     embedder = SearchSettings(embedder=str(make_embedder(tmp_path / "embedder")))
     build(root)
     build_search(root, embedder)
     directory = cache_directory(root)
-    assert Postings(directory / "search.postings").last > 1
-    monkeypatch.setattr(difference, "_AHEAD", 1000)
+    assert PostingLists(directory / "search.postings").last > 1
+    monkeypatch.setattr(sync_plan, "_MAX_NEW_CHUNKS", 1000)
     (root / "mm/new.c").write_bytes(b"int omega_writeback(int a)\n{\n\treturn wait_on_bit(a);\n}\n")
     (root / "mm/probe.c").unlink()
     build(root)
@@ -241,13 +242,13 @@ def test_what_is_newer_than_the_lists_is_found(
     assert "omega_writeback" in names(open_view(root), "writeback wait", SearchMethod.BM25)
 
 
-def test_words_cut_otherwise_make_the_database_anew(
+def test_another_version_rebuilds_the_database(
     make_tree: Callable[[Mapping[str, bytes]], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = make_tree(FILES)
     build(root)
     build_search(root, SearchSettings(vectors=False))
-    monkeypatch.setattr(lexical, "version", lambda: "of another kexpert")
+    monkeypatch.setattr(schema, "SEARCH_VERSION", schema.SEARCH_VERSION + 1)
     messages: list[str] = []
     build_search(root, SearchSettings(vectors=False), on_message=messages.append)
     assert "another version" in messages[0]

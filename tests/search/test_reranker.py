@@ -1,4 +1,4 @@
-"""The order in which a reader sees what was found."""
+"""The order of search results."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def candidate(name: str, code: str = "", lexical: float = 0.0, vector: float = 0
     return Candidate(name, ChunkKind.FUNCTION, "mm/page.c", words, lexical=lexical, vector=vector)
 
 
-def test_what_both_found_comes_before_what_one_found_first() -> None:
+def test_candidates_of_both_retrievers_come_before_the_first_of_one() -> None:
     both, words, vectors = candidate("both", "", 5, 0.5), candidate("words", "", 9, 0), candidate("vectors", "", 0, 0.9)
     assert fuse([words, vectors, both])[0][1].name == "both"
 
 
-def test_the_function_that_is_named_so_comes_first() -> None:
+def test_the_function_with_the_name_comes_first() -> None:
     found = [
         candidate("folio_wait_writeback", "folio_test_writeback io_schedule", 8, 0.7),
         candidate("folio_end_writeback", "folio_test_clear_writeback wake", 8, 0.7),
@@ -42,7 +42,7 @@ def test_a_synonym_in_the_name_counts_more_than_the_word_somewhere_in_the_code()
     assert rerank("delete a widget", found)[0][1].name == "widget_destroy"
 
 
-def test_the_order_does_not_depend_on_who_was_found_first() -> None:
+def test_the_order_does_not_depend_on_that_of_the_candidates() -> None:
     found = [candidate(f"frob_{at}", "same code", 1, 0.5) for at in range(20)]
     names = [each.name for _, each in rerank("frob", found)]
     assert names == [each.name for _, each in rerank("frob", found[::-1])]
@@ -69,12 +69,12 @@ def test_a_product_is_the_same_in_any_row_and_column() -> None:
         assert (product(np.tile(row, (rows, 1)), np.tile(column[:, None], columns)) == alone).all()
 
 
-def test_where_every_word_is_everywhere_the_fused_order_stands() -> None:
+def test_ubiquitous_words_leave_the_fused_order() -> None:
     found = [candidate("widget_get", "", 1e-6, 0.2), candidate("other", "", 2e-6, 0.9)]
     assert rerank("widget get", found) == fuse(found)
 
 
-def test_nothing_asked_or_nothing_found_is_no_error() -> None:
+def test_an_empty_query_or_no_candidates_is_no_error() -> None:
     assert rerank("anything", []) == []
     assert len(rerank("", [candidate("a"), candidate("b")])) == 2
 
@@ -86,8 +86,8 @@ def test_any_text_is_ranked(query: str, found: list[tuple[str, str]]) -> None:
     assert all(np.isfinite(score) for score, _ in ranked)
 
 
-def test_features_see_what_is_said_and_what_is_meant() -> None:
-    """``drop`` lies beside ``put``; nothing lies beside ``frob``."""
+def test_features_compare_words_and_vectors() -> None:
+    """The vector of ``drop`` is near that of ``put``; none is near that of ``frob``."""
     vectors = {"put": (1.0, 0.0), "drop": (0.8, 0.6), "frob": (0.0, -1.0), "ref": (0.0, 1.0)}
 
     def lexicon(words):  # type: ignore[no-untyped-def]

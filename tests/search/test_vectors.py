@@ -1,4 +1,4 @@
-"""Vectors in a real ChromaDB: in a folder, and behind a real Chroma server."""
+"""Vectors in a real ChromaDB: in a folder, and on a real Chroma server."""
 
 from __future__ import annotations
 
@@ -45,19 +45,19 @@ def test_the_nearest_of_all_collections_come_first(folder: Path) -> None:
             assert [score for _, score in found] == sorted((score for _, score in found), reverse=True)
 
 
-def test_a_search_among_some_looks_at_these_alone(folder: Path) -> None:
+def test_a_search_within_some_vectors_finds_only_these(folder: Path) -> None:
     vectors = directions(60)
     with opened(folder) as store:
         store.upsert(1, range(60), vectors)
         assert {number for number, _ in store.nearest([1], vectors[0], 10, within=[7, 8, 9])} == {7, 8, 9}
 
 
-def test_vectors_are_there_after_closing_and_gone_after_deleting(folder: Path) -> None:
+def test_vectors_survive_closing_and_are_gone_after_deleting(folder: Path) -> None:
     vectors = directions(10)
     with opened(folder) as store:
         store.upsert(1, range(10), vectors)
         store.delete(1, [4, 5])
-        store.delete(9, [1])  # a collection that never was
+        store.delete(9, [1])  # a collection that does not exist
     with opened(folder) as store:
         assert store.count(1) == 8
         assert store.nearest([1], vectors[4], 1)[0][0] != 4
@@ -73,7 +73,7 @@ def test_writing_a_number_again_replaces_its_vector(folder: Path) -> None:
         assert store.nearest([1], new, 1)[0] == (7, pytest.approx(1.0, abs=1e-4))
 
 
-def test_longer_vectors_are_cut_and_scaled(folder: Path) -> None:
+def test_longer_vectors_are_truncated_and_normalised(folder: Path) -> None:
     long = np.random.default_rng(3).standard_normal((1, 2 * DIMENSIONS)).astype(np.float32)
     with opened(folder) as store:
         store.upsert(1, [1], long)
@@ -81,13 +81,13 @@ def test_longer_vectors_are_cut_and_scaled(folder: Path) -> None:
         assert store.nearest([1], long[0], 1)[0][1] == pytest.approx(1.0, abs=1e-4)
 
 
-def test_nothing_is_near_a_question_without_a_known_word(folder: Path) -> None:
+def test_a_zero_vector_has_no_neighbours(folder: Path) -> None:
     with opened(folder) as store:
         store.upsert(1, [1], directions(1))
         assert store.nearest([1], np.zeros(DIMENSIONS, np.float32), 5) == []
 
 
-def test_a_damaged_folder_is_told_from_a_sound_one(folder: Path) -> None:
+def test_a_damaged_folder_is_reported(folder: Path) -> None:
     with opened(folder) as store:
         store.upsert(1, range(3000), directions(3000))
     database = folder / "chroma.sqlite3"
@@ -98,9 +98,9 @@ def test_a_damaged_folder_is_told_from_a_sound_one(folder: Path) -> None:
         assert store.count(1) == 3000
 
 
-def test_a_lost_index_is_told_by_asking_it(folder: Path) -> None:
+def test_a_lost_index_shows_in_its_count(folder: Path) -> None:
     with opened(folder) as store:
-        store.upsert(1, range(6000), directions(6000))  # enough that it was written to disk
+        store.upsert(1, range(6000), directions(6000))  # more than sync_threshold, so written to disk
     segments = [path for path in folder.iterdir() if path.is_dir()]
     assert segments
     for segment in segments:
@@ -128,7 +128,7 @@ def test_a_server_serves_several_trees_and_processes(chroma_server: str) -> None
         assert one.count(1) == 0
 
 
-def test_a_server_that_is_not_there_is_said(tmp_path: Path) -> None:
+def test_an_unreachable_server_is_reported(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with pytest.raises(VectorsUnavailable, match=str(port)):

@@ -1,4 +1,4 @@
-"""Tiny GGUF models for tests, real ones to llama.cpp: one that says what a test wants, one of random weights."""
+"""Tiny GGUF models for tests, valid for llama.cpp: a scripted one, and one of random weights."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ import numpy as np
 from kexpert.prompt.fim import PROMPT_VERSION, Marker
 from kexpert.prompt.manifest import Manifest, dump_manifest, tokenizer_hash
 
-#: Tokens that a model may look back over.
+#: Context of the models in tokens.
 CONTEXT = 512
-_WIDTH = 768  # at least as many as tokens: then every token can be told from every other
+_WIDTH = 768  # at least the number of tokens, so that embeddings can be one-hot
 _HEADS, _HEAD = 2, 16
 
 
 def byte_alphabet() -> dict[int, str]:
-    """How GPT-2's byte-level BPE writes each byte as one character that can be seen."""
+    """GPT-2's byte-level alphabet: byte -> printable character.
+
+    By hand: most tests that write a model need no transformers, whose import takes a second.
+    """
     seen = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     hidden = [byte for byte in range(256) if byte not in seen]
     return {byte: chr(byte) for byte in seen} | {byte: chr(256 + at) for at, byte in enumerate(hidden)}
@@ -33,7 +36,7 @@ def spelt(text: str) -> str:
 
 
 class TinyVocabulary:
-    """Markers, all bytes, and ``words`` as one token each (their beginnings are tokens too)."""
+    """Byte-level BPE: markers, all bytes, and ``words`` and their prefixes as one token each."""
 
     def __init__(self, words: Iterable[str] = (), markers: Iterable[str] = tuple(m.value for m in Marker)) -> None:
         self.markers = list(markers)
@@ -51,7 +54,7 @@ class TinyVocabulary:
         return self.tokens.index(token if token in self.markers else spelt(token))
 
     def write(self, writer: gguf.GGUFWriter) -> None:
-        """The tokenizer in a model's file."""
+        """Write the tokenizer into a model's file."""
         writer.add_tokenizer_model("gpt2")
         writer.add_tokenizer_pre("qwen2")
         writer.add_token_list(self.tokens)
@@ -62,7 +65,7 @@ class TinyVocabulary:
 
 
 class SentencePieceVocabulary(TinyVocabulary):
-    """As CodeLlama has it: a blank is ``▁`` and stands before every text, what has no token comes byte by byte."""
+    """SentencePiece as in CodeLlama: a space is ``▁`` and precedes every text; other characters fall back to bytes."""
 
     def __init__(self, words: Iterable[str] = ()) -> None:
         self.markers = ["<unk>", "<s>", "</s>", "▁<PRE>", "▁<MID>", "▁<SUF>", "▁<EOT>"]
@@ -99,8 +102,11 @@ def write_model(
     seed: int = 0,
     sure: float = 1.0,
 ) -> Path:
-    """A Llama of one layer. With ``follows`` its next token depends on the last one alone: the one named, else
-    ``end``. Without, its weights are random and everything before matters."""
+    """Write a Llama of one layer.
+
+    With ``follows``, the next token depends on the last one only: ``follows[last]``, else ``end``. Without, the weights
+    are random and the whole prompt matters.
+    """
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_context_length(CONTEXT)
     writer.add_embedding_length(_WIDTH)
@@ -136,7 +142,7 @@ def _weights(
         layer = {name: random.normal(0, 0.3, shape) for name, shape in shapes.items()}
         embedding = random.normal(0, 1, (count, _WIDTH))
         output = random.normal(0, 0.05, (count, _WIDTH))
-        output[: len(vocabulary.markers)] = 0  # it goes on for ever
+        output[: len(vocabulary.markers)] = 0  # it never ends
     else:
         layer = {name: np.zeros(shape) for name, shape in shapes.items()}
         embedding = np.eye(count, _WIDTH)
@@ -150,8 +156,10 @@ def _weights(
 
 
 def speaking_model(folder: Path, *sentences: tuple[str, ...], sure: float = 1.0) -> Path:
-    """A folder with a model that, behind the first part of a sentence (one token), writes its other parts.
-    With ``sure`` 0.15 it gives each next token less than one half."""
+    """A folder with a model that continues the first part of a sentence (one token) with its other parts.
+
+    With ``sure=0.15`` each next token has a probability below one half.
+    """
     follows = {part: then for sentence in sentences for part, then in pairwise(sentence)}
     vocabulary = TinyVocabulary(dict.fromkeys(part for sentence in sentences for part in sentence))
     folder.mkdir(exist_ok=True)
@@ -161,7 +169,7 @@ def speaking_model(folder: Path, *sentences: tuple[str, ...], sure: float = 1.0)
 
 
 def write_lora(path: Path, vocabulary: TinyVocabulary, token: str, then: str, width: int = _WIDTH) -> Path:
-    """An adapter of rank 1 on the output: behind ``token`` comes ``then``. ``width`` 32 goes with no model here."""
+    """Write an adapter of rank 1 on the output: ``then`` follows ``token``. ``width=32`` fits no model of this file."""
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_string("general.type", "adapter")
     writer.add_string("adapter.type", "lora")
@@ -178,7 +186,7 @@ def write_lora(path: Path, vocabulary: TinyVocabulary, token: str, then: str, wi
 
 
 def write_manifest(folder: Path, vocabulary: TinyVocabulary, base: str, **more: object) -> Path:
-    """A ``model.json`` that goes with a model of this vocabulary, but for what ``more`` says."""
+    """Write a ``model.json`` for a model of this vocabulary; ``more`` overrides its entries."""
     entries: dict[str, object] = {
         "name": "tiny", "base": base, "prompt_version": PROMPT_VERSION,
         "tokenizer": tokenizer_hash(vocabulary.tokens), "context": CONTEXT,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kexpert import __version__
-from kexpert.workspace.settings import Options
+from kexpert.workspace.settings import Settings
 
 PACKAGE = Path(__file__).resolve().parent.parent / "package.json"
 
@@ -25,10 +25,10 @@ OWN = {
 
 def settings() -> dict[str, Any]:
     """All settings as VS Code wants them described."""
-    defaults = Options()
+    defaults = Settings()
     described = {
         f"kexpert.{option.metadata['key']}": schema(getattr(defaults, option.name), option.metadata)
-        for option in dataclasses.fields(Options)
+        for option in dataclasses.fields(Settings)
     }
     return OWN | described
 

@@ -1,4 +1,4 @@
-"""What the index and search both stand on: the tree on disk, databases, locks, worker threads and processes.
+"""What index and search share: the tree on disk, databases, locks, a worker thread, worker processes.
 
 Nothing here knows what is stored.
 """

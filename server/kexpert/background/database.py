@@ -1,4 +1,4 @@
-"""What the databases of a tree have in common: one SQLite file each, written by one process, read by any number."""
+"""A database of a tree: one SQLite file, written by one process, read by any number."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 
 class IndexState(Enum):
-    """What stands on disk for a tree."""
+    """State of a database on disk; the value is for messages."""
 
     MISSING = "there is none yet"
     CORRUPT = "the database is damaged"
@@ -25,7 +25,7 @@ class IndexState(Enum):
 
 
 def cache_directory(root: Path) -> Path:
-    """Where a tree's index lives: ``$XDG_CACHE_HOME/kexpert/<tree id>``; never in the tree."""
+    """The folder of a tree's databases, ``$XDG_CACHE_HOME/kexpert/<tree id>``; never in the tree."""
     base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     real = os.path.realpath(root)
     digest = hashlib.sha256(os.fsencode(real)).hexdigest()[:12]
@@ -33,18 +33,20 @@ def cache_directory(root: Path) -> Path:
 
 
 def discard(database: Path) -> None:
-    """Remove a database with its side files; readers notice by its identity."""
+    """Remove a database with its side files. Readers notice by its inode."""
     for suffix in ("", "-wal", "-shm"):
         database.with_name(database.name + suffix).unlink(missing_ok=True)
 
 
 class Database(ABC):
-    """One connection. Not shared between threads. Its table ``meta`` says of which tree it is, by which version it was
-    made, and whether all of the tree is in it."""
+    """One connection. Not shared between threads.
 
-    #: Statements that lay an empty one, ``meta`` among them, each ended by ``;`` and a line break.
+    The table ``meta`` holds the tree's root, the version that made the database, and whether it is complete.
+    """
+
+    #: Statements that create the tables, ``meta`` among them, each ended by ``;`` and a line break.
     schema: ClassVar[str]
-    #: What must be readable for a database not to be damaged.
+    #: Tables that must be readable; otherwise the database counts as damaged.
     tables: ClassVar[tuple[str, ...]]
 
     def __init__(self, path: Path, *, readonly: bool = False) -> None:
@@ -69,13 +71,13 @@ class Database(ABC):
     @classmethod
     @abstractmethod
     def version(cls) -> str:
-        """What a database must have been made by to be of use."""
+        """The version that must have made a database for it to be used."""
 
     def close(self) -> None:
         self.db.close()
 
     def create(self, root: Path) -> None:
-        """Lay an empty one."""
+        """Create the tables of an empty database."""
         self.db.execute("BEGIN IMMEDIATE")
         self.execute_each(self.schema)
         self.set_meta("root", os.path.realpath(root))
@@ -103,7 +105,7 @@ class Database(ABC):
 
     @classmethod
     def state_of(cls, path: Path, root: Path) -> IndexState:
-        """Look at the database at ``path`` as one of ``root``, without changing it."""
+        """The state of the database at ``path`` as that of the tree ``root``. Changes nothing."""
         if not path.exists():
             return IndexState.MISSING
         try:

@@ -1,4 +1,8 @@
-"""One writer a tree: the process that holds the lock writes the index, the others read it."""
+"""Locks between processes: one writer a tree, and one of its workers that writes at a time.
+
+By hand on ``flock``, not by ``filelock`` or ``portalocker``: it is thirty lines, the system itself drops the lock
+of a process that dies, and the file names its holder, which a message shows.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from pathlib import Path
 
 
 class WriterLock:
-    """An advisory lock on a file beside the index; the system drops it when its holder dies."""
+    """An advisory lock on a file beside the index: the process that holds it writes, the others read."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -21,7 +25,7 @@ class WriterLock:
         return self._fd is not None
 
     def acquire(self) -> bool:
-        """Take the lock if nobody has it; never waits. Raises OSError when the folder cannot be written."""
+        """Take the lock if nobody has it; never waits. Raises OSError if the folder cannot be written."""
         if self._fd is not None:
             return True
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -49,16 +53,18 @@ class WriterLock:
             return None
 
 
-class Turn:
-    """Whose turn it is to write, among the workers of one index. SQLite asks again and again, at
-    growing intervals; this wakes up at once."""
+class ProcessMutex:
+    """Mutual exclusion of the worker processes that write one database.
+
+    SQLite's own lock is polled at growing intervals; this one wakes the next process at once.
+    """
 
     def __init__(self, path: Path) -> None:
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     @contextmanager
-    def taken(self) -> Iterator[None]:
-        """Wait for the turn and keep it for a block; it passes on if this process dies."""
+    def locked(self) -> Iterator[None]:
+        """Hold the lock for a block, after waiting for it. A process that dies gives it up."""
         fcntl.flock(self._fd, fcntl.LOCK_EX)
         try:
             yield

@@ -1,21 +1,24 @@
-"""The kernel tree on disk: where it begins, which files are indexed, what their identity is."""
+"""The kernel tree on disk: its root, the files to index, their identity and bytes."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-from fnmatch import fnmatchcase
 from pathlib import Path
 from stat import S_ISREG
 
-#: A larger file is not indexed (the largest of 6.1 is 21 MB); it is named in the report.
+from kexpert.background.file_identity import FileIdentity
+from kexpert.core.paths import PathPatterns
+
+#: A larger file is not indexed (the largest of 6.1 has 21 MB); a note names it.
 MAX_FILE_BYTES = 32 << 20
 
-_SKIPPED_DIRECTORIES = frozenset({".git", ".svn", ".hg", ".tmp_versions", "node_modules", ".cache", ".kexpert"})
+_SKIPPED_FOLDERS = frozenset({".git", ".svn", ".hg", ".tmp_versions", "node_modules", ".cache", ".kexpert"})
 _MAKEFILE = re.compile(r"(?:Makefile|Kbuild)(?:[.-].*)?$")
+_EVERYTHING = PathPatterns()
 
 
 class FileKind(IntEnum):
@@ -30,16 +33,20 @@ class FileKind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class TreeFile:
-    """A file to index: ``path`` relative to the root; size in bytes and mtime in ns are its identity."""
+    """A file to index; ``path`` is relative to the root."""
 
     path: str
-    size: int
-    mtime_ns: int
+    identity: FileIdentity
     kind: FileKind
+
+    @property
+    def size(self) -> int:
+        """Size in bytes."""
+        return self.identity.size
 
 
 def find_root(path: str | os.PathLike[str]) -> Path | None:
-    """The kernel tree that ``path`` lies in: the outermost marks of one, looked for upwards."""
+    """The kernel tree around ``path``: the nearest folder that is the top of one."""
     start = Path(path).absolute()
     for folder in (start, *start.parents):
         if is_tree(folder):
@@ -48,7 +55,7 @@ def find_root(path: str | os.PathLike[str]) -> Path | None:
 
 
 def is_tree(folder: Path) -> bool:
-    """Whether a folder is the top of a kernel tree (whole, or as little of one as has its marks)."""
+    """Whether a folder is the top of a kernel tree: it has Kconfig, Makefile, and MAINTAINERS or include/linux."""
     try:
         return (
             (folder / "Kconfig").is_file()
@@ -60,7 +67,7 @@ def is_tree(folder: Path) -> bool:
 
 
 def kind_of(path: str) -> FileKind | None:
-    """How the index reads a file of this name; None when it does not."""
+    """How the index reads a file of this name; None if it does not."""
     name = path.rpartition("/")[2]
     if name.endswith(".c"):
         return FileKind.C
@@ -77,15 +84,14 @@ def kind_of(path: str) -> FileKind | None:
 
 def scan(
     root: Path,
-    exclude: Iterable[str] = (),
+    exclude: PathPatterns = _EVERYTHING,
     on_error: Callable[[str], None] = lambda _: None,
     under: str = "",
 ) -> Iterator[TreeFile]:
-    """Every file to index below the folder ``under``. Symbolic links are not followed, so a loop of them is harmless.
+    """Every file to index below the folder ``under``. Symbolic links are not followed, so their loops do no harm.
 
-    A folder that cannot be read is named through ``on_error`` and passed over.
+    A folder that cannot be read is named to ``on_error`` and passed over.
     """
-    patterns = tuple(exclude)
     stack = [under]
     top = str(root)
     while stack:
@@ -97,42 +103,36 @@ def scan(
                     path = f"{folder}/{name}" if folder else name
                     try:
                         if entry.is_dir(follow_symlinks=False):
-                            if name not in _SKIPPED_DIRECTORIES and not _excluded(path, patterns):
+                            if name not in _SKIPPED_FOLDERS and not exclude.matches(path, is_folder=True):
                                 stack.append(path)
                             continue
                         kind = kind_of(name)
                         if kind is None or not entry.is_file(follow_symlinks=False):
                             continue
-                        if not _excluded(path, patterns) and _storable(path):
-                            stat = entry.stat(follow_symlinks=False)
-                            yield TreeFile(path, stat.st_size, stat.st_mtime_ns, kind)
+                        if _is_utf8(path) and not exclude.matches(path):
+                            yield TreeFile(path, FileIdentity.from_stat(entry.stat(follow_symlinks=False)), kind)
                     except OSError as error:
                         on_error(f"{path}: {error.strerror}")
         except OSError as error:
             on_error(f"{folder or top}: {error.strerror}")
 
 
-def look(root: Path, path: str, exclude: tuple[str, ...] = ()) -> TreeFile | None:
-    """One file as ``scan`` would give it; None when it is gone or not for the index."""
+def examine(root: Path, path: str, exclude: PathPatterns = _EVERYTHING) -> TreeFile | None:
+    """One file as ``scan`` would give it; None if it is gone or not to be indexed."""
     kind = kind_of(path)
-    folders = path.split("/")[:-1]
-    if kind is None or not _storable(path) or any(part in _SKIPPED_DIRECTORIES for part in folders):
+    if kind is None or not _is_utf8(path) or not _SKIPPED_FOLDERS.isdisjoint(path.split("/")[:-1]):
         return None
-    if exclude and any(_excluded("/".join(folders[: n + 1]), exclude) for n in range(len(folders))):
-        return None
-    if _excluded(path, exclude):
+    if exclude.matches(path):
         return None
     try:
         stat = os.lstat(f"{root}/{path}")
     except OSError:
         return None
-    if not S_ISREG(stat.st_mode):
-        return None
-    return TreeFile(path, stat.st_size, stat.st_mtime_ns, kind)
+    return TreeFile(path, FileIdentity.from_stat(stat), kind) if S_ISREG(stat.st_mode) else None
 
 
 def read(root: Path | str, path: str, limit: int = MAX_FILE_BYTES) -> bytes | None:
-    """A file's bytes; None when it is gone, not readable, no file, or larger than ``limit``."""
+    """The bytes of a regular file; None if it is gone, unreadable, or larger than ``limit``."""
     try:
         fd = os.open(f"{root}/{path}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except (OSError, ValueError):
@@ -153,8 +153,8 @@ def read(root: Path | str, path: str, limit: int = MAX_FILE_BYTES) -> bytes | No
         os.close(fd)
 
 
-def inside(root: Path, file: str | os.PathLike[str]) -> str | None:
-    """A path relative to the root with ``/`` between parts; None when it lies outside."""
+def relative_path(root: Path, file: str | os.PathLike[str]) -> str | None:
+    """The path of a file relative to the root, with ``/`` between parts; None if it lies outside."""
     try:
         relative = os.path.relpath(os.path.abspath(file), root)
     except ValueError:
@@ -166,12 +166,8 @@ def inside(root: Path, file: str | os.PathLike[str]) -> str | None:
     return relative
 
 
-def _excluded(path: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(path, pattern) for pattern in patterns)
-
-
-def _storable(path: str) -> bool:
-    """Names that are no UTF-8 cannot be put in a URI or a row."""
+def _is_utf8(path: str) -> bool:
+    """Other names cannot be put in a URI or a row."""
     try:
         path.encode()
     except UnicodeEncodeError:

@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
             "files": report.files,
             "symbols": report.symbols,
             "seconds": round(report.seconds, 2),
-            "places_seconds": round(report.places_seconds, 2),
+            "places_seconds": round(report.common_words_seconds, 2),
             "peak_rss_mb": round(report.peak_rss_mb),
             "db_mb": round(report.db_mb, 1),
         }
@@ -59,8 +59,8 @@ def run(args: argparse.Namespace) -> int:
             f"{root}: {report.files:,} files, {report.symbols:,} symbols in {report.seconds:.1f} s; "
             f"{report.db_mb:,.0f} MB on disk, at most {report.peak_rss_mb:,.0f} MB of memory"
         )
-        if report.places_seconds:
-            print(f"{root}: the places of common names in {report.places_seconds:.1f} s more")
+        if report.common_words_seconds:
+            print(f"{root}: the places of common names in {report.common_words_seconds:.1f} s more")
         if found is not None:
             print(
                 f"{root}: {found.chunks:,} chunks, {found.vectors:,} vectors in {found.seconds:.1f} s more; "

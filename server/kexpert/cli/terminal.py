@@ -1,4 +1,4 @@
-"""Long work as a terminal shows it: a bar with rate and time left, or a line now and then in a log."""
+"""Progress of long work: a bar with rate and time left in a terminal, a line every few seconds in a log."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-#: Between two lines of a log.
-_LINE_SECONDS = 5.0
+_LINE_SECONDS = 5.0  # between two lines of a log
 
 
 class Step(Protocol):
-    """What ``kexpert.index`` reports of long work; ``done`` and ``total`` count files."""
+    """A step of long work, as ``kexpert.background.progress`` has it; ``done`` and ``total`` count files."""
 
     @property
     def title(self) -> str: ...
@@ -29,7 +28,7 @@ class Step(Protocol):
 
 @contextmanager
 def progress_bar() -> Iterator[Callable[[Step], None]]:
-    """Give a callback that shows steps on standard error."""
+    """Yield a callback that shows steps on standard error."""
     if sys.stderr.isatty():
         with _bar() as show:
             yield show
@@ -67,7 +66,7 @@ def _bar() -> Iterator[Callable[[Step], None]]:
 
 
 class _Lines:
-    """One line every few seconds, and one for each new message."""
+    """A line every few seconds, and one for each new message."""
 
     def __init__(self) -> None:
         self._began = self._last = time.monotonic()

@@ -1,4 +1,4 @@
-"""What kernel C means: text in, facts out. Pure: no I/O, no protocol types, no threads.
+"""The meaning of kernel C: text in, facts out. Pure: no I/O, no protocol types, no threads.
 
-``text``, ``paths`` and ``symbols`` are what the folders share. How answers look is ``render``'s.
+The folders share ``text``, ``paths`` and ``symbols``. ``render`` formats answers.
 """

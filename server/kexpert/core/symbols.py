@@ -1,9 +1,8 @@
-"""The vocabulary of the index: what a file defines, calls, assigns and exports.
+"""The data types of the index: symbols, calls, assignments and uses.
 
-Every offset is a byte offset into the file's own bytes (never into masked text), every ``line``
-is 0-based, every ``path`` is relative to the tree's root with ``/`` between parts. The index
-stores where a thing is; what it says (signature, type, kernel-doc, ``#if`` conditions) is read
-from the file when asked, so it cannot be stale on its own.
+Offsets are byte offsets into the file itself, never into masked text. Lines are 0-based. Paths are as in
+``core.paths``. The index stores only where a symbol is. Signature, type, kernel-doc and ``#if`` conditions are read
+from the file on request, so they cannot be out of date.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import NamedTuple
 
 
 class Kind(IntEnum):
-    """What a symbol is. The numbers are stored: append, never renumber."""
+    """The kind of a symbol. The numbers are stored: append, never renumber."""
 
     FUNCTION = 1  # a definition with a body
     PROTOTYPE = 2  # a declaration of a function
@@ -38,7 +37,7 @@ class Kind(IntEnum):
     ASM_LABEL = 18  # SYM_FUNC_START(memcpy) and the like in .S files
 
 
-#: Kinds that a jump to definition prefers, best first.
+#: The kinds that a jump to definition prefers, best first.
 DEFINITIONS = (
     Kind.FUNCTION, Kind.SYSCALL, Kind.STRUCT, Kind.UNION, Kind.ENUM, Kind.TYPEDEF, Kind.MACRO,
     Kind.VARIABLE, Kind.ENUMERATOR, Kind.TRACEPOINT, Kind.CONFIG, Kind.ASM_LABEL, Kind.MEMBER,
@@ -46,24 +45,24 @@ DEFINITIONS = (
 
 
 class Flag(IntFlag):
-    """Facts about a symbol that cost nothing to keep. The numbers are stored."""
+    """Properties of a symbol. The numbers are stored: append, never renumber."""
 
     STATIC = 1
     INLINE = 2
-    MAY_SLEEP = 4  # the body calls might_sleep() or one of its kin itself
+    MAY_SLEEP = 4  # the body itself calls might_sleep() or a similar function
     INIT = 8  # __init
     EXIT = 16  # __exit
-    IDIOM = 32  # made by a macro (DEFINE_MUTEX(foo)): the text holds no ordinary declarator
+    IDIOM = 32  # defined by a macro (DEFINE_MUTEX(foo)): the text has no ordinary declarator
     FUNCTION_LIKE = 64  # a macro with parameters
     WEAK = 128  # __weak
     PER_CPU = 256
 
 
 class Symbol(NamedTuple):
-    """One definition or declaration. (A tuple: indexing makes seven million of them.)
+    """One definition or declaration. It is a tuple because indexing creates seven million of them.
 
-    ``start``/``end`` span the whole construct (for a function from its return type to ``}``),
-    without the comment above it; ``name_start`` is where the name itself stands.
+    ``start`` and ``end`` span the whole construct, for a function from its return type to ``}``, without the comment
+    above. ``name_start`` is the offset of the name.
     """
 
     name: str
@@ -81,7 +80,7 @@ class Symbol(NamedTuple):
 class Assignment:
     """``.open = foo_open`` inside an initialiser of ``struct file_operations foo_fops``."""
 
-    struct: str  # "file_operations"; "" when the type is not written at the initialiser
+    struct: str  # "file_operations"; "" if the initialiser does not name its type
     member: str  # "open"
     function: str  # "foo_open"
     table: str  # "foo_fops"; "" for a compound literal
@@ -91,7 +90,7 @@ class Assignment:
 
 
 class Span(NamedTuple):
-    """A stretch of one file: an occurrence of a name, a place to jump to."""
+    """A byte range of one file: an occurrence of a name, or the target of a jump."""
 
     path: str
     start: int
@@ -104,31 +103,33 @@ class Use(NamedTuple):
     path: str
     start: int
     end: int
-    #: behind ``.`` or ``->``
+    #: True after ``.`` or ``->``
     member: bool
-    #: (line, character), 0-based, where that is known and the same in every encoding
+    #: (line, character), 0-based; None if unknown or different between encodings
     position: tuple[int, int] | None
 
 
-#: A column that depends on the encoding.
+#: Stands for a column that differs between encodings.
 UNKNOWN_COLUMN = -1
 
 
 @dataclass(slots=True)
 class FileUses:
-    """The occurrences of a name in the code of one file, in order, as sequences side by side: a common
-    name has 200,000, and whoever needs no ``Use`` of each should not pay for it."""
+    """The occurrences of a name in the code of one file, in order, as parallel sequences.
+
+    A common name has 200,000 occurrences in a tree, too many for a ``Use`` object each. Iterate to get ``Use`` objects.
+    """
 
     path: str
-    size: int  # bytes of the name
+    size: int  # of the name, in bytes
     starts: Sequence[int]
-    members: Sequence[bool | int]  # behind ``.`` or ``->``
+    members: Sequence[bool | int]  # true after ``.`` or ``->``
     lines: Sequence[int]  # 0-based
-    columns: Sequence[int]  # 0-based, or UNKNOWN_COLUMN; then the line may be unknown as well
+    columns: Sequence[int]  # 0-based, or UNKNOWN_COLUMN, in which case the line may be invalid too
 
     @classmethod
     def of(cls, use: Use) -> FileUses:
-        """One occurrence."""
+        """Make the ``FileUses`` of a single occurrence."""
         line, column = use.position or (0, UNKNOWN_COLUMN)
         return cls(use.path, use.end - use.start, [use.start], [use.member], [line], [column])
 
@@ -141,18 +142,18 @@ class FileUses:
             yield Use(self.path, start, start + self.size, bool(member), position)
 
     def selected(self, keep: Sequence[object]) -> FileUses:
-        """Those for which ``keep`` holds something true."""
-        sides = (self.starts, self.members, self.lines, self.columns)
-        return FileUses(self.path, self.size, *(list(compress(side, keep)) for side in sides))
+        """The occurrences for which ``keep`` is true."""
+        columns = (self.starts, self.members, self.lines, self.columns)
+        return FileUses(self.path, self.size, *(list(compress(column, keep)) for column in columns))
 
 
 @dataclass(slots=True)
 class FileFacts:
-    """All that indexing keeps of one file."""
+    """Everything that the index stores about one file."""
 
     symbols: list[Symbol] = field(default_factory=list)
-    #: (index of the caller in ``symbols``, callee's name), each pair once
+    #: (index of the caller in ``symbols``, name of the callee), without repetitions
     calls: list[tuple[int, str]] = field(default_factory=list)
     assignments: list[Assignment] = field(default_factory=list)
-    #: every identifier in the file, each once
+    #: every identifier of the code
     identifiers: set[bytes] = field(default_factory=set)

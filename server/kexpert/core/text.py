@@ -1,6 +1,6 @@
-"""Positions in text, and the only place where they are converted.
+"""Positions in text and their conversion.
 
-Five ways to say where something is meet in a language server:
+A language server uses five kinds of position:
 
 - byte offset      what tree-sitter, the index and every feature use; an int into ``bytes``
 - line             0-based; lines end at ``\\n``, ``\\r\\n`` or ``\\r`` and nowhere else (the protocol's
@@ -9,9 +9,8 @@ Five ways to say where something is meet in a language server:
 - code points      the protocol's ``utf-32`` characters
 - UTF-16 units     the protocol's default characters
 
-A kernel file is bytes. Bytes that are not UTF-8 (old Latin-1 comments) are decoded with
-``surrogateescape``: each becomes one character for every encoding, which is how editors show
-them, and encoding the text again gives the file's own bytes back.
+A kernel file is bytes. Bytes that are not UTF-8 (old Latin-1 comments) are decoded with ``surrogateescape``: each is
+one character in every encoding, as in editors, and encoding the text again restores the bytes.
 """
 
 from __future__ import annotations
@@ -23,18 +22,18 @@ from typing import Literal
 
 Encoding = Literal["utf-8", "utf-16", "utf-32"]
 
-_CHUNK = 4096
+_CHUNK_BYTES = 4096  # compared at once
 _NEWLINE = re.compile(rb"\r\n|\n|\r")
 IDENTIFIER = re.compile(rb"[A-Za-z_]\w*")
 
 
 def decode(data: bytes) -> str:
-    """Decode file bytes to text; never raises and loses nothing (see ``encode``)."""
+    """Decode file bytes to text. Never raises; ``encode`` restores the bytes."""
     return data.decode("utf-8", "surrogateescape")
 
 
 def encode(text: str) -> bytes:
-    """The inverse of ``decode``; lone surrogates that no file held become ``?``."""
+    """The inverse of ``decode``. Lone surrogates that ``decode`` cannot produce become ``?``."""
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
@@ -42,10 +41,9 @@ def encode(text: str) -> bytes:
 
 
 class LineIndex:
-    """Line starts of one immutable ``bytes``, and the conversions between kinds of position.
+    """The line starts of one immutable ``bytes``, and conversions between kinds of position.
 
-    Nothing here raises for a position that does not exist: lines and characters past the end
-    are clamped, as the protocol asks.
+    Positions that do not exist raise no error: lines and characters past the end are clamped, as the protocol requires.
     """
 
     __slots__ = ("data", "starts")
@@ -64,7 +62,7 @@ class LineIndex:
             self.starts = starts
 
     def line_of(self, offset: int) -> int:
-        """The 0-based line that holds a byte offset."""
+        """The line of a byte offset, 0-based."""
         return bisect_right(self.starts, max(offset, 0)) - 1
 
     def line_bytes(self, line: int) -> bytes:
@@ -103,10 +101,10 @@ class LineIndex:
 
 
 class EditedText(LineIndex):
-    """A text under a run of edits, each given in positions of the text that the one before it left.
+    """A text to which edits are applied in sequence. The positions of an edit refer to the text after the edits before.
 
-    Line starts above the last edit stay known and the others are looked for when asked, so that a
-    thousand edits at once (a name replaced everywhere) do not index the text a thousand times.
+    Line starts before the last edit stay known; later ones are found on demand. So a thousand edits at once (a rename)
+    do not index the text a thousand times.
     """
 
     __slots__ = ()
@@ -116,17 +114,17 @@ class EditedText(LineIndex):
         self.starts = before.starts[:]
 
     def replace(self, start: tuple[int, int], end: tuple[int, int], text: bytes, encoding: Encoding) -> None:
-        """Put ``text`` in the place from ``start`` to ``end``, (line, character) each."""
+        """Replace the range from ``start`` to ``end``, both (line, character), by ``text``."""
         self._reach(max(start[0], end[0]))
         at = self.to_offset(*start, encoding)
         until = max(at, self.to_offset(*end, encoding))
         line = self.line_of(at)
         self.data = self.data[:at] + text + self.data[until:]
-        # The line's own start goes too: a ``\n`` put behind a ``\r`` moves it.
+        # Forget the start of this line too: a ``\n`` inserted after a ``\r`` moves it.
         del self.starts[max(line, 1) :]
 
     def _reach(self, line: int) -> None:
-        """Know where ``line`` begins and ends."""
+        """Find line starts until the start and the end of ``line`` are known."""
         while len(self.starts) < line + 2:
             newline = _NEWLINE.search(self.data, self.starts[-1])
             if newline is None:
@@ -135,9 +133,9 @@ class EditedText(LineIndex):
 
 
 def positions(data: bytes, offsets: Iterable[int], encoding: Encoding = "utf-8") -> list[tuple[int, int]]:
-    """What ``LineIndex(data).to_position`` gives for each of ``offsets``, which must ascend.
+    """``LineIndex(data).to_position`` of each offset. ``offsets`` must be in ascending order.
 
-    For a few places in each of many files this is far cheaper than a LineIndex.
+    For a few offsets in each of many files, this is far cheaper than a ``LineIndex``.
     """
     if b"\r" in data:
         index = LineIndex(data)
@@ -158,10 +156,10 @@ def positions(data: bytes, offsets: Iterable[int], encoding: Encoding = "utf-8")
 def span_positions(
     data: bytes, spans: Iterable[tuple[int, int]], encoding: Encoding = "utf-8"
 ) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """(start, end) byte offsets in any order -> the positions of both, in that order."""
+    """Convert (start, end) byte offsets, in any order, to pairs of positions in the same order."""
     spans = list(spans)
     wanted = {start for start, _ in spans}
-    # A span that is one word needs no second look at the text before it.
+    # The end of a span that is one word follows from its start.
     words = {span for span in spans if _is_word(data[span[0] : span[1]])}
     wanted.update(end for start, end in spans if (start, end) not in words)
     ordered = sorted(wanted)
@@ -177,7 +175,7 @@ def _is_word(text: bytes) -> bool:
 
 
 def _width(text: bytes, encoding: Encoding) -> int:
-    """How many characters of ``encoding`` a stretch of one line takes."""
+    """The number of characters in ``encoding`` of a part of one line."""
     if encoding == "utf-8" or text.isascii():
         return len(text)
     decoded = decode(text)
@@ -187,7 +185,7 @@ def _width(text: bytes, encoding: Encoding) -> int:
 
 
 def identifier_at(data: bytes, offset: int) -> tuple[int, int] | None:
-    """The (start, end) of the C identifier that touches ``offset``, or None."""
+    """(start, end) of the C identifier that contains or touches ``offset``, or None."""
     def is_word(at: int) -> bool:
         return 0 <= at < len(data) and (data[at : at + 1].isalnum() or data[at] == 0x5F)
 
@@ -202,7 +200,7 @@ def identifier_at(data: bytes, offset: int) -> tuple[int, int] | None:
 
 
 def changed_range(old: bytes, new: bytes) -> tuple[int, int, int]:
-    """(start, old end, new end): the one stretch outside which two texts are the same."""
+    """(start, old end, new end) of the range between the common prefix and the common suffix of two texts."""
     start = _common_prefix(old, new)
     shared = _common_suffix(old, new, min(len(old), len(new)) - start)
     return start, len(old) - shared, len(new) - shared
@@ -213,14 +211,14 @@ def _common_prefix(a: bytes, b: bytes) -> int:
     return _longest(low, high, lambda s, e: a[s:e] == b[s:e])
 
 
-def _common_suffix(a: bytes, b: bytes, most: int) -> int:
-    return _longest(0, most, lambda s, e: a[len(a) - e : len(a) - s] == b[len(b) - e : len(b) - s])
+def _common_suffix(a: bytes, b: bytes, max_length: int) -> int:
+    return _longest(0, max_length, lambda s, e: a[len(a) - e : len(a) - s] == b[len(b) - e : len(b) - s])
 
 
 def _longest(low: int, high: int, same: Callable[[int, int], bool]) -> int:
-    """The largest n <= high such that ``same`` holds from 0 to n: chunks first, then halves."""
+    """The largest n <= high with ``same(low, n)``. Compares chunks first, then bisects the first that differs."""
     while low < high:
-        step = min(_CHUNK, high - low)
+        step = min(_CHUNK_BYTES, high - low)
         if same(low, low + step):
             low += step
             continue

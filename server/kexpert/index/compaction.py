@@ -1,4 +1,4 @@
-"""Clear away what the store still holds of superseded files."""
+"""Compaction: remove what the symbol index still holds of superseded files."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from pathlib import Path
 from kexpert.background.tree import FileKind, read
 from kexpert.core.c.extract import extract, identifiers
 from kexpert.core.c.lex import blank_comments
-from kexpert.index.schema import FILE_SHIFT, WORDS_TABLE, Store
+from kexpert.index.schema import FILE_SHIFT, WORDS_TABLE, SymbolStore
 
-_FILES_A_STEP = 400
+_FILES_PER_STEP = 400
 
 
 def compact(root: Path, database: Path, interrupted: Callable[[], bool]) -> bool:
-    """Rebuild the word lists from the live files and drop dead callers.
+    """Rebuild the word lists from the live files and drop dead callers. Returns whether it finished.
 
-    Works in steps into a second table and swaps at the end, so readers are never without; gives
-    up (and is simply called again later) when something more urgent comes. Returns whether it ended.
+    Builds a second table step by step and swaps at the end, so readers never miss it. When interrupted
+    it gives up; call it again later.
     """
-    with contextlib.closing(Store(database)) as store:
+    with contextlib.closing(SymbolStore(database)) as store:
         db = store.db
         db.execute("DROP TABLE IF EXISTS fresh_words")
         db.execute(WORDS_TABLE.format(name="fresh_words"))
@@ -30,7 +30,7 @@ def compact(root: Path, database: Path, interrupted: Callable[[], bool]) -> bool
             if interrupted():
                 return False
             files = db.execute(
-                "SELECT id, path, kind FROM files WHERE id > ? ORDER BY id LIMIT ?", (last, _FILES_A_STEP)
+                "SELECT id, path, kind FROM files WHERE id > ? ORDER BY id LIMIT ?", (last, _FILES_PER_STEP)
             ).fetchall()
             if not files:
                 break
@@ -40,7 +40,7 @@ def compact(root: Path, database: Path, interrupted: Callable[[], bool]) -> bool
                 if data is None:
                     continue
                 if kind in (FileKind.C, FileKind.HEADER):
-                    words = identifiers(blank_comments(data)) - _own_names(db, file_id, path, data)
+                    words = identifiers(blank_comments(data)) - _defined_names(db, file_id, path, data)
                 else:
                     words = identifiers(data)
                 rows.append((file_id, b" ".join(words).decode("latin-1")))
@@ -54,13 +54,13 @@ def compact(root: Path, database: Path, interrupted: Callable[[], bool]) -> bool
         db.execute(f"DELETE FROM calls WHERE caller >> {FILE_SHIFT} IN (SELECT id FROM dead)")
         db.execute(f"DELETE FROM registers WHERE id >> {FILE_SHIFT} IN (SELECT id FROM dead)")
         highest = db.execute("SELECT coalesce(max(id), 0) FROM dead").fetchone()[0]
-        db.execute("DELETE FROM dead WHERE id < ?", (highest,))  # the highest keeps ids from being used again
+        db.execute("DELETE FROM dead WHERE id < ?", (highest,))  # the highest stays, so that no id is used twice
         db.execute("COMMIT")
         return True
 
 
-def _own_names(db: sqlite3.Connection, file_id: int, path: str, data: bytes) -> set[bytes]:
-    """The names that a file defines, as the store has them."""
+def _defined_names(db: sqlite3.Connection, file_id: int, path: str, data: bytes) -> set[bytes]:
+    """The names that a file defines, as stored."""
     first, last = file_id << FILE_SHIFT, (file_id + 1) << FILE_SHIFT
     names = {row[0].encode() for row in db.execute("SELECT name FROM symbols WHERE id >= ? AND id < ?", (first, last))}
     return names or {symbol.name.encode() for symbol in extract(path, data).symbols}

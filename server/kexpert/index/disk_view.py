@@ -9,25 +9,25 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, Protocol
 
-from kexpert.background.tree import inside
+from kexpert.background.tree import relative_path
 from kexpert.core.c.source import Source
 from kexpert.core.retrieval.chunk import Chunk, chunks
 from kexpert.core.symbols import DEFINITIONS, Assignment, FileUses, Kind, Symbol
 from kexpert.index.occurrences import uses
 from kexpert.index.proximity import ranked
-from kexpert.index.reader import Reader, Row, as_symbol
+from kexpert.index.reader import IndexReader, StoredSymbol, as_symbol
 from kexpert.view import Hit, SearchMethod, View
 
-#: Rows looked at for one prefix before ranking. A short prefix has ten thousands, and a reader waits: of
-#: such a one so many names, those that many call and the shortest of the first, and so many rows of each.
-_PREFIX_ROWS = 1500
-_PREFIX_NAMES = 2000
-_POPULAR = 120
-_SHORT = 120
-_ROWS_OF_NAME = 12
-#: Nobody abbreviates a name to more letters, and a search by letters in their order is slow.
-_LONGEST_ABBREVIATION = 10
-#: A definition before its declarations.
+#: Rows ranked for one prefix. A short prefix has tens of thousands, and the user waits: of such a prefix the names
+#: with most callers are ranked and the shortest of the first names, each with some rows.
+_MAX_PREFIX_ROWS = 1500
+_MAX_PREFIX_NAMES = 2000
+_MAX_POPULAR_NAMES = 120
+_MAX_SHORT_NAMES = 120
+_MAX_ROWS_PER_NAME = 12
+#: Longer patterns are not abbreviations, and a search by letters in order is slow.
+_MAX_ABBREVIATION_LETTERS = 10
+#: Definitions before declarations.
 _PREFERENCE = {kind: place for place, kind in enumerate(DEFINITIONS)}
 
 
@@ -41,13 +41,13 @@ class Searcher(Protocol):
 class DiskView(View):
     """A tree's index under some open buffers.
 
-    A buffer's definitions hide the rows of its file. Rows whose file changed on disk since it was indexed
-    are replaced by what the file says now.
+    A buffer's definitions hide the rows of its file. Rows of a file that changed on disk since it was indexed
+    are replaced by symbols of the file as it is now.
     """
 
     def __init__(
         self,
-        reader: Reader,
+        reader: IndexReader,
         overlay: Mapping[str, Source] | None = None,
         unchanged: Mapping[str, Source] | None = None,
         on_stale: Callable[[str], None] = lambda _: None,
@@ -55,14 +55,14 @@ class DiskView(View):
     ) -> None:
         self._reader = reader
         self._overlay = dict(overlay or {})
-        self._unchanged = {}
+        self._unchanged: dict[str, Source] = {}
         for path, source in (unchanged or {}).items():
-            # the index may not have come to a file yet
+            # a file that is not indexed yet has no rows
             (self._unchanged if reader.is_indexed(path) else self._overlay)[path] = source
         self._on_stale = on_stale
         self._searcher = searcher
         self._current: dict[str, bool] = {}
-        self._now: dict[str, list[Symbol]] = {}
+        self._symbols_on_disk: dict[str, list[Symbol]] = {}
         self._last_read: tuple[str, bytes | None] = ("", None)
         self.root = str(reader.root)
         self.complete = reader.complete
@@ -92,7 +92,7 @@ class DiskView(View):
         """Whether a path lies in the tree."""
         if ".." not in path and not path.startswith("/"):
             return True
-        return inside(Path(self.root), f"{self.root}/{path}") is not None
+        return relative_path(Path(self.root), f"{self.root}/{path}") is not None
 
     def list_dir(self, path: str) -> Mapping[str, bool]:
         if not self._holds(path):
@@ -115,7 +115,7 @@ class DiskView(View):
         if path in self._overlay:
             return self._overlay[path].facts.symbols
         rows = self._reader.in_file(path)
-        if rows and self._is_current(rows[0]):
+        if rows and self._is_current(path, rows[0].identity):
             return [row.symbol for row in rows]
         return self._symbols_now(path)
 
@@ -126,13 +126,13 @@ class DiskView(View):
         own = [symbol for symbol in self.symbols_in(near) if symbol.name.startswith(prefix)] if near else []
         rows: list[tuple[Any, ...]] = [*own]
         rows += self._open_symbols(lambda symbol: symbol.name.startswith(prefix), prefix, ())
-        if self._reader.are_many(prefix, _PREFIX_ROWS):
-            # not all can be looked at: what is called most, and what is nearly typed
-            names = self._reader.names_from(prefix, _PREFIX_NAMES)
-            chosen = dict.fromkeys([*list(popular)[:_POPULAR], *sorted(names, key=len)[:_SHORT]])
-            stored = self._reader.named_any(list(chosen), _ROWS_OF_NAME)
+        if self._reader.has_many(prefix, _MAX_PREFIX_ROWS):
+            # not all can be ranked: take the names with most callers and the shortest
+            names = self._reader.names_from(prefix, _MAX_PREFIX_NAMES)
+            chosen = dict.fromkeys([*list(popular)[:_MAX_POPULAR_NAMES], *sorted(names, key=len)[:_MAX_SHORT_NAMES]])
+            stored = self._reader.named_any(list(chosen), _MAX_ROWS_PER_NAME)
         else:
-            stored = self._reader.starting_with(prefix, _PREFIX_ROWS)
+            stored = self._reader.starting_with(prefix, _MAX_PREFIX_ROWS)
         rows += [row for row in stored if row[2] not in self._overlay]
         return [as_symbol(row) for row in ranked(rows, popular, near)[:limit]]
 
@@ -149,7 +149,7 @@ class DiskView(View):
             found = [row.symbol for row in rows if row.symbol.path not in self._overlay]
             found += self._open_symbols(lambda s: all(word.lower() in s.name.lower() for word in words), words[0], ())
             groups.append(ranked(found, self._reader.popularity_of({s.name for s in found}), near))
-        if sum(map(len, groups)) < limit and len(words) == 1 and 3 <= len(joined) <= _LONGEST_ABBREVIATION:
+        if sum(map(len, groups)) < limit and len(words) == 1 and 3 <= len(joined) <= _MAX_ABBREVIATION_LETTERS:
             names = self._reader.matching("*".join(joined) + "*", joined[0], limit)
             found = [as_symbol(row) for row in self._reader.named_any(names[: limit // 2], 500)]
             groups.append(ranked(found, self._reader.popularity_of(names), near))
@@ -186,12 +186,11 @@ class DiskView(View):
                 return []
             if within is not None and path not in within:
                 continue
-            if path not in opened and stored[path][0] in common.covered:
-                file_id, size, mtime_ns = stored[path]
-                if self._path_is_current(path, size, mtime_ns):
-                    known[file_id] = path
-                    continue
-            found.append(uses(path, self.data(path) or b"", needle))
+            file = None if path in opened else stored[path]
+            if file is not None and file.id in common.covered and self._is_current(path, file.identity):
+                known[file.id] = path
+            else:
+                found.append(uses(path, self.data(path) or b"", needle))
         found += common.uses(known)
         return sorted(filter(len, found), key=attrgetter("path"))
 
@@ -223,26 +222,28 @@ class DiskView(View):
         if self._searcher is None:
             return []
         found = self._searcher.find(self, query, limit, method)
-        return [hit for one in found if (hit := self._where_now(one))]
+        return [hit for stored in found if (hit := self._where_now(stored))]
 
     def similar(self, chunk: Chunk, limit: int = 10, other_files: bool = False, timeout: float = 2.0) -> list[Hit]:
         if self._searcher is None:
             return []
         found = self._searcher.similar(chunk, limit, other_files, timeout)
-        return [hit for one in found if (hit := self._where_now(one))]
+        return [hit for stored in found if (hit := self._where_now(stored))]
 
     def _where_now(self, hit: Hit) -> Hit | None:
-        """A hit where it stands in the file as it is now; None if it is gone."""
+        """A hit with its position in the file as it is now; None if it is gone."""
         path = hit.path
-        if path not in self._overlay and (path in self._unchanged or self._path_is_current(path, *hit.identity)):
+        if path not in self._overlay and (path in self._unchanged or self._is_current(path, hit.identity)):
             return hit
         source = self.source(path)
         found = (
-            [one for one in chunks(path, source.data) if (one.kind, one.name) == (hit.kind, hit.name)] if source else []
+            [chunk for chunk in chunks(path, source.data) if (chunk.kind, chunk.name) == (hit.kind, hit.name)]
+            if source
+            else []
         )
         if not found:
             return None
-        nearest = min(found, key=lambda one: abs(one.line - hit.line))
+        nearest = min(found, key=lambda chunk: abs(chunk.line - hit.line))
         return replace(hit, line=nearest.line, start=nearest.start, end=nearest.end)
 
     # -- tables of functions --------------------------------------------------------------------
@@ -263,7 +264,7 @@ class DiskView(View):
     def _assignments(
         self, column: str, value: str, limit: int, is_wanted: Callable[[str], bool]
     ) -> list[Assignment]:
-        """Entries of tables whose struct, as it is written there, is wanted."""
+        """Assignments with ``value`` in ``column`` whose struct, as it is written there, is wanted."""
         found = [
             assignment
             for source in self._overlay.values()
@@ -271,10 +272,10 @@ class DiskView(View):
             for assignment in source.facts.assignments
             if getattr(assignment, column) == value and is_wanted(assignment.struct)
         ]
-        # Most of what is assigned to a ``probe`` is not of the struct in question: no file is looked at for that.
-        for fields, size, mtime in self._reader.assignments(column, value, limit):
+        # Most assignments to a ``probe`` are of other structs: their files are not examined.
+        for fields, identity in self._reader.assignments(column, value, limit):
             path = fields[4]
-            if is_wanted(fields[0]) and path not in self._overlay and self._path_is_current(path, size, mtime):
+            if is_wanted(fields[0]) and path not in self._overlay and self._is_current(path, identity):
                 found.append(Assignment(*fields))
         return found
 
@@ -297,7 +298,7 @@ class DiskView(View):
     # -- stitching ------------------------------------------------------------------------------
 
     def _open_symbols(self, wanted: Callable[[Symbol], bool], text: str, kinds: Collection[Kind]) -> list[Symbol]:
-        """Symbols of the open buffers; only those that hold ``text`` are extracted."""
+        """Symbols of the open buffers; buffers without ``text`` are not parsed."""
         needle = text.encode()
         return [
             symbol
@@ -307,34 +308,31 @@ class DiskView(View):
             if wanted(symbol) and (not kinds or symbol.kind in kinds)
         ]
 
-    def _live(self, rows: list[Row], wanted: Callable[[Symbol], bool]) -> list[Symbol]:
-        """Rows that are neither hidden by an open buffer nor stale; a stale file's current symbols
-        that are ``wanted`` stand in for its rows."""
+    def _live(self, rows: list[StoredSymbol], wanted: Callable[[Symbol], bool]) -> list[Symbol]:
+        """Rows that no open buffer hides; the rows of a stale file are replaced by those of its current symbols
+        that are ``wanted``."""
         found: list[Symbol] = []
         replaced: set[str] = set()
         for row in rows:
             path = row.symbol.path
             if path in self._overlay:
                 continue
-            if self._is_current(row):
+            if self._is_current(path, row.identity):
                 found.append(row.symbol)
             elif path not in replaced:
                 replaced.add(path)
                 found += [symbol for symbol in self._symbols_now(path) if wanted(symbol)]
         return found
 
-    def _is_current(self, row: Row) -> bool:
-        return self._path_is_current(row.symbol.path, row.size, row.mtime_ns)
-
-    def _path_is_current(self, path: str, size: int, mtime_ns: int) -> bool:
+    def _is_current(self, path: str, identity: tuple[int, int]) -> bool:
         known = self._current.get(path)
         if known is None:
-            known = self._current[path] = self._reader.is_current(path, size, mtime_ns)
+            known = self._current[path] = self._reader.is_current(path, identity)
             if not known:
                 self._on_stale(path)
         return known
 
     def _symbols_now(self, path: str) -> list[Symbol]:
-        if path not in self._now:
-            self._now[path] = self._reader.symbols_now(path)
-        return self._now[path]
+        if path not in self._symbols_on_disk:
+            self._symbols_on_disk[path] = self._reader.symbols_now(path)
+        return self._symbols_on_disk[path]

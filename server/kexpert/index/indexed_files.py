@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from kexpert.background.file_identity import FileIdentity
 from kexpert.background.indexed_files import IndexedFiles
 from kexpert.background.tree import FileKind, TreeFile
 from kexpert.core.symbols import FileFacts, Flag, Kind, Symbol
-from kexpert.index.schema import FILE_SHIFT, Store
+from kexpert.index.schema import FILE_SHIFT, SymbolStore
 
 _FILES = "SELECT path, size, mtime_ns, kind FROM files"
 
@@ -18,7 +19,7 @@ class SymbolIndexFiles(IndexedFiles):
 
     def __init__(self, directory: Path) -> None:
         """``directory``: the folder of the tree's databases."""
-        self._store = Store(directory / "index.db", readonly=True)
+        self._store = SymbolStore(directory / "index.db", readonly=True)
 
     def files(self) -> Iterator[TreeFile]:
         return map(_tree_file, self._store.db.execute(_FILES))
@@ -34,7 +35,7 @@ class SymbolIndexFiles(IndexedFiles):
         rows = self._store.db.execute(
             "SELECT name, kind, line, at, start, end, flags FROM symbols WHERE id >= ? AND id < ?"
             f" AND kind IN ({','.join(str(int(kind)) for kind in kinds)}) ORDER BY id",
-            (file[0] << FILE_SHIFT, (file[0] + 1) << FILE_SHIFT),
+            (file.id << FILE_SHIFT, (file.id + 1) << FILE_SHIFT),
         )
         return FileFacts(
             [
@@ -49,4 +50,4 @@ class SymbolIndexFiles(IndexedFiles):
 
 def _tree_file(row: tuple[str, int, int, int]) -> TreeFile:
     path, size, mtime_ns, kind = row
-    return TreeFile(path, size, mtime_ns, FileKind(kind))
+    return TreeFile(path, FileIdentity(size, mtime_ns), FileKind(kind))

@@ -1,4 +1,4 @@
-"""Where an identifier stands in the code of one file."""
+"""The occurrences of an identifier in the code of one file."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def uses(path: str, data: bytes, name: bytes) -> FileUses:
 def occurrences(data: bytes, name: bytes) -> Iterator[int]:
     """Offsets of ``name`` as a whole word outside comments and strings.
 
-    A query for a popular name reads thousands of files, so a file is not blanked as a whole
-    unless the text around a hit looks like a comment or a string; that verdict is then checked.
+    A query for a popular name reads thousands of files, so comments are blanked only if the text around a hit
+    may be a comment or a string.
     """
     find, rfind, size, end = data.find, data.rfind, len(name), len(data)
     code: bytes | None = None
@@ -35,7 +35,7 @@ def occurrences(data: bytes, name: bytes) -> Iterator[int]:
                 line = rfind(b"\n", 0, at) + 1
                 opened = rfind(b"/*", clear, at)
                 if opened >= 0 and find(b"*/", opened + 2, at) < 0:
-                    # ``*/*`` and ``/*/`` may end a comment, ``//*`` is one of the other kind
+                    # ``*/*`` and ``/*/`` may end a comment, ``//*`` begins a line comment
                     clearly = data[opened - 1 : opened] not in (b"*", b"/") and data[opened + 2 : opened + 3] != b"/"
                     if clearly and _plain(data, rfind(b"\n", 0, opened) + 1, opened):
                         at = find(name, after)
@@ -55,12 +55,12 @@ def occurrences(data: bytes, name: bytes) -> Iterator[int]:
         at = find(name, after)
 
 
-#: What a count of quotes cannot decide.
+#: Characters because of which a count of quotes does not decide.
 _DOUBTFUL = re.compile(rb"['\\/]")
 
 
 def _plain(data: bytes, line: int, at: int) -> bool:
-    """Whether a line up to ``at`` holds nothing that a string or a ``//`` comment needs."""
+    """Whether a line up to ``at`` surely opens neither a string nor a ``//`` comment."""
     return not (
         data.find(b'"', line, at) >= 0
         or data.find(b"'", line, at) >= 0
@@ -72,8 +72,8 @@ def _plain(data: bytes, line: int, at: int) -> bool:
 
 def lines_and_columns(data: bytes, offsets: list[int]) -> tuple[list[int], list[int]]:
     """Lines and columns of ascending offsets, 0-based; UNKNOWN_COLUMN where the column depends on the
-    encoding of what stands before it on its line."""
-    if b"\r" in data:  # lines of another kind: for whoever reads the file with care
+    position encoding because the line before it is not ASCII."""
+    if b"\r" in data:  # lines may end at ``\r``: whoever shows the position looks into the file
         return [0] * len(offsets), [UNKNOWN_COLUMN] * len(offsets)
     lines, columns = [], []
     line = last = 0

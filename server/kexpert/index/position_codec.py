@@ -1,6 +1,6 @@
-"""The places of common words in a part of the tree: found, packed, and unpacked again.
+"""Positions of common words in a part of the tree: finding, packing and unpacking them.
 
-Found for all files of a part at once, in arrays; unpacked without them, as the server does.
+Numpy finds them in all files of a part at once; unpacking does without numpy, which the server loads late.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
     Numbers = NDArray[np.int64]
 
-#: (ids of the files it covers, as int64; each word's places, packed)
+#: (ids of the covered files, as int64; (word, packed positions) of each word that they hold)
 Part = tuple[bytes, list[tuple[str, bytes]]]
 
-#: Between the files of a part: ends a line, and is neither a word nor blank.
+#: Between the files of a part: it ends a line, and is neither a word nor blank.
 _SEPARATOR = b";\n"
 _BLANKS = b" \t\n\r\x0b\x0c"
 
 
-def places_in(ids: Sequence[int], texts: Sequence[bytes], words: Sequence[bytes]) -> Part:
-    """Where the words stand in the code of some files."""
+def find_positions(ids: Sequence[int], texts: Sequence[bytes], words: Sequence[bytes]) -> Part:
+    """The positions of ``words`` in the code of some files, comments and strings left out."""
     import numpy as np
 
     text = _SEPARATOR + _SEPARATOR.join(texts)
@@ -45,7 +45,7 @@ def places_in(ids: Sequence[int], texts: Sequence[bytes], words: Sequence[bytes]
     common = common[np.argsort(number[common], kind="stable")]
     number, at = number[common], at[common]
 
-    sizes = [len(one) + len(_SEPARATOR) for one in texts]
+    sizes = [len(file_text) + len(_SEPARATOR) for file_text in texts]
     begins = np.array([*accumulate(sizes, initial=len(_SEPARATOR))], np.int64)
     file = np.searchsorted(begins, at, "right") - 1
     data = np.frombuffer(text, np.uint8)
@@ -73,7 +73,7 @@ def places_in(ids: Sequence[int], texts: Sequence[bytes], words: Sequence[bytes]
 
 
 def _none_between(marks: Numbers, starts: Numbers, ends: Numbers) -> NDArray[np.bool_]:
-    """For each stretch whether none of the marks (in order) lies in it."""
+    """For each range ``[start, end)``: whether none of the ascending ``marks`` lies in it."""
     import numpy as np
 
     found: NDArray[np.bool_] = np.searchsorted(marks, starts) == np.searchsorted(marks, ends)
@@ -81,7 +81,7 @@ def _none_between(marks: Numbers, starts: Numbers, ends: Numbers) -> NDArray[np.
 
 
 def _are_members(data: NDArray[np.uint8], at: Numbers) -> NDArray[np.bool_]:
-    """``is_member_use`` for many places."""
+    """``is_member_use`` for many positions, shape (n,)."""
     import numpy as np
 
     is_blank = np.isin(np.arange(256), np.frombuffer(_BLANKS, np.uint8))
@@ -101,8 +101,11 @@ def _are_members(data: NDArray[np.uint8], at: Numbers) -> NDArray[np.bool_]:
 
 
 def _pack(rows: Numbers) -> bytes:
-    """One array of C ints: how many files; their numbers in the part; how many places each has; then of
-    all places how far behind the last they start, how many lines below it, columns, roles."""
+    """Compress rows (file, start, line, column, is member), each of shape (n,), as one array of C ints.
+
+    The array holds the number of files, their indices in the part, the number of positions in each, and then, for
+    all positions, differences of starts, differences of lines, columns, member flags.
+    """
     import numpy as np
 
     file, start, line, column, member = rows
@@ -112,7 +115,7 @@ def _pack(rows: Numbers) -> bytes:
 
 
 class CommonWord:
-    """What the parts say of one word. ``covered``: ids of the files for which they do."""
+    """The stored positions of one word. ``covered``: ids of the files that its parts cover."""
 
     def __init__(self, word: str, parts: Iterable[tuple[bytes, bytes | None]]) -> None:
         self._size = len(word)
@@ -120,7 +123,7 @@ class CommonWord:
         self.covered = {file_id for ids, _ in self._parts for file_id in ids}
 
     def uses(self, paths: Mapping[int, str]) -> Iterator[FileUses]:
-        """The places in some of these files (id -> path)."""
+        """The positions in some files (id -> path), one item a file."""
         for ids, packed in self._parts:
             if packed is not None and not paths.keys().isdisjoint(ids):
                 yield from self._unpack([paths.get(file_id) for file_id in ids], packed)

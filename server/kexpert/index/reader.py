@@ -1,4 +1,4 @@
-"""Reading a tree's store from any thread, while another process may be writing it."""
+"""Reading a symbol index from any thread, while another process may be writing it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kexpert.background.tree import look, read
+from kexpert.background.file_identity import FileIdentity
+from kexpert.background.tree import examine, read
 from kexpert.core.c.source import Source
 from kexpert.core.symbols import Flag, Kind, Symbol
 from kexpert.core.text import IDENTIFIER
 from kexpert.index.builder import facts_of
 from kexpert.index.position_codec import CommonWord
-from kexpert.index.schema import FILE_SHIFT, Store
+from kexpert.index.schema import FILE_SHIFT, StoredFile, SymbolStore
 
 #: The fields of a Symbol in their order, then the identity of its file when it was indexed.
 _SYMBOL = "s.name, s.kind, f.path, s.line, s.at, s.start, s.end, coalesce(s.scope, ''), s.flags, f.size, f.mtime_ns"
@@ -26,31 +27,31 @@ _FILE = "f.path, f.id, f.size, f.mtime_ns"
 _FROM = f"FROM symbols s JOIN files f ON f.id = s.id >> {FILE_SHIFT}"
 _REGISTER = f"r.name, {int(Kind.MACRO)}, f.path, r.line, r.at, r.start, r.end, '', r.flags, f.size, f.mtime_ns"
 _FROM_REGISTERS = f"FROM registers r JOIN files f ON f.id = r.id >> {FILE_SHIFT}"
-#: Text that stays; what was parsed of it takes some ten times as much.
-_CACHED_BYTES = 8 << 20
-_COLUMN_REACH = 2048
-#: Answers that are kept, and how long one may be.
-_MAX_KEPT = 2000
-_FEW_ROWS = 40
+#: Bytes of text kept in memory; parsed, it takes about ten times as much.
+_MAX_CACHED_BYTES = 8 << 20
+#: A name further from the start of its line gets no column without reading the file.
+_MAX_COLUMN_BYTES = 2048
+#: Cached answers, and the rows of the longest.
+_MAX_CACHED_ANSWERS = 2000
+_MAX_CACHED_ROWS = 40
 
 _KINDS = {int(kind): kind for kind in Kind}
 _flags = lru_cache(maxsize=None)(Flag)  # an enum's own look-up costs as much as the rest of a row
 
 
-#: What ``_SYMBOL`` names.
-Stored = tuple[Any, ...]
+#: The columns of ``_SYMBOL``.
+SymbolRow = tuple[Any, ...]
 
 
-class Row(NamedTuple):
+class StoredSymbol(NamedTuple):
     """A symbol as stored, with its file's identity when it was indexed."""
 
     symbol: Symbol
-    size: int
-    mtime_ns: int
+    identity: FileIdentity
 
 
-class Reader:
-    """The disk side of a view: rows of the store, and files of the tree through a small cache."""
+class IndexReader:
+    """Rows of the symbol index, and files of the tree through a small cache. Safe from any thread."""
 
     def __init__(self, root: Path, database: Path, on_damage: Callable[[], None] = lambda: None) -> None:
         self._on_damage = on_damage
@@ -58,16 +59,16 @@ class Reader:
         self.database = database
         self._local = threading.local()
         self._lock = threading.Lock()
-        self._open: list[Store] = []
+        self._open: list[SymbolStore] = []
         self._generation = 0
         self._inode = 0
-        self._sources: OrderedDict[str, tuple[int, int, Source]] = OrderedDict()
-        self._cached = 0
+        self._sources: OrderedDict[str, tuple[FileIdentity, Source]] = OrderedDict()
+        self._cached_bytes = 0
 
     # -- connections ----------------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Notice that the database was replaced by a new one; called before each view is made."""
+        """Notice that the database was replaced by a new file. Called before each view is made."""
         try:
             inode = os.stat(self.database).st_ino
         except OSError:
@@ -85,7 +86,7 @@ class Reader:
             self._open.clear()
 
     def _rows(self, sql: str, parameters: Iterable[Any] = ()) -> list[Any]:
-        """Rows of a query; none where there is no store to ask (yet, or any more)."""
+        """Rows of a query; none if there is no database (yet, or any more)."""
         try:
             return self._connection().execute(sql, tuple(parameters)).fetchall()
         except sqlite3.OperationalError:
@@ -97,7 +98,7 @@ class Reader:
     def _connection(self) -> sqlite3.Connection:
         held = getattr(self._local, "store", None)
         if held is None or held[0] != self._generation:
-            store = Store(self.database, readonly=True)
+            store = SymbolStore(self.database, readonly=True)
             store.db.execute("PRAGMA cache_size = -12000")
             with self._lock:
                 self._open.append(store)
@@ -108,14 +109,14 @@ class Reader:
             self._local.store = held = (self._generation, store)
         return held[1].db
 
-    def _kept(self) -> dict[Any, list[Row]]:
-        """What was read by this thread since the store changed last."""
+    def _cached_answers(self) -> dict[Any, list[StoredSymbol]]:
+        """Answers to this thread since the database changed last."""
         version = (self._generation, self._rows("PRAGMA data_version"))
-        held = getattr(self._local, "kept", None)
-        if held is None or held[0] != version or len(held[1]) >= _MAX_KEPT:
-            self._local.kept = held = (version, {})
-        kept: dict[Any, list[Row]] = held[1]
-        return kept
+        held = getattr(self._local, "answers", None)
+        if held is None or held[0] != version or len(held[1]) >= _MAX_CACHED_ANSWERS:
+            self._local.answers = held = (version, {})
+        answers: dict[Any, list[StoredSymbol]] = held[1]
+        return answers
 
     @property
     def complete(self) -> bool:
@@ -124,42 +125,42 @@ class Reader:
 
     # -- symbols --------------------------------------------------------------------------------
 
-    def named(self, name: str, kinds: Collection[Kind], limit: int) -> list[Row]:
-        """Symbols of a name. What few rows are is kept until the store changes: the same names are asked for again
-        and again."""
-        kept, asked = self._kept(), (name, tuple(kinds), limit)
-        found = kept.get(asked)
+    def named(self, name: str, kinds: Collection[Kind], limit: int) -> list[StoredSymbol]:
+        """Symbols of a name. Short answers are cached until the database changes, because the same names are looked
+        up again and again."""
+        cached, key = self._cached_answers(), (name, tuple(kinds), limit)
+        found = cached.get(key)
         if found is None:
             found = self._named(name, kinds, limit)
-            if 0 < len(found) <= _FEW_ROWS:  # nothing may be the answer of a store that cannot be asked this moment
-                kept[asked] = found
+            if 0 < len(found) <= _MAX_CACHED_ROWS:  # none may mean that the database cannot be read at this moment
+                cached[key] = found
         return list(found)
 
-    def _named(self, name: str, kinds: Collection[Kind], limit: int) -> list[Row]:
+    def _named(self, name: str, kinds: Collection[Kind], limit: int) -> list[StoredSymbol]:
         found = self._symbols(f"{_FROM} WHERE s.name = ? {_of_kind(kinds)} LIMIT ?", (name, limit))
         if not kinds or Kind.MACRO in kinds:
             found += self._registers("WHERE r.name = ? LIMIT ?", (name, limit - len(found)))
         return found
 
-    def named_any(self, names: Sequence[str], each: int) -> list[Stored]:
-        """Rows of some names, at most ``each`` of one (on average, where register headers define them)."""
-        asked = json.dumps(list(names))
+    def named_any(self, names: Sequence[str], max_each: int) -> list[SymbolRow]:
+        """Rows of some names, at most ``max_each`` of each (on average, for names in register headers)."""
+        wanted = json.dumps(list(names))
         found = self._rows(
             f"SELECT {_SYMBOL} FROM json_each(?) n"
             " JOIN symbols s ON s.id IN (SELECT id FROM symbols WHERE name = n.value LIMIT ?)"
             f" JOIN files f ON f.id = s.id >> {FILE_SHIFT}",
-            (asked, each),
+            (wanted, max_each),
         )
         return found + self._rows(
             f"SELECT {_REGISTER} FROM json_each(?) n JOIN registers r ON r.name = n.value"
             f" JOIN files f ON f.id = r.id >> {FILE_SHIFT} LIMIT ?",
-            (asked, len(names) * each),
+            (wanted, len(names) * max_each),
         )
 
-    def are_many(self, prefix: str, limit: int) -> bool:
-        """Whether so many symbols begin with ``prefix``."""
-        begun = "SELECT count(*) FROM (SELECT 1 FROM symbols WHERE name >= ? AND name < ? LIMIT ?)"
-        rows = self._rows(begun, (prefix, _after(prefix), limit))
+    def has_many(self, prefix: str, limit: int) -> bool:
+        """Whether at least ``limit`` symbols begin with ``prefix``."""
+        counted = "SELECT count(*) FROM (SELECT 1 FROM symbols WHERE name >= ? AND name < ? LIMIT ?)"
+        rows = self._rows(counted, (prefix, _after(prefix), limit))
         return bool(rows) and rows[0][0] >= limit
 
     def names_from(self, prefix: str, limit: int) -> list[str]:
@@ -167,25 +168,25 @@ class Reader:
         distinct = "SELECT DISTINCT name FROM symbols WHERE name >= ? AND name < ? LIMIT ?"
         return [row[0] for row in self._rows(distinct, (prefix, _after(prefix), limit))]
 
-    def starting_with(self, prefix: str, limit: int) -> list[Stored]:
-        among = "name >= ? AND name < ? LIMIT ?"
-        found = self._rows(f"SELECT {_SYMBOL} {_FROM} WHERE s.{among}", (prefix, _after(prefix), limit))
+    def starting_with(self, prefix: str, limit: int) -> list[SymbolRow]:
+        in_range = "name >= ? AND name < ? LIMIT ?"
+        found = self._rows(f"SELECT {_SYMBOL} {_FROM} WHERE s.{in_range}", (prefix, _after(prefix), limit))
         if len(found) < limit:
             rest = (prefix, _after(prefix), limit - len(found))
-            found += self._rows(f"SELECT {_REGISTER} {_FROM_REGISTERS} WHERE r.{among}", rest)
+            found += self._rows(f"SELECT {_REGISTER} {_FROM_REGISTERS} WHERE r.{in_range}", rest)
         return found
 
-    def in_file(self, path: str) -> list[Row]:
-        """The symbols of one file in order; none of a register header."""
+    def in_file(self, path: str) -> list[StoredSymbol]:
+        """The symbols of one file in order; none for a register header."""
         return self._symbols(
             f"FROM files f JOIN symbols s ON s.id >= f.id << {FILE_SHIFT} AND s.id < (f.id + 1) << {FILE_SHIFT}"
             " WHERE f.path = ? ORDER BY s.id",
             (path,),
         )
 
-    def with_subwords(self, words: Iterable[str], limit: int) -> list[Row]:
-        """Symbols in whose name every word is the beginning of a part, shortest names first. Words of
-        one or two letters begin too many parts to tell anything."""
+    def with_subwords(self, words: Iterable[str], limit: int) -> list[StoredSymbol]:
+        """Symbols in whose name each word begins a part, shortest names first. Words of one or two letters are
+        ignored: they begin too many parts."""
         parts = [word for word in words if len(word) > 2 and word.isalnum()]
         if not parts:
             return []
@@ -198,7 +199,7 @@ class Reader:
         )
 
     def matching(self, pattern: str, first: str, limit: int) -> list[str]:
-        """Names that begin with the letter ``first`` and hold the letters of a GLOB in their order."""
+        """Names that begin with the letter ``first`` and match a GLOB, those with many callers first."""
         popular = self._rows(
             "SELECT name FROM popular WHERE name GLOB ? ORDER BY callers DESC LIMIT ?", (pattern, limit)
         )
@@ -211,15 +212,15 @@ class Reader:
         )
         return list(dict.fromkeys([row[0] for row in popular] + [row[0] for row in rows]))
 
-    def _symbols(self, tail: str, parameters: Iterable[Any]) -> list[Row]:
+    def _symbols(self, tail: str, parameters: Iterable[Any]) -> list[StoredSymbol]:
         return _as_symbols(self._rows(f"SELECT {_SYMBOL} {tail}", parameters))
 
-    def _registers(self, condition: str, parameters: Iterable[Any]) -> list[Row]:
+    def _registers(self, condition: str, parameters: Iterable[Any]) -> list[StoredSymbol]:
         return _as_symbols(self._rows(f"SELECT {_REGISTER} {_FROM_REGISTERS} {condition}", parameters))
 
     # -- calls, tables, words -------------------------------------------------------------------
 
-    def callers(self, name: str, limit: int) -> list[Row]:
+    def callers(self, name: str, limit: int) -> list[StoredSymbol]:
         return self._symbols(
             f"FROM (SELECT DISTINCT caller FROM calls WHERE callee = ? LIMIT ?) c JOIN symbols s ON s.id = c.caller"
             f" JOIN files f ON f.id = s.id >> {FILE_SHIFT}",
@@ -234,7 +235,7 @@ class Reader:
         return rows[0][0] if rows else 0
 
     def popularity(self, prefix: str, limit: int) -> dict[str, int]:
-        """The most called names of a prefix and their number of callers."""
+        """Number of callers of the names with a prefix, for those that have most."""
         return dict(
             self._rows(
                 "SELECT name, callers FROM popular WHERE name >= ? AND name < ? ORDER BY callers DESC LIMIT ?",
@@ -243,6 +244,7 @@ class Reader:
         )
 
     def popularity_of(self, names: Collection[str]) -> dict[str, int]:
+        """Number of callers of some names, without those that few call."""
         found: dict[str, int] = {}
         wanted = list(names)
         for start in range(0, len(wanted), 500):
@@ -252,7 +254,7 @@ class Reader:
         return found
 
     def exported(self, names: Sequence[str]) -> set[str]:
-        """Those of some names that an EXPORT_SYMBOL gives to modules."""
+        """Those of ``names`` that an EXPORT_SYMBOL gives to modules."""
         found: set[str] = set()
         for start in range(0, len(names), 500):
             part = names[start : start + 500]
@@ -261,11 +263,11 @@ class Reader:
             found.update(row[0] for row in rows)
         return found
 
-    def assignments(self, column: str, value: str, limit: int) -> list[tuple[tuple[Any, ...], int, int]]:
-        """(the fields of an Assignment, its file's size, its mtime)"""
+    def assignments(self, column: str, value: str, limit: int) -> list[tuple[tuple[Any, ...], FileIdentity]]:
+        """(the fields of an Assignment, the identity of its file) of each that has ``value`` in ``column``."""
         assert column in ("function", "member")
         return [
-            ((struct, member, function, table, path, at, line), size, mtime)
+            ((struct, member, function, table, path, at, line), FileIdentity(size, mtime))
             for struct, member, function, table, at, line, path, size, mtime in self._rows(
                 "SELECT a.struct, a.member, a.function, a.tbl, a.at, a.line, f.path, f.size, f.mtime_ns"
                 f" FROM assignments a JOIN files f ON f.id = a.id >> {FILE_SHIFT} WHERE a.{column} = ? LIMIT ?",
@@ -273,18 +275,18 @@ class Reader:
             )
         ]
 
-    def files_with(self, word: str) -> dict[str, tuple[int, int, int]]:
-        """path -> (id, size, mtime_ns) of files that hold a word in any case, or define it."""
+    def files_with(self, word: str) -> dict[str, StoredFile]:
+        """Files by path that hold a word in any case, or define it."""
         rows = self._rows(
             f"SELECT {_FILE} FROM words JOIN files f ON f.id = words.rowid WHERE words MATCH ?", (f'"{word}"',)
         )
         rows += self._rows(f"SELECT DISTINCT {_FILE} {_FROM} WHERE s.name = ?", (word,))
         rows += self._rows(f"SELECT DISTINCT {_FILE} {_FROM_REGISTERS} WHERE r.name = ?", (word,))
-        return {row[0]: row[1:] for row in rows}
+        return {path: StoredFile(number, FileIdentity(*identity)) for path, number, *identity in rows}
 
     def common_word(self, word: str) -> CommonWord:
-        """Where a word stands in the files for which that is known beforehand; in none if it is not common."""
-        # one statement: what the parts say belongs together
+        """The stored positions of a word; they cover no file if it is not common."""
+        # one statement, so that all parts are of one moment
         parts = self._rows(
             "SELECT p.files, w.packed FROM place_parts p LEFT JOIN places w ON w.part = p.id AND w.word = ?1"
             " WHERE EXISTS (SELECT 1 FROM places WHERE word = ?1)",
@@ -296,37 +298,36 @@ class Reader:
 
     def source(self, path: str) -> Source | None:
         """A file of the tree as it is on disk now; the last few stay parsed."""
-        file = _identity(self.root, path)
-        if file is None:
+        identity = FileIdentity.of(f"{self.root}/{path}")
+        if identity is None:
             return None
-        size, mtime = file
         with self._lock:
             held = self._sources.get(path)
-            if held is not None and held[0] == size and held[1] == mtime:
+            if held is not None and held[0] == identity:
                 self._sources.move_to_end(path)
-                return held[2]
+                return held[1]
         data = read(self.root, path)
         if data is None:
             return None
         source = Source(path, data)
         with self._lock:
             old = self._sources.pop(path, None)
-            self._cached += len(data) - (len(old[2].data) if old else 0)
-            self._sources[path] = (size, mtime, source)
-            while self._cached > _CACHED_BYTES and len(self._sources) > 1:
-                _, dropped = self._sources.popitem(last=False)
-                self._cached -= len(dropped[2].data)
+            self._cached_bytes += len(data) - (len(old[1].data) if old else 0)
+            self._sources[path] = (identity, source)
+            while self._cached_bytes > _MAX_CACHED_BYTES and len(self._sources) > 1:
+                _, (_, dropped) = self._sources.popitem(last=False)
+                self._cached_bytes -= len(dropped.data)
         return source
 
     def bytes_of(self, path: str) -> bytes | None:
-        """A file's bytes, past the cache: for queries that read thousands of files once."""
+        """A file's bytes, not put into the cache: for queries that read thousands of files once."""
         with self._lock:
             held = self._sources.get(path)
-        return held[2].data if held and _identity(self.root, path) == held[:2] else read(self.root, path)
+        return held[1].data if held and self.is_current(path, held[0]) else read(self.root, path)
 
     def text_before(self, path: str, offset: int) -> tuple[bytes, bytes] | None:
-        """What stands on a line before ``offset``, and the word there: without reading the file whole."""
-        start = max(offset - _COLUMN_REACH, 0)
+        """(the line before ``offset``, the word at ``offset``), without reading the whole file."""
+        start = max(offset - _MAX_COLUMN_BYTES, 0)
         try:
             with open(f"{self.root}/{path}", "rb", buffering=0) as file:
                 file.seek(start)
@@ -341,40 +342,33 @@ class Reader:
         return data[line:at], word[0] if word else b""
 
     def is_indexed(self, path: str) -> bool:
-        """Whether the store holds a file as it is on disk now."""
+        """Whether the index holds a file as it is on disk now."""
         rows = self._rows("SELECT size, mtime_ns FROM files WHERE path = ?", (path,))
-        return bool(rows) and _identity(self.root, path) == rows[0]
+        return bool(rows) and self.is_current(path, FileIdentity(*rows[0]))
 
-    def is_current(self, path: str, size: int, mtime_ns: int) -> bool:
-        return _identity(self.root, path) == (size, mtime_ns)
+    def is_current(self, path: str, identity: tuple[int, int]) -> bool:
+        """Whether a file on disk still has the (size, mtime_ns) with which it was indexed."""
+        return FileIdentity.of(f"{self.root}/{path}") == identity
 
     def symbols_now(self, path: str) -> list[Symbol]:
-        """The symbols of a file as it is on disk now, whatever the store says."""
-        file = look(self.root, path)
+        """The symbols of a file as it is on disk now, whatever the index says."""
+        file = examine(self.root, path)
         source = self.source(path) if file else None
         if file is None or source is None:
             return []
         return source.facts.symbols if path.endswith((".c", ".h", ".S")) else facts_of(file, source.data).symbols
 
 
-def as_symbol(row: Stored) -> Symbol:
-    """The symbol of a row of the store (or a symbol, as it is)."""
+def as_symbol(row: SymbolRow) -> Symbol:
+    """The symbol of a row; a symbol is returned as it is."""
     if isinstance(row, Symbol):
         return row
     name, kind, path, line, at, start, end, scope, flags, *_ = row
     return Symbol(name, _KINDS[kind], path, line, at, start, end, scope, _flags(flags))
 
 
-def _as_symbols(rows: list[Stored]) -> list[Row]:
-    return [Row(as_symbol(row), row[-2], row[-1]) for row in rows]
-
-
-def _identity(root: Path, path: str) -> tuple[int, int] | None:
-    try:
-        stat = os.stat(f"{root}/{path}")
-    except (OSError, ValueError):
-        return None
-    return stat.st_size, stat.st_mtime_ns
+def _as_symbols(rows: list[SymbolRow]) -> list[StoredSymbol]:
+    return [StoredSymbol(as_symbol(row), FileIdentity(row[-2], row[-1])) for row in rows]
 
 
 def _of_kind(kinds: Collection[Kind]) -> str:

@@ -1,29 +1,31 @@
-"""The symbol store: one SQLite database a tree, written by one process, read by any number.
+"""The symbol index on disk: one SQLite database a tree, written by one process, read by any number.
 
-Ids say which file a row is from (``id >> FILE_SHIFT``), so a file's rows are one range of the
-table and need no column. A file that changed gets a new id; what tables without such a range hold
-of the old one (words, callers) is passed over by id until the store is compacted.
+A row's id holds the id of its file (``id >> FILE_SHIFT``), so a file's rows are one range of a table and need no
+column. A changed file gets a new id. Rows of the old id in tables without such a range (words, callers) are passed
+over by id until the database is compacted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from operator import itemgetter
+from typing import NamedTuple
 
 from kexpert.background.database import Database
+from kexpert.background.file_identity import FileIdentity
 from kexpert.background.tree import FileKind, TreeFile
 from kexpert.core.symbols import FileFacts, Kind, Symbol
 
-#: Bump when what is stored changes: older stores are rebuilt.
+#: Bump when what is stored changes: older databases are rebuilt.
 #: 1: first layout.
 #: 2: the macros of register headers in a table of their own.
 INDEX_VERSION = 2
 
 FILE_SHIFT = 20
-"""A symbol's id is its file's id shifted by this, plus its place in the file."""
-_MAX_ROWS = 1 << FILE_SHIFT
+"""A symbol's id is its file's id shifted by this, plus its ordinal in the file."""
+_MAX_ROWS_OF_FILE = 1 << FILE_SHIFT
 
-#: Which files hold a word. Case is folded, so readers look again at the text.
+#: Which files hold a word. Case is folded, so readers check the text again.
 WORDS_TABLE = """CREATE VIRTUAL TABLE {name} USING fts5(word, content='', detail=none,
     tokenize="unicode61 remove_diacritics 0 tokenchars '_'")"""
 
@@ -36,7 +38,7 @@ CREATE TABLE dead (id INTEGER PRIMARY KEY);
 CREATE TABLE symbols (id INTEGER PRIMARY KEY, name TEXT, kind INTEGER, flags INTEGER, line INTEGER,
                       at INTEGER, start INTEGER, end INTEGER, scope TEXT);
 CREATE INDEX symbols_by_name ON symbols (name);
--- the macros of register headers, five of seven million names: in the order of their names and no other
+-- the macros of register headers, five of seven million names: sorted by name, no other index
 CREATE TABLE registers (name TEXT, id INTEGER, flags INTEGER, line INTEGER, at INTEGER, start INTEGER, end INTEGER,
                         PRIMARY KEY (name, id)) WITHOUT ROWID;
 CREATE TABLE assignments (id INTEGER PRIMARY KEY, struct TEXT, member TEXT, function TEXT, tbl TEXT, at INTEGER,
@@ -50,14 +52,14 @@ CREATE VIRTUAL TABLE subwords USING fts5(name, content='', detail=none, prefix='
 """
 )
 
-#: Made when the first indexing is done: sorting once costs a third of keeping them in order.
+#: Created when the first indexing is done: sorting once costs a third of keeping it sorted.
 _LATE_SCHEMA = """
 CREATE INDEX IF NOT EXISTS calls_by_callee ON calls (callee, caller);
 CREATE TABLE IF NOT EXISTS popular (name TEXT PRIMARY KEY, callers INTEGER) WITHOUT ROWID;
 INSERT OR REPLACE INTO popular SELECT callee, count(*) FROM calls GROUP BY callee HAVING count(*) >= 8;
 """
 
-#: Names worth finding by a part of them.
+#: Kinds whose names are found by a part of them.
 _BY_SUBWORD = frozenset(
     {Kind.FUNCTION, Kind.STRUCT, Kind.UNION, Kind.ENUM, Kind.TYPEDEF, Kind.MACRO, Kind.VARIABLE, Kind.SYSCALL,
      Kind.TRACEPOINT, Kind.CONFIG, Kind.ASM_LABEL}
@@ -66,12 +68,20 @@ _SUBWORD_KINDS = ",".join(str(int(kind)) for kind in sorted(_BY_SUBWORD))
 
 
 def _is_register_table(symbols: Sequence[Symbol]) -> bool:
-    """Whether these are a header's that has some hundred macros and nothing else: nobody looks for a
-    register by a part of its name, and there are millions."""
+    """Whether a file is a register header: hundreds of macros and nothing else.
+
+    There are millions of registers, and nobody looks for one by a part of its name."""
     return len(symbols) > 400 and all(symbol[1] is Kind.MACRO for symbol in symbols)
 
 
-class Store(Database):
+class StoredFile(NamedTuple):
+    """A file in the index, with its identity when it was read."""
+
+    id: int
+    identity: FileIdentity
+
+
+class SymbolStore(Database):
     """One connection to a tree's symbol index. Not shared between threads."""
 
     schema = _SCHEMA
@@ -82,7 +92,7 @@ class Store(Database):
         return str(INDEX_VERSION)
 
     def finish(self) -> None:
-        """Make what only a whole index can have: the order of callers and the popular names."""
+        """Mark the index as complete; create what needs all files: the index of callers, the popular names."""
         self.db.execute("PRAGMA cache_size = -200000")
         self.db.execute("BEGIN IMMEDIATE")
         self.execute_each(_LATE_SCHEMA)
@@ -93,27 +103,26 @@ class Store(Database):
 
     # -- files ----------------------------------------------------------------------------------
 
-    def files(self, under: str = "") -> dict[str, tuple[int, int, int]]:
-        """path -> (id, size, mtime_ns) of every file in the store, or of those below ``under`` ("net/")."""
+    def files(self, under: str = "") -> dict[str, StoredFile]:
+        """Every file by path, or those below the folder ``under`` ("net/")."""
         rows = self.db.execute(
             "SELECT path, id, size, mtime_ns FROM files WHERE path >= ? AND path < ?", (under, under + "\U0010ffff")
         )
-        return {row[0]: row[1:] for row in rows}
+        return {path: StoredFile(number, FileIdentity(*identity)) for path, number, *identity in rows}
 
-    def file(self, path: str) -> tuple[int, int, int] | None:
-        """(id, size, mtime_ns) of one file."""
+    def file(self, path: str) -> StoredFile | None:
         row = self.db.execute("SELECT id, size, mtime_ns FROM files WHERE path = ?", (path,)).fetchone()
-        return tuple(row) if row else None
+        return StoredFile(row[0], FileIdentity(*row[1:])) if row else None
 
     def next_id(self) -> int:
-        """The first file id that was never used (a dead one is not used again)."""
+        """The lowest file id above all that were ever used."""
         row = self.db.execute(
             "SELECT max(coalesce((SELECT max(id) FROM files), 0), coalesce((SELECT max(id) FROM dead), 0)) + 1"
         ).fetchone()
         return int(row[0])
 
     def write(self, batch: Sequence[tuple[int, TreeFile, FileFacts]], gone: Iterable[str] = ()) -> None:
-        """Replace some files' rows and drop others', all or nothing."""
+        """Replace the rows of some files (with their new ids) and drop those of others, all or nothing."""
         db = self.db
         db.execute("BEGIN IMMEDIATE")
         try:
@@ -122,9 +131,10 @@ class Store(Database):
             symbols: list[tuple[object, ...]] = []
             registers: list[tuple[object, ...]] = []
             for file_id, file, facts in batch:
-                self._drop(file.path)
+                if self._drop(file.path, unless_id=file_id):
+                    continue
                 base = file_id << FILE_SHIFT
-                rows = enumerate(facts.symbols[:_MAX_ROWS], base)
+                rows = enumerate(facts.symbols[:_MAX_ROWS_OF_FILE], base)
                 in_table = _is_register_table(facts.symbols)
                 self._insert(file_id, file, facts, in_table)
                 if in_table:
@@ -137,7 +147,7 @@ class Store(Database):
                         (name, row, kind, flags, line, at, start, end, scope or None)
                         for row, (name, kind, _, line, at, start, end, scope, flags) in rows
                     ]
-            registers.sort(key=itemgetter(0))  # the order of their table: each of its pages is visited once
+            registers.sort(key=itemgetter(0))  # the order of the table: each page is visited once
             db.executemany(
                 "INSERT INTO symbols (name, id, kind, flags, line, at, start, end, scope)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -150,12 +160,13 @@ class Store(Database):
                 db.execute("ROLLBACK")
             raise
 
-    def _drop(self, path: str) -> None:
+    def _drop(self, path: str, unless_id: int = -1) -> bool:
+        """Drop a file's rows; True if they have the id ``unless_id``, by a worker that died after its commit."""
         row = self.db.execute("SELECT id FROM files WHERE path = ?", (path,)).fetchone()
-        if row is None:
-            return
+        if row is None or row[0] == unless_id:
+            return row is not None
         first, last = row[0] << FILE_SHIFT, (row[0] + 1) << FILE_SHIFT
-        # (rows in ``registers`` are passed over, for their file is no more, until the store is compacted)
+        # (rows in ``registers`` have no live file any more and are passed over until the database is compacted)
         self.db.execute(
             "INSERT INTO subwords (subwords, rowid, name) SELECT 'delete', id, name FROM symbols"
             f" WHERE id >= ? AND id < ? AND kind IN ({_SUBWORD_KINDS})",
@@ -165,50 +176,52 @@ class Store(Database):
         self.db.execute("DELETE FROM assignments WHERE id >= ? AND id < ?", (first, last))
         self.db.execute("DELETE FROM files WHERE id = ?", row)
         self.db.execute("INSERT INTO dead VALUES (?)", row)
+        return False
 
     def _insert(self, file_id: int, file: TreeFile, facts: FileFacts, in_table: bool) -> None:
-        """Insert all of a file but its symbols themselves."""
+        """Insert all of a file except its symbols."""
         db = self.db
         base = file_id << FILE_SHIFT
         db.execute(
-            "INSERT INTO files VALUES (?, ?, ?, ?, ?)", (file_id, file.path, file.size, file.mtime_ns, int(file.kind))
+            "INSERT INTO files VALUES (?, ?, ?, ?, ?)", (file_id, file.path, *file.identity, int(file.kind))
         )
         if facts.assignments:
             db.executemany(
                 "INSERT INTO assignments VALUES (?, ?, ?, ?, ?, ?, ?)",
                 [
                     (base + i, a.struct, a.member, a.function, a.table, a.start, a.line)
-                    for i, a in enumerate(facts.assignments[:_MAX_ROWS])
+                    for i, a in enumerate(facts.assignments[:_MAX_ROWS_OF_FILE])
                 ],
             )
         if facts.calls:
             db.executemany(
                 "INSERT INTO calls VALUES (?, ?)",
-                [(callee, base + caller) for caller, callee in facts.calls if caller < _MAX_ROWS],
+                [(callee, base + caller) for caller, callee in facts.calls if caller < _MAX_ROWS_OF_FILE],
             )
-        # A word is found in the files of its symbols as well: what a file defines need not stand here.
+        # Readers also look in ``symbols``, so names that a file defines are left out here.
         words = facts.identifiers
         if file.kind in (FileKind.C, FileKind.HEADER):
-            words = words.difference([s.name.encode() for s in facts.symbols[:_MAX_ROWS]])
+            words = words.difference([s.name.encode() for s in facts.symbols[:_MAX_ROWS_OF_FILE]])
         if words:
             db.execute("INSERT INTO words (rowid, word) VALUES (?, ?)", (file_id, b" ".join(words).decode("latin-1")))
         if not in_table:
             db.executemany(
                 "INSERT INTO subwords (rowid, name) VALUES (?, ?)",
-                [(base + i, s.name) for i, s in enumerate(facts.symbols[:_MAX_ROWS]) if s.kind in _BY_SUBWORD],
+                [(base + i, s.name) for i, s in enumerate(facts.symbols[:_MAX_ROWS_OF_FILE]) if s.kind in _BY_SUBWORD],
             )
 
     def file_count(self) -> int:
         return int(self.db.execute("SELECT count(*) FROM files").fetchone()[0])
 
     def symbol_count(self) -> int:
-        """All rows, a few of superseded register headers among them."""
+        """The number of all rows, including a few of superseded register headers."""
         counts = "SELECT (SELECT count(*) FROM symbols) + (SELECT count(*) FROM registers)"
         return int(self.db.execute(counts).fetchone()[0])
 
     # -- compaction -----------------------------------------------------------------------------
 
     def dead_share(self) -> float:
-        """Share of files in ``words`` and ``calls`` that are superseded."""
-        dead, live = self.db.execute("SELECT (SELECT count(*) FROM dead), (SELECT count(*) FROM files)").fetchone()
-        return float(dead) / max(dead + live, 1)
+        """The share of files in ``words`` and ``calls`` that are superseded, 0 to 1."""
+        row = self.db.execute("SELECT (SELECT count(*) FROM dead), (SELECT count(*) FROM files)").fetchone()
+        dead, live = int(row[0]), int(row[1])
+        return dead / max(dead + live, 1)

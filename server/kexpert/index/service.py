@@ -1,43 +1,55 @@
-"""The index as a running server uses it: opened at once, filled and kept fresh in the background."""
+"""The symbol index in a running server: opened at once, filled and kept up to date in the background."""
 
 from __future__ import annotations
 
 import contextlib
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from kexpert.background.database import IndexState, cache_directory, discard
 from kexpert.background.lock import WriterLock
-from kexpert.background.progress import Progress
+from kexpert.background.progress import OnProgress, ignore_progress
+from kexpert.background.worker_thread import WorkerThread
 from kexpert.core.c.source import Source
-from kexpert.index import common_word_positions as places
-from kexpert.index.builder import BuildReport, IndexWriteError, measure, plan, plan_for, prepare, update
+from kexpert.index import common_word_positions
+from kexpert.index.builder import BuildReport, IndexWriteError, measure, prepare, update
 from kexpert.index.compaction import compact
 from kexpert.index.disk_view import DiskView, Searcher
-from kexpert.index.reader import Reader
-from kexpert.index.schema import Store
+from kexpert.index.reader import IndexReader
+from kexpert.index.schema import SymbolStore
+from kexpert.index.update_plan import plan_update, plan_update_of
 from kexpert.index.watcher import Watcher
 
-#: Changes told by the system come in bursts (git switch): wait until none came for this long.
+#: Changes that the system reports come in bursts (git switch): wait until none came for this long, within a limit.
 _QUIET_SECONDS = 0.25
-_QUIET_LIMIT = 3.0
-#: So many changed files are a new tree rather than a save: compare everything instead.
-_RESCAN = 1500
-#: How often a follower tries to become the writer, and how often one without inotify looks around.
-_PATIENCE_SECONDS = 3.0
-_OPEN_FILES = 16
-#: Superseded files cost a query time; past this share they are cleared away when nothing else is to do.
-_DEAD_SHARE = 0.5
+_MAX_QUIET_SECONDS = 3.0
+#: From this many changed files on the whole tree is compared: it is another branch rather than a save.
+_RESCAN_FILES = 1500
+#: Time between two attempts to become the writer, or to go on after an error.
+_RETRY_SECONDS = 3.0
+_CLOSE_SECONDS = 30.0
+_MAX_OPEN_PATHS = 16
+#: An update of more files shows progress.
+_MIN_PROGRESS_FILES = 20
+_MAX_NOTES = 20
+#: Superseded files cost queries time: compact when they are more than this share.
+_MAX_DEAD_SHARE = 0.5
+
+#: Called after an update with the changed paths (None: any path) and the open paths.
+OnUpdated = Callable[[Iterable[str] | None, Iterable[str]], None]
+
+
+class IndexUnavailable(Exception):
+    """No index can answer; the message says why and what to do."""
 
 
 class IndexService:
     """One tree's index. ``start`` returns at once; ``view`` answers from what is there.
 
-    Of several processes on a tree one holds the writer lock and writes; the others read the same
-    database, see each commit, and one of them takes over when the writer goes.
+    Of several processes on a tree one holds the writer lock and writes. The others read the same
+    database, see each commit, and one of them takes over when the writer ends.
     """
 
     def __init__(
@@ -48,106 +60,114 @@ class IndexService:
         watch: bool = True,
         exclude: Iterable[str] = (),
         searcher: Searcher | None = None,
-        on_updated: Callable[[Iterable[str] | None, Iterable[str]], None] | None = None,
-        on_progress: Callable[[Progress], None] = lambda _: None,
+        on_updated: OnUpdated | None = None,
+        on_progress: OnProgress = ignore_progress,
         on_message: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """``searcher`` answers searches by meaning in views. ``on_updated(changed_paths, open_paths)`` is called
-        after each update of a complete index, with None for any path; it must not block."""
+        """``searcher`` answers searches by meaning in views. ``on_updated`` is called after each update of a
+        complete index and must not block."""
         self.root = root
         self.directory = cache_directory(root)
         self.database = self.directory / "index.db"
         self.writer = False
         self._jobs = jobs
         self._exclude = tuple(exclude)
+        self._searcher = searcher
+        self._on_updated = on_updated
         self._on_progress = on_progress
         self._on_message = on_message
         self._lock = WriterLock(self.directory / "writer.lock")
-        self._reader = Reader(root, self.database, self._damaged)
-        self._watcher = Watcher(root, self._watched, on_message) if watch else None
-        self._searcher = searcher
-        self._on_updated = on_updated
-        self._wake = threading.Condition()
-        self._saved: set[str] = set()
-        self._seen: set[str] = set()
-        self._near: tuple[str, ...] = ()
+        self._reader = IndexReader(root, self.database, self._report_damage)
+        self._watcher = Watcher(root, self._files_watched, on_message) if watch else None
+        self._saved: set[str] = set()  # to be read at once
+        self._watched: set[str] = set()  # to be read when no more changes come
+        self._open_paths: tuple[str, ...] = ()
         self._rescan = True
         self._rebuild = False
-        self._stopping = False
         self._cancelled = False
-        self._idle = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="kexpert-index", daemon=True)
+        self._thread = WorkerThread(
+            "kexpert-index",
+            self._step,
+            errors=(IndexWriteError, OSError, RuntimeError, sqlite3.Error),
+            on_error=lambda error: on_message(_one_line(error, self.database)),
+            retry_seconds=lambda: _RETRY_SECONDS,
+        )
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether the system reports changes to files of the tree."""
+        return self._watcher is not None and self._watcher.is_watching
 
     def start(self) -> None:
-        """Begin: take the writer's part if it is free, then catch up with the tree and watch it."""
+        """Begin to update the index, if no other process does, and to watch the tree."""
         self._thread.start()
         if self._watcher is not None:
             self._watcher.start()
 
     def close(self) -> None:
-        """Stop; what is half done is dropped and done again by the next run."""
-        with self._wake:
-            self._stopping = True
-            self._wake.notify_all()
+        """Stop; unfinished work is dropped and done again by the next run."""
+        self._thread.stop()
         if self._watcher is not None:
             self._watcher.close()
-        if self._thread.is_alive():
-            self._thread.join(timeout=30)
+        self._thread.close(_CLOSE_SECONDS)
         self._lock.release()
         self._reader.close()
 
     def view(
         self, overlay: Mapping[str, Source] | None = None, unchanged: Mapping[str, Source] | None = None
     ) -> DiskView:
-        """The index as it is now under the given open buffers (path -> text). Buffers that say what
-        their file says are ``unchanged``: what was parsed of them is used, their rows stay."""
+        """The index as it is now under the given open buffers (path -> text). ``unchanged``: buffers that equal
+        their file; their parsed text is used and their rows stay."""
         self._reader.refresh()
         return DiskView(self._reader, overlay, unchanged, lambda path: self.files_changed([path]), self._searcher)
 
     def files_changed(self, paths: Iterable[str]) -> None:
-        """Look at these files again, at once. Never blocks."""
-        with self._wake:
+        """Read these files again at once. Never blocks."""
+        with self._thread.new_work():
             self._saved.update(paths)
-            self._idle.clear()
-            self._wake.notify_all()
 
     def prioritise(self, paths: Iterable[str]) -> None:
-        """These files are open: index them and what lies beside them first. The last few are kept."""
-        with self._wake:
-            self._near = tuple(dict.fromkeys([*paths, *self._near]))[:_OPEN_FILES]
+        """Index these open files and their folders first. The last few are remembered."""
+        with self._thread.lock():
+            self._open_paths = tuple(dict.fromkeys([*paths, *self._open_paths]))[:_MAX_OPEN_PATHS]
 
     def rescan(self) -> None:
         """Compare the whole tree with the index, in the background."""
-        with self._wake:
+        with self._thread.new_work():
             self._rescan = True
-            self._idle.clear()
-            self._wake.notify_all()
 
     def cancel(self) -> None:
-        """Stop the running update; what it committed stays, the rest waits for the next one."""
+        """Stop the running update; what it committed stays, the next update does the rest."""
         self._cancelled = True
 
-    def wait_idle(self, timeout: float) -> bool:
+    def wait_idle(self, timeout_seconds: float) -> bool:
         """Wait until nothing is left to index; False when the time is over first."""
-        return self._idle.wait(timeout)
+        return self._thread.wait_idle(timeout_seconds)
 
     # -- the background thread ------------------------------------------------------------------
 
-    def _run(self) -> None:
-        while not self._stopping:
-            try:
-                if not self.writer and not self._become_writer():
-                    self._idle.set()
-                    with self._wake:
-                        self._wake.wait(_PATIENCE_SECONDS)
-                        self._saved.clear()
-                        self._seen.clear()
-                    continue
-                self._step()
-            except (IndexWriteError, OSError, RuntimeError, sqlite3.Error) as error:
-                self._on_message(_one_line(error, self.database))
-                with self._wake:
-                    self._wake.wait(_PATIENCE_SECONDS)
+    def _step(self) -> None:
+        """Wait for work and do it; or, while another process writes, try to become the writer."""
+        if not self.writer and not self._become_writer():
+            self._follow_writer()
+            return
+        with self._thread.next_work(self._has_work):
+            self._wait_for_quiet()
+            changed, self._saved, self._watched = self._saved | self._watched, set(), set()
+            rescan = self._rescan or len(changed) > _RESCAN_FILES or "/" in changed
+            rebuild = self._rebuild
+            self._rescan = self._rebuild = False
+        if self._thread.stopping:
+            return
+        if rebuild:
+            self._on_message(f"{self.database}: the index is damaged; building it anew")
+            discard(self.database)
+            prepare(self.root, self.database)
+            rescan = True
+        self._update(changed, rescan)
+        if self._on_updated is not None and self._reader.complete:
+            self._on_updated(None if rescan else changed, self._open_paths)
+        self._tidy_up()
 
     def _become_writer(self) -> bool:
         if not self._lock.acquire():
@@ -159,109 +179,93 @@ class IndexService:
         self._rescan = True
         return True
 
-    def _step(self) -> None:
-        """Wait for something to do and do it."""
-        with self._wake:
-            if not (self._saved or self._seen or self._rescan or self._rebuild or self._stopping):
-                self._idle.set()
-                self._wake.wait()
-            if self._stopping:
+    def _follow_writer(self) -> None:
+        """Leave all changes to the process that writes, for a moment."""
+        self._thread.set_idle()
+        with self._thread.lock():
+            if not self._thread.stopping:
+                self._thread.wait(_RETRY_SECONDS)
+            self._saved.clear()
+            self._watched.clear()
+
+    def _has_work(self) -> bool:
+        return bool(self._saved or self._watched or self._rescan or self._rebuild)
+
+    def _wait_for_quiet(self) -> None:
+        """Wait for the end of a burst of changes, unless a user waits for a saved file. Under the lock."""
+        end = time.monotonic() + _MAX_QUIET_SECONDS
+        while self._watched and not (self._saved or self._rescan or self._thread.stopping) and time.monotonic() < end:
+            before = len(self._watched)
+            self._thread.wait(_QUIET_SECONDS)
+            if len(self._watched) == before:
                 return
-            self._idle.clear()
-            quiet = time.monotonic() + _QUIET_LIMIT
-            while self._seen and not (self._saved or self._rescan or self._stopping) and time.monotonic() < quiet:
-                before = len(self._seen)
-                self._wake.wait(_QUIET_SECONDS)
-                if len(self._seen) == before:
-                    break
-            changed, self._saved, self._seen = self._saved | self._seen, set(), set()
-            whole, self._rescan = self._rescan or len(changed) > _RESCAN or "/" in changed, False
-            rebuild, self._rebuild = self._rebuild, False
-        if self._stopping:
+
+    def _update(self, changed: set[str], rescan: bool) -> None:
+        """Read the changed files, or compare the whole tree."""
+        self._cancelled = False
+        with contextlib.closing(SymbolStore(self.database)) as store:
+            complete = store.complete
+            if rescan:
+                plan = plan_update(self.root, store, self._exclude)
+            else:
+                plan = plan_update_of(self.root, store, changed, self._exclude)
+        if rescan:
+            for note in plan.notes[:_MAX_NOTES]:
+                self._on_message(note)
+        if not (plan.todo or plan.gone) and complete:
             return
-        if rebuild:
-            self._on_message(f"{self.database}: the index is damaged; building it anew")
-            discard(self.database)
-            prepare(self.root, self.database)
-            whole = True
-        self._update(changed, whole)
-        if self._on_updated is not None and self._reader.complete:
-            self._on_updated(None if whole else changed, self._near)
-        if self._overdue():
-            compact(self.root, self.database, self._wanted_elsewhere)
-        if self._places_behind():
-            places.follow(
+        shows_progress = rescan and len(plan.todo) > _MIN_PROGRESS_FILES
+        report = update(
+            self.root,
+            self.database,
+            plan,
+            jobs=self._jobs,
+            open_paths=self._open_paths,
+            on_progress=self._on_progress if shows_progress else ignore_progress,
+            cancelled=lambda: self._cancelled or self._thread.stopping,
+        )
+        if report.cancelled and not self._thread.stopping:
+            left = report.changed - report.done
+            self._on_message(f"indexing stopped on request, {left} files left; the next start goes on with them")
+
+    def _tidy_up(self) -> None:
+        """Do what only makes queries faster, as long as nothing more urgent comes."""
+        with contextlib.closing(SymbolStore(self.database)) as store:
+            is_compaction_due = store.dead_share() > _MAX_DEAD_SHARE
+        if is_compaction_due:
+            compact(self.root, self.database, self._is_interrupted)
+        with contextlib.closing(SymbolStore(self.database)) as store:
+            is_pass_due = store.complete and common_word_positions.is_pass_due(store)
+        if is_pass_due:
+            common_word_positions.cover_files(
                 self.root,
                 self.database,
                 jobs=self._jobs,
                 on_progress=self._on_progress,
-                interrupted=lambda: self._cancelled or self._wanted_elsewhere(),
+                interrupted=lambda: self._cancelled or self._is_interrupted(),
             )
 
-    def _update(self, changed: set[str], whole: bool) -> None:
-        self._cancelled = False
-        with contextlib.closing(Store(self.database)) as store:
-            complete = store.complete
-            if whole:
-                work = plan(self.root, store, self._exclude)
-            else:
-                work = plan_for(self.root, store, changed, self._exclude)
-        if whole:
-            for note in work.notes[:20]:
-                self._on_message(note)
-        if not (work.todo or work.gone) and complete:
-            return
-        loud = whole and len(work.todo) > 20
-        report = update(
-            self.root,
-            self.database,
-            work,
-            jobs=self._jobs,
-            near=self._near,
-            on_progress=self._on_progress if loud else lambda _: None,
-            cancelled=lambda: self._cancelled or self._stopping,
-        )
-        if report.cancelled and not self._stopping:
-            left = report.changed - report.done
-            self._on_message(f"indexing stopped on request, {left} files left; the next start goes on with them")
+    def _is_interrupted(self) -> bool:
+        """Whether something more urgent than tidying up came."""
+        return self._thread.stopping or self._has_work()
 
-    def _overdue(self) -> bool:
-        with contextlib.closing(Store(self.database)) as store:
-            return store.dead_share() > _DEAD_SHARE
+    def _files_watched(self, paths: Iterable[str]) -> None:
+        with self._thread.new_work():
+            self._watched.update(paths)
 
-    def _places_behind(self) -> bool:
-        with contextlib.closing(Store(self.database)) as store:
-            return store.complete and places.is_behind(store)
-
-    def _wanted_elsewhere(self) -> bool:
-        """Whether something came that is more urgent than tidying up."""
-        return self._stopping or self._rescan or self._rebuild or bool(self._saved or self._seen)
-
-    def _watched(self, paths: Iterable[str]) -> None:
-        with self._wake:
-            self._seen.update(paths)
-            self._idle.clear()
-            self._wake.notify_all()
-
-    def _damaged(self) -> None:
-        """A reader met a damaged page: whoever writes builds the index anew."""
-        with self._wake:
+    def _report_damage(self) -> None:
+        """A reader met a damaged page: the writer builds the index anew."""
+        with self._thread.new_work():
             self._rebuild = True
-            self._idle.clear()
-            self._wake.notify_all()
-
-
-class IndexUnavailable(Exception):
-    """There is no index that could answer; the message says why and what to do."""
 
 
 def open_view(root: Path, searcher: Searcher | None = None) -> DiskView:
     """The index of a tree as it is, for a command that runs once. Raises IndexUnavailable."""
     database = cache_directory(root) / "index.db"
-    state = Store.state_of(database, root)
+    state = SymbolStore.state_of(database, root)
     if state not in (IndexState.READY, IndexState.PARTIAL):
         raise IndexUnavailable(f"{root}: no index ({state.value}); run: kexpert index --tree {root}")
-    reader = Reader(root, database)
+    reader = IndexReader(root, database)
     reader.refresh()
     return DiskView(reader, searcher=searcher)
 
@@ -269,11 +273,13 @@ def open_view(root: Path, searcher: Searcher | None = None) -> DiskView:
 def build(
     root: Path,
     jobs: int | None = None,
-    on_progress: Callable[[Progress], None] = lambda _: None,
+    on_progress: OnProgress = ignore_progress,
     on_message: Callable[[str], None] = lambda _: None,
 ) -> BuildReport:
-    """Bring a tree's index up to date and wait for it. Raises IndexUnavailable when another process
-    is writing it, IndexWriteError when it cannot be written."""
+    """Bring a tree's index up to date and wait for it.
+
+    Raises IndexUnavailable if another process is writing it, IndexWriteError if it cannot be written.
+    """
     began = time.monotonic()
     database = cache_directory(root) / "index.db"
     lock = WriterLock(database.with_name("writer.lock"))
@@ -285,15 +291,15 @@ def build(
         message = prepare(root, database)
         if message:
             on_message(message)
-        with contextlib.closing(Store(database)) as store:
-            work = plan(root, store)
-        report = update(root, database, work, jobs=jobs, on_progress=on_progress)
+        with contextlib.closing(SymbolStore(database)) as store:
+            plan = plan_update(root, store)
+        report = update(root, database, plan, jobs=jobs, on_progress=on_progress)
         report.seconds = time.monotonic() - began
-        with contextlib.closing(Store(database)) as store:
-            behind = places.is_behind(store)
-        if behind:
-            places.follow(root, database, jobs=jobs, on_progress=on_progress)
-            report.places_seconds = time.monotonic() - began - report.seconds
+        with contextlib.closing(SymbolStore(database)) as store:
+            is_pass_due = common_word_positions.is_pass_due(store)
+        if is_pass_due:
+            common_word_positions.cover_files(root, database, jobs=jobs, on_progress=on_progress)
+            report.common_words_seconds = time.monotonic() - began - report.seconds
             measure(report, database, jobs)
         return report
     except (OSError, sqlite3.Error) as error:
@@ -302,8 +308,8 @@ def build(
         lock.release()
 
 
-def _one_line(error: BaseException, database: Path) -> str:
+def _one_line(error: Exception, database: Path) -> str:
     if isinstance(error, IndexWriteError):
         return str(error)
-    what = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return f"{database}: {what}; free some space there or set XDG_CACHE_HOME to another disk"
+    problem = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return f"{database}: {problem}; free some space there or set XDG_CACHE_HOME to another disk"

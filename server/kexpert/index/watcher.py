@@ -1,4 +1,4 @@
-"""Which files of the tree changed on disk: told by the system, or looked for where it cannot tell."""
+"""Changes to files of the tree, reported by inotify or found by polling."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from watchdog.events import (
 )
 from watchdog.observers import Observer
 
-from kexpert.background.tree import inside, kind_of, look
+from kexpert.background.tree import examine, kind_of, relative_path
 
 _POLL_SECONDS = 5.0
 _LIMIT = "/proc/sys/fs/inotify/max_user_watches"
-#: Without opening and closing for reading: a search over the tree opens thousands of files.
+#: Opening and closing for reading are left out: a search over the tree opens thousands of files.
 _CHANGES: list[type[FileSystemEvent]] = [
     FileCreatedEvent, FileModifiedEvent, FileClosedEvent, FileDeletedEvent, FileMovedEvent,
     DirCreatedEvent, DirDeletedEvent, DirMovedEvent,
@@ -33,11 +33,11 @@ _CHANGES: list[type[FileSystemEvent]] = [
 
 
 class Watcher:
-    """Calls ``on_change`` with relative paths (files to look at again) from a thread of its own.
+    """Calls ``on_change`` with relative paths of files to read again, from a thread of its own.
 
-    inotify needs a watch for each folder. Where the system grants too few, this is said once and
-    folders are polled: a folder whose mtime moved has files added, removed or replaced (as most
-    editors and git save). A file rewritten in place is then noticed when the editor tells of it.
+    inotify needs a watch for each folder. If the system grants too few, a message says so and folders are polled:
+    the mtime of a folder changes when files are added, removed or replaced (as git and most editors save).
+    A file rewritten in place is then noticed when the editor reports it.
     """
 
     def __init__(
@@ -57,9 +57,14 @@ class Watcher:
         self.polling = False
 
     def start(self) -> None:
-        """Begin to watch in the background: to register some thousand folders takes a moment."""
+        """Begin to watch in the background: registering thousands of folders takes a moment."""
         self._thread = threading.Thread(target=self._run, name="kexpert-watch", daemon=True)
         self._thread.start()
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether inotify reports changes."""
+        return self._observer is not None and self._observer.is_alive()
 
     def close(self) -> None:
         self._stop.set()
@@ -111,11 +116,11 @@ class _Events(FileSystemEventHandler):
         for place in (event.src_path, event.dest_path):
             if not place:
                 continue
-            path = inside(self._root, os.fsdecode(place))
+            path = relative_path(self._root, os.fsdecode(place))
             if path is None or path.startswith(".git/"):
                 continue
             if event.is_directory:
-                # a folder that appears or goes brings its files without an event for each
+                # the files of a folder that appears or goes have no events of their own
                 if event.event_type in ("created", "moved", "deleted"):
                     changed.append(path + "/")
             elif kind_of(path):
@@ -125,7 +130,7 @@ class _Events(FileSystemEventHandler):
 
 
 def watch_limit() -> int | None:
-    """How many folders the system lets a user watch; None where it does not say."""
+    """The number of folders that a user may watch; None where the system does not say."""
     try:
         return int(Path(_LIMIT).read_text())
     except (OSError, ValueError):
@@ -133,6 +138,7 @@ def watch_limit() -> int | None:
 
 
 def _folders(root: Path) -> dict[str, int]:
+    """Every folder of the tree -> its mtime in ns."""
     found = {}
     for folder, names, _ in os.walk(root):
         names[:] = [name for name in names if name != ".git"]
@@ -144,7 +150,7 @@ def _folders(root: Path) -> dict[str, int]:
 
 
 def _files_in(root: Path, folders: Iterable[str]) -> list[str]:
-    """What to look at again in changed folders: what is there, and the folder for what is gone."""
+    """Paths to read again in changed folders: the files that are there, and the folder for those that are gone."""
     changed = []
     for folder in folders:
         base = "" if folder == "." else folder + "/"
@@ -153,5 +159,5 @@ def _files_in(root: Path, folders: Iterable[str]) -> list[str]:
             names = os.listdir(root / folder)
         except OSError:
             continue
-        changed += [base + name for name in names if look(root, base + name)]
+        changed += [base + name for name in names if examine(root, base + name)]
     return changed

@@ -17,7 +17,7 @@ import uuid
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from lsprotocol import types
 from pygls.exceptions import (
@@ -33,6 +33,9 @@ from pygls.protocol import default_converter
 
 from kexpert.lsp.scheduler import Cancelled, Scheduler, ThreadIntent
 from kexpert.lsp.transport import BadMessage, Writer, error_response, frame, read_message, response
+
+if TYPE_CHECKING:
+    from cattrs import Converter
 
 logger = logging.getLogger("kexpert")
 
@@ -53,7 +56,7 @@ class Dispatcher:
         self.exit_code: int | None = None
         self._out = out
         self._scheduler = scheduler
-        self._converter = default_converter()
+        self._converter: Converter = default_converter()  # type: ignore[no-untyped-call]
         self._shutdown = False
         self._asked: dict[str, Callable[[Any], None]] = {}  # our requests that wait for an answer
 

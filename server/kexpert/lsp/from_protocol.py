@@ -42,11 +42,11 @@ def range_of(value: Any) -> tuple[tuple[int, int], tuple[int, int]] | None:
     """A range in the arguments of a command: ((line, character), (line, character)); None if it is none."""
     ends = []
     for name in ("start", "end"):
-        end = value.get(name) if isinstance(value, dict) else getattr(value, name, None)
-        pair = [end.get(key) if isinstance(end, dict) else getattr(end, key, None) for key in ("line", "character")]
-        if not all(isinstance(number, int) and number >= 0 for number in pair):
+        end = plain(value.get(name) if isinstance(value, dict) else getattr(value, name, None))
+        line, character = (end.get("line"), end.get("character")) if isinstance(end, dict) else (None, None)
+        if not isinstance(line, int) or not isinstance(character, int) or line < 0 or character < 0:
             return None
-        ends.append((int(pair[0]), int(pair[1])))
+        ends.append((line, character))
     return ends[0], ends[1]
 
 

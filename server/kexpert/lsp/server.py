@@ -207,7 +207,7 @@ class Server:
         return opened
 
     def _settings_changed(self) -> None:
-        self.log.level = self.workspace.settings.log_level
+        self.log.level = self.workspace.settings.log_level  # type: ignore[assignment]  # one of its choices
 
     def _ask_for_settings(self) -> bool:
         from lsprotocol import types

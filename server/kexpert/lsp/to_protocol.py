@@ -96,7 +96,7 @@ def document_symbols(
     for entry, _ in flat:
         symbol = entry.symbol
         name = (symbol.name_start, max(symbol.name_start, entry.name_end))
-        # The protocol wants the name inside the whole.
+        # The protocol requires the name's range to lie inside the symbol's.
         spans += [(min(symbol.start, name[0]), max(symbol.end, name[1])), name]
     ranges = places.ranges(source.data, spans)
     if not nested:
@@ -140,7 +140,7 @@ def symbol_kind(symbol: Symbol) -> int:
     return int(_SYMBOL_KIND[symbol.kind])
 
 
-#: What an outline says of a symbol whose icon leaves it open.
+#: Details for kinds that share an icon with another kind.
 _DETAIL = {
     Kind.PROTOTYPE: "prototype", Kind.DECLARATION: "extern", Kind.UNION: "union", Kind.SYSCALL: "system call",
     Kind.TRACEPOINT: "tracepoint", Kind.MODULE_PARAM: "module parameter",
@@ -152,7 +152,7 @@ def _detail(symbol: Symbol) -> str:
 
 
 def workspace_symbols(places: PositionMapper, symbols: list[Symbol]) -> list[Json]:
-    """Symbols with where their names stand; those whose text went away are left out."""
+    """Symbols with where their names stand; those whose text no longer exists are left out."""
     return [
         {
             "name": symbol.name,
@@ -166,7 +166,7 @@ def workspace_symbols(places: PositionMapper, symbols: list[Symbol]) -> list[Jso
 
 
 def found(places: PositionMapper, results: Sequence[SearchResult]) -> list[Json]:
-    """Results of a search, as the commands give them; those whose file went away are left out."""
+    """Results of a search, as the commands give them; those whose file no longer exists are left out."""
     located = places.locations_or_none([Span(one.path, one.start, one.end) for one in results])
     return [
         {
@@ -198,7 +198,7 @@ def found_symbols(places: PositionMapper, results: Sequence[SearchResult]) -> li
 
 
 def call_item(places: PositionMapper, symbol: Symbol) -> Json | None:
-    """A symbol in the call hierarchy; None when its file went away."""
+    """A symbol in the call hierarchy; None if its file no longer exists."""
     name = Span(symbol.path, symbol.name_start, symbol.name_start + len(symbol.name))
     whole = Span(symbol.path, min(symbol.start, name.start), max(symbol.end, name.end))
     located = places.locations([whole, name])
@@ -286,8 +286,10 @@ def completion_items(
 
 
 def _filter_text(item: CompletionItem, typed: str) -> str:
-    """What the client compares with the text that the item replaces. It must not drop what was found
-    here by another rule, as the skeleton of a comment for ``/**``."""
+    """The text that the client compares with what the item replaces.
+
+    It must match items that were found by another rule, such as a comment template for ``/**``.
+    """
     for candidate in (item.label, item.insert_text):
         letters = iter(candidate.lower())
         if all(letter in letters for letter in typed.lower()):
@@ -312,7 +314,7 @@ def signature_help(found: SignatureHelp, offsets: bool, rich: bool) -> Json:
     signature: Json = {"label": label, "parameters": parameters}
     if found.documentation:
         signature["documentation"] = _markup(written(found.documentation), rich)
-    # There is no word for "none of them" in the protocol but an index past the last.
+    # The protocol has no value for "no parameter" but an index past the last.
     active = len(parameters) if found.active is None else found.active
     return {"signatures": [signature], "activeSignature": 0, "activeParameter": active}
 

@@ -1,9 +1,9 @@
 """Messages on the wire: the base protocol's framing and its JSON, for both ends of a connection.
 
-Text crosses this border in two forms that JSON does not foresee. Coming in, Neovim sends the bytes
-of a Latin-1 file as they are, so a body need not be UTF-8: it is decoded with ``surrogateescape``,
-as ``core.text`` decodes files. Going out, such a byte would be a lone surrogate, which strict
-parsers refuse: it leaves as the Latin-1 character that it most likely was meant to be.
+A body may be other text than JSON allows. Neovim sends the bytes of a Latin-1 file as they are, so an
+incoming body need not be UTF-8: it is decoded with ``surrogateescape``, as ``core.text`` decodes files. In
+an outgoing message such a byte would be a lone surrogate, which strict parsers refuse: it is sent as the
+Latin-1 character that it most likely is.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-#: A longer body is skipped: nobody edits it, and reading it would exhaust memory.
-MAX_BODY = 256 << 20
-_MAX_HEADER = 64 << 10
-_CHUNK = 1 << 20
+#: A longer body is skipped: reading it would exhaust memory.
+MAX_BODY_BYTES = 256 << 20
+_MAX_HEADER_BYTES = 64 << 10
+_SKIP_BYTES = 1 << 20
 
 _LENGTH = re.compile(rb"\s*content-length\s*:\s*(\d{1,18})\s*", re.IGNORECASE)
 #: In ASCII-only JSON: an escaped backslash, a surrogate pair, or half of one.
@@ -27,27 +27,27 @@ _ESCAPES = re.compile(r"\\\\|\\ud[89ab]..\\ud[c-f]..|\\ud[89a-f]..")
 
 
 class BadMessage(ValueError):
-    """A frame arrived whole, but what it holds is no message."""
+    """A whole frame whose body is no message."""
 
 
 def read_message(stream: BinaryIO) -> Any | None:
-    """The next message, as JSON gives it; None when the stream has ended.
+    """The next message as JSON values; None at the end of the stream.
 
-    Lines that are no header are passed over, so that a client's stray output does no harm.
-    Raises BadMessage for a body that is not JSON; the stream then stands at the next frame.
+    Lines that are no header are skipped, so that a client's stray output does no harm. Raises BadMessage for a
+    body that is not JSON; the stream is then at the next frame.
     """
     length: int | None = None
     while True:
-        line = stream.readline(_MAX_HEADER)
+        line = stream.readline(_MAX_HEADER_BYTES)
         if not line:
             return None
         if match := _LENGTH.fullmatch(line):
             length = int(match[1])
         elif not line.strip() and length is not None:
             break
-    if length > MAX_BODY:
+    if length > MAX_BODY_BYTES:
         _skip(stream, length)
-        raise BadMessage(f"a message of {length} bytes is longer than {MAX_BODY}")
+        raise BadMessage(f"a message of {length} bytes is longer than {MAX_BODY_BYTES}")
     body = stream.read(length)
     if len(body) < length:
         return None
@@ -62,7 +62,7 @@ def read_message(stream: BinaryIO) -> Any | None:
 
 def _skip(stream: BinaryIO, length: int) -> None:
     while length > 0:
-        got = len(stream.read(min(length, _CHUNK)))
+        got = len(stream.read(min(length, _SKIP_BYTES)))
         if not got:
             return
         length -= got
@@ -70,7 +70,7 @@ def _skip(stream: BinaryIO, length: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A result that is JSON already, in pieces: it may be 40 MB, which are not to be copied again and again."""
+    """A result that is JSON text already, in pieces: it may be 40 MB, which should be copied once."""
 
     json: Sequence[bytes]
 
@@ -89,7 +89,7 @@ def response(request_id: Any, result: Any, default: Callable[[Any], Any] | None 
 
 
 def frame(message: Any, default: Callable[[Any], Any] | None = None) -> bytes:
-    """A message as bytes to send. ``default`` turns what JSON does not know into what it does."""
+    """A message as bytes to send. ``default`` converts objects that ``json`` does not know."""
     text = json.dumps(message, default=default, separators=(",", ":"))
     if "\\ud" in text:
         text = _ESCAPES.sub(_whole, text)
@@ -109,8 +109,8 @@ def _whole(match: re.Match[str]) -> str:
 
 
 class Writer:
-    """The sending end: whole frames only, from any thread. A client that went away is no error here;
-    the reading end notices it."""
+    """The sending end: whole frames only, from any thread. A closed connection is no error here; the reading
+    end notices it."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""Language models: which one to run, how it runs, how its tokens become text.
+"""Language models: which engine runs, prompts that fit its context, decoding, and copying from nearby code.
 
-What a feature asks of a model is in ``types``; prompts are in ``kexpert.prompt``.
+Not here: the interface that features use (``kexpert.abilities``) and the form of prompts (``kexpert.prompt``).
 """

@@ -1,4 +1,4 @@
-"""What training and serving must share: the form of prompts, and a model's manifest.
+"""The form of prompts and of a model's manifest: what training and serving must share.
 
-A change of form needs a new version; golden files hold it.
+A changed prompt needs a new ``PROMPT_VERSION``; golden files in the tests check this.
 """

@@ -1,18 +1,18 @@
-"""How a place in a file becomes what the model reads: one form for training and for serving.
+"""The fill-in-the-middle prompt, in one form for training and for serving.
 
-    <|file_sep|>include/linux/foo.h          chunks of other files, what the place needs of them
+    <|file_sep|>include/linux/foo.h          excerpts of other files
     struct foo { … };
     <|file_sep|>drivers/foo/bar.c            the file itself
-    <|fim_prefix|><|fim_suffix|>…text behind the cursor…<|fim_middle|>…text before it…|middle
+    <|fim_prefix|><|fim_suffix|>…text after the cursor…<|fim_middle|>…text before it…|middle
 
-That is suffix, prefix, middle ("SPM", in the form of Bavarian et al. 2022 that goes with joint
-training): whatever is typed lands at the very end, so a cache of all before it survives typing. The middle
-continues the prefix without a marker between them: **both are tokenised as one text**. A prompt
-therefore ends in front of the last word (see ``heal``), and the model is made to repeat the word's letters
-first; then no token is ever cut where the cursor stood, in training or in serving. Prefix, suffix,
-middle ("PSM") is there for models of other makers, which were trained on it.
+The order is suffix, prefix, middle ("SPM", the variant of Bavarian et al. 2022, https://arxiv.org/abs/2207.14255, that
+suits joint training with PSM). Typing changes only the end of the prompt, so the key-value cache of the rest stays
+valid. The middle continues the prefix without a marker: **both are tokenized as one text**. So the prompt ends before
+the last word (see ``heal``), and the model must first repeat the letters of that word. Then no token is cut at the
+cursor, neither in training nor in serving. Prefix, suffix, middle ("PSM") is for models of others that were trained
+on it.
 
-Text never holds a marker: pieces that are text are to be tokenised without special tokens.
+Text never contains a marker: text pieces must be tokenized without special tokens.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal
 
-#: Raised whenever ``render`` or ``heal`` gives another result for the same context: a model is refused
-#: that was trained on another form.
+#: Must be increased when ``render`` or ``heal`` gives another result for the same context. A model that was trained on
+#: another version is refused.
 PROMPT_VERSION = 1
 
 Order = Literal["spm", "psm"]
 
 
 class Marker(Enum):
-    """Special tokens, by the names that Qwen2.5-Coder gave them and llama.cpp looks for."""
+    """Special tokens, with the names that Qwen2.5-Coder uses and llama.cpp looks for."""
 
     FIM_PREFIX = "<|fim_prefix|>"
     FIM_SUFFIX = "<|fim_suffix|>"
@@ -47,7 +47,7 @@ Piece = Marker | str
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """A stretch of another file, or of a distant place in this one."""
+    """A part of another file, or a distant part of this one."""
 
     path: str
     text: str
@@ -55,10 +55,9 @@ class Excerpt:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What is known about a place. ``prefix`` and ``suffix`` are already cut to what may be spent on them.
+    """The content of a prompt. ``prefix`` and ``suffix`` are already cut to their token budgets.
 
-    ``excerpts`` come in order of stability, the most stable first: what changes makes the cache of
-    everything behind it worthless.
+    ``excerpts`` are sorted by stability, most stable first: a change invalidates the cache of everything after it.
     """
 
     path: str
@@ -68,7 +67,7 @@ class Context:
 
 
 def render(context: Context, order: Order = "spm", middle: str | None = None) -> list[Piece]:
-    """A prompt; with ``middle`` a whole example for training, which the prompt for the same context begins.
+    """A prompt, or with ``middle`` a training example, which begins with the prompt for the same context.
 
     >>> render(Context("a.c", "x = ", ";\\n"))[-2:]
     [<Marker.FIM_MIDDLE: '<|fim_middle|>'>, 'x = ']
@@ -85,7 +84,7 @@ def render(context: Context, order: Order = "spm", middle: str | None = None) ->
 
 
 def render_document(path: str, text: str, excerpts: tuple[Excerpt, ...] = ()) -> list[Piece]:
-    """A whole file for training, left to right."""
+    """A complete file for left-to-right training."""
     return [*_head(Context(path, "", "", excerpts)), text, Marker.END]
 
 
@@ -100,8 +99,10 @@ def _head(context: Context) -> list[Piece]:
 def token_ids(
     pieces: list[Piece], encode: Callable[[str], list[int]], markers: Mapping[Marker, int]
 ) -> list[int]:
-    """Pieces -> ids. ``encode`` must add nothing of its own and read no special tokens in text; markers
-    that a vocabulary lacks are left out (a path line is worth something without its marker)."""
+    """Tokenize pieces. ``encode`` must add no tokens and must not parse special tokens in text.
+
+    Markers that the vocabulary lacks are left out: a path line is useful without its marker too.
+    """
     ids: list[int] = []
     for piece in pieces:
         if isinstance(piece, str):
@@ -111,38 +112,35 @@ def token_ids(
     return ids
 
 
-#: The pre-tokenizer of Qwen2 (the regex of GPT-4 with single digits), in the terms of ``re``: no token
-#: reaches over one of its matches.
+#: The pre-tokenizer of Qwen2 (that of GPT-4 with single digits), written for ``re``. No token crosses its matches.
 _PRETOKEN = re.compile(
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|(?:[^\r\n\w]|_)?[^\W\d_]+|\d|[ ]?(?:[^\s\w]|_)+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-#: A longer last word (a line of asterisks) is left whole: repeating it would cost more than it brings.
-_MOST_HEALED = 48
-#: The line that holds the cursor and the one above are read to find the last word, but no more of them.
-_REACH = 512
+_MAX_HEALED_CHARS = 48  # a longer last word (a line of asterisks) is not repeated: that would take too long
+_MAX_LOOKBACK_CHARS = 512  # read of the cursor's line and the line above, to find the last word
 
 
 def heal(prefix: str) -> tuple[str, str]:
-    """(what the prompt holds of a prefix, what the model must write first): cut before the last pre-token.
+    """Split a prefix before its last pre-token: (the part in the prompt, the part that the model must repeat first).
 
-    Whatever is written next may change how the last pre-token is divided into tokens, and that of no
-    other one: ``kmal`` of ``kmalloc``, the blanks before a word, ``;`` before a line's end.
+    The text that follows may change the tokens of the last pre-token, but of no other one: ``kmal`` of ``kmalloc``, the
+    blanks before a word, ``;`` before the end of a line.
     """
     start = _line_start(prefix)
     cut = len(prefix)
     for match in _PRETOKEN.finditer(prefix, start):
         cut = match.start()
-    cut = len(prefix[:cut].rstrip(" \t"))  # of the blanks before a word, the last goes with the word
-    if len(prefix) - cut > _MOST_HEALED:
+    cut = len(prefix[:cut].rstrip(" \t"))  # the last blank before a word belongs to the word's pre-token
+    if len(prefix) - cut > _MAX_HEALED_CHARS:
         return prefix, ""
     return prefix[:cut], prefix[cut:]
 
 
 def _line_start(prefix: str) -> int:
-    """Where a pre-token surely begins, not far before the end: at the first ink of a line."""
-    floor = max(len(prefix) - _REACH, 0)
+    """Offset near the end where a pre-token certainly begins: the first non-blank of a line."""
+    floor = max(len(prefix) - _MAX_LOOKBACK_CHARS, 0)
     start = len(prefix)
-    for _ in range(2):  # the ink on the line above may take the line's end with it
+    for _ in range(2):  # a pre-token of the line above may include the line break
         start = prefix.rfind("\n", floor, len(prefix[floor:start].rstrip()) + floor)
         if start < 0:
             return floor

@@ -1,7 +1,7 @@
-"""``model.json``: what a model is, what it goes with, and where it comes from.
+"""``model.json``: the manifest of a model, with what it requires and where it comes from.
 
-It stands beside the weights. The trainer's export writes it, the server reads it before it loads anything,
-and refuses what does not go together, with the reason.
+It is in the folder of the weights. The trainer's export writes it. The server reads it before it loads anything, and
+refuses a model that does not fit, with the reason.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, get_args
 
 from kexpert.prompt.fim import PROMPT_VERSION, Order
 
-#: Of the manifest's own form.
+#: Version of the manifest's format.
 FORMAT = 1
 FILE_NAME = "model.json"
 
@@ -24,30 +24,33 @@ _MAX_BYTES = 1 << 20
 
 
 class ManifestError(ValueError):
-    """A manifest cannot be used; the message says which entry and why, in one line."""
+    """A manifest cannot be used. The message names the entry and the reason, in one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """``base`` and ``adapter`` stand beside the manifest: files, or folders of Hugging Face's and PEFT's."""
+    """The entries of ``model.json``. ``base`` and ``adapter`` are names in its folder.
+
+    They are GGUF files, or folders of Hugging Face and PEFT.
+    """
 
     name: str
     base: str
-    prompt_version: int  # of the prompts that it was trained on; 0 for another maker's, which was on none of ours
-    tokenizer: str  # see ``tokenizer_hash``; "" with prompt version 0: whatever the weights hold
-    context: int  # tokens that the model was trained to look back over
-    base_sha256: str = ""  # of the file that ``base`` names
+    prompt_version: int  # PROMPT_VERSION of its training; 0 for a model of others
+    tokenizer: str  # see ``tokenizer_hash``; "" (with prompt version 0) accepts any
+    context: int  # tokens of the context window in training
+    base_sha256: str = ""  # of the file ``base``
     adapter: str = ""  # LoRA in GGUF, or a PEFT folder; "" for none
-    adapter_base_sha256: str = ""  # the base that the adapter was trained on
+    adapter_base_sha256: str = ""  # of the base that the adapter was trained on
     order: Order = "spm"
     licence: str = ""
-    provenance: str = ""  # who trained it, from what revision, when, on what
-    data: Mapping[str, Any] = field(default_factory=dict)  # what it was trained on
-    figures: Mapping[str, Any] = field(default_factory=dict)  # what was measured, each with its unit in its name
+    provenance: str = ""  # who trained it, when, from which revision, on which data
+    data: Mapping[str, Any] = field(default_factory=dict)  # the training data
+    figures: Mapping[str, Any] = field(default_factory=dict)  # measurements, with the unit in each name
 
 
 def parse_manifest(text: str | bytes) -> Manifest:
-    """Read ``model.json``. Raises ManifestError; entries it does not know are passed over."""
+    """Parse ``model.json``. Unknown entries are ignored. Raises ManifestError."""
     if len(text) > _MAX_BYTES:
         raise ManifestError(f"is larger than {_MAX_BYTES} bytes")
     try:
@@ -88,13 +91,13 @@ _KINDS: dict[str, type] = {
     "figures": dict,
 }  # fmt: skip
 _REQUIRED = ("name", "base", "prompt_version", "tokenizer", "context")
-#: What another maker's model need not say.
+#: Defaults for a model of others.
 _FOREIGN = {"prompt_version": 0, "tokenizer": "", "order": "psm"}
 _NAMES = {str: "a string", int: "a whole number", dict: "an object"}
 
 
 def _is_beside(name: str) -> bool:
-    """Whether a name stays in its folder: a manifest may come from anywhere."""
+    """Return True if a name stays in its folder: manifests are not trusted."""
     return "/" not in name and "\\" not in name and "\0" not in name and name not in (".", "..")
 
 
@@ -104,8 +107,8 @@ def dump_manifest(manifest: Manifest) -> str:
 
 
 def tokenizer_hash(tokens: Iterable[str]) -> str:
-    """The identity of a vocabulary: its tokens in the order of their ids, as they stand in GGUF's
-    ``tokenizer.ggml.tokens`` (byte-level BPE: a blank is ``Ġ``)."""
+    """A SHA-256 of a vocabulary: the tokens in the order of their ids, written as in GGUF's ``tokenizer.ggml.tokens``
+    (byte-level BPE: a blank is ``Ġ``)."""
     digest = hashlib.sha256()
     for token in tokens:
         digest.update(token.encode("utf-8", "replace") + b"\0")
@@ -113,10 +116,9 @@ def tokenizer_hash(tokens: Iterable[str]) -> str:
 
 
 def mismatch(manifest: Manifest, tokenizer: str, base_sha256: str = "") -> str:
-    """Why a model must not be used with this server and these weights; "" when all goes together.
+    """The reason why a model must not be used with this server and these weights; "" if there is none.
 
-    ``tokenizer`` is the hash of the loaded vocabulary, ``base_sha256`` that of the loaded file ("" where
-    it was not computed).
+    ``tokenizer`` is the hash of the loaded vocabulary, ``base_sha256`` that of the loaded file, "" if not computed.
     """
     if manifest.prompt_version not in (0, PROMPT_VERSION):
         return (

@@ -1,4 +1,4 @@
-"""What narrows a search: ``path:``, ``kind:``, ``subsystem:`` and ``config:`` in the question."""
+"""Filters in a query: ``path:``, ``kind:``, ``subsystem:`` and ``config:``."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _KINDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """A question without its filters, and these. Values of one filter are alternatives."""
+class ParsedQuery:
+    """The text of a query, and its filters. Values of one filter are alternatives."""
 
     text: str
     paths: tuple[str, ...] = ()
@@ -31,13 +31,9 @@ class Question:
     subsystems: tuple[str, ...] = ()
     configs: tuple[str, ...] = ()
 
-    @property
-    def names_files(self) -> bool:
-        return bool(self.paths or self.subsystems or self.configs)
 
-
-def parse(query: str) -> Question:
-    """Take the filters out of a question. Raises FilterError for a kind that there is not."""
+def parse(query: str) -> ParsedQuery:
+    """Split a query into text and filters. Raises FilterError for an unknown kind."""
     found: dict[str, list[str]] = {"path": [], "kind": [], "subsystem": [], "config": []}
     for match in _FILTER.finditer(query):
         if value := match[2].strip('"'):
@@ -48,33 +44,33 @@ def parse(query: str) -> Question:
             raise FilterError(f"kind:{value} is none of {', '.join(sorted(_KINDS))}")
         kinds.append(_KINDS[value.lower()])
     text = " ".join(_FILTER.sub(" ", query).split())
-    return Question(text, tuple(found["path"]), tuple(kinds), tuple(found["subsystem"]), tuple(found["config"]))
+    return ParsedQuery(text, tuple(found["path"]), tuple(kinds), tuple(found["subsystem"]), tuple(found["config"]))
 
 
-def files_meant(
-    question: Question,
+def matching_files(
+    query: ParsedQuery,
     all_paths: Callable[[str], Iterable[str]],
     data: Callable[[str], bytes | None],
     mentioning: Callable[[str], Iterable[str]],
 ) -> set[str] | None:
-    """The files that a question is about; None where it names none.
+    """The files that pass the filters; None without filters of files.
 
-    ``all_paths(pattern)`` gives paths that match a GLOB, ``data`` a file's bytes, ``mentioning`` the files in
-    which an identifier stands.
+    ``all_paths(glob)`` gives paths that match an SQL GLOB, ``data`` a file's bytes, ``mentioning`` the files that
+    hold an identifier.
     """
     sets: list[set[str]] = []
-    if question.paths:
-        sets.append({path for value in question.paths for path in all_paths(_glob(value))})
-    if question.subsystems:
+    if query.paths:
+        sets.append({path for value in query.paths for path in all_paths(_glob(value))})
+    if query.subsystems:
         text = data("MAINTAINERS") or b""
-        sets.append({path for value in question.subsystems for path in _of_subsystem(text, value, all_paths)})
-    if question.configs:
-        sets.append({path for value in question.configs for path in _built(value, all_paths, data, mentioning)})
+        sets.append({path for value in query.subsystems for path in _of_subsystem(text, value, all_paths)})
+    if query.configs:
+        sets.append({path for value in query.configs for path in _built(value, all_paths, data, mentioning)})
     return set.intersection(*sets) if sets else None
 
 
 def _glob(value: str) -> str:
-    """``fs/ext4`` means all below it, ``*.h`` any header."""
+    """The GLOB of a path filter: ``fs/ext4`` is all below it, ``*.h`` any header."""
     return value if _WILDCARD.search(value) else f"{_escaped(value.strip('/'))}*"
 
 
@@ -83,7 +79,7 @@ def _escaped(text: str) -> str:
 
 
 def _of_subsystem(text: bytes, name: str, all_paths: Callable[[str], Iterable[str]]) -> Iterator[str]:
-    """Files of the MAINTAINERS entries whose title holds a name."""
+    """Files of the MAINTAINERS entries whose titles contain ``name``."""
     entries = _entries(text, name.lower())
     if any(entry.values("N") for entry in entries.entries):
         globs = ["*"]
@@ -113,7 +109,7 @@ def _built(
     data: Callable[[str], bytes | None],
     mentioning: Callable[[str], Iterable[str]],
 ) -> Iterator[str]:
-    """Files that a CONFIG symbol builds, those of a directory that it turns on too, and its own Kconfig entry."""
+    """Files that a CONFIG symbol builds, alone or with their directory, and those of its Kconfig entries."""
     name = "CONFIG_" + value.removeprefix("CONFIG_").upper()
     for path in mentioning(name):
         folder, _, base = path.rpartition("/")

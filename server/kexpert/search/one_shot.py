@@ -1,4 +1,4 @@
-"""Search for a command that runs once: its vectors as they are, or all of it brought up to date."""
+"""Search for a command that runs once: reading the vectors as they are, or bringing all up to date."""
 
 from __future__ import annotations
 
@@ -7,23 +7,31 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from kexpert.background.database import IndexState, cache_directory
 from kexpert.background.indexed_files import OpenIndexedFiles
 from kexpert.background.lock import WriterLock
 from kexpert.background.progress import OnProgress, ignore_progress
 from kexpert.search.chunk_store import ChunkStore
-from kexpert.search.indexer import SearchIndexer, SearchSettings, lane_count
-from kexpert.search.sync_plan import compare, much_is_new
+from kexpert.search.indexer import SearchIndexer, SearchSettings, worker_count
+from kexpert.search.sync_plan import are_posting_lists_stale, make_sync_plan
 from kexpert.search.vectors import DIMENSIONS
-from kexpert.search.worker import LaneSettings, vectors_identity
-from kexpert.search.worker_pool import Lanes
+from kexpert.search.worker import WorkerSettings, vectors_identity
+from kexpert.search.worker_pool import WorkerPool
+
+if TYPE_CHECKING:
+    from kexpert.core.retrieval.chunk import Chunk
+
+_POLL_SECONDS = 0.5
+_READY_POLL_SECONDS = 0.1
+#: Time for the answer of workers that are ready; a command can wait longer than an editor.
+_ANSWER_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class SearchReport:
-    """What search has after a run: chunks, and how many have a vector."""
+    """What search has after a run: chunks, and how many of them have a vector."""
 
     chunks: int
     vectors: int
@@ -37,10 +45,10 @@ class VectorReader:
     """The vectors of a tree as they are, for a command that runs once."""
 
     def __init__(self, root: Path, settings: SearchSettings, on_message: Callable[[str], None]) -> None:
-        """Begin to load them. Where a server has them open (a folder of ChromaDB's is one process's) or there
-        are none, this is said, and nothing is near anything."""
+        """Begin to load them. If there are none, or a server has them open (only one process may open a folder
+        of ChromaDB), a message says so and ``nearest`` finds nothing."""
         directory = cache_directory(root)
-        self._lanes: Lanes | None = None
+        self._pool: WorkerPool | None = None
         self._lock = WriterLock(directory / "vectors.lock")
         database = directory / "search.db"
         if ChunkStore.state_of(database, root) not in (IndexState.READY, IndexState.PARTIAL):
@@ -50,21 +58,22 @@ class VectorReader:
         elif not settings.url and not self._lock.acquire():
             on_message(f"process {self._lock.holder()} has the vectors of this tree open: words alone are compared")
         else:
-            lane = LaneSettings(root, directory, 0, True, settings.url, settings.embedder)
-            self._lanes = Lanes(lane, lane_count(directory), on_message)
+            worker = WorkerSettings(root, directory, 0, True, settings.url, settings.embedder)
+            self._pool = WorkerPool(worker, worker_count(directory), on_message)
 
-    def near(self, what: Any, limit: int, within: Sequence[int] = (), timeout: float = 5.0) -> list[tuple[int, float]]:
-        """(chunk, cosine) by meaning. The first call waits until the vectors are loaded."""
-        if self._lanes is None:
+    def nearest(
+        self, query: str | Chunk, limit: int, within: Sequence[int] = (), timeout: float = 5.0
+    ) -> list[tuple[int, float]]:
+        """(chunk, cosine) of the nearest chunks. The first call waits until the vectors are loaded."""
+        if self._pool is None:
             return []
-        for process in self._lanes.processes:
-            while process.alive and not process.ready.wait(0.1):
-                pass
-        return self._lanes.near(what, limit, within, 60.0)
+        for worker in self._pool.workers:
+            worker.wait_ready(_READY_POLL_SECONDS)
+        return self._pool.nearest(query, limit, within, _ANSWER_SECONDS)
 
     def close(self) -> None:
-        if self._lanes is not None:
-            self._lanes.close()
+        if self._pool is not None:
+            self._pool.close()
         self._lock.release()
 
 
@@ -80,26 +89,26 @@ def build_search(
     directory = cache_directory(root)
     if _is_up_to_date(root, directory, settings, open_index):
         return _report(directory, began, 0.0)
-    index = SearchIndexer(root, directory, settings, open_index, on_progress=on_progress, on_message=on_message)
+    indexer = SearchIndexer(root, directory, settings, open_index, on_progress=on_progress, on_message=on_message)
     try:
-        index.follow(None)
-        while not index.wait_idle(0.5):
+        indexer.index_updated(None)
+        while not indexer.wait_idle(_POLL_SECONDS):
             pass
-        if index.lanes is None:
-            return SearchReport(0, 0, time.monotonic() - began, failure=index.failure)
-        return _report(directory, began, index.lanes.peak_rss_mb())
+        if indexer.pool is None:
+            return SearchReport(0, 0, time.monotonic() - began, failure=indexer.failure)
+        return _report(directory, began, indexer.pool.peak_rss_mb())
     finally:
-        index.close()
+        indexer.close()
 
 
 def _is_up_to_date(root: Path, directory: Path, settings: SearchSettings, open_index: OpenIndexedFiles) -> bool:
-    """Whether there is nothing to do, told without loading any vectors."""
+    """Whether there is nothing to do, decided without loading any vectors."""
     from kexpert.search.embedder import EmbedderError, load_embedder
 
     if ChunkStore.state_of(directory / "search.db", root) is not IndexState.READY:
         return False
-    difference = compare(root, directory, open_index, None, settings.vectors)
-    if difference.todo or difference.gone or much_is_new(directory):
+    plan = make_sync_plan(root, directory, open_index, None, settings.vectors)
+    if plan.todo or plan.gone or are_posting_lists_stale(directory):
         return False
     if not settings.vectors:
         return True
@@ -108,12 +117,12 @@ def _is_up_to_date(root: Path, directory: Path, settings: SearchSettings, open_i
     except EmbedderError:
         return False
     with contextlib.closing(ChunkStore(directory / "search.db", readonly=True)) as store:
-        return all(store.meta(f"embedder-{lane}") == identity for lane in range(int(store.meta("lanes") or 1)))
+        return all(store.meta(f"embedder-{number}") == identity for number in range(int(store.meta("workers") or 1)))
 
 
 def _report(directory: Path, began: float, peak_rss_mb: float) -> SearchReport:
     with contextlib.closing(ChunkStore(directory / "search.db", readonly=True)) as store:
         chunks, pending = store.counts()
-    disk = [path for path in directory.rglob("*") if path.is_file() and not path.name.startswith("index.db")]
-    size = sum(path.stat().st_size for path in disk) / 1e6
-    return SearchReport(chunks, chunks - pending, time.monotonic() - began, size, peak_rss_mb)
+    files = [path for path in directory.rglob("*") if path.is_file() and not path.name.startswith("index.db")]
+    size_mb = sum(path.stat().st_size for path in files) / 1e6
+    return SearchReport(chunks, chunks - pending, time.monotonic() - began, size_mb, peak_rss_mb)

@@ -1,4 +1,4 @@
-"""Search by meaning: words and vectors find candidates, ranking puts them in order."""
+"""Search by meaning: words and vectors find candidates, a ranker sorts them."""
 
 from __future__ import annotations
 
@@ -15,37 +15,42 @@ from typing import TYPE_CHECKING, Protocol
 from kexpert.core.retrieval.abbreviations import candidate_abbreviations
 from kexpert.core.retrieval.chunk import CODE_KINDS, Chunk, ChunkKind
 from kexpert.core.retrieval.words import query_stems
-from kexpert.search.chunk_store import POSTINGS, ChunkStore, Row
-from kexpert.search.filters import Question, allowed, files_meant, parse
+from kexpert.search.chunk_store import ChunkStore, StoredChunk
+from kexpert.search.filters import ParsedQuery, allowed, matching_files, parse
+from kexpert.search.schema import POSTING_LISTS_FILE
 from kexpert.view import Hit, SearchMethod
 
 if TYPE_CHECKING:
-    from kexpert.search.posting_lists import Postings
+    from kexpert.search.posting_lists import PostingLists
     from kexpert.search.reranker import Candidate
 
-#: Candidates of each kind that ranking sees.
+#: Candidates of each retriever that are ranked.
 _CANDIDATES = 100
-#: And where filters are applied to what was found, because they leave too much to be named.
-_WIDE = 500
-#: So many chunks are named one by one in a search among them alone.
-_NAMED = 4000
-#: Vectors that are not there by then are done without: seconds.
-_PATIENCE = 2.0
-#: Chunks whose neighbours are remembered, and for how long.
-_REMEMBERED = 256
-_REMEMBERED_SECONDS = 60.0
+#: Candidates of each retriever if filters are applied to them afterwards.
+_FILTERED_CANDIDATES = 500
+#: Filters that leave at most this many chunks are applied beforehand: only these chunks are searched.
+_MAX_CHUNKS_WITHIN = 4000
+#: Longest wait for vectors; a search without them compares words.
+_VECTOR_SECONDS = 2.0
+#: Chunks whose neighbours are cached, and for how long.
+_MAX_CACHED_CHUNKS = 256
+_CACHE_SECONDS = 60.0
 
 
-class Near(Protocol):
-    """Who knows the vectors."""
+#: (number of a chunk, score), best first.
+_Scored = list[tuple[int, float]]
 
-    def near(
-        self, what: str | Chunk, limit: int, within: Sequence[int] = (), timeout: float = 5.0
+
+class VectorIndex(Protocol):
+    """The vectors of a tree."""
+
+    def nearest(
+        self, query: str | Chunk, limit: int, within: Sequence[int] = (), timeout: float = 5.0
     ) -> list[tuple[int, float]]: ...
 
 
-class Facts(Protocol):
-    """What ranking and filters ask of the symbol index; ``index.query.View`` answers it."""
+class SymbolFacts(Protocol):
+    """What the ranker and the filters ask of the symbol index; a ``View`` answers it."""
 
     def data(self, path: str) -> bytes | None: ...
     def files_mentioning(self, name: str) -> list[str]: ...
@@ -58,7 +63,7 @@ class Searcher:
     def __init__(
         self,
         database: Path,
-        vectors: Near | None = None,
+        vectors: VectorIndex | None = None,
         on_damage: Callable[[], None] = lambda: None,
     ) -> None:
         self._database = database
@@ -66,30 +71,30 @@ class Searcher:
         self._on_damage = on_damage
         self._local = threading.local()
         self._lock = threading.Lock()
-        self._mapped: tuple[str, Postings | None] = ("", None)
-        self._remembered: OrderedDict[tuple[bytes, int], tuple[Future[list[tuple[int, float]]], float]] = OrderedDict()
-        self._asking = ThreadPoolExecutor(2, thread_name_prefix="kexpert-near")
+        self._mapped: tuple[str, PostingLists | None] = ("", None)
+        self._neighbours_cache: OrderedDict[tuple[bytes, int], tuple[Future[_Scored], float]] = OrderedDict()
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="kexpert-nearest")
 
     def close(self) -> None:
-        self._asking.shutdown(wait=False, cancel_futures=True)
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     @staticmethod
     def warm() -> None:
-        """Load what ranking needs, so that the first search does not wait for it."""
+        """Load the ranker, so that the first search does not wait for it."""
         from kexpert.search.embedder import EmbedderError
         from kexpert.search.reranker import Candidate, rerank
 
         with contextlib.suppress(EmbedderError, OSError):
             rerank("warm up", [Candidate("warm", ChunkKind.FUNCTION, "warm.c")])
 
-    def find(self, facts: Facts, query: str, limit: int = 20, method: SearchMethod | None = None) -> list[Hit]:
-        """The chunks that a question means, best first. Raises FilterError."""
-        question = parse(query)
+    def find(self, facts: SymbolFacts, query: str, limit: int = 20, method: SearchMethod | None = None) -> list[Hit]:
+        """The chunks that answer a query, best first. Raises FilterError."""
+        parsed = parse(query)
         store = self._store()
-        if store is None or not question.text:
+        if store is None or not parsed.text:
             return []
         try:
-            return self._find(store, facts, question, limit, method or SearchMethod.RERANKED)
+            return self._find(store, facts, parsed, limit, method or SearchMethod.RERANKED)
         except sqlite3.OperationalError:
             self._local.store = None
             return []
@@ -98,15 +103,19 @@ class Searcher:
             self._on_damage()
             return []
 
-    def similar(self, chunk: Chunk, limit: int, other_files: bool = False, timeout: float = _PATIENCE) -> list[Hit]:
-        """The code that a piece of code is most like, itself left out; ``other_files``: its whole file. Nothing
-        where that takes longer than ``timeout``: it is remembered then, and there when it is asked for again."""
+    def similar(
+        self, chunk: Chunk, limit: int, other_files: bool = False, timeout: float = _VECTOR_SECONDS
+    ) -> list[Hit]:
+        """Code most similar to ``chunk``, without itself (``other_files``: without its file).
+
+        Empty if that takes longer than ``timeout`` seconds; the result is then cached for the next call.
+        """
         store = self._store()
         if store is None or self._vectors is None:
             return []
         try:
             near = self._neighbours(chunk, 4 * limit + 20).result(timeout)
-            rows = store.rows([number for number, _ in near])
+            rows = store.chunks([number for number, _ in near])
         except (TimeoutError, sqlite3.Error):
             return []
         found = []
@@ -119,21 +128,21 @@ class Searcher:
             found.append(_hit(row, score))
         return found[:limit]
 
-    def _neighbours(self, chunk: Chunk, limit: int) -> Future[list[tuple[int, float]]]:
-        """What is near a chunk, asked for now or, not long ago, before."""
+    def _neighbours(self, chunk: Chunk, limit: int) -> Future[_Scored]:
+        """The nearest chunks of a chunk, from the cache or to come."""
         assert self._vectors is not None
         key = (chunk.content, limit)
         with self._lock:
-            held = self._remembered.pop(key, None)
-            if held is None or (held[0].done() and time.monotonic() - held[1] > _REMEMBERED_SECONDS):
-                held = self._asking.submit(self._vectors.near, chunk, limit, (), _PATIENCE), time.monotonic()
-            self._remembered[key] = held
-            while len(self._remembered) > _REMEMBERED:
-                self._remembered.popitem(last=False)
+            held = self._neighbours_cache.pop(key, None)
+            if held is None or (held[0].done() and time.monotonic() - held[1] > _CACHE_SECONDS):
+                held = self._threads.submit(self._vectors.nearest, chunk, limit, (), _VECTOR_SECONDS), time.monotonic()
+            self._neighbours_cache[key] = held
+            while len(self._neighbours_cache) > _MAX_CACHED_CHUNKS:
+                self._neighbours_cache.popitem(last=False)
         return held[0]
 
     def _store(self) -> ChunkStore | None:
-        """This thread's connection, to the database that is there now."""
+        """This thread's connection to the current database; None if there is none."""
         try:
             inode = self._database.stat().st_ino
         except OSError:
@@ -148,29 +157,32 @@ class Searcher:
             held = self._local.store = (inode, store)
         return held[1]
 
-    def _find(self, store: ChunkStore, facts: Facts, question: Question, limit: int, method: SearchMethod) -> list[Hit]:
-        files = files_meant(question, store.paths, facts.data, facts.files_mentioning)
+    def _find(
+        self, store: ChunkStore, facts: SymbolFacts, parsed: ParsedQuery, limit: int, method: SearchMethod
+    ) -> list[Hit]:
+        files = matching_files(parsed, store.paths, facts.data, facts.files_mentioning)
         within: list[int] = []
         if files is not None:
-            within = store.chunks_of(files, question.kinds, _NAMED + 1)
+            within = store.chunks_of(files, parsed.kinds, _MAX_CHUNKS_WITHIN + 1)
             if not within:
                 return []
-        exact = 0 < len(within) <= _NAMED
-        wide = _WIDE if (question.kinds or files is not None) and not exact else max(_CANDIDATES, limit)
-        asked = None
+        exact = 0 < len(within) <= _MAX_CHUNKS_WITHIN
+        wide = _FILTERED_CANDIDATES if (parsed.kinds or files is not None) and not exact else max(_CANDIDATES, limit)
+        answer = None
         if self._vectors is not None and method is not SearchMethod.BM25:
-            asked = self._asking.submit(self._vectors.near, question.text, wide, within if exact else (), _PATIENCE)
-        words = query_stems(question.text)
+            ids = within if exact else ()
+            answer = self._threads.submit(self._vectors.nearest, parsed.text, wide, ids, _VECTOR_SECONDS)
+        words = query_stems(parsed.text)
         lexical = self._match(store, words, wide, within if exact else ()) if method is not SearchMethod.VECTORS else []
-        rows = store.rows([number for number, _ in lexical])  # while the vectors are compared elsewhere
-        near = asked.result() if asked else []
-        rows |= store.rows([number for number, _ in near if number not in rows])
+        rows = store.chunks([number for number, _ in lexical])  # while the vectors are compared elsewhere
+        near = answer.result() if answer else []
+        rows |= store.chunks([number for number, _ in near if number not in rows])
         if not exact:
-            keep = {number for number, row in rows.items() if allowed(row.path, row.kind, files, question.kinds)}
-            lexical = [one for one in lexical if one[0] in keep][: max(_CANDIDATES, limit)]
-            near = [one for one in near if one[0] in keep][: max(_CANDIDATES, limit)]
-        lexical = [one for one in lexical if one[0] in rows]
-        near = [one for one in near if one[0] in rows]
+            keep = {number for number, row in rows.items() if allowed(row.path, row.kind, files, parsed.kinds)}
+            lexical = [scored for scored in lexical if scored[0] in keep][: max(_CANDIDATES, limit)]
+            near = [scored for scored in near if scored[0] in keep][: max(_CANDIDATES, limit)]
+        lexical = [scored for scored in lexical if scored[0] in rows]
+        near = [scored for scored in near if scored[0] in rows]
         if method in (SearchMethod.BM25, SearchMethod.VECTORS):
             chosen = lexical if method is SearchMethod.BM25 else near
             return [_hit(rows[number], score) for number, score in chosen[:limit]]
@@ -179,42 +191,42 @@ class Searcher:
 
         candidates = self._candidates(facts, rows, dict(lexical), dict(near))
         try:
-            ranked = fuse(candidates) if method is SearchMethod.FUSED else rerank(question.text, candidates)
-        except (EmbedderError, OSError):  # the package's own data are missing, which `kexpert doctor` says
+            ranked = fuse(candidates) if method is SearchMethod.FUSED else rerank(parsed.text, candidates)
+        except (EmbedderError, OSError):  # the package's own data are missing; `kexpert doctor` says so
             ranked = fuse(candidates)
         return [_hit(rows[candidate.key], score) for score, candidate in ranked[:limit]]
 
     def _match(
         self, store: ChunkStore, words: Sequence[str], limit: int, within: Sequence[int]
     ) -> list[tuple[int, float]]:
-        """(chunk, BM25): of the posting lists where they are there, and what is newer of the database, which cannot
-        weigh words: abbreviations count there as much as what is asked itself."""
+        """(chunk, BM25) from the posting lists, if any, and for newer chunks from FTS5, which cannot weigh words:
+        there abbreviations count as much as the words of the query."""
         also = candidate_abbreviations(words)
-        postings = self._postings(store)
-        if postings is None:
+        lists = self._posting_lists(store)
+        if lists is None:
             return store.match([*words, *also], limit, within)
-        found = postings.match(words, limit, within, also)
-        if postings.last < store.last():
-            newer = store.match([*words, *also], limit, within, after=postings.last)
-            found = sorted([*found, *newer], key=lambda one: -one[1])
+        found = lists.match(words, limit, within, also)
+        if lists.last < store.last():
+            newer = store.match([*words, *also], limit, within, after=lists.last)
+            found = sorted([*found, *newer], key=lambda scored: -scored[1])
         return found[:limit]
 
-    def _postings(self, store: ChunkStore) -> Postings | None:
-        """The posting lists that belong to this database; they are mapped when first wanted."""
+    def _posting_lists(self, store: ChunkStore) -> PostingLists | None:
+        """The posting lists that belong to this database, mapped on first use; None if there are none."""
         wanted = store.meta("postings") or ""
         with self._lock:
             if wanted and self._mapped[0] != wanted:
-                from kexpert.search.posting_lists import Postings, identity
+                from kexpert.search.posting_lists import PostingLists, identity_of
 
-                path = self._database.with_name(POSTINGS)
+                path = self._database.with_name(POSTING_LISTS_FILE)
                 self._mapped = (wanted, None)
-                if identity(path) == wanted:
+                if identity_of(path) == wanted:
                     with contextlib.suppress(OSError, ValueError):
-                        self._mapped = (wanted, Postings(path))
+                        self._mapped = (wanted, PostingLists(path))
             return self._mapped[1] if wanted else None
 
     def _candidates(
-        self, facts: Facts, rows: dict[int, Row], lexical: dict[int, float], near: dict[int, float]
+        self, facts: SymbolFacts, rows: dict[int, StoredChunk], lexical: dict[int, float], near: dict[int, float]
     ) -> list[Candidate]:
         from kexpert.search.reranker import Candidate
 
@@ -238,5 +250,5 @@ class Searcher:
         ]
 
 
-def _hit(row: Row, score: float) -> Hit:
-    return Hit(row.path, row.kind, row.title, row.line, row.start, row.end, score, (row.size, row.mtime_ns))
+def _hit(row: StoredChunk, score: float) -> Hit:
+    return Hit(row.path, row.kind, row.title, row.line, row.start, row.end, score, row.identity)

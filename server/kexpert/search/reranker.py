@@ -1,4 +1,4 @@
-"""What both retrievers found, in the order in which a reader should see it."""
+"""Sorts the candidates of both retrievers, by reciprocal rank fusion or by a trained ranker."""
 
 from __future__ import annotations
 
@@ -21,47 +21,46 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float32]
 
-#: Reciprocal rank fusion: how little the first places differ from the next.
+#: k of reciprocal rank fusion: a larger k makes the first ranks differ less.
 FUSION_K = 5
-#: Of the best candidate: with less, every word is in half of the chunks, as in a tree of a few files,
-#: and shares of BM25 mean nothing.
-_TELLING = 0.1
+#: BM25 of the best candidate below which the ranker is not used: every word is then in half of the chunks, as in a
+#: tree of a few files, and ratios of BM25 mean nothing.
+_MIN_BM25 = 0.1
 
 
 @dataclass(slots=True)
 class Candidate:
-    """One chunk that a retriever returned, with what is known of it without reading its file."""
+    """A chunk that a retriever found, with what is stored of it."""
 
     name: str
     kind: ChunkKind
     path: str
-    words: str = ""  # blank-joined stems of its code, each once
-    summary: str = ""  # blank-joined stems of what is said of it
+    words: str = ""  # stems of its code, each once, joined by blanks
+    summary: str = ""  # stems of its documentation, joined by blanks
     exported: bool = False
-    lexical: float = 0.0  # BM25, larger is better; 0 when that retriever did not return it
-    vector: float = 0.0  # cosine; 0 when that retriever did not return it
-    key: Any = None  # the caller's own
+    lexical: float = 0.0  # BM25, larger is better; 0 if that retriever did not find it
+    vector: float = 0.0  # cosine; 0 if that retriever did not find it
+    key: Any = None  # for the caller
 
 
 def fuse(candidates: Sequence[Candidate]) -> list[tuple[float, Candidate]]:
-    """Reciprocal rank fusion of the two retrievers, best first."""
+    """(score, candidate) by reciprocal rank fusion of the two retrievers, best first."""
     scores = [0.0] * len(candidates)
     for found in ([each.lexical for each in candidates], [each.vector for each in candidates]):
-        order = sorted((at for at in range(len(found)) if found[at] > 0), key=lambda at, found=found: -found[at])
-        for place, at in enumerate(order):
-            scores[at] += 1.0 / (FUSION_K + 1 + place)
+        order = sorted((-score, at) for at, score in enumerate(found) if score > 0)
+        for rank, (_, at) in enumerate(order, 1):
+            scores[at] += 1.0 / (FUSION_K + rank)
     return _sorted(scores, candidates)
 
 
 def rerank(query: str, candidates: Sequence[Candidate], embedder: object = None) -> list[tuple[float, Candidate]]:
-    """Candidates with their scores, best first.
+    """(score, candidate) by the trained ranker, best first. Raises EmbedderError, OSError.
 
-    Words are compared by the vectors of ``embedder`` where it has any for words, else by the
-    shipped one's.
+    Words are compared by the vectors of ``embedder`` if it is a static one, else of the shipped embedder.
     """
-    asked = query_stems(query)
+    wanted = query_stems(query)
     best = max((each.lexical for each in candidates), default=0.0)
-    if not asked or not candidates or 0 < best < _TELLING:
+    if not wanted or not candidates or 0 < best < _MIN_BM25:
         return fuse(candidates)
     static = embedder if isinstance(embedder, StaticEmbedder) else shipped()
     names, bodies = [stems(each.name) for each in candidates], [each.words.split() for each in candidates]
@@ -75,19 +74,19 @@ def rerank(query: str, candidates: Sequence[Candidate], embedder: object = None)
         )
         for at, each in enumerate(candidates)
     ]  # fmt: skip
-    scores = ranker().score(features(asked, entries, static.lexicon))
+    scores = ranker().score(features(wanted, entries, static.lexicon))
     return _sorted([float(score) for score in scores], candidates)
 
 
 def _sorted(scores: Sequence[float], candidates: Sequence[Candidate]) -> list[tuple[float, Candidate]]:
-    """By score; ties by place and name, so that an answer does not depend on who found what first."""
+    """Sort by score; ties by path and name, so that the order does not depend on that of the candidates."""
     pairs = list(zip(scores, candidates, strict=True))
     return sorted(pairs, key=lambda pair: (-pair[0], pair[1].path, pair[1].name))
 
 
 @dataclass(frozen=True, slots=True)
 class Ranker:
-    """A network of one hidden layer over the ranking features, trained by ``kexpert-train embedder``."""
+    """A network with one hidden layer over the ranking features, trained by ``kexpert-train embedder``."""
 
     mean: Array
     scale: Array
@@ -96,13 +95,14 @@ class Ranker:
     out: Array
 
     def score(self, rows: Array) -> Array:
+        """Features, shape (n, features) -> scores, shape (n,)."""
         inner = product((rows - self.mean) / self.scale, self.hidden) + self.bias
         return product(np.maximum(inner, 0), self.out)
 
 
 @lru_cache(maxsize=1)
 def ranker() -> Ranker:
-    """The shipped weights. Raises EmbedderError for those of another version, OSError."""
+    """The shipped weights. Raises EmbedderError if they were trained on other features, OSError."""
     value = json.loads((SHIPPED / "ranker.json").read_bytes())
     if value["features"] != list(FEATURES):
         raise EmbedderError(f"{SHIPPED / 'ranker.json'} was learnt on other features; run kexpert-train embedder")

@@ -1,7 +1,7 @@
-"""A process that cuts files into chunks, writes their words and vectors, and answers which are near.
+"""The search worker: a process that cuts files into chunks, writes their words and vectors, and finds the nearest.
 
-Each file belongs to one lane (by its path), so lanes share nothing but the search database, and use as many
-processors as there are lanes. A lane puts its work off for every question that comes in.
+Each file belongs to one worker (by its path), so workers share only the search database, and use as many
+processors as there are workers. A worker answers queries between two steps of its indexing.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kexpert.background.indexed_files import IndexedFiles, OpenIndexedFiles
-from kexpert.background.tree import read
+from kexpert.background.tree import TreeFile, read
+from kexpert.background.worker_process import DONE, READY, STOP
 from kexpert.core.retrieval.chunk import Chunk, chunks
 from kexpert.core.symbols import FileFacts, Kind
-from kexpert.search.chunk_store import POSTINGS, WEIGHTS, Changes, ChunkStore, FileChunks
+from kexpert.search.chunk_store import ChunkStore, FileChunks, VectorChanges
+from kexpert.search.schema import COLUMN_WEIGHTS, POSTING_LISTS_FILE
 from kexpert.search.vectors import BATCH, DIMENSIONS, SHARD_CAPACITY, VectorStore, VectorsUnavailable, discard
 
 if TYPE_CHECKING:
@@ -32,24 +34,27 @@ if TYPE_CHECKING:
 
     from kexpert.search.embedder import Embedder
 
+#: Message kinds for requests that failed.
+FAILED = "failed"
+DAMAGED = "damaged"
 #: Kinds of symbols that chunks are made of.
 _CHUNKED = (Kind.FUNCTION, Kind.SYSCALL, Kind.STRUCT, Kind.UNION, Kind.ENUM, Kind.MACRO)
-#: Questions are answered by who sits at the machine; filling the index can wait.
+#: Below the server's own priority: indexing can wait, a user who asks cannot.
 _NICENESS = 5
 _CACHE_KB = 65_536
 
 
 @dataclass(frozen=True, slots=True)
-class LaneSettings:
-    """What a lane is told at its start."""
+class WorkerSettings:
+    """Settings of a worker, sent to its process at the start."""
 
     root: Path
     directory: Path  # of the tree's databases
     number: int
     vectors: bool = True  # False: words alone
-    url: str = ""  # of a Chroma server; "" for a folder of the lane's own
+    url: str = ""  # of a Chroma server; "" for a folder of the worker's own
     embedder: str = ""
-    #: Opens the symbol index; None: it answers questions about vectors that another process writes.
+    #: Opens the symbol index; None for a worker that only answers queries, about what another process writes.
     open_index: OpenIndexedFiles | None = None
 
     @property
@@ -57,232 +62,227 @@ class LaneSettings:
         return self.open_index is not None
 
     @property
-    def place(self) -> Path | str:
+    def vectors_place(self) -> Path | str:
+        """The folder or the URL of the vectors."""
         return self.url or vectors_folder(self.directory, self.number)
 
 
-@dataclass(frozen=True, slots=True)
-class FileToRead:
-    """A file as the symbol index has it."""
-
-    path: str
-    size: int
-    mtime_ns: int
-
-
-def vectors_folder(directory: Path, lane: int) -> Path:
-    """Where a lane of a tree has its vectors."""
-    return directory / "vectors" / str(lane)
+def vectors_folder(directory: Path, worker: int) -> Path:
+    """The folder of a worker's vectors."""
+    return directory / "vectors" / str(worker)
 
 
 def vectors_identity(embedder: Embedder) -> str:
-    """What vectors are compared with: others made by this embedder and cut to this length."""
+    """The identity of vectors of this embedder as they are stored: only vectors of the same can be compared."""
     return f"{embedder.identity}:{min(embedder.dimensions, DIMENSIONS)}"
 
 
-def lane_of(path: str, lanes: int) -> int:
-    """The lane that a file belongs to, the same in every process."""
-    return zlib.crc32(path.encode("utf-8", "surrogateescape")) % lanes
+def worker_of(path: str, workers: int) -> int:
+    """The worker to which a file belongs, the same in every process."""
+    return zlib.crc32(path.encode("utf-8", "surrogateescape")) % workers
 
 
-def run(settings: LaneSettings, connection: Connection) -> None:
-    """The process: take requests (id, verb, arguments) until the other end closes or says stop."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which has lanes stop in good order
+def run(settings: WorkerSettings, connection: Connection) -> None:
+    """Run the process: take requests (id, verb, arguments) until the other end closes or sends STOP."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which stops its workers in good order
     with contextlib.suppress(OSError):
         os.nice(_NICENESS)
     gc.disable()  # as in the workers of the symbol index: much garbage, no cycles
     with contextlib.suppress(EOFError, BrokenPipeError):
-        lane = Lane(settings)
-        connection.send((None, "ready", (lane.has_vectors, lane.notes)))
+        worker = SearchWorker(settings)
+        connection.send((None, READY, (worker.has_vectors, worker.notes)))
         try:
-            _converse(lane, connection)
+            _serve(worker, connection)
         finally:
-            lane.close()
+            worker.close()
 
 
-def _converse(lane: Lane, connection: Connection) -> None:
-    """Answer requests in their order, questions before work, and between two steps of work."""
+def _serve(worker: SearchWorker, connection: Connection) -> None:
+    """Answer queries at once, between two steps of indexing; index requests in their order."""
     waiting: deque[tuple[int, str, Any]] = deque()
     work: tuple[int, Iterator[None]] | None = None
     while True:
         while connection.poll(None if work is None and not waiting else 0):
-            request, verb, argument = connection.recv()
-            if verb == "stop":
+            request, verb, arguments = connection.recv()
+            if verb == STOP:
                 return
-            if verb in ("index", "postings"):
-                waiting.append((request, verb, argument))
+            if verb in ("index", "posting_lists"):
+                waiting.append((request, verb, arguments))
                 continue
             try:
-                connection.send((request, "done", lane.near(*argument)))
+                connection.send((request, DONE, worker.nearest(*arguments)))
             except VectorsUnavailable as error:
-                connection.send((request, "failed", str(error)))
+                connection.send((request, FAILED, str(error)))
         if work is None and waiting:
-            request, verb, argument = waiting.popleft()
-            work = request, lane.index(*argument) if verb == "index" else lane.make_postings()
+            request, verb, arguments = waiting.popleft()
+            work = request, worker.index(*arguments) if verb == "index" else worker.make_posting_lists()
         if work is not None:
             try:
                 next(work[1])
             except StopIteration as end:
-                connection.send((work[0], "done", end.value))
+                connection.send((work[0], DONE, end.value))
                 work = None
             except (OSError, sqlite3.Error) as error:
                 damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
-                connection.send((work[0], "damaged" if damaged else "failed", str(error)))
+                connection.send((work[0], DAMAGED if damaged else FAILED, str(error)))
                 work = None
 
 
-class Lane:
-    """The databases of one lane, open."""
+class SearchWorker:
+    """The open databases of one worker."""
 
-    def __init__(self, settings: LaneSettings) -> None:
-        self._settings = settings
+    def __init__(self, settings: WorkerSettings) -> None:
+        self.settings = settings
         self.notes: list[str] = []
-        self._store = ChunkStore(settings.directory / "search.db", readonly=not settings.writes)
-        self._store.db.execute(f"PRAGMA cache_size = -{_CACHE_KB}")
+        self.store = ChunkStore(settings.directory / "search.db", readonly=not settings.writes)
+        self.store.db.execute(f"PRAGMA cache_size = -{_CACHE_KB}")
         self._indexed: IndexedFiles | None = settings.open_index(settings.directory) if settings.open_index else None
-        self._vectors: VectorStore | None = None
+        self.vectors: VectorStore | None = None
         self._embedder: Embedder | None = None
-        self._identity = ""
         if settings.vectors:
             self._open_vectors()
 
     @property
     def has_vectors(self) -> bool:
-        return self._vectors is not None
+        return self.vectors is not None
 
     def close(self) -> None:
-        """Stop in good order: what is half done is known to be, and nothing is torn."""
-        if self._settings.writes:
-            self._store.mend(number for number, _, torn in self._store.shards(self._settings.number) if torn)
-        if self._vectors is not None:
-            self._vectors.close()
-        self._store.close()
+        """Close all. Unfinished work is recorded in the database, so no collection counts as dirty."""
+        if self.settings.writes:
+            self.store.mark_clean(shard.number for shard in self.store.shards(self.settings.number) if shard.dirty)
+        if self.vectors is not None:
+            self.vectors.close()
+        self.store.close()
         if self._indexed is not None:
             self._indexed.close()
 
     # -- vectors --------------------------------------------------------------------------------
 
     def _open_vectors(self) -> None:
-        """Open what is there, after comparing it with what should be there."""
+        """Open the vectors after comparing them with the search database; a note says why if that fails."""
         from kexpert.search.embedder import EmbedderError, load_embedder
 
-        place = self._settings.place
-        prefix = self._settings.directory.name[-80:].strip("._-")
+        place = self.settings.vectors_place
+        prefix = self.settings.directory.name[-80:].strip("._-")
         try:
-            self._embedder = load_embedder(self._settings.embedder, DIMENSIONS)
+            self._embedder = load_embedder(self.settings.embedder, DIMENSIONS)
             try:
-                self._vectors = VectorStore(place, prefix)
+                self.vectors = VectorStore(place, prefix)
             except VectorsUnavailable as error:
-                if not isinstance(place, Path) or not self._settings.writes:
+                if not isinstance(place, Path) or not self.settings.writes:
                     raise
                 self.notes.append(f"{error}; the vectors are made anew")
                 discard(place)
-                self._vectors = VectorStore(place, prefix)
-            self._identity = vectors_identity(self._embedder)
-            if self._settings.writes:
-                self._compare()
-            elif self._store.meta(f"embedder-{self._settings.number}") != self._identity:
+                self.vectors = VectorStore(place, prefix)
+            identity = vectors_identity(self._embedder)
+            if self.settings.writes:
+                self._repair(self.vectors, identity)
+            elif self.store.meta(f"embedder-{self.settings.number}") != identity:
                 raise VectorsUnavailable("the vectors were made by another embedder")
         except (VectorsUnavailable, EmbedderError, OSError) as error:
-            self._vectors = None
+            self.vectors = None
             self.notes.append(f"search by meaning is off, words alone are compared: {error}")
 
-    def _compare(self) -> None:
-        """Drop the collections whose writer was killed, that are damaged, or that another embedder filled."""
-        assert self._vectors is not None and self._embedder is not None
-        store, lane = self._store, self._settings.number
-        identity = self._identity
-        shards = store.shards(lane)
-        lost = [number for number, _, torn in shards if torn]
-        if store.meta(f"embedder-{lane}") not in (identity, None):
+    def _repair(self, vectors: VectorStore, identity: str) -> None:
+        """Drop collections that are dirty, damaged, short of vectors or made by another embedder; delete vectors
+        whose deletion is pending."""
+        store, worker = self.store, self.settings.number
+        shards = store.shards(worker)
+        missing = [shard.number for shard in shards if shard.dirty]
+        if store.meta(f"embedder-{worker}") not in (identity, None):
             self.notes.append("another embedder is in use: the vectors are made anew")
-            lost = [number for number, _, _ in shards]
-        for number, _, _ in shards:
-            if number in lost:
+            missing = [shard.number for shard in shards]
+        for shard in shards:
+            if shard.number in missing:
                 continue
             try:
-                held = self._vectors.count(number)
+                held = vectors.count(shard.number)
             except VectorsUnavailable as error:
                 self.notes.append(f"{error}; its vectors are made anew")
-                lost.append(number)
+                missing.append(shard.number)
                 continue
-            wanted = store.vectors_in(number)
+            wanted = store.vectors_in(shard.number)
             if held < wanted:
-                self.notes.append(f"collection {number}: {wanted - held} of {wanted} vectors are missing; made anew")
-                lost.append(number)
-        if lost:
-            store.lose(lost)
-            for number in lost:
-                self._vectors.drop(number)
-        store.set_meta(f"embedder-{lane}", identity)
-        doomed = store.doomed(lane)
-        self._remove(doomed)
-        store.settle(Changes([], doomed))
+                lacking = f"{wanted - held} of {wanted} vectors are missing"
+                self.notes.append(f"collection {shard.number}: {lacking}; made anew")
+                missing.append(shard.number)
+        if missing:
+            store.mark_missing(missing)
+            for number in missing:
+                vectors.drop(number)
+        store.set_meta(f"embedder-{worker}", identity)
+        deletes = store.pending_deletes(worker)
+        _delete(vectors, deletes)
+        store.settle(VectorChanges([], deletes))
 
-    def _remove(self, doomed: Sequence[tuple[int, int]]) -> None:
-        assert self._vectors is not None
-        for shard in {shard for _, shard in doomed}:
-            self._vectors.delete(shard, [number for number, held_in in doomed if held_in == shard])
-
-    def near(self, what: str | Chunk, limit: int, within: Sequence[int] = ()) -> list[tuple[int, float]]:
-        """(chunk, cosine) of the chunks nearest in meaning to a question, or to a piece of code."""
-        if self._vectors is None or self._embedder is None:
+    def nearest(self, query: str | Chunk, limit: int, within: Sequence[int] = ()) -> list[tuple[int, float]]:
+        """(chunk, cosine) of the chunks nearest in meaning to a question or to a piece of code."""
+        if self.vectors is None or self._embedder is None:
             return []
         vector: NDArray[np.float32]
-        vector = self._embedder.encode_query(what) if isinstance(what, str) else self._embedder.encode_chunks([what])[0]
-        shards = [number for number, _, _ in self._store.shards(self._settings.number)]
-        return self._vectors.nearest(shards, vector, limit, within)
+        if isinstance(query, str):
+            vector = self._embedder.encode_query(query)
+        else:
+            vector = self._embedder.encode_chunks([query])[0]
+        shards = [shard.number for shard in self.store.shards(self.settings.number)]
+        return self.vectors.nearest(shards, vector, limit, within)
 
     # -- indexing -------------------------------------------------------------------------------
 
-    def index(self, files: Sequence[FileToRead], gone: Sequence[str]) -> Generator[None, None, list[str]]:
-        """Bring some files' words and vectors up to date, in steps; the value is a note on each file left out."""
+    def index(self, files: Sequence[TreeFile], gone: Sequence[str]) -> Generator[None, None, list[str]]:
+        """Bring words and vectors of some files up to date, in steps; returns a note on each file left out."""
         notes: list[str] = []
         batch = []
         for file in files:
-            data = read(self._settings.root, file.path)
+            data = read(self.settings.root, file.path)
             if data is None:
                 notes.append(f"{file.path}: cannot be read, not found by search")
                 data = b""
-            found = chunks(file.path, data, self._facts(file, data))
-            batch.append(FileChunks(file.path, file.size, file.mtime_ns, found))
+            found = chunks(file.path, data, self._known_symbols(file, data))
+            batch.append(FileChunks(file.path, file.identity, found))
             yield
-        changes = self._store.write(batch, gone, self._settings.number, SHARD_CAPACITY)
+        changes = self.store.write(batch, gone, self.settings.number, SHARD_CAPACITY)
         del batch
         yield
-        if self._vectors is None or self._embedder is None:
+        if self.vectors is None or self._embedder is None:
             return notes
         try:
             by_shard: dict[int, list[Any]] = {}
-            for one in changes.new:
-                by_shard.setdefault(one.shard, []).append(one)
+            for chunk in changes.new:
+                by_shard.setdefault(chunk.shard, []).append(chunk)
             for shard, new in by_shard.items():
                 for start in range(0, len(new), BATCH):
                     part = new[start : start + BATCH]
-                    vectors = self._embedder.encode_chunks([one.chunk for one in part])
-                    self._vectors.upsert(shard, [one.id for one in part], vectors)
+                    vectors = self._embedder.encode_chunks([chunk.chunk for chunk in part])
+                    self.vectors.upsert(shard, [chunk.id for chunk in part], vectors)
                     yield
-            self._remove(changes.doomed)
+            _delete(self.vectors, changes.deletes)
         except VectorsUnavailable as error:
-            self._vectors = None
+            self.vectors = None
             notes.append(f"{error}; until the next start search compares words alone")
             return notes
-        self._store.settle(changes)
+        self.store.settle(changes)
         return notes
 
-    def make_postings(self) -> Iterator[None]:
+    def make_posting_lists(self) -> Iterator[None]:
         """Write the posting lists of the whole tree anew, in steps."""
-        from kexpert.search.posting_lists import identity, make
+        from kexpert.search.posting_lists import identity_of, write_posting_lists
 
-        path = self._settings.directory / POSTINGS
-        yield from make(self._store, path, WEIGHTS)
-        self._store.set_meta("postings", identity(path))
+        path = self.settings.directory / POSTING_LISTS_FILE
+        yield from write_posting_lists(self.store, path, COLUMN_WEIGHTS)
+        self.store.set_meta("postings", identity_of(path))
 
-    def _facts(self, file: FileToRead, data: bytes) -> FileFacts | None:
-        """The symbols of a file as the index has them, if it has read this very text."""
+    def _known_symbols(self, file: TreeFile, data: bytes) -> FileFacts | None:
+        """The symbols of a file from the symbol index, if that has read the same text."""
         if self._indexed is None or not file.path.endswith((".c", ".h")) or len(data) != file.size:
             return None
         indexed = self._indexed.file(file.path)
-        if indexed is None or (indexed.size, indexed.mtime_ns) != (file.size, file.mtime_ns):
+        if indexed is None or indexed.identity != file.identity:
             return None
         return self._indexed.symbols(file.path, _CHUNKED)
+
+
+def _delete(vectors: VectorStore, deletes: Sequence[tuple[int, int]]) -> None:
+    """Delete vectors, given as (number, collection)."""
+    for shard in {shard for _, shard in deletes}:
+        vectors.delete(shard, [number for number, held_in in deletes if held_in == shard])

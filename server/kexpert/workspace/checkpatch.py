@@ -13,21 +13,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-#: How often a run looks whether it was cancelled, in seconds.
-_POLL = 0.05
-#: What checkpatch knows the style of.
-CHECKED = (".c", ".h", ".S", ".dts", ".dtsi", "Kconfig")
+#: How often a run looks at its cancel flag.
+_POLL_SECONDS = 0.05
+#: Files whose style checkpatch knows.
+CHECKED_SUFFIXES = (".c", ".h", ".S", ".dts", ".dtsi", "Kconfig")
 #: Larger files are generated; checkpatch would take minutes.
-MAX_FILE = 4 << 20
+MAX_FILE_BYTES = 4 << 20
 
 
 class GaveUp(Exception):
-    """A run of checkpatch came to nothing; the message says why in one line."""
+    """A run of checkpatch failed; the message says why in one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What checkpatch printed on one saved state of a file, which ``version`` names."""
+    """checkpatch's output on one saved state of a file; ``version`` identifies the state."""
 
     version: str
     text: bytes
@@ -35,37 +35,39 @@ class Report:
 
 
 class Checkpatch:
-    """checkpatch for one tree. The last report on each file is kept for as long as the file stays
-    as it was. Meant to be called from one thread at a time: runs take seconds of a processor."""
+    """checkpatch for one tree. Keeps the last report on each file until the file changes.
+
+    Call it from one thread at a time: a run takes seconds of CPU.
+    """
 
     def __init__(self, root: Path, timeout: float) -> None:
         self._root = root
         self._script = root / "scripts" / "checkpatch.pl"
         self.timeout = timeout
         self._reports: dict[str, Report] = {}
-        self._stand: TemporaryDirectory[str] | None = None
+        self._directory: TemporaryDirectory[str] | None = None
         self._lock = threading.Lock()
 
     def missing(self) -> str:
-        """What is not there that checkpatch needs; "" when it can run."""
+        """What checkpatch needs and does not find; "" if it can run."""
         if shutil.which("perl") is None:
             return "perl is not installed"
         return "" if self._script.is_file() else f"{self._script} is not there"
 
     def version(self, path: str) -> str | None:
-        """A name for the saved state of a file of the tree; None if there is none to check."""
-        if not path.endswith(CHECKED):
+        """Identifies the saved state of a file of the tree; None if there is nothing to check."""
+        if not path.endswith(CHECKED_SUFFIXES):
             return None
         try:
             stat = (self._root / path).stat()
         except (OSError, ValueError):
             return None
-        return f"{stat.st_mtime_ns:x}-{stat.st_size:x}" if stat.st_size <= MAX_FILE else None
+        return f"{stat.st_mtime_ns:x}-{stat.st_size:x}" if stat.st_size <= MAX_FILE_BYTES else None
 
     def report(self, path: str, cancelled: Callable[[], bool]) -> Report | None:
-        """The findings on a saved file; None where there is nothing to check or it was cancelled.
+        """The report on a saved file; None if there is nothing to check or the run was cancelled.
 
-        Raises GaveUp, once for each saved state, when it could not be run or the time was not enough.
+        Raises GaveUp, once for each saved state, if checkpatch could not be run or took too long.
         """
         version = self.version(path)
         if version is None:
@@ -90,13 +92,13 @@ class Checkpatch:
         self._reports.pop(path, None)
 
     def _run(self, path: str, cancelled: Callable[[], bool]) -> bytes | None:
-        # The path is relative to the tree: checkpatch is stricter with some directories, as drivers/net.
+        # The path is relative to the tree: checkpatch is stricter in some directories, such as drivers/net.
         options = ["--terse", "--show-types", "--no-summary", "--color=never", f"--root={self._root}"]
         command = ["perl", str(self._script), *options, "-f", "--", path]
         try:
             process = subprocess.Popen(
                 command,
-                cwd=self._standing_place(),
+                cwd=self._working_directory(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -107,7 +109,7 @@ class Checkpatch:
         until = time.monotonic() + self.timeout
         while True:
             try:
-                return process.communicate(timeout=_POLL)[0]
+                return process.communicate(timeout=_POLL_SECONDS)[0]
             except subprocess.TimeoutExpired:
                 if not cancelled() and time.monotonic() < until:
                     continue
@@ -116,20 +118,20 @@ class Checkpatch:
                 return None
             raise GaveUp(f"checkpatch: gave up on {path} after {self.timeout:g} s (diagnostics.timeout_seconds)")
 
-    def _standing_place(self) -> str:
-        """A directory to run in that looks like the tree: checkpatch leaves a cache of names where it
-        stands, and nothing may be written into a tree."""
-        if self._stand is None:
-            stand = TemporaryDirectory(prefix="kexpert-checkpatch-")
+    def _working_directory(self) -> str:
+        """A directory that looks like the tree: checkpatch writes a cache of names into its working directory,
+        and nothing may be written into a tree."""
+        if self._directory is None:
+            directory = TemporaryDirectory(prefix="kexpert-checkpatch-")
             for name in os.listdir(self._root):
                 if name != ".git" and not name.startswith(".checkpatch-camelcase"):
-                    os.symlink(self._root / name, f"{stand.name}/{name}")
-            self._stand = stand
-        return self._stand.name
+                    os.symlink(self._root / name, f"{directory.name}/{name}")
+            self._directory = directory
+        return self._directory.name
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a run and what it started."""
+    """End a run and its children."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except OSError:

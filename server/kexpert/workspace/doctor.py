@@ -20,21 +20,20 @@ if TYPE_CHECKING:
     from kexpert.model.engine import EngineChoice, ModelSettings
     from kexpert.workspace.settings import Settings
 
-#: Distributions; those of the extras are not listed, since nothing here needs them.
+#: Distributions that the server needs; those of the extras are left out.
 DEPENDENCIES = (
     "pygls", "lsprotocol", "tree-sitter", "tree-sitter-c", "watchdog", "rich", "chromadb", "model2vec",
     "llama-cpp-python",
 )  # fmt: skip
 
-#: Seconds that a model may take to load, and its server to answer.
-_LOADING = 60.0
-_ANSWERING = 2.0
+_LOAD_SECONDS = 60.0  # for a model
+_ANSWER_SECONDS = 2.0  # for a model's server
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """``state``: "ok"; "note" for what kexpert can do without; "missing" for what it cannot; "bad" for what the
-    settings name and what cannot be used."""
+    """``state``: "ok"; "note", kexpert works without it; "missing", it does not; "bad", the settings name it and
+    it cannot be used."""
 
     what: str
     state: Literal["ok", "note", "missing", "bad"]
@@ -50,7 +49,7 @@ def tree_around(directory: Path) -> Path | None:
 
 
 def examine(root: Path | None) -> list[Finding]:
-    """Look at this machine and, when there is one, at a kernel tree."""
+    """Examine this machine and, if there is one, a kernel tree."""
     from kexpert.workspace.settings import file_layers, resolve_settings
 
     layers, warnings = file_layers(root)
@@ -92,7 +91,7 @@ def dependency(name: str) -> Finding:
 
 
 def model(settings: Settings) -> Finding:
-    """Which model completes as you type, on what, and why; whether it can."""
+    """The model of inline completion: which, on what, why, and whether it loads."""
     from kexpert.model.engine import choose_engine
     from kexpert.workspace.inline_settings import wanted_model
 
@@ -113,28 +112,28 @@ def model(settings: Settings) -> Finding:
 
 
 def trial(choice: EngineChoice, wanted: ModelSettings) -> str:
-    """Why a model cannot be used; "" for one that was loaded, or whose server was reached."""
+    """Load the model or reach its server; why that failed, "" if it did not."""
     from kexpert.abilities import Cancelled, Failed, Refused
     from kexpert.model.engine import open_engine
 
-    patience = _ANSWERING if choice.kind == "remote" else _LOADING
-    until = time.monotonic() + patience
+    timeout = _ANSWER_SECONDS if choice.kind == "remote" else _LOAD_SECONDS
+    until = time.monotonic() + timeout
     try:
         with closing(open_engine(choice, wanted)) as engine:
             engine.ready(lambda: time.monotonic() > until)
     except (Refused, Failed) as problem:
         return str(problem)
     except Cancelled:
-        return f"{wanted.url or choice.path} is not ready after {patience:g} s"
+        return f"{wanted.url or choice.path} is not ready after {timeout:g} s"
     return ""
 
 
 def index(root: Path) -> Finding:
     from kexpert.background.database import IndexState, cache_directory
-    from kexpert.index.schema import Store
+    from kexpert.index.schema import SymbolStore
 
     database = cache_directory(root) / "index.db"
-    state = Store.state_of(database, root)
+    state = SymbolStore.state_of(database, root)
     if state is IndexState.READY:
         return Finding("index", "ok", f"{database}, {database.stat().st_size / 1e6:,.0f} MB")
     mend = f"kexpert index --tree {root} (kexpert serve does it too)"
@@ -142,7 +141,7 @@ def index(root: Path) -> Finding:
 
 
 def search(root: Path, settings: Settings) -> Finding:
-    """How much of a tree is found by meaning, and by which embedder."""
+    """How many chunks of a tree have vectors, and by which embedder."""
     from kexpert.background.database import IndexState, cache_directory
     from kexpert.search.chunk_store import ChunkStore
     from kexpert.search.embedder import EmbedderError, load_embedder

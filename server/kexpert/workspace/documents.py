@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from kexpert.background.file_identity import FileIdentity
 from kexpert.background.tree import read
 from kexpert.core.c.source import Source
 from kexpert.core.paths import is_tree_path
@@ -15,11 +15,11 @@ from kexpert.core.text import EditedText, Encoding, LineIndex, encode
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """An open buffer. ``saved`` is the identity (size, mtime in ns) of the file on disk that holds exactly this
+    """An open buffer. ``saved`` is the identity of the file on disk that holds exactly this
     text; None where the buffer differs from its file or has none."""
 
     source: Source
-    saved: tuple[int, int] | None = None
+    saved: FileIdentity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +95,10 @@ class Documents(Mapping[str, Document]):
     def _compared(self, source: Source) -> Document:
         """A document, with its file's identity if the file holds the same text."""
         identity = self._identity(source.path)
-        if identity is None or self._root is None or identity[0] != len(source.data):
+        if identity is None or self._root is None or identity.size != len(source.data):
             return Document(source)
         return Document(source, identity if read(self._root, source.path) == source.data else None)
 
-    def _identity(self, path: str) -> tuple[int, int] | None:
-        """(size, mtime in ns) of a file of the tree."""
-        if self._root is None or not is_tree_path(path):
-            return None
-        try:
-            stat = os.stat(self._root / path)
-        except (OSError, ValueError):
-            return None
-        return stat.st_size, stat.st_mtime_ns
+    def _identity(self, path: str) -> FileIdentity | None:
+        """The identity of a file of the tree."""
+        return FileIdentity.of(self._root / path) if self._root is not None and is_tree_path(path) else None

@@ -27,9 +27,9 @@ def find_tree(named: Path | None, around: Path | None = None) -> Path:
 
 def path_in(root: Path, file: Path) -> str:
     """A file's path in a tree. Raises NotFound."""
-    from kexpert.background.tree import inside
+    from kexpert.background.tree import relative_path
 
-    path = inside(root, file)
+    path = relative_path(root, file)
     if path is None:
         raise NotFound(f"{file}: not in the tree {root}; name its tree with --tree DIR")
     return path

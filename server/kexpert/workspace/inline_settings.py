@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import posixpath
-from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from kexpert.core.paths import PathPatterns
 from kexpert.workspace.settings import Settings
 
 if TYPE_CHECKING:
@@ -23,21 +23,14 @@ def is_on(settings: Settings, path: str) -> bool:
 
 
 def why_off(settings: Settings, path: str) -> str:
-    """The setting by which there is no inline completion for a file; "" where there is."""
+    """Which setting turns inline completion off for a file; "" if none does."""
     if not settings.inline_enabled:
         return "inline.enabled is off"
-    excluding = (pattern for pattern in settings.inline_exclude if _covers(pattern, path))
-    return next((f"inline.exclude has {pattern!r}" for pattern in excluding), "")
+    pattern = _patterns(settings.inline_exclude).matching(path)
+    return f"inline.exclude has {pattern!r}" if pattern else ""
 
 
-def _covers(pattern: str, path: str) -> bool:
-    """Whether a glob means a file or a folder around it, however it is spelt: ``net``, ``net/``, ``./net/*``."""
-    path, pattern = _from_root(path), _from_root(pattern)
-    return fnmatchcase(path, pattern) or fnmatchcase(path, f"{pattern.rstrip('/')}/*")
-
-
-def _from_root(path: str) -> str:
-    return posixpath.normpath("/" + path.lstrip("/"))
+_patterns = lru_cache(maxsize=4)(PathPatterns)
 
 
 def wanted_model(settings: Settings) -> ModelSettings:

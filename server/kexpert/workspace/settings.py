@@ -1,9 +1,9 @@
-"""Every setting: its type, default, bounds and meaning stand here once, for the server and the README.
+"""Every setting: its type, default, bounds and meaning, once, for the server, the README and the extension.
 
-Settings come in layers, later ones win: ``$XDG_CONFIG_HOME/kexpert/config.toml``, ``kexpert.toml`` or
+Settings come in layers, of which later ones win: ``$XDG_CONFIG_HOME/kexpert/config.toml``, ``kexpert.toml`` or
 ``.kexpert.toml`` in the tree, ``initializationOptions``, ``workspace/configuration``. In all of them
-``{"index": {"jobs": 2}}`` and ``{"index.jobs": 2}`` mean the same. Nothing here raises: what cannot be
-used is named in a warning and the layer below holds.
+``{"index": {"jobs": 2}}`` and ``{"index.jobs": 2}`` mean the same. Nothing here raises: a value that
+cannot be used is named in a warning, and the layer below holds.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-#: Where a setting was read, for warnings, and what stood there.
+#: (where the settings were read, for warnings; the settings)
 Layer = tuple[str, Mapping[str, Any]]
 
-#: Settings are few and short; a larger file is not one of ours.
-_MAX_FILE = 1 << 20
+#: A larger file is not one of ours.
+_MAX_FILE_BYTES = 1 << 20
 
 
 def _setting(
@@ -33,8 +33,11 @@ def _setting(
     choices: tuple[str, ...] = (),
     private: bool = False,
 ) -> Any:
-    """``private``: a tree may not set it, since trees come from anywhere and it says what is loaded or where
-    text is sent. A string without ``choices`` is free."""
+    """A field of ``Settings``.
+
+    ``private``: a tree's own file may not set it, since trees come from anywhere and it says what is loaded or
+    where text is sent. A string without ``choices`` is free.
+    """
     metadata = {
         "key": key, "description": description, "low": low, "high": high, "choices": choices, "private": private,
     }  # fmt: skip
@@ -54,7 +57,9 @@ class Settings:
         "index.watch", True, "Follow changes that other programs make to files (a branch switch, a patch applied)."
     )
     index_exclude: tuple[str, ...] = _setting(
-        "index.exclude", (), 'Globs of paths relative to the tree to leave out, as `["tools/**", "samples/**"]`.'
+        "index.exclude",
+        (),
+        'Files and folders of the tree to leave out, as patterns of gitignore: `["tools/**", "drivers/gpu"]`.',
     )
     vectors_enabled: bool = _setting(
         "vectors.enabled",
@@ -98,7 +103,8 @@ class Settings:
     inline_exclude: tuple[str, ...] = _setting(
         "inline.exclude",
         (),
-        'Folders and globs of paths in the tree that get no inline completion, as `["drivers/gpu", "*/own_*.c"]`.',
+        "Files and folders of the tree without inline completion, as patterns of gitignore:"
+        ' `["drivers/gpu", "*/own_*.c"]`.',
     )
     inline_lines: int = _setting("inline.lines", 5, "The most lines that one suggestion may have.", low=1, high=40)
     inline_tokens: int = _setting(
@@ -169,7 +175,7 @@ _SECTIONS = {key.partition(".")[0] for key in _FIELDS}
 
 
 def resolve_settings(layers: Iterable[Layer]) -> tuple[Settings, list[str]]:
-    """The options that the layers give, lowest first, and a line for everything that was passed over."""
+    """The settings that the layers give, lowest first, and a warning for each value that was ignored."""
     values: dict[str, Any] = {}
     warnings: list[str] = []
     for origin, layer in layers:
@@ -186,7 +192,7 @@ def resolve_settings(layers: Iterable[Layer]) -> tuple[Settings, list[str]]:
 
 
 def file_layers(root: Path | None) -> tuple[list[Layer], list[str]]:
-    """What the user's and the tree's configuration files say; missing files say nothing."""
+    """The user's and the tree's configuration files, and a warning for each that cannot be used."""
     home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
     paths = [Path(home, "kexpert", "config.toml")]
     if root is not None:
@@ -197,8 +203,8 @@ def file_layers(root: Path | None) -> tuple[list[Layer], list[str]]:
         try:
             if not path.is_file():
                 continue
-            if path.stat().st_size > _MAX_FILE:
-                raise ValueError(f"is larger than {_MAX_FILE} bytes")
+            if path.stat().st_size > _MAX_FILE_BYTES:
+                raise ValueError(f"is larger than {_MAX_FILE_BYTES} bytes")
             layer = tomllib.loads(path.read_text("utf-8"))
             if root is not None and path.parent == root:
                 layer, kept_back = _public(layer)
@@ -210,7 +216,7 @@ def file_layers(root: Path | None) -> tuple[list[Layer], list[str]]:
 
 
 def _public(layer: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """What a tree may set of what it sets, and the keys of the rest."""
+    """(what a tree's file may set, keys that it may not)"""
     flat = dict(_flatten(layer))
     private = [key for key in flat if key in _FIELDS and _FIELDS[key].metadata["private"]]
     return {key: value for key, value in flat.items() if key not in private}, private
@@ -223,7 +229,7 @@ def settings_of(root: Path | None) -> Settings:
 
 
 def client_layer(origin: str, value: Any) -> tuple[list[Layer], list[str]]:
-    """Settings as a client sends them, with or without the ``kexpert`` section around them."""
+    """Settings as a client sends them, with or without a ``kexpert`` section around them."""
     if value is None:
         return [], []
     if not isinstance(value, dict):
@@ -233,7 +239,7 @@ def client_layer(origin: str, value: Any) -> tuple[list[Layer], list[str]]:
 
 
 def settings_markdown() -> str:
-    """The table of options for the README."""
+    """The table of settings for the README."""
     rows = ["| Option | Default | What it does |", "|---|---|---|"]
     for key, known in _FIELDS.items():
         choices = known.metadata["choices"]
@@ -268,7 +274,7 @@ def _flatten(layer: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _checked(known: dataclasses.Field[Any], value: Any) -> Any:
-    """``value`` in the option's type. ValueError says what was expected."""
+    """``value`` in the setting's type. Raises ValueError, which says what was expected."""
     default, limits = _default(known), known.metadata
     if isinstance(default, bool):
         if not isinstance(value, bool):

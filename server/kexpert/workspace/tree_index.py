@@ -56,14 +56,14 @@ class TreeIndex:
                 root, directory, search, SymbolIndexFiles,
                 on_ready=Searcher.warm, on_progress=on_progress, on_message=on_message,
             )  # fmt: skip
-            self._searcher = Searcher(directory / "search.db", indexer, indexer.damaged)
+            self._searcher = Searcher(directory / "search.db", indexer, indexer.report_damage)
         self.index = IndexService(
             root,
             jobs=jobs,
             watch=watch,
             exclude=exclude,
             searcher=self._searcher,
-            on_updated=self.search_indexer.follow if self.search_indexer else None,
+            on_updated=self.search_indexer.index_updated if self.search_indexer else None,
             on_progress=on_progress,
             on_message=on_message,
         )

@@ -1,4 +1,4 @@
-"""#if nesting: the conditions a reader would work out by scrolling up."""
+"""#if nesting: the conditions of a line."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def check_at(fixture: str, expected: list[str]) -> None:
         ("#ifdef A/*|*/\n#endif", []),
     ],
 )
-def test_conditions(fixture: str, expected: list[str]) -> None:
+def test_conditions_of_a_line(fixture: str, expected: list[str]) -> None:
     check_at(fixture, expected)
 
 
@@ -56,11 +56,11 @@ def test_conditions(fixture: str, expected: list[str]) -> None:
         "#undef SYSTEM\n#define SYSTEM foo\n\n#if !defined(_FOO_H) || defined(MULTI_READ)\n#define _FOO_H",
     ],
 )
-def test_include_guard_is_no_condition(guard: str) -> None:
+def test_an_include_guard_is_no_condition(guard: str) -> None:
     check_at(f"{guard}\n#ifdef A\nint a;/*|*/\n#endif\n#endif\n", ["A"])
 
 
-def test_a_default_is_not_taken_for_a_guard() -> None:
+def test_a_default_definition_is_no_include_guard() -> None:
     check_at("#ifndef DEPTH\n#define DEPTH 4/*|*/\n#endif", ["!DEPTH"])
     check_at("#ifndef DEBUG\n#define DEBUG/*|*/\n#endif", ["!DEBUG"])
     check_at("#ifdef A\n#endif\n#ifndef B\n#define B\nx/*|*/\n#endif", ["!B"])
@@ -98,6 +98,6 @@ def test_branches_and_conditions_agree(text: str) -> None:
 
 
 @given(st.binary(), st.integers(-5, 300))
-def test_any_bytes_are_survived(data: bytes, offset: int) -> None:
+def test_any_bytes_raise_no_error(data: bytes, offset: int) -> None:
     conditions_at(data, offset)
     branches(data)

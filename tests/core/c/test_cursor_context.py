@@ -1,4 +1,4 @@
-"""Comment, string or code."""
+"""The lexical class at the cursor: comment, string or code."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from kexpert.core.c.cursor_context import lexical_class
         ("a = b / c; |", "code"),
     ],
 )
-def test_where_a_character_would_land(text: str, kind: str) -> None:
+def test_class_of_a_character_typed_at_the_cursor(text: str, kind: str) -> None:
     data = text.encode()
     offset = data.index(b"|")
     assert lexical_class(data.replace(b"|", b""), offset) == kind

@@ -1,4 +1,4 @@
-"""Declarations as kernel headers write them: names and normalised types."""
+"""Declarations of kernel headers: names and normalised types."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ def declared(text: str) -> dict[str, str]:
         ("struct foo { int a; };", {}),
     ],
 )
-def test_a_declaration_gives_names_and_normalised_types(text: str, names: dict[str, str]) -> None:
+def test_names_and_normalised_types_of_declarations(text: str, names: dict[str, str]) -> None:
     assert declared(text) == names
 
 
 @pytest.mark.parametrize("text", ["const struct foo *", "int (*)(struct x *)", "char []", "void (*(*)(int))(u8)"])
-def test_a_type_written_alone_reads_back(text: str) -> None:
+def test_the_text_of_a_type_parses_to_the_same_type(text: str) -> None:
     found = read_type(text)
     assert found is not None
     assert found.text == text
 
 
-def test_what_a_pointer_points_to_and_a_function_returns() -> None:
+def test_targets_of_pointers_and_return_types() -> None:
     function = read_type("struct page *(*)(gfp_t)")
     assert function is not None
     returned = function.returned()
@@ -60,7 +60,7 @@ def test_what_a_pointer_points_to_and_a_function_returns() -> None:
 
 
 @given(st.lists(st.sampled_from([*"(){}[]*,;:=.#&", "struct ", "int ", "x ", "__user ", "typeof", '"', "/*", "->"])))
-def test_any_tokens_are_read_to_their_end(pieces: list[str]) -> None:
+def test_any_tokens_are_consumed(pieces: list[str]) -> None:
     tokens = Tokens("".join(pieces).encode())
     at = 0
     while at < len(tokens):
@@ -70,5 +70,5 @@ def test_any_tokens_are_read_to_their_end(pieces: list[str]) -> None:
         at = after
 
 
-def test_deep_nesting_ends() -> None:
+def test_deep_nesting_declares_nothing() -> None:
     assert declared("int " + "(*" * 5000 + "x" + ")" * 5000 + ";") == {}

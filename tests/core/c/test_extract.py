@@ -1,4 +1,4 @@
-"""What indexing finds in kernel C: fixtures mark each expected name, nothing else may be found."""
+"""Extraction from kernel C. Fixtures mark every expected symbol; no other symbol may be found."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def facts_of(text: str, path: str = "kernel/x.c") -> FileFacts:
 
 
 def check(text: str, path: str = "kernel/x.c") -> FileFacts:
-    """Every name behind ``/*kind*/`` is found as that kind, where it stands, and no other symbol."""
+    """Check that each name after ``/*kind*/`` is found as that kind and at that offset, and no other symbol."""
     data = dedent(text).encode()
     facts = extract(path, data)
     expected = sorted((m.start(2), m[1].decode()) for m in _MARK.finditer(data))
@@ -53,12 +53,12 @@ def test_functions_prototypes_and_variables() -> None:
 
 
 @pytest.mark.parametrize("count", [3, 1500])
-def test_however_many_functions_a_file_has(count: int) -> None:
+def test_few_and_many_functions(count: int) -> None:
     body = "{\n\tint sum = toy->turns + 1;\n\n\treturn sum;\n}\n"
     check("".join(f"static int /*function*/toy_{at}(struct toy *toy)\n{body}\n" for at in range(count)))
 
 
-def test_functions_of_other_brace_styles() -> None:
+def test_functions_in_other_brace_styles() -> None:
     check(
         """
         int /*function*/same_line(int a) {
@@ -131,7 +131,7 @@ def test_macros_with_continuations() -> None:
     assert [bool(symbol.flags & Flag.FUNCTION_LIKE) for symbol in facts.symbols] == [False, True, False, False]
 
 
-def test_tables_of_macros_among_other_things() -> None:
+def test_tables_of_macros_between_other_code() -> None:
     table = "".join(f"#define /*macro*/REG_{number}\t0x{number:x}\n" for number in range(6))
     facts = check(
         f"""
@@ -155,7 +155,7 @@ int /*variable*/before;
     assert by_name["REG_5"].end - by_name["REG_5"].start == len("#define /*macro*/REG_5\t0x5")
 
 
-def test_tables_of_values_hide_nothing() -> None:
+def test_symbols_after_tables_of_values() -> None:
     facts = check(
         """
         static const int /*variable*/short_one[] = { 1, 2,
@@ -180,7 +180,7 @@ def test_tables_of_values_hide_nothing() -> None:
     assert [(a.member, a.function) for a in facts.assignments] == [("probe", "gadget_probe")]
 
 
-def test_every_branch_of_a_condition() -> None:
+def test_symbols_in_every_branch_of_a_conditional() -> None:
     check(
         """
         #ifdef CONFIG_SMP
@@ -215,7 +215,7 @@ def test_every_branch_of_a_condition() -> None:
         ("EXPORT_TRACEPOINT_SYMBOL(kmalloc);\n", "trace_kmalloc", Kind.EXPORT),
     ],
 )  # fmt: skip
-def test_macros_that_define(text: str, name: str, kind: Kind) -> None:
+def test_macros_that_define_symbols(text: str, name: str, kind: Kind) -> None:
     assert (name, kind) in [(symbol.name, symbol.kind) for symbol in facts_of(text).symbols]
 
 
@@ -227,7 +227,7 @@ def test_export_kind_and_namespace() -> None:
     ]
 
 
-def test_loops_are_no_functions() -> None:
+def test_loop_macros_are_not_functions() -> None:
     facts = facts_of(
         """
         void scan(void)
@@ -262,12 +262,12 @@ def test_calls_by_caller_without_keywords_comments_and_strings() -> None:
     assert calls == [("a", "b"), ("a", "c"), ("sys_d", "e")]
 
 
-def test_what_may_sleep_by_its_own_body() -> None:
+def test_functions_whose_own_body_may_sleep() -> None:
     facts = facts_of("void a(void)\n{\n\tmight_sleep();\n}\nvoid b(void)\n{\n\tspin();\n}\n")
     assert [bool(symbol.flags & Flag.MAY_SLEEP) for symbol in facts.symbols] == [True, False]
 
 
-def test_tables_of_functions() -> None:
+def test_assignments_in_tables_of_functions() -> None:
     facts = facts_of(
         """
         static const struct file_operations fops = {
@@ -302,7 +302,7 @@ def test_assembly_labels() -> None:
     assert [(symbol.name, symbol.kind) for symbol in facts.symbols] == [("memcpy", Kind.ASM_LABEL)]
 
 
-def test_words_leave_comments_and_strings_out() -> None:
+def test_identifiers_in_comments_and_strings_are_left_out() -> None:
     facts = facts_of('int in_code; /* in_comment */ char *s = "in_string";\n')
     assert b"in_code" in facts.identifiers
     assert not facts.identifiers & {b"in_comment", b"in_string"}

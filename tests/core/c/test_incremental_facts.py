@@ -1,4 +1,4 @@
-"""Facts that followed an edit are those of a fresh look at the edited text."""
+"""Facts updated after an edit equal the facts extracted from the edited text."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ _BITS = [b"x", b"call(", b")", b"\n", b"\n}", b"{", b"}", b" ", b"\t", b"/", b"*
          b".a = b", b"schedule(", b"\\", b"'"]  # fmt: skip
 
 
-def same(one: FileFacts, other: FileFacts) -> bool:
-    return (one.symbols, one.calls, one.assignments) == (other.symbols, other.calls, other.assignments)
+def same(left: FileFacts, right: FileFacts) -> bool:
+    return (left.symbols, left.calls, left.assignments) == (right.symbols, right.calls, right.assignments)
 
 
 @settings(max_examples=400)
@@ -54,7 +54,7 @@ def same(one: FileFacts, other: FileFacts) -> bool:
     st.lists(st.tuples(st.integers(0, len(TEXT)), st.integers(0, 12), st.sampled_from(_BITS)), min_size=1, max_size=4)
 )
 @example([(TEXT.index(b"call_one"), 0, b"call_none(1); ")])
-def test_following_edits_equals_a_fresh_look(edits: list[tuple[int, int, bytes]]) -> None:
+def test_facts_updated_by_edits_equal_extracted_facts(edits: list[tuple[int, int, bytes]]) -> None:
     source = Source("kernel/x.c", TEXT)
     assert source.facts
     for at, removed, added in edits:
@@ -65,9 +65,9 @@ def test_following_edits_equals_a_fresh_look(edits: list[tuple[int, int, bytes]]
         assert source.facts.identifiers >= fresh.identifiers
 
 
-def test_typing_in_a_body_takes_no_whole_look() -> None:
+def test_typing_in_a_body_needs_no_extraction() -> None:
     at = TEXT.index(b"\treturn FIRST")
     typed = TEXT[:at] + b"\tmight_sl" + TEXT[at:]
-    followed = updated_facts(TEXT, extract("x.c", TEXT), typed)
-    assert followed is not None
-    assert same(followed, extract("x.c", typed))
+    updated = updated_facts(TEXT, extract("x.c", TEXT), typed)
+    assert updated is not None
+    assert same(updated, extract("x.c", typed))

@@ -1,4 +1,4 @@
-"""Struct layout: the compiler is the judge; what cannot be known is not said."""
+"""Struct layouts, compared with those of the compiler."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def lay_out(text: str, kind: str = "struct") -> Layout:
 
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
-    """offsetof and sizeof of everything in STRUCTS, as the compiler has them."""
+    """offsetof and sizeof of everything in STRUCTS, by the compiler."""
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         pytest.skip("no C compiler")
@@ -99,7 +99,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("name", STRUCTS)
-def test_agrees_with_the_compiler(name: str, compiled: dict[str, int]) -> None:
+def test_layout_agrees_with_the_compiler(name: str, compiled: dict[str, int]) -> None:
     laid = lay_out(STRUCTS[name], "union" if name == "union_kind" else "struct")
     assert laid.exact
     expected = {key.partition(".")[2]: value for key, value in compiled.items() if key.startswith(name + ".")}
@@ -107,7 +107,7 @@ def test_agrees_with_the_compiler(name: str, compiled: dict[str, int]) -> None:
     assert (laid.size, laid.align) == (compiled[name], compiled[name + "!"])
 
 
-def test_every_member_is_there_once() -> None:
+def test_every_member_has_one_field() -> None:
     names = [f.name for f in lay_out(STRUCTS["anonymous"]).fields]
     assert names == ["a", "", "b", "", "c", "d", "e", "h", "h.f", "h.g", "z"]
 
@@ -117,7 +117,7 @@ def test_holes_and_padding() -> None:
     assert (laid.holes, laid.padding, laid.size) == ([(1, 7)], 4, 24)
 
 
-def test_bit_places() -> None:
+def test_places_of_bit_fields() -> None:
     laid = lay_out("{ u8 x; u32 a:20; u32 b:10; u32 :0; u32 c:1; }")
     assert [(f.name, f.offset, f.bit_offset, f.bit_width) for f in laid.fields[1:]] == [
         ("a", 0, 8, 20),
@@ -126,7 +126,7 @@ def test_bit_places() -> None:
     ]
 
 
-def test_what_depends_on_the_configuration_is_approximate_from_there_on() -> None:
+def test_offsets_after_a_configurable_size_are_approximate() -> None:
     laid = lay_out("{ u64 a; spinlock_t lock; u64 b; }")
     assert [(f.offset, f.exact) for f in laid.fields] == [(0, True), (8, False), (16, False)]
     assert laid.fields[1].offset_exact and not laid.exact and laid.size == 24
@@ -134,7 +134,7 @@ def test_what_depends_on_the_configuration_is_approximate_from_there_on() -> Non
     assert [(f.name, f.offset, f.exact) for f in laid.fields] == [("a", 0, True), ("b", 8, False), ("c", 16, False)]
 
 
-def test_what_is_unknown_is_not_invented() -> None:
+def test_offsets_after_an_unknown_size_are_unknown() -> None:
     laid = lay_out("{ u32 a; struct mystery m; u32 b; struct mystery *p; }")
     assert [(f.offset, f.size) for f in laid.fields] == [(0, 4), (None, None), (None, 4), (None, 8)]
     assert laid.size is None and not laid.exact
@@ -175,7 +175,7 @@ def test_constant_expressions(text: str, value: int | None) -> None:
         lambda parts: ("{" + " ".join(parts) + "}").encode()
     )
 )
-def test_any_bytes_are_survived(data: bytes) -> None:
+def test_any_bytes_raise_no_error(data: bytes) -> None:
     layout(data, "struct", known_size)
 
 

@@ -1,4 +1,4 @@
-"""Blanking comments and strings: what is code stays where it is, what is not is gone."""
+"""Blanking of comments and strings; code stays at its offset."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kexpert.core.c.lex import blank_comments
 
 
 def check_blank(fixture: bytes, expected: bytes, *, strings: bool = True) -> None:
-    """``expected`` writes ``~`` for each byte that is to become a blank."""
+    """In ``expected``, ``~`` stands for each byte that must become a blank."""
     assert blank_comments(fixture, strings) == expected.replace(b"~", b" ")
 
 
@@ -32,11 +32,11 @@ def check_blank(fixture: bytes, expected: bytes, *, strings: bool = True) -> Non
         (b"#define M \\\n\t/* x\t\\\n\t * y */ \\\n\tz", b"#define M \\\n\t~~~~~\\\n~~~~~~~~ \\\n\tz"),
     ],
 )
-def test_blanks_what_is_not_code(fixture: bytes, expected: bytes) -> None:
+def test_comments_and_strings_become_blanks(fixture: bytes, expected: bytes) -> None:
     check_blank(fixture, expected)
 
 
-def test_strings_may_stay_and_still_hide_comment_marks() -> None:
+def test_kept_strings_hide_comment_marks() -> None:
     check_blank(b'#include "a//b.h" // c', b'#include "a//b.h" ~~~~', strings=False)
 
 

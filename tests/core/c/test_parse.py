@@ -1,4 +1,4 @@
-"""Kernel C parses cleanly, in place, and a reparse is as good as a parse."""
+"""Kernel C parses without errors and with its own offsets; an incremental parse equals a full one."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ CLEAN = {
 
 
 def functions(parsed: Parsed) -> list[str]:
-    """Names of all function definitions, as written in the file."""
+    """The names of all function definitions."""
     names: list[str] = []
     stack: list[Node] = [parsed.tree.root_node]
     while stack:
@@ -84,11 +84,11 @@ def test_masking_keeps_every_offset_and_line(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["loop", "loop with a blank", "loop without braces", "block macro", "split brace"])
-def test_blocks_are_no_functions(name: str) -> None:
+def test_macros_with_a_block_are_not_functions(name: str) -> None:
     assert functions(parse(CLEAN[name])) == ["f"]
 
 
-def test_a_syscall_is_a_function_of_its_own_name_with_its_parameters() -> None:
+def test_a_syscall_is_a_function_with_its_name_and_parameters() -> None:
     parsed = parse(CLEAN["syscall"])
     assert functions(parsed) == ["foo"]
     assert {"name", "flags"} <= identifiers(parsed)
@@ -112,19 +112,19 @@ def test_arguments_of_macros_stay_in_the_tree(name: str, words: set[str]) -> Non
     assert words <= identifiers(parse(CLEAN[name]))
 
 
-def test_ordinary_c_is_left_alone() -> None:
+def test_masking_does_not_change_ordinary_c() -> None:
     data = b"int bus_for_each_dev(int (*fn)(struct device *, void *))\n{\n\treturn list_for_each(fn);\n}\n" + (
         b"#define for_each_foo(x) for (x = 0; x; x++)\n#ifdef A\nint x;\n#else\nint y;\n#endif\n"
     )
     assert mask(data) == data
 
 
-def test_the_end_of_a_conditional_expression_is_no_bit_field() -> None:
+def test_the_end_of_a_conditional_expression_is_not_a_bit_field() -> None:
     data = b"void f(void)\n{\n\tx = a ?\n\t\tB : 0;\n}\n"
     assert mask(data) == data
 
 
-def test_what_cannot_be_source_has_an_empty_tree() -> None:
+def test_binary_data_has_an_empty_tree() -> None:
     assert parse(b"\x7fELF\0\0" + b"int f(void) {}\n").tree.root_node.child_count == 0
 
 

@@ -1,4 +1,4 @@
-"""Locals, parameters and labels: what is visible at a cursor, and what an occurrence means."""
+"""Locals, parameters and labels: visibility at the cursor, and references to them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def visible(fixture: str) -> dict[str, str]:
 
 
 def marked(fixture: str) -> str:
-    """The text with every occurrence of the local under the cursor in guillemets."""
+    """The text with guillemets around every reference to the local under the cursor."""
     source, offset = place(fixture)
     local = local_binding(source, offset)
     assert local is not None
@@ -58,14 +58,14 @@ static int __init probe(struct device *dev, const char __user *buf, int (*cb)(st
     }
 
 
-def test_the_inner_declaration_shadows_and_ends_with_its_block() -> None:
+def test_an_inner_declaration_shadows_until_its_block_ends() -> None:
     body = "int f(int a)\n{{\n\tlong x;\n\tif (a) {{\n\t\tchar x;\n\t\t{0};\n\t}}\n\t{1};\n}}\n"
     assert visible(body.format("/*|*/", "")) == {"x": "char", "a": "int"}
     assert visible(body.format("", "/*|*/")) == {"x": "long", "a": "int"}
 
 
 @pytest.mark.parametrize("loop", ["{ use(i/*|*/); }", "use(i/*|*/);", "if (i) { a(); } else { b(i/*|*/); }"])
-def test_a_loop_variable_lives_in_its_statement(loop: str) -> None:
+def test_the_scope_of_a_loop_variable_is_its_statement(loop: str) -> None:
     assert visible(f"void f(void)\n{{\n\tfor (int i = 0; i < 3; i++)\n\t\t{loop}\n\tdone();\n}}\n") == {"i": "int"}
     after = f"void f(void)\n{{\n\tfor (int i = 0; i < 3; i++)\n\t\t{loop}\n\tdone(/*end*/);\n}}\n".replace("/*|*/", "")
     assert visible(after.replace("/*end*/", "/*|*/")) == {}
@@ -74,7 +74,7 @@ def test_a_loop_variable_lives_in_its_statement(loop: str) -> None:
 @pytest.mark.parametrize(
     "unfinished", ["p->", "p->next = ", "call(p, ", "if (p->", "if (a) {", "x = (struct foo *", "switch (a) {\n\tcase "]
 )
-def test_a_line_being_typed_hides_nothing(unfinished: str) -> None:
+def test_an_incomplete_line_hides_no_locals(unfinished: str) -> None:
     found = visible(f"""
 int before(void)
 {{
@@ -97,7 +97,7 @@ int after(long other)
     assert "other" not in found
 
 
-def test_declarations_below_a_line_without_semicolon_are_seen() -> None:
+def test_declarations_below_a_line_without_semicolon_are_found() -> None:
     assert visible("void f(struct foo *p)\n{\n\tp->\n\tstruct bar *b;\n\t/*|*/\n}\n")["b"] == "struct bar *"
 
 
@@ -107,7 +107,7 @@ def test_statement_expressions_have_locals_of_their_own() -> None:
     assert set(visible(text.replace("/*2*/", "/*|*/"))) == {"x"}
 
 
-def test_expressions_are_no_declarations() -> None:
+def test_expressions_are_not_declarations() -> None:
     code = "a * a + 1;\n\tfoo(a);\n\tfoo(*b);\n\ta = min_t(unsigned int, a, c);\n\treturn a;\n\tx = a ? a : a * a;"
     assert visible(f"void f(int a)\n{{\n\t{code}\n\t/*|*/\n}}\n") == {"a": "int"}
 
@@ -119,7 +119,7 @@ def test_a_syscall_takes_its_parameters_in_pairs() -> None:
     }
 
 
-def test_members_of_a_local_struct_are_no_locals() -> None:
+def test_members_of_a_local_struct_are_not_locals() -> None:
     assert visible("void f(void)\n{\n\tstruct { int w; } box;\n\t/*|*/\n}\n") == {"box": "struct"}
 
 
@@ -153,7 +153,7 @@ int f(struct p *«p»)
 """
 
 
-def test_labels_are_apart_from_variables_of_their_name() -> None:
+def test_labels_and_variables_have_separate_name_spaces() -> None:
     assert marked("""
 int f(int out)
 {
@@ -187,7 +187,7 @@ def test_outside_functions_there_are_no_locals() -> None:
 
 
 @given(st.binary(max_size=300), st.integers(0, 300))
-def test_any_bytes_have_locals_or_none(noise: bytes, offset: int) -> None:
+def test_any_bytes_raise_no_error(noise: bytes, offset: int) -> None:
     source = Source("a.c", b"int f(int a)\n{\n\tint b = 1;\n" + noise + b"\n}\n")
     for local in locals_at(source, offset):
         assert source.data[local.name_start :].startswith(local.name.encode("latin-1"))

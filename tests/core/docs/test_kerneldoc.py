@@ -1,4 +1,4 @@
-"""kernel-doc: what a developer wrote above a function is what the hover card says."""
+"""kernel-doc: finding, parsing and rendering of comments."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ FUNCTION = """/**
  */"""
 
 
-def test_function_with_everything() -> None:
+def test_function_with_all_sections() -> None:
     doc = parsed(FUNCTION)
     assert (doc.name, doc.kind) == ("widget_spin", "function")
     assert doc.summary == "Turn a widget until it stops."
@@ -104,7 +104,7 @@ def test_first_lines(title: str, kind: str, name: str, summary: str) -> None:
         "/**\n * Note: beware\n */",
     ],
 )
-def test_what_is_no_kernel_doc(comment: str) -> None:
+def test_comments_that_are_not_kernel_doc(comment: str) -> None:
     assert parse_kerneldoc(comment.encode()) is None
 
 
@@ -125,7 +125,7 @@ def test_returns_spellings_and_paragraphs() -> None:
         assert doc.returns == "zero\n\nor one", word
 
 
-def test_windows_line_ends_and_missing_stars() -> None:
+def test_windows_line_endings_and_missing_asterisks() -> None:
     doc = parsed("/**\r\n * f() - x\r\n   @a: one\r\n */")
     assert doc.params == [Param("a", "one")]
 
@@ -200,21 +200,21 @@ def test_comment_text_of_plain_comments() -> None:
     assert comment_text(b"/******\n * boxed *\n ******/").startswith("boxed")
 
 
-def test_skeletons_parse_back() -> None:
+def test_templates_parse_as_kernel_doc() -> None:
     text = comment_template("spin", ["w", "n"], True, "function", [])
     assert text == "/**\n * spin() -\n * @w:\n * @n:\n *\n * Context:\n * Return:\n */\n"
     doc = parsed(comment_template("widget", [], False, "struct", ["a", "b"]).strip())
     assert (doc.kind, doc.name, [p.name for p in doc.params]) == ("struct", "widget", ["a", "b"])
 
 
-def test_snippet_numbers_its_stops_in_order() -> None:
+def test_tab_stops_are_numbered_in_order() -> None:
     text = comment_template("spin", ["w"], False, "function", [], snippet=True)
     assert " * spin() - ${1:Brief description.}\n * @w: ${2:...}\n" in text
     assert "Return" not in text
 
 
 @given(st.binary(), st.text(alphabet="/*@:-. \n\tab()`_&<=|").map(str.encode))
-def test_any_bytes_are_survived(junk: bytes, near: bytes) -> None:
+def test_any_bytes_raise_no_error(junk: bytes, near: bytes) -> None:
     for data in (junk, near):
         doc = parse_kerneldoc(b"/**\n * f() - x\n" + data + b"*/")
         assert doc is not None

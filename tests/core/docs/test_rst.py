@@ -1,4 +1,4 @@
-"""reStructuredText of kernel comments as Markdown: shape kept, references as code, nothing misread."""
+"""Conversion of the reStructuredText in kernel comments to Markdown."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.support.complexity import assert_linear
         ("snake_case _lead trail_", "snake_case \\_lead trail\\_"),
     ],
 )
-def test_inline(text: str, expected: str) -> None:
+def test_inline_markup(text: str, expected: str) -> None:
     assert inline(text) == expected
 
 
@@ -49,12 +49,12 @@ def test_blocks(text: str, expected: str) -> None:
     assert to_markdown(text) == expected
 
 
-def test_plain_words_keep_what_only_kernel_doc_marks() -> None:
+def test_plain_text_keeps_kernel_doc_markup() -> None:
     assert to_markdown("&foo %d @x <a>", escape) == "&foo %d @x \\<a>"
 
 
 @given(st.text() | st.text(alphabet="`*_:\n .-=+|<>[]()@%&a1"))
-def test_any_text_is_survived(text: str) -> None:
+def test_any_text_raises_no_error(text: str) -> None:
     to_markdown(text)
 
 

@@ -1,4 +1,4 @@
-"""Makefiles: which symbols have to be set for a file to be built."""
+"""Makefiles: the symbols on which the build of a file depends."""
 
 from __future__ import annotations
 
@@ -74,23 +74,23 @@ obj-n += never.o
         ("arch/x86/include/asm/page.h", ["x86"]),
     ],
 )
-def test_conditions_up_to_the_root(path: str, expected: list[str]) -> None:
+def test_conditions_of_all_makefiles_up_to_the_root(path: str, expected: list[str]) -> None:
     assert object_conditions(path, TREE.get) == expected
 
 
 @pytest.mark.parametrize("path", ["/home/me/module/hello.c", "/a.c", "//a.c", "/", "untitled:Draft.c", "git:/x/a.c"])
-def test_a_file_outside_the_tree_has_no_conditions_and_nothing_is_read_for_it(path: str) -> None:
+def test_a_file_outside_the_tree_has_no_conditions_and_reads_no_makefile(path: str) -> None:
     read: list[str] = []
     assert object_conditions(path, lambda one: read.append(one)) == []
     assert not read
 
 
 @given(st.text(st.sampled_from("/.ac:")))
-def test_any_path_is_answered(path: str) -> None:
+def test_any_path_raises_no_error(path: str) -> None:
     assert isinstance(object_conditions(path, lambda one: None), list)
 
 
-def test_what_a_symbol_builds() -> None:
+def test_files_that_a_symbol_builds() -> None:
     data = TREE["drivers/widget/Kbuild"]
     here = "drivers/widget"
     assert built_by("CONFIG_TURN", data, here) == [
@@ -104,14 +104,14 @@ def test_what_a_symbol_builds() -> None:
     assert built_by("ABSENT", data, here) == []
 
 
-def test_composites_that_hold_each_other_end() -> None:
+def test_composites_that_contain_each_other_terminate() -> None:
     kbuild = parse_makefile(b"a-y := b.o\nb-y := a.o c.o\nX = $(X)\nobj-m += $(X)\n")
     assert kbuild.conditions_of("c.o") is None
     assert built_by("Q", b"obj-$(CONFIG_Q) += a.o\na-y := b.o\nb-y := a.o c.o\n", "") == ["c.c"]
 
 
 @given(st.binary() | st.lists(st.sampled_from(TREE["drivers/widget/Kbuild"].split(b"\n"))).map(b"\n".join))
-def test_any_bytes_are_survived(data: bytes) -> None:
+def test_any_bytes_raise_no_error(data: bytes) -> None:
     parse_makefile(data)
     assert isinstance(object_conditions("a/b.c", lambda path: data), list)
     built_by("TURN", data, "a")

@@ -1,4 +1,4 @@
-"""Kconfig: every entry, with what it inherits from the blocks around it."""
+"""Kconfig: entries, with the conditions that they inherit from enclosing blocks."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def entry(name: str, data: bytes = FILE) -> KconfigEntry:
     return found
 
 
-def test_every_entry_in_order() -> None:
+def test_all_entries_are_found_in_order() -> None:
     kinds = [(e.kind, e.name or e.prompt) for e in parse_kconfig(FILE, "K").entries]
     assert kinds == [
         ("menu", "Widget drivers"),
@@ -98,7 +98,7 @@ def test_every_entry_in_order() -> None:
     ]
 
 
-def test_attributes() -> None:
+def test_attributes_of_an_entry() -> None:
     spin = entry("SPIN")
     assert (spin.type, spin.prompt, spin.prompt_if) == ("tristate", 'Spin "fast" if you like', "EXPERT")
     assert spin.depends == ["WIDGETS", "PCI && (ARM || X86)", "!BROKEN"]
@@ -109,7 +109,7 @@ def test_attributes() -> None:
     assert spin.menus == ("Widget drivers",)
 
 
-def test_help_ends_where_its_indentation_does() -> None:
+def test_help_ends_with_its_indentation() -> None:
     assert entry("SPIN").help == (
         "First line,\n  deeper.\n\nAfter a blank: config NOT_AN_ENTRY\ndepends on nothing.\n\nconfig ALSO_NOT"
     )
@@ -125,13 +125,13 @@ def test_shorthands_and_macros() -> None:
     assert entry("SPEED").ranges == [("1", "10", "SPIN"), ("0x10", "HIGHEST", "")]
 
 
-def test_blocks_lay_their_conditions_on_what_is_inside() -> None:
+def test_entries_inherit_the_conditions_of_enclosing_blocks() -> None:
     assert entry("SPEED").depends == ["WIDGETS", "SPIN"]
     assert entry("LEFT").depends == ["TURN"]
     assert entry("LAST").depends == []
 
 
-def test_sources() -> None:
+def test_source_lines() -> None:
     sources = parse_kconfig(FILE, "K").sources
     assert [(s.keyword, s.pattern, s.depends) for s in sources] == [
         ("source", "drivers/widget/$(SRCARCH)/Kconfig", ("WIDGETS", "SPIN")),
@@ -146,7 +146,7 @@ def test_spans_cover_the_entry_and_its_help() -> None:
     assert FILE.split(b"\n")[spin.line] == b"config SPIN"
 
 
-def test_windows_line_ends() -> None:
+def test_windows_line_endings() -> None:
     spin = entry("SPIN", FILE.replace(b"\n", b"\r\n"))
     assert spin.depends == ["WIDGETS", "PCI && (ARM || X86)", "!BROKEN"]
     assert spin.help.startswith("First line,\n  deeper.\n\nAfter")
@@ -160,7 +160,7 @@ def test_dotconfig() -> None:
 
 
 @given(st.binary() | st.lists(st.sampled_from(FILE.split(b"\n"))).map(b"\n".join))
-def test_any_bytes_are_survived(data: bytes) -> None:
+def test_any_bytes_raise_no_error(data: bytes) -> None:
     for each in parse_kconfig(data, "K").entries:
         assert 0 <= each.start <= each.end <= len(data)
     parse_dotconfig(data)

@@ -1,4 +1,4 @@
-"""Lock and context rules: what a function demands of its caller, from its own text."""
+"""Locking and context rules, read from the text of a function."""
 
 from __future__ import annotations
 
@@ -73,11 +73,11 @@ def test_required_context(code: str, required: str) -> None:
         ("w->might_sleep = 1; my_might_sleep();", False),
     ],
 )
-def test_what_may_sleep(code: str, may_sleep: bool) -> None:
+def test_calls_and_allocations_that_may_sleep(code: str, may_sleep: bool) -> None:
     assert body(code).may_sleep is may_sleep
 
 
-def test_rcu_is_the_callers_business_only_if_not_taken_here() -> None:
+def test_caller_must_hold_rcu_only_if_the_body_does_not_take_it() -> None:
     assert body("p = rcu_dereference(w->p);").rcu_dereference
     assert not body("rcu_read_lock(); p = rcu_dereference(w->p); rcu_read_unlock();").rcu_dereference
     assert not body("guard(rcu)(); p = rcu_dereference(w->p);").rcu_dereference
@@ -87,5 +87,5 @@ def test_rcu_is_the_callers_business_only_if_not_taken_here() -> None:
 @given(st.binary() | st.lists(st.sampled_from(["__must_hold(", "lockdep_assert_held(", "{", ")", "(", '"'])).map(
     lambda parts: "".join(parts).encode()
 ))  # fmt: skip
-def test_any_bytes_are_survived(data: bytes) -> None:
+def test_any_bytes_raise_no_error(data: bytes) -> None:
     locking_rules(data)

@@ -1,4 +1,4 @@
-"""MAINTAINERS: whom get_maintainer.pl would name for a path."""
+"""MAINTAINERS: the entries that get_maintainer.pl would find for a path."""
 
 from __future__ import annotations
 
@@ -73,18 +73,18 @@ LIST = parse_maintainers(FILE)
         ("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!", ["THE REST"]),
     ],
 )
-def test_deepest_first(path: str, titles: list[str]) -> None:
+def test_deepest_pattern_is_first(path: str, titles: list[str]) -> None:
     assert [entry.title for entry in LIST.match(path)] == titles
 
 
 @pytest.mark.parametrize("path", ["/home/me/drivers/widget/core.c", "/core.c", "untitled:core.c"])
-def test_a_file_outside_the_tree_belongs_to_nobody(path: str) -> None:
+def test_a_file_outside_the_tree_matches_no_entry(path: str) -> None:
     everything = parse_maintainers(b"WIDGETS\nN:\tcore\n\nTHE REST\nF:\t*\nF:\t*/\n")
     assert everything.match("core.c")
     assert everything.match(path) == []
 
 
-def test_fields() -> None:
+def test_fields_of_an_entry() -> None:
     entry = LIST.match("drivers/widget/core.c")[0]
     assert entry.maintainers == ["Ann <ann@example.org>", "Bob <bob@example.org>"]
     assert entry.reviewers == ["Cy <cy@example.org>"]
@@ -103,6 +103,6 @@ def test_hostile_patterns_take_linear_time(letter: str, pattern: str) -> None:
 
 
 @given(st.binary(), st.text(alphabet="abc/.*"))
-def test_any_bytes_are_survived(data: bytes, path: str) -> None:
+def test_any_bytes_raise_no_error(data: bytes, path: str) -> None:
     parse_maintainers(data).match(path)
     parse_maintainers(b"T\nF:" + data).match(path)

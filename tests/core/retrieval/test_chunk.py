@@ -1,4 +1,4 @@
-"""Files cut into what search finds."""
+"""Chunking of files for search."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def only(found: list[Chunk], kind: ChunkKind) -> dict[str, Chunk]:
     return {chunk.name: chunk for chunk in found if chunk.kind is kind}
 
 
-def test_a_function_comes_with_what_its_comment_says() -> None:
+def test_a_function_has_the_text_of_its_comment() -> None:
     functions = only(cut("drivers/widget.c", DRIVER), ChunkKind.FUNCTION)
     get = functions["widget_get"]
     assert get.summary.split("\n") == ["take a reference", "w: the widget", "the new count"]
@@ -90,31 +90,31 @@ def test_a_function_comes_with_what_its_comment_says() -> None:
     assert functions["widget_reset"].summary == "Plain words about it."
 
 
-def test_structs_with_a_body_and_long_macros_are_found_and_small_things_are_not() -> None:
+def test_structs_with_a_body_and_long_macros_are_chunks() -> None:
     found = cut("drivers/widget.c", DRIVER)
     assert list(only(found, ChunkKind.STRUCT)) == ["widget"]
     assert list(only(found, ChunkKind.MACRO)) == ["widget_for_each"]
 
 
-def test_a_files_head_is_its_description_without_licence_and_addresses() -> None:
+def test_the_head_of_a_file_has_no_licence_and_no_addresses() -> None:
     (head,) = only(cut("drivers/widget.c", DRIVER), ChunkKind.FILE).values()
     assert head.summary.startswith("Driver of the widget controller")
     assert "SPDX" not in head.summary and "Copyright" not in head.summary
 
 
-def test_a_stub_for_what_is_configured_out_is_left_to_the_real_function() -> None:
+def test_a_stub_of_a_disabled_function_is_no_chunk() -> None:
     found = [chunk for chunk in cut("drivers/widget.c", DRIVER) if chunk.name == "widget_frob"]
     assert ["frob(w, 1)" in chunk.body for chunk in found] == [True]
 
 
-def test_chunks_come_in_order_and_known_facts_change_nothing() -> None:
+def test_chunks_are_in_order_with_and_without_given_facts() -> None:
     data = DRIVER.encode()
     found = chunks("drivers/widget.c", data)
     assert found == chunks("drivers/widget.c", data, extract("drivers/widget.c", data))
     assert [chunk.start for chunk in found] == sorted(chunk.start for chunk in found)
 
 
-def test_the_id_stays_when_other_parts_of_the_file_change() -> None:
+def test_the_id_does_not_depend_on_other_parts_of_the_file() -> None:
     before = only(cut("drivers/widget.c", DRIVER), ChunkKind.FUNCTION)
     after = only(cut("drivers/widget.c", DRIVER.replace("++w->users", "w->users++")), ChunkKind.FUNCTION)
     assert before["widget_reset"].id == after["widget_reset"].id
@@ -144,11 +144,11 @@ def test_the_same_text_twice_is_one_chunk() -> None:
     assert len(cut("lib/pair.h", twice + twice)) == 1
 
 
-def test_register_headers_give_nothing() -> None:
+def test_register_headers_have_no_chunks() -> None:
     assert cut("drivers/gpu/drm/amd/include/asic_reg/x_enum.h", "enum x { A, B };\n") == []
 
 
-def test_a_kconfig_entry_is_its_prompt_and_help() -> None:
+def test_a_kconfig_entry_has_prompt_and_help() -> None:
     found = cut(
         "drivers/Kconfig",
         """\
@@ -171,7 +171,7 @@ def test_a_kconfig_entry_is_its_prompt_and_help() -> None:
     assert found[0].body.split() == ["PCI", "Widgets"]
 
 
-def test_a_document_is_cut_at_its_headings() -> None:
+def test_a_document_is_split_at_its_headings() -> None:
     text = """\
     =======
     Widgets
@@ -196,12 +196,12 @@ def test_a_document_is_cut_at_its_headings() -> None:
 
 
 @pytest.mark.parametrize("path", ["Makefile", "tools/notes.txt", "scripts/x.py"])
-def test_other_files_give_nothing(path: str) -> None:
+def test_other_files_have_no_chunks(path: str) -> None:
     assert cut(path, "Title\n=====\n\ntext\n") == []
 
 
 @given(st.binary(max_size=400), st.sampled_from(["a.c", "b.h", "Kconfig", "Documentation/a.rst"]))
-def test_any_bytes_are_cut_without_complaint(data: bytes, path: str) -> None:
+def test_any_bytes_raise_no_error(data: bytes, path: str) -> None:
     for chunk in chunks(path, data):
         assert 0 <= chunk.start <= chunk.end <= len(data)
         assert chunk.id

@@ -1,4 +1,4 @@
-"""Identifiers and prose as words, and the words' families."""
+"""Tokenization and stemming of identifiers and prose."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.complexity import assert_linear
         ("a" * 41 + " kept", "kept"),
     ],
 )
-def test_identifiers_are_cut_into_their_words(text: str, words: str) -> None:
+def test_identifiers_are_split_into_words(text: str, words: str) -> None:
     assert split_words(text) == words.split()
 
 
@@ -43,27 +43,27 @@ def test_identifiers_are_cut_into_their_words(text: str, words: str) -> None:
         "interrupt interrupts irq",
     ],
 )
-def test_a_family_of_words_is_one_to_search(family: str) -> None:
+def test_related_words_have_one_stem(family: str) -> None:
     assert len({stem(word) for word in family.split()}) == 1
 
 
 @pytest.mark.parametrize("pair", ["status state", "bus buf", "release read", "lock block", "process procfs"])
-def test_what_looks_alike_stays_apart(pair: str) -> None:
+def test_unrelated_words_have_different_stems(pair: str) -> None:
     one, other = pair.split()
     assert stem(one) != stem(other)
 
 
-def test_a_question_is_its_telling_words_each_once() -> None:
+def test_query_stems_are_distinct_and_without_stop_words() -> None:
     asked = query_stems("Where do we wait for the writeback of a folio, and who waits?")
     assert asked == stems("wait writeback folio")
 
 
-def test_a_question_of_stop_words_alone_still_asks_something() -> None:
+def test_a_query_of_stop_words_alone_keeps_them() -> None:
     assert query_stems("what if not") == stems("what if not")
 
 
 @given(st.text())
-def test_any_text_gives_lower_case_words(text: str) -> None:
+def test_words_of_any_text_are_lower_case(text: str) -> None:
     for word in split_words(text):
         assert word == word.lower()
         assert word.isalnum()

@@ -1,4 +1,4 @@
-"""Models behind HTTP: real servers on the loopback, one that speaks as llama-server, one as vLLM and OpenAI."""
+"""Models on HTTP servers: real sockets on the loopback, with the APIs of llama-server and of OpenAI (vLLM)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from kexpert.abilities import Cancelled, Failed, Refused
-from kexpert.model.engines.openai_server import KEY, OpenAIServer
+from kexpert.model.engines.openai_server import KEY_VARIABLE, OpenAIServer
 from kexpert.prompt.fim import Context, Excerpt
 from tests.support.tiny_models import speaking_model
 
@@ -31,7 +31,10 @@ def never() -> bool:
 
 
 class Server:
-    """Answers POSTs with the events that ``answer`` makes of the question, said to be of a ``kind``."""
+    """Answers POSTs with the events of ``answer(path, body)``, with ``kind`` as their content type.
+
+    ``props`` is the answer to a GET, None for status 404. ``asked`` records (path, body, authorization).
+    """
 
     def __init__(
         self,
@@ -40,7 +43,7 @@ class Server:
         kind: str = "text/event-stream",
     ) -> None:
         self.asked: list[tuple[str, Any, str | None]] = []
-        self.gone = threading.Event()  # who asked left before the end
+        self.gone = threading.Event()  # the client closed the connection before the end
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -93,7 +96,7 @@ def completions(path: str, body: Any) -> Iterator[bytes]:
 LLAMA_SERVER = b'{"default_generation_settings": {}}'
 
 
-def test_llama_server_is_asked_to_fill_in() -> None:
+def test_llama_server_gets_an_infill_request() -> None:
     with closing(Server(infill, LLAMA_SERVER)) as server:
         tokens = list(OpenAIServer(server.url, "", "auto").stream(PLACE, 20, never))
     assert "".join(token.text for token in tokens) == " ret;"
@@ -108,7 +111,7 @@ def test_llama_server_is_asked_to_fill_in() -> None:
 
 
 @pytest.mark.parametrize("base", ["", "/", "/v1", "/v1/"])
-def test_other_servers_are_asked_to_complete(base: str) -> None:
+def test_other_servers_get_a_completion_request(base: str) -> None:
     with closing(Server(completions)) as server:
         tokens = list(OpenAIServer(server.url + base, "coder", "auto").stream(PLACE, 20, never))
     assert "".join(token.text for token in tokens) == " ret;"
@@ -120,14 +123,14 @@ def test_other_servers_are_asked_to_complete(base: str) -> None:
     assert (body["suffix"], body["model"], body["max_tokens"], key) == (PLACE.suffix, "coder", 20, None)
 
 
-def test_a_key_is_sent_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(KEY, "secret")
+def test_the_api_key_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KEY_VARIABLE, "secret")
     with closing(Server(completions)) as server:
         list(OpenAIServer(server.url, "", "completions").stream(PLACE, 20, never))
     assert server.asked[0][2] == "Bearer secret"
 
 
-def test_a_cancelled_question_closes_the_connection() -> None:
+def test_a_cancelled_request_closes_the_connection() -> None:
     def endless(path: str, body: Any) -> Iterator[bytes]:
         while True:
             yield event(content="x", stop=False)
@@ -143,7 +146,7 @@ def test_a_cancelled_question_closes_the_connection() -> None:
         assert server.gone.wait(10)
 
 
-def test_who_takes_no_more_tokens_closes_the_connection() -> None:
+def test_closing_the_generator_closes_the_connection() -> None:
     def endless(path: str, body: Any) -> Iterator[bytes]:
         while True:
             yield event(content="x", stop=False)
@@ -156,29 +159,29 @@ def test_who_takes_no_more_tokens_closes_the_connection() -> None:
 
 
 @pytest.mark.parametrize("api", ["auto", "infill", "completions"])
-def test_a_server_that_says_nothing_keeps_nobody_who_cancels(api: Any) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # connections wait in its queue for ever
-        remote = OpenAIServer(f"http://127.0.0.1:{silent.getsockname()[1]}", "", api)
-        for ask in (lambda over: list(remote.stream(PLACE, 20, over)), remote.ready):
+def test_a_silent_server_does_not_delay_a_cancellation(api: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # never accepts
+        engine = OpenAIServer(f"http://127.0.0.1:{silent.getsockname()[1]}", "", api)
+        for ask in (lambda over: list(engine.stream(PLACE, 20, over)), engine.ready):
             until = time.monotonic() + 0.2
             with pytest.raises(Cancelled):
                 ask(lambda until=until: time.monotonic() > until)
             assert time.monotonic() < until + 5
 
 
-def test_a_newer_question_ends_the_older() -> None:
+def test_a_newer_request_cancels_the_older() -> None:
     def slow(path: str, body: Any) -> Iterator[bytes]:
         if body["input_prefix"] == "old":
             time.sleep(20)
         yield event(content="new", stop=True)
 
     with closing(Server(slow)) as server:
-        remote = OpenAIServer(server.url, "", "infill")
+        engine = OpenAIServer(server.url, "", "infill")
         ended: list[type] = []
 
         def older() -> None:
             try:
-                list(remote.stream(Context("a.c", "old", ""), 20, never))
+                list(engine.stream(Context("a.c", "old", ""), 20, never))
             except Cancelled as cancelled:
                 ended.append(type(cancelled))
 
@@ -187,19 +190,19 @@ def test_a_newer_question_ends_the_older() -> None:
         until = time.monotonic() + 10
         while not server.asked and time.monotonic() < until:
             time.sleep(0.01)
-        assert [token.text for token in remote.stream(Context("a.c", "new", ""), 20, never)] == ["new"]
+        assert [token.text for token in engine.stream(Context("a.c", "new", ""), 20, never)] == ["new"]
         thread.join(5)
         assert ended == [Cancelled]
 
 
 @pytest.mark.parametrize(
-    "nonsense",
+    "reply",
     [b"data: no json\n\n", b'data: {"choices": 3}\n\n', b'data: [1]\n\n', b'data: {"content": 1, "choices": []}\n\n',
      b"garbage\n", b'data: {"choices": [{"text": "x", "logprobs": {"token_logprobs": 7}}]}\n\n'],
 )  # fmt: skip
 @pytest.mark.parametrize("api", ["infill", "completions"])
-def test_nonsense_gives_no_text_or_fails(nonsense: bytes, api: Any) -> None:
-    with closing(Server(lambda path, body: iter([nonsense]))) as server:
+def test_an_invalid_reply_gives_no_text_or_fails(reply: bytes, api: Any) -> None:
+    with closing(Server(lambda path, body: iter([reply]))) as server:
         text = ""
         with suppress(Failed):
             text = "".join(token.text for token in OpenAIServer(server.url, "", api).stream(PLACE, 20, never))
@@ -213,7 +216,7 @@ def test_nonsense_gives_no_text_or_fails(nonsense: bytes, api: Any) -> None:
         ("completions", {"choices": [{"text": " ret;", "finish_reason": "stop"}]}),
     ],
 )
-def test_a_server_that_does_not_stream_is_understood(api: Any, body: dict[str, Any]) -> None:
+def test_a_server_may_answer_without_streaming(api: Any, body: dict[str, Any]) -> None:
     whole = json.dumps(body, indent=1).encode()
     with closing(Server(lambda path, asked: iter([whole]), kind="application/json; charset=utf-8")) as server:
         tokens = list(OpenAIServer(server.url, "", api).stream(PLACE, 20, never))
@@ -223,7 +226,7 @@ def test_a_server_that_does_not_stream_is_understood(api: Any, body: dict[str, A
 @pytest.mark.parametrize("api", ["infill", "completions"])
 @pytest.mark.parametrize("error", ["no suffix,\nplease", {"code": 400, "message": "no suffix,\nplease"}])
 @pytest.mark.parametrize("streams", [True, False])
-def test_what_a_server_complains_of_is_told(api: Any, error: Any, streams: bool) -> None:
+def test_a_servers_error_message_is_shown(api: Any, error: Any, streams: bool) -> None:
     body, kind = event(error=error), "text/event-stream"
     if not streams:
         body, kind = json.dumps({"error": error}).encode(), "application/json"
@@ -234,7 +237,7 @@ def test_what_a_server_complains_of_is_told(api: Any, error: Any, streams: bool)
         list(OpenAIServer(server.url, "", api).stream(PLACE, 20, never))
 
 
-def test_a_page_is_no_answer() -> None:
+def test_an_html_page_is_no_answer() -> None:
     with (
         closing(Server(lambda path, asked: iter([b"<html>\n"]), kind="text/html")) as server,
         pytest.raises(Failed, match="text/html"),
@@ -242,7 +245,7 @@ def test_a_page_is_no_answer() -> None:
         list(OpenAIServer(server.url, "", "completions").stream(PLACE, 20, never))
 
 
-def test_a_server_that_is_not_there_fails_in_one_line() -> None:
+def test_a_refused_connection_fails() -> None:
     with closing(Server(completions)) as server:
         url = server.url
     for api in ("auto", "infill", "completions"):
@@ -251,7 +254,7 @@ def test_a_server_that_is_not_there_fails_in_one_line() -> None:
 
 
 @pytest.mark.parametrize("url", ["localhost:8080", "ftp://host/", "http://", "http://host:port/", "file:///etc/passwd"])
-def test_what_is_no_address_is_refused(url: str) -> None:
+def test_an_invalid_url_is_refused(url: str) -> None:
     with pytest.raises(Refused, match=r"model\.url"):
         OpenAIServer(url, "", "auto")
 

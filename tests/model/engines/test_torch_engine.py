@@ -1,4 +1,4 @@
-"""Models through torch and transformers, on the CPU; tiny and of random weights."""
+"""Tiny models of random weights through torch and transformers, on the CPU."""
 
 from __future__ import annotations
 
@@ -33,11 +33,12 @@ def never() -> bool:
     return False
 
 
-def write_folder(folder: Path, vocabulary: TinyVocabulary, blank: str = "", **more: Any) -> Path:
-    """A Llama of random weights as Hugging Face keeps one. ``blank`` is how SentencePiece sets its own."""
-    made = sentencepiece(vocabulary, blank) if blank else byte_level(vocabulary)
+def write_folder(folder: Path, vocabulary: TinyVocabulary, space: str = "", **more: Any) -> Path:
+    """A Hugging Face folder with a Llama of random weights. ``space``: how SentencePiece adds its leading space; "" for
+    byte-level BPE."""
+    made = sentencepiece(vocabulary, space) if space else byte_level(vocabulary)
     made.add_special_tokens(vocabulary.markers)
-    end = vocabulary.markers[2] if blank else Marker.END.value
+    end = vocabulary.markers[2] if space else Marker.END.value
     transformers.PreTrainedTokenizerFast(tokenizer_object=made, eos_token=end).save_pretrained(folder)
     torch.manual_seed(0)
     config = transformers.LlamaConfig(
@@ -53,18 +54,18 @@ def rewrite(config: Path, key: str, value: str) -> None:
     config.write_text(json.dumps(json.loads(config.read_text()) | {key: value}))
 
 
-def sentencepiece(vocabulary: TinyVocabulary, blank: str) -> Any:
+def sentencepiece(vocabulary: TinyVocabulary, space: str) -> Any:
     merges = [tuple(merge.split(" ")) for merge in vocabulary.merges]
     tokens = {token: at for at, token in enumerate(vocabulary.tokens)}
     made = tokenizers.Tokenizer(
         tokenizers.models.BPE(tokens, merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True)
     )
-    if blank == "normalizer":
+    if space == "normalizer":
         made.normalizer = tokenizers.normalizers.Sequence(
             [tokenizers.normalizers.Prepend("▁"), tokenizers.normalizers.Replace(" ", "▁")]
         )
     else:
-        made.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace(prepend_scheme=blank, split=False)
+        made.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace(prepend_scheme=space, split=False)
     return made
 
 
@@ -98,16 +99,16 @@ def model(folder: Path) -> TorchEngine:
     return TorchEngine(folder, None, None, 1, 0)
 
 
-def text_of(model: TorchEngine, context: Context, most: int = 12) -> str:
-    return "".join(token.text for token in model.stream(context, most, never))
+def text_of(model: TorchEngine, context: Context, max_tokens: int = 12) -> str:
+    return "".join(token.text for token in model.stream(context, max_tokens, never))
 
 
-def test_a_folder_of_hugging_face_is_loaded_with_its_markers(model: TorchEngine) -> None:
+def test_a_hugging_face_folder_is_loaded_with_its_markers(model: TorchEngine) -> None:
     assert model.markers.family == "Qwen2.5-Coder"
     assert model.context == 512
 
 
-def test_answers_are_the_same_with_and_without_what_is_cached(model: TorchEngine) -> None:
+def test_answers_do_not_depend_on_the_kv_cache(model: TorchEngine) -> None:
     code = "int foo(struct bar *bar)\n{\n\tif (bar->count > 4)\n\t\treturn"
     places = [Context("a.c", code[:end], "\n}\n") for end in (20, 34, 35, 36, 50, 35, len(code))]
     warm = [text_of(model, place) for place in places]
@@ -119,13 +120,12 @@ def test_answers_are_the_same_with_and_without_what_is_cached(model: TorchEngine
     assert len(set(warm)) > 2
 
 
-def test_what_is_typed_is_written_first(model: TorchEngine) -> None:
+def test_a_hole_is_filled_wherever_the_line_was_left(model: TorchEngine) -> None:
     for typed in ("", "\tr", "\treturn", "\tif (a"):
-        first = next(iter(model.stream(Context("a.c", "{\n" + typed, "\n}\n"), 30, never)))
-        assert isinstance(first.text, str)
+        assert text_of(model, Context("a.c", "{\n" + typed, "\n}\n"), 30)
 
 
-def test_the_same_tokens_as_llama_cpps(model: TorchEngine, vocabulary: TinyVocabulary, tmp_path: Path) -> None:
+def test_tokenization_is_the_same_as_llama_cpps(model: TorchEngine, vocabulary: TinyVocabulary, tmp_path: Path) -> None:
     from kexpert.model.engines.llama_cpp_engine import LlamaCppEngine
 
     llama = LlamaCppEngine(write_model(tmp_path / "m.gguf", vocabulary), None, None, 1, 0)
@@ -135,12 +135,12 @@ def test_the_same_tokens_as_llama_cpps(model: TorchEngine, vocabulary: TinyVocab
     assert model.vocabulary.pieces[:count] == llama.vocabulary.pieces[:count]
 
 
-@pytest.mark.parametrize("blank", ["first", "always", "normalizer"])
-def test_sentencepieces_blank_stands_in_no_text(blank: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("space", ["first", "always", "normalizer"])
+def test_sentencepieces_leading_space_is_removed(space: str, tmp_path: Path) -> None:
     from kexpert.model.engines.llama_cpp_engine import LlamaCppEngine
 
     vocabulary = SentencePieceVocabulary(["return", " ret", "int", " int"])
-    model = TorchEngine(write_folder(tmp_path, vocabulary, blank), None, None, 1, 0)
+    model = TorchEngine(write_folder(tmp_path, vocabulary, space), None, None, 1, 0)
     llama = LlamaCppEngine(write_model(tmp_path / "m.gguf", vocabulary, end="</s>"), None, None, 1, 0)
     assert model.markers == llama.markers
     assert model.vocabulary.pieces == llama.vocabulary.pieces
@@ -149,7 +149,7 @@ def test_sentencepieces_blank_stands_in_no_text(blank: str, tmp_path: Path) -> N
         assert model.encode(text) == llama.encode(text)
 
 
-def test_what_codellamas_tokenizer_takes_for_a_hole_is_text(tmp_path: Path) -> None:
+def test_codellamas_fill_token_is_plain_text(tmp_path: Path) -> None:
     folder = write_folder(tmp_path, SentencePieceVocabulary(["return"]), "normalizer")
     rewrite(folder / "tokenizer_config.json", "tokenizer_class", "CodeLlamaTokenizer")
     model = TorchEngine(folder, None, None, 1, 0)
@@ -157,7 +157,7 @@ def test_what_codellamas_tokenizer_takes_for_a_hole_is_text(tmp_path: Path) -> N
         assert b"".join(model.vocabulary.pieces[token] for token in model.encode(text)).decode() == text
 
 
-def test_a_gguf_says_the_same_through_torch_and_through_llama_cpp(vocabulary: TinyVocabulary, tmp_path: Path) -> None:
+def test_a_gguf_gives_the_same_answer_as_through_llama_cpp(vocabulary: TinyVocabulary, tmp_path: Path) -> None:
     from kexpert.model.engines.llama_cpp_engine import LlamaCppEngine
 
     path = write_model(tmp_path / "m.gguf", vocabulary)
@@ -167,18 +167,18 @@ def test_a_gguf_says_the_same_through_torch_and_through_llama_cpp(vocabulary: Ti
         assert left.logprob == pytest.approx(right.logprob, abs=0.05)
 
 
-def test_a_cancelled_question_ends(model: TorchEngine) -> None:
+def test_a_cancelled_request_ends(model: TorchEngine) -> None:
     with pytest.raises(Cancelled):
         list(model.stream(PLACE, 30, lambda: True))
 
 
-def test_bits_are_counted(model: TorchEngine) -> None:
+def test_a_known_middle_is_scored(model: TorchEngine) -> None:
     bits, size = model.score(PLACE, "turn ret;", never)
     assert size == len("\treturn ret;")
     assert bits > 0
 
 
-def test_a_mismatch_is_refused(folder: Path) -> None:
+def test_another_tokenizer_is_refused(folder: Path) -> None:
     manifest = Manifest("x", "x", PROMPT_VERSION, tokenizer_hash(["other"]), 512)
     with pytest.raises(Refused, match="tokenizer"):
         TorchEngine(folder, manifest, None, 1, 0)
@@ -189,13 +189,13 @@ def damaged(file: Path) -> None:
 
 
 def halved(file: Path) -> None:
-    """Without the second layer."""
+    """Remove the second layer."""
     weights = safetensors.load_file(file)
     safetensors.save_file({key: weights[key] for key in weights if "layers.1" not in key}, file, {"format": "pt"})
 
 
 @pytest.mark.parametrize(("harm", "said"), [(damaged, "cannot load it"), (halved, "9 of its weights are not there")])
-def test_weights_that_are_not_all_there_are_refused(
+def test_incomplete_weights_are_refused(
     harm: Any, said: str, vocabulary: TinyVocabulary, tmp_path: Path
 ) -> None:
     harm(write_folder(tmp_path, vocabulary) / "model.safetensors")
@@ -204,11 +204,11 @@ def test_weights_that_are_not_all_there_are_refused(
     assert "\n" not in str(refusal.value)
 
 
-def test_one_matrix_may_be_both_ends_of_a_model(vocabulary: TinyVocabulary, tmp_path: Path) -> None:
+def test_tied_embeddings_are_no_missing_weights(vocabulary: TinyVocabulary, tmp_path: Path) -> None:
     assert text_of(TorchEngine(write_folder(tmp_path, vocabulary, tie_word_embeddings=True), None, None, 1, 0), PLACE)
 
 
-def test_a_model_for_which_there_is_no_memory_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_too_large_for_the_device_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
@@ -217,7 +217,7 @@ def test_a_model_for_which_there_is_no_memory_is_refused(folder: Path, monkeypat
         TorchEngine(folder, None, None, 1, 0)
 
 
-def test_what_is_no_model_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(Refused, match="cannot load it"):
         TorchEngine(tmp_path, None, None, 1, 0)
@@ -225,7 +225,7 @@ def test_what_is_no_model_is_refused_in_one_line(tmp_path: Path) -> None:
 
 @pytest.fixture
 def adapter(folder: Path, tmp_path: Path) -> Path:
-    """A LoRA of the model in ``folder``."""
+    """A LoRA adapter for the model in ``folder``."""
     peft = pytest.importorskip("peft")
     base = transformers.LlamaForCausalLM.from_pretrained(folder)
     config = peft.LoraConfig(r=2, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
@@ -233,7 +233,7 @@ def adapter(folder: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_an_adapter_of_pefts_changes_what_is_written(folder: Path, adapter: Path, model: TorchEngine) -> None:
+def test_a_peft_adapter_changes_the_answer(folder: Path, adapter: Path, model: TorchEngine) -> None:
     adapted = TorchEngine(folder, None, adapter, 1, 0)
     assert text_of(adapted, PLACE) != text_of(model, PLACE)
 
@@ -244,7 +244,7 @@ def renamed(file: Path) -> None:
 
 
 def deepened(file: Path) -> None:
-    """With layers that the base has not."""
+    """Add layers that the base does not have."""
     weights = safetensors.load_file(file)
     more = {key.replace("layers.1", "layers.7"): weights[key].clone() for key in weights if "layers.1" in key}
     safetensors.save_file(weights | more, file)
@@ -259,7 +259,7 @@ def deepened(file: Path) -> None:
         (damaged, "does not go with the model"),
     ],
 )
-def test_an_adapter_that_does_not_fit_in_every_weight_is_refused(
+def test_an_adapter_with_missing_or_unexpected_weights_is_refused(
     harm: Any, said: str, folder: Path, adapter: Path
 ) -> None:
     harm(adapter / "adapter_model.safetensors")
@@ -273,7 +273,7 @@ def test_an_adapter_that_does_not_fit_in_every_weight_is_refused(
     [("Qwen/Qwen2.5-Coder-0.5B", "qwen/qwen2.5-coder-0.5b"), ("Qwen/Qwen2.5-Coder-0.5B", "/srv/models/qwen"),
      ("", "codellama/CodeLlama-7b-hf"), ("Qwen/Qwen2.5-Coder-0.5B", "somebody/weights")],
 )  # fmt: skip
-def test_an_adapters_base_may_be_spelled_otherwise(
+def test_other_spellings_of_the_base_name_are_accepted(
     base: str, wanted: str, vocabulary: TinyVocabulary, adapter: Path, tmp_path: Path
 ) -> None:
     folder = write_folder(tmp_path / "weights", vocabulary)
@@ -292,7 +292,7 @@ def test_an_adapter_for_another_model_of_the_same_shape_is_refused(
         TorchEngine(folder, None, adapter, 1, 0)
 
 
-def test_an_adapter_that_is_only_a_prompt_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_prompt_tuning_is_refused(folder: Path, tmp_path: Path) -> None:
     peft = pytest.importorskip("peft")
     base = transformers.LlamaForCausalLM.from_pretrained(folder)
     config = peft.PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3)
@@ -312,18 +312,18 @@ def test_an_adapter_for_another_model_is_refused(folder: Path, tmp_path: Path) -
         TorchEngine(folder, None, tmp_path, 1, 0)
 
 
-def test_an_adapter_that_is_a_pickle_is_not_read(folder: Path, tmp_path: Path) -> None:
+def test_a_pickled_adapter_is_refused(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "adapter_model.bin").write_bytes(b"")
     with pytest.raises(Refused, match=r"no adapter_model\.safetensors"):
         TorchEngine(folder, None, tmp_path, 1, 0)
 
 
-def test_it_serves_from_a_process_of_its_own(folder: Path, model: TorchEngine) -> None:
+def test_a_worker_process_gives_the_same_answer(folder: Path, model: TorchEngine) -> None:
     with closing(WorkerProcess(EngineChoice("torch", "", folder), threads=1)) as worker:
         assert "".join(token.text for token in worker.stream(PLACE, 12, never)) == text_of(model, PLACE)
 
 
-def test_bytes_are_what_gpt2s_alphabet_says() -> None:
-    from kexpert.model.engines.torch_engine import _BYTE_OF
+def test_the_byte_alphabet_of_tiny_models_is_that_of_transformers() -> None:
+    from transformers.convert_slow_tokenizer import bytes_to_unicode
 
-    assert {character: byte for byte, character in byte_alphabet().items()} == _BYTE_OF
+    assert byte_alphabet() == bytes_to_unicode()

@@ -1,4 +1,4 @@
-"""The model in a process of its own: what it costs when that process is slow, dies or lies."""
+"""A model in a worker process: answers, cancellation, crashes and limits."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import importlib.util
 import os
 import resource
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -34,10 +36,10 @@ def worker_for(folder: Path) -> WorkerProcess:
 
 
 def stop(child: int) -> None:
-    """A signal is sent at once and heard a little later."""
+    """Send SIGSTOP and wait until it has arrived."""
     os.kill(child, signal.SIGSTOP)
     until = time.monotonic() + 10
-    while Path(f"/proc/{child}/stat").read_text().rpartition(") ")[2][0] != "T":
+    while state_of(child) != "T":
         assert time.monotonic() < until
         time.sleep(0.01)
 
@@ -47,8 +49,8 @@ def text_of(worker: WorkerProcess) -> str:
 
 
 def child_of(worker: WorkerProcess) -> int:
-    assert worker._process
-    return worker._process._child.pid
+    assert worker.pid
+    return worker.pid
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +65,9 @@ def worker(folder: Path) -> Iterator[WorkerProcess]:
 
 
 @pytest.fixture(scope="module")
-def babbler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerProcess]:
-    """It writes for ever."""
-    folder = tmp_path_factory.mktemp("babbler")
+def endless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerProcess]:
+    """A worker whose model never ends its answer."""
+    folder = tmp_path_factory.mktemp("endless")
     vocabulary = TinyVocabulary(["return"])
     write_model(folder / "m.gguf", vocabulary)
     write_manifest(folder, vocabulary, "m.gguf")
@@ -73,17 +75,17 @@ def babbler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerProcess]
         yield worker
 
 
-def test_an_answer_comes_through(worker: WorkerProcess) -> None:
+def test_an_answer_is_passed_on(worker: WorkerProcess) -> None:
     assert text_of(worker) == "turn ret;"
 
 
-def test_bits_come_through(worker: WorkerProcess) -> None:
+def test_a_score_is_passed_on(worker: WorkerProcess) -> None:
     bits, size = worker.score(PLACE, "turn ret;", never)
     assert bits < 0.1
     assert size == len("\treturn ret;")
 
 
-def test_a_crash_costs_one_answer(worker: WorkerProcess) -> None:
+def test_a_crash_fails_one_request(worker: WorkerProcess) -> None:
     text_of(worker)
     os.kill(child_of(worker), signal.SIGKILL)
     with pytest.raises(Failed, match="signal 9"):
@@ -91,17 +93,17 @@ def test_a_crash_costs_one_answer(worker: WorkerProcess) -> None:
     assert text_of(worker) == "turn ret;"
 
 
-def test_a_crash_between_two_tokens_costs_one_answer(babbler: WorkerProcess) -> None:
-    def kill_and_go_on() -> None:
-        for _ in babbler.stream(PLACE, 400, never):
-            os.kill(child_of(babbler), signal.SIGKILL)
+def test_a_crash_between_two_tokens_fails_one_request(endless: WorkerProcess) -> None:
+    def kill_and_continue() -> None:
+        for _ in endless.stream(PLACE, 400, never):
+            os.kill(child_of(endless), signal.SIGKILL)
 
     with pytest.raises(Failed, match="signal 9"):
-        kill_and_go_on()
-    assert text_of(babbler)
+        kill_and_continue()
+    assert text_of(endless)
 
 
-def test_a_process_that_keeps_dying_is_left_alone_for_a_while(folder: Path) -> None:
+def test_after_three_crashes_the_child_is_not_restarted_for_a_while(folder: Path) -> None:
     with closing(worker_for(folder)) as worker:
         for _ in range(3):
             text_of(worker)
@@ -112,21 +114,21 @@ def test_a_process_that_keeps_dying_is_left_alone_for_a_while(folder: Path) -> N
             text_of(worker)
 
 
-def test_who_takes_no_more_tokens_stops_the_model(babbler: WorkerProcess) -> None:
-    with closing(babbler.stream(PLACE, 400, never)) as tokens:
+def test_closing_the_generator_cancels_the_request(endless: WorkerProcess) -> None:
+    with closing(endless.stream(PLACE, 400, never)) as tokens:
         next(tokens)
     began = time.monotonic()
-    text_of(babbler)
-    assert time.monotonic() - began < 5  # and not after 400 tokens of nobody's
+    text_of(endless)
+    assert time.monotonic() - began < 5  # did not wait for 400 tokens
 
 
-def test_a_newer_question_ends_the_older(babbler: WorkerProcess) -> None:
+def test_a_newer_request_cancels_the_older(endless: WorkerProcess) -> None:
     outcome: list[object] = []
     started = threading.Event()
 
     def older() -> None:
         try:
-            for token in babbler.stream(PLACE, 400, never):
+            for token in endless.stream(PLACE, 400, never):
                 outcome.append(token)
                 started.set()
         except Cancelled:
@@ -135,12 +137,12 @@ def test_a_newer_question_ends_the_older(babbler: WorkerProcess) -> None:
     thread = threading.Thread(target=older)
     thread.start()
     assert started.wait(20)
-    assert text_of(babbler)
+    assert text_of(endless)
     thread.join(20)
     assert outcome[-1] == "superseded"
 
 
-def test_a_cancelled_question_returns_at_once_even_while_the_model_is_silent(worker: WorkerProcess) -> None:
+def test_a_silent_child_does_not_delay_a_cancellation(worker: WorkerProcess) -> None:
     text_of(worker)
     stop(child_of(worker))
     until = time.monotonic() + 0.2
@@ -153,40 +155,39 @@ def test_a_cancelled_question_returns_at_once_even_while_the_model_is_silent(wor
     assert text_of(worker) == "turn ret;"
 
 
-def ask_in_vain(worker: WorkerProcess) -> None:
-    """A long question that nobody waits for any more when the pipe is full of it."""
-    assert worker._process
-    process, began = worker._process, time.monotonic()
+def ask_and_cancel(worker: WorkerProcess) -> None:
+    """Send a request that fills the pipe, and cancel it."""
+    began = time.monotonic()
     with pytest.raises(Cancelled):
-        list(worker.stream(LONG, 20, lambda: bool(process._unsent)))
+        list(worker.stream(LONG, 20, lambda: time.monotonic() > began + 0.3))
     assert time.monotonic() - began < 5
 
 
-def test_a_process_that_reads_nothing_keeps_nobody_who_cancels(worker: WorkerProcess) -> None:
+def test_a_child_that_reads_nothing_does_not_delay_a_cancellation(worker: WorkerProcess) -> None:
     text_of(worker)
     child = child_of(worker)
     stop(child)
     try:
         for _ in range(3):
-            ask_in_vain(worker)
+            ask_and_cancel(worker)
     finally:
         os.kill(child, signal.SIGCONT)
-    assert text_of(worker) == "turn ret;"  # and understands what it is sent after half a question
+    assert text_of(worker) == "turn ret;"  # the rest of the requests arrived too
     assert child_of(worker) == child
 
 
-def test_a_process_that_reads_nothing_for_long_counts_as_dead(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_module, "_UNREAD", 0.5)
+def test_a_child_that_reads_nothing_for_long_is_killed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_module, "_MAX_UNREAD_SECONDS", 0.5)
     with closing(worker_for(folder)) as worker:
         text_of(worker)
         stop(child_of(worker))
-        ask_in_vain(worker)
+        ask_and_cancel(worker)
         with pytest.raises(Failed, match="took nothing"):
             text_of(worker)
         assert text_of(worker) == "turn ret;"
 
 
-def test_closing_ends_also_a_process_that_reads_nothing(folder: Path) -> None:
+def test_close_ends_a_child_that_reads_nothing(folder: Path) -> None:
     worker = worker_for(folder)
     text_of(worker)
     child = child_of(worker)
@@ -210,18 +211,44 @@ def test_closing_ends_also_a_process_that_reads_nothing(folder: Path) -> None:
     assert not Path(f"/proc/{child}").exists()
 
 
-def test_the_process_ends_with_its_parents_pipe(folder: Path) -> None:
-    worker = worker_for(folder)
-    text_of(worker)
-    assert worker._process
-    child = worker._process._child
-    assert child.stdin
-    child.stdin.close()
-    assert child.wait(10) == 0
-    worker.close()
+PARENT = """
+import sys, time
+from kexpert.model.engine import ModelSettings, choose_engine
+from kexpert.model.engines.worker_process import WorkerProcess
+
+worker = WorkerProcess(choose_engine(ModelSettings(path=sys.argv[1], device="cpu")), threads=1)
+worker.ready(lambda: False)
+print(worker.pid, flush=True)
+time.sleep(60)
+"""
 
 
-def test_closing_ends_the_process(folder: Path) -> None:
+def test_the_child_ends_when_its_parent_is_killed(folder: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", PARENT, str(folder)], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout
+        child = int(parent.stdout.readline())
+        assert is_running(child)
+        parent.kill()
+    deadline = time.monotonic() + 10
+    while is_running(child):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def is_running(pid: int) -> bool:
+    """False also for a zombie, which nobody may reap in a container."""
+    try:
+        return state_of(pid) != "Z"
+    except OSError:
+        return False
+
+
+def state_of(pid: int) -> str:
+    """The state letter of proc_pid_stat(5)."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
+
+
+def test_close_ends_the_child(folder: Path) -> None:
     worker = worker_for(folder)
     text_of(worker)
     child = child_of(worker)
@@ -229,35 +256,35 @@ def test_closing_ends_the_process(folder: Path) -> None:
     assert not Path(f"/proc/{child}").exists()
 
 
-def test_a_refusal_is_told_each_time_and_starts_nothing(tmp_path: Path) -> None:
+def test_a_refusal_is_repeated_without_a_new_child(tmp_path: Path) -> None:
     (tmp_path / "bad.gguf").write_bytes(b"nonsense")
     with closing(worker_for(tmp_path)) as worker:
         for _ in range(2):
             with pytest.raises(Refused, match="cannot load"):
                 text_of(worker)
-        assert worker._process is None
+        assert worker.pid is None
 
 
-def test_memory_is_bounded(worker: WorkerProcess) -> None:
+def test_memory_is_limited(worker: WorkerProcess) -> None:
     text_of(worker)
-    assert 0 < bound_of(worker) < 3 << 30
+    assert 0 < memory_limit(worker) < 3 << 30
 
 
 @pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="no torch")
-def test_memory_of_torch_is_bounded_before_it_loads(tmp_path: Path) -> None:
+def test_memory_is_limited_before_torch_loads(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(bytes(1000))
     until = time.monotonic() + 20
     with closing(WorkerProcess(EngineChoice("torch", "", tmp_path), threads=1)) as worker:
         with pytest.raises(Cancelled):
-            worker.ready(lambda: bound_of(worker) > 0 or time.monotonic() > until)
-        assert 0 < bound_of(worker) < 3 << 30
+            worker.ready(lambda: memory_limit(worker) > 0 or time.monotonic() > until)
+        assert 0 < memory_limit(worker) < 3 << 30
 
 
-def bound_of(worker: WorkerProcess) -> int:
-    """Bytes that the process may have; -1 without a bound."""
+def memory_limit(worker: WorkerProcess) -> int:
+    """The child's data limit in bytes; -1 for none."""
     return resource.prlimit(child_of(worker), resource.RLIMIT_DATA)[0]
 
 
-def test_the_kernel_would_rather_end_the_model_than_the_editor(worker: WorkerProcess) -> None:
+def test_the_oom_killer_prefers_the_child(worker: WorkerProcess) -> None:
     text_of(worker)
     assert int(Path(f"/proc/{child_of(worker)}/oom_score_adj").read_text()) >= 500

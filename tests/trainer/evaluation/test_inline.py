@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,23 @@ def test_figures_count_what_is_hidden_apart() -> None:
     assert math.isnan(found.typed_ms_p50)
 
 
+def test_suggestions_are_counted_by_origin() -> None:
+    place = hole("int f(int a)\n{\n\t", "a = 1;", "\n}\n")
+    answers = [
+        Answer("a = 1;", origin="copied"),
+        Answer("a = 2;", False, origin="copied"),
+        Answer("a = 3;", origin="model"),
+        Answer("", False, origin="model"),
+        Answer("a = 4;"),
+    ]
+    found = figures([(place, answer) for answer in answers], lambda hole, name: True)
+    assert (found.by_model, found.copied) == (1, 2)
+    lines = table({"kexpert": {"line": asdict(found)}}).split("\n")
+    header, row = ([cell.strip() for cell in line.strip("|").split("|")] for line in (lines[0], lines[2]))
+    cells = dict(zip(header, row, strict=True))
+    assert (cells["by_model"], cells["copied"]) == ("1", "2")
+
+
 # Baselines
 
 
@@ -182,6 +200,11 @@ def test_the_serving_path_is_measured(
         assert served["ms_p50"] > 0
         assert served["typed_ms_p50"] > 0
         assert math.isnan(found["n-gram"][kind]["ms_p50"])
-    assert len(details.read_text().splitlines()) == 6
-    assert json.loads(details.read_text().splitlines()[0])["kexpert"]["bytes"] > 0
+    answers = [json.loads(line)["kexpert"] for line in details.read_text().splitlines()]
+    given = [answer["origin"] for answer in answers if answer["text"]]
+    assert set(given) <= {"model", "copied"}
+    assert sum(found["kexpert"][kind]["copied"] for kind in KINDS) == given.count("copied") > 0
+    assert sum(found["kexpert"][kind]["by_model"] for kind in KINDS) == given.count("model")
+    assert len(answers) == 6
+    assert answers[0]["bytes"] > 0
     assert table(found).count("\n") == 10

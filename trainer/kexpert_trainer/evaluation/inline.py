@@ -48,11 +48,13 @@ class Answer:
     typed_first_token_ms: float = math.nan
     bits: float = math.nan
     bytes: int = 0
+    origin: str = ""  # "model", "copied", or "" where the server is not asked
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Shares from 0 to 1; ``exact`` and the like over all holes, ``…_shown`` over those shown."""
+    """Shares from 0 to 1; ``exact`` and the like over all holes, ``…_shown`` over those shown. ``by_model`` and
+    ``copied`` count the suggestions with text, shown or not, by origin."""
 
     holes: int
     exact: float
@@ -69,6 +71,8 @@ class Figures:
     typed_ms_p50: float
     typed_ms_p95: float
     typed_first_token_ms_p50: float
+    by_model: int
+    copied: int
 
 
 def measure(
@@ -133,6 +137,7 @@ def _answer(found: dict[str, Any]) -> Answer:
         found.get("text", ""), found.get("shown", False), found.get("doubt", found.get("failed", "")),
         number(found, "logprob"), number(found, "ms"), number(found, "first_token_ms"), number(typed, "ms"),
         number(typed, "first_token_ms"), number(found, "bits"), int(found.get("bytes", 0)),
+        found.get("origin", ""),
     )  # fmt: skip
 
 
@@ -167,6 +172,7 @@ def figures(pairs: Sequence[tuple[Hole, Answer]], known: Callable[[Hole, str], b
         *_percentiles((answer.first_token_ms for _, answer in pairs), 50),
         *_percentiles((answer.typed_ms for _, answer in pairs), 50, 95),
         *_percentiles((answer.typed_first_token_ms for _, answer in pairs), 50),
+        *(sum(answer.origin == origin for _, answer in given) for origin in ("model", "copied")),
     )
 
 

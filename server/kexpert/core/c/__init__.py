@@ -1,4 +1,4 @@
-"""C as the kernel writes it: tokens, masking, parsing, extraction, scopes, struct layouts.
+"""C of the kernel: tokens, masking, parsing, extraction, scopes, struct layouts.
 
-One file at a time; what spans the tree is the index's.
+One file at a time; facts about the whole tree are in ``index``.
 """

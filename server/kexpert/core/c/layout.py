@@ -93,7 +93,7 @@ class _Builder:
         out = self.out
         out.align = self._aligned(attributes, out.align)
         used = None if self.end is None else (self.end + 7) // 8
-        out.size = None if used is None else _up(used, out.align)
+        out.size = None if used is None else _round_up(used, out.align)
         out.exact = self.exact and out.size is not None
         if used is not None and out.size is not None:
             out.padding = out.size - used
@@ -102,7 +102,7 @@ class _Builder:
     def _aligned(self, attributes: Attributes, align: int) -> int:
         """``align`` raised by alignment attributes. An unknown alignment makes the layout inexact."""
         for expression in attributes.aligned:
-            wanted = evaluate(expression, self._size, self.constant)
+            wanted = evaluate(expression, self._type_size, self.constant)
             if wanted is None or wanted <= 0 or wanted & (wanted - 1) or wanted > 1 << 20:
                 self.exact = False
             else:
@@ -121,11 +121,11 @@ class _Builder:
             self._aggregate(declared, declared.inner)
         else:
             for declarator in declared.declarators:
-                base = self._size(declared.base)
+                base = self._type_size(declared.base)
                 if declarator.bits is not None:
                     self._bits(declared, declarator, base)
                 else:
-                    self._place(declared, declarator, self._sized(base, declarator))
+                    self._place(declared, declarator, self._declarator_size(base, declarator))
             if not declared.declarators and declared.base.split(" ")[0] not in ("struct", "union", "enum"):
                 self._place(declared, MemberDeclarator("", "", False, (), None), None)
 
@@ -136,21 +136,23 @@ class _Builder:
         elif name in ("static_assert", "_Static_assert") or name.startswith("__cacheline_group_"):
             return
         elif name == "DECLARE_BITMAP" and len(arguments) == 2:
-            bits = evaluate(arguments[1], self._size, self.constant)
+            bits = evaluate(arguments[1], self._type_size, self.constant)
             size = None if bits is None else Size((bits + 63) // 64 * 8, 8)
-            self._made(declared, arguments[0], "unsigned long", f"[{arguments[1]} bits]", size)
+            self._place_macro_member(declared, arguments[0], "unsigned long", f"[{arguments[1]} bits]", size)
         elif name == "DECLARE_HASHTABLE" and len(arguments) == 2:
-            bits = evaluate(arguments[1], self._size, self.constant)
+            bits = evaluate(arguments[1], self._type_size, self.constant)
             size = None if bits is None or bits > 32 else Size(8 << bits, 8)
-            self._made(declared, arguments[0], "struct hlist_head", f"[1 << {arguments[1]}]", size)
+            self._place_macro_member(declared, arguments[0], "struct hlist_head", f"[1 << {arguments[1]}]", size)
         elif name in ("DECLARE_FLEX_ARRAY", "__DECLARE_FLEX_ARRAY") and len(arguments) == 2:
-            base = self._size(arguments[0])
+            base = self._type_size(arguments[0])
             size = POINTER if "*" in arguments[0] else base
-            self._made(declared, arguments[1], arguments[0], "[]", size and size._replace(size=0))
+            self._place_macro_member(declared, arguments[1], arguments[0], "[]", size and size._replace(size=0))
         else:
-            self._made(declared, arguments[0] if arguments else "", name, "", None)
+            self._place_macro_member(declared, arguments[0] if arguments else "", name, "", None)
 
-    def _made(self, declared: MemberDeclaration, name: str, base: str, suffix: str, size: Size | None) -> None:
+    def _place_macro_member(
+        self, declared: MemberDeclaration, name: str, base: str, suffix: str, size: Size | None
+    ) -> None:
         self._place(replace(declared, base=base), MemberDeclarator(name, name + suffix, False, (), None), size)
 
     def _aggregate(self, declared: MemberDeclaration, span: tuple[int, int]) -> None:
@@ -172,7 +174,7 @@ class _Builder:
                 return
             declarators = [MemberDeclarator("", "", False, (), None)]
         for declarator in declarators:
-            offset, exact = self._place(declared, declarator, self._sized(size, declarator))
+            offset, exact = self._place(declared, declarator, self._declarator_size(size, declarator))
             if declarator.pointer or declarator.dimensions:
                 continue
             prefix = f"{declarator.name}." if declarator.name and declared.group is None else ""
@@ -190,7 +192,7 @@ class _Builder:
 
     # -- sizes ----------------------------------------------------------------------------------------------------
 
-    def _size(self, base: str) -> Size | None:
+    def _type_size(self, base: str) -> Size | None:
         if base.startswith("enum"):
             return Size(4, 4)
         if base.rstrip().endswith("*"):
@@ -199,14 +201,14 @@ class _Builder:
             return None
         return KNOWN.get(base) or builtin(base) or self.size_of(base)
 
-    def _sized(self, base: Size | None, declarator: MemberDeclarator) -> Size | None:
+    def _declarator_size(self, base: Size | None, declarator: MemberDeclarator) -> Size | None:
         """The size of one declarator: of a pointer, or of an array of the base type; None if unknown."""
         size = POINTER if declarator.pointer else base
         if size is None or ("(" in declarator.text.partition("[")[0] and not declarator.pointer):
             return None
         total = size.size
         for dimension in declarator.dimensions:
-            count = evaluate(dimension, self._size, self.constant) if dimension else 0
+            count = evaluate(dimension, self._type_size, self.constant) if dimension else 0
             if count is None or count < 0:
                 return None
             total *= count
@@ -229,7 +231,7 @@ class _Builder:
             # Its alignment is unknown too, so the offset is certain only if it suits every type.
             offset = start // 8 if start % 64 == 0 else None
         else:
-            offset = _up((start + 7) // 8, align)
+            offset = _round_up((start + 7) // 8, align)
         self._hole(start, offset)
         exact = exact and offset is not None
         suffix = declarator.text.replace(declarator.name, "", 1).strip() if declarator.name else declarator.text
@@ -252,7 +254,7 @@ class _Builder:
         return offset, exact
 
     def _bits(self, declared: MemberDeclaration, declarator: MemberDeclarator, base: Size | None) -> None:
-        width = evaluate(declarator.bits or "", self._size, self.constant)
+        width = evaluate(declarator.bits or "", self._type_size, self.constant)
         start = 0 if self.out.kind == "union" else self.at
         if base is None or width is None or width < 0 or width > base.size * 8:
             self._place(declared, declarator, None)
@@ -260,11 +262,11 @@ class _Builder:
         unit = base.size * 8
         if start is not None:
             if width == 0:
-                self._advance(_up(start, unit))
+                self._advance(_round_up(start, unit))
                 return
             begin = start
             if not self.packed and start % unit + width > unit:
-                start = _up(start, unit)
+                start = _round_up(start, unit)
                 if start - begin >= 8:
                     self._hole(begin, (start + 7) // 8)
         offset = None if start is None else start // unit * base.size
@@ -300,5 +302,5 @@ class _Builder:
             self.at = self.end = end
 
 
-def _up(value: int, align: int) -> int:
+def _round_up(value: int, align: int) -> int:
     return (value + align - 1) // align * align

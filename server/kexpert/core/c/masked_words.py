@@ -32,17 +32,17 @@ def mask_words(edit: Editor, data: bytes, present: Set[bytes]) -> None:
     """Apply the rules of every word in ``present``, the words of the unedited text ``data``."""
     for vocabulary, rule in _RULES:
         for word in sorted(present & vocabulary):
-            _each(edit, word, rule)
+            _apply(edit, word, rule)
     _loops(edit, data)
     if b"_PER_CPU" in data:
         for word in sorted(w for w in present if w.startswith((b"DEFINE_PER_CPU", b"DECLARE_PER_CPU"))):
-            _each(edit, word, _per_cpu)
+            _apply(edit, word, _per_cpu)
     if b"SYSCALL" in data or b"BPF_CALL_" in data:
         for word in sorted(w for w in present if _NUMBERED_DEFINER.match(w)):
-            _each(edit, word, _numbered_definer)
+            _apply(edit, word, _numbered_definer)
 
 
-def _each(edit: Editor, word: bytes, rule: _Rule) -> None:
+def _apply(edit: Editor, word: bytes, rule: _Rule) -> None:
     """Apply a rule to every occurrence of a word outside directives."""
     out, size = edit.out, len(word)
     at = out.find(word)

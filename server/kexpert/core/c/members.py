@@ -105,7 +105,7 @@ class RecordBody:
 def read_body(text: bytes) -> RecordBody | None:
     """Find the body in ``struct foo { ... } __packed`` or in a bare ``{ ... }``; None if there is none."""
     code = blank_comments(text)
-    code, unsure_from = _decide(code)
+    code, unsure_from = _blank_conditionals(code)
     code = _BARE_MACROS.sub(lambda match: b" " * len(match.group()), code)
     opening = code.find(b"{")
     if opening < 0:
@@ -159,7 +159,7 @@ def attributes_of(text: str) -> tuple[Attributes, str]:
     return found, " ".join(_NOISE.sub(" ", text).split())
 
 
-def _decide(code: bytes) -> tuple[bytes, int]:
+def _blank_conditionals(code: bytes) -> tuple[bytes, int]:
     """Blank all directives, and the branches that are not compiled on LP64, little endian.
 
     Returns the code and the offset of the first undecided ``#if``, of which the first branch is kept.

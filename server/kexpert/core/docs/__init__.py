@@ -1,4 +1,4 @@
 """kernel-doc comments and the reStructuredText in them.
 
-Plain comments are read here too; the pages of Documentation/ are cut up by ``core.retrieval``.
+Plain comments are read here too. ``core.retrieval`` splits the pages of Documentation/.
 """

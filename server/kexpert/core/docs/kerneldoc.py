@@ -1,7 +1,7 @@
-"""kernel-doc comments (``/** ... */``): found, parsed, and begun for the user.
+"""kernel-doc comments (``/** ... */``): finding, parsing, and templates for new ones.
 
-The format is that of Documentation/doc-guide/kernel-doc.rst. Where kernel developers stray from
-it in ways that leave no doubt (``@arg - text``, ``Returns:``), the meaning is taken.
+Format: Documentation/doc-guide/kernel-doc.rst. Common deviations that are unambiguous (``@arg - text``, ``Returns:``)
+are accepted.
 """
 
 from __future__ import annotations
@@ -13,18 +13,20 @@ from textwrap import dedent, indent
 
 from kexpert.core.text import decode
 
-_MAX_COMMENT_BYTES = 1 << 18  # bytes read of one comment
+_MAX_COMMENT_BYTES = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
 class Param:
+    """The documentation of one parameter or member."""
+
     name: str  # "arg", "...", "member", "outer.inner"
     text: str
 
 
 @dataclass(slots=True)
 class KernelDoc:
-    """One comment. Texts are the author's own, without the comment's margin."""
+    """One parsed comment. Texts are unchanged except for the comment's margin."""
 
     name: str  # of the thing described; the title of a DOC: block
     kind: str  # "function", "struct", "union", "enum", "typedef", "macro", "doc"
@@ -48,7 +50,7 @@ _DELIMITER = re.compile(r"\s*:(?=\s|$)|\s+[-–—]+(?=\s|$)|(?<=\))\s*[-–—:
 
 
 def comment_text(comment: bytes) -> str:
-    """The words of any C comment without its marks and margin: for comments that are no kernel-doc."""
+    """The text of any C comment without its marks and margin. For comments that are not kernel-doc."""
     lines = _content(comment)
     if not lines[0].strip(" *-=#"):
         lines[0] = ""
@@ -60,7 +62,7 @@ def comment_text(comment: bytes) -> str:
 
 
 def parse_kerneldoc(comment: bytes) -> KernelDoc | None:
-    """Parse one whole comment; None if it is not kernel-doc."""
+    """Parse one complete comment; None if it is not kernel-doc."""
     if not comment.startswith(b"/**") or comment.startswith((b"/***", b"/**/")):
         return None
     lines = _content(comment)
@@ -75,17 +77,17 @@ def parse_kerneldoc(comment: bytes) -> KernelDoc | None:
     head = _head(title)
     if head is None:
         return None
-    doc, sure = head
+    doc, certain = head
     if one_line and doc.kind == "function" and "(" not in title:
         return None
     _body(doc, lines[1:])
-    if not sure and not (doc.params or doc.returns or doc.context):
+    if not certain and not (doc.params or doc.returns or doc.context):
         return None
     return doc
 
 
 def _content(comment: bytes) -> list[str]:
-    """The comment's lines without marks and margin, tabs expanded; the first is what follows the opening mark."""
+    """The lines of a comment without marks and margin, tabs expanded. The first follows the opening mark."""
     text = decode(comment[:_MAX_COMMENT_BYTES]).replace("\r\n", "\n")
     if text.startswith("//"):
         return [re.sub(r"^\s*//+!? ?", "", line).expandtabs(8).rstrip() for line in text.split("\n")]
@@ -105,10 +107,10 @@ def _content(comment: bytes) -> list[str]:
 
 
 def _head(title: str) -> tuple[KernelDoc, bool] | None:
-    """The first line: what is described, its summary, and whether the line alone proves kernel-doc."""
+    """Parse the first line: name, kind and summary, and True if this line alone proves kernel-doc."""
     delimiter = _DELIMITER.search(title)
     head, summary = (title[: delimiter.start()], title[delimiter.end() :]) if delimiter else (title, "")
-    head, summary, sure = head.strip(), summary.strip(), delimiter is not None
+    head, summary, certain = head.strip(), summary.strip(), delimiter is not None
     words = head.split()
     if not words:
         return None
@@ -117,7 +119,7 @@ def _head(title: str) -> tuple[KernelDoc, bool] | None:
         if name is None or (delimiter and len(words) > 3):
             return None
         summary = summary if delimiter else " ".join(words[2:])
-        return KernelDoc(name.group(), words[0], summary), sure or len(words) == 2
+        return KernelDoc(name.group(), words[0], summary), certain or len(words) == 2
     kind = "macro" if words[0].lower() in ("define", "#define", "macro") else "function"
     if "(" in head:
         before, _, after = head.partition("(")
@@ -125,7 +127,7 @@ def _head(title: str) -> tuple[KernelDoc, bool] | None:
         if not names or len(names) > 5 or not re.fullmatch(r"[\w\s*]+", before):
             return None
         tail = after.partition(")")[2].strip()
-        return KernelDoc(names[-1], kind, summary or tail), sure or not tail
+        return KernelDoc(names[-1], kind, summary or tail), certain or not tail
     names = [word for word in words if _NAME.fullmatch(word.strip("*,"))]
     if len(names) != len(words) or len(words) > 2:
         return None
@@ -133,11 +135,11 @@ def _head(title: str) -> tuple[KernelDoc, bool] | None:
         return None
     if _SECTION.fullmatch(words[-1] + ":"):
         return None
-    return KernelDoc(words[-1].strip("*,"), kind, summary), sure
+    return KernelDoc(words[-1].strip("*,"), kind, summary), certain
 
 
 def _body(doc: KernelDoc, lines: list[str]) -> None:
-    """Summary continued, then @params, sections and free text in any order."""
+    """Parse the rest: summary continued, then @params, sections and free text in any order."""
     title, gathered = "summary", [doc.summary]
     depth = 0  # columns before the "@" of the current parameter
 
@@ -186,29 +188,29 @@ def _store(doc: KernelDoc, title: str, lines: list[str]) -> None:
 
 
 def _text(lines: list[str]) -> str:
-    """One text of what stands behind a mark and the lines below, whose shared margin is taken off."""
+    """Join the text after a mark with the lines below, and remove the margin that those have in common."""
     if not lines:
         return ""
     first = lines[0].strip()
     rest = dedent("\n".join(lines[1:]))
     if first.endswith("::"):
-        rest = indent(rest, "    ")  # the block is literal because it is deeper than the line above
+        rest = indent(rest, "    ")  # a literal block must be indented more than the line above
     return f"{first}\n{rest}".strip("\n").rstrip()
 
 
-# Possessive throughout: ``__a__a__a`` can be cut in many ways.
+# All repeats are possessive: ``__a__a__a`` can be split in many ways.
 _ATTRIBUTES = re.compile(
     rb"\s*+(?:(?:__\w++|noinline\w*+|notrace|asmlinkage|\[\[[^]\n]*+\]\])\s*+"
     rb"(?:\((?:[^()\n]|\((?:[^()\n]|\([^()\n]*+\))*+\))*+\))?+\s*+)++"
 )
-_MAX_ATTRIBUTE_LINE = 200
+_MAX_ATTRIBUTE_LINE_BYTES = 200
 
 
 def comment_above(data: bytes, start: int) -> tuple[int, int] | None:
-    """The (start, end) of the comment that documents what begins at ``start``.
+    """(start, end) of the comment that documents the declaration at ``start``; None if there is none.
 
-    Between them may stand attribute lines, and before kernel-doc one blank line. Kernel-doc right
-    above a plain comment wins over it. Costs a few backward searches, never a scan of the file.
+    Attribute lines may be between them; after kernel-doc also one blank line. Kernel-doc directly above a plain comment
+    has precedence. Costs a few backward searches, not a scan of the file.
     """
     end, blanks = _skip_up(data, min(max(start, 0), len(data)))
     span = _comment_ending(data, end)
@@ -226,7 +228,7 @@ def comment_above(data: bytes, start: int) -> tuple[int, int] | None:
 
 
 def comment_beside(data: bytes, end: int) -> tuple[int, int] | None:
-    """The (start, end) of the comment that follows a declaration on its line: ``int a; /* this */``."""
+    """(start, end) of the comment that follows a declaration on its line: ``int a; /* this */``."""
     at = end
     while data[at : at + 1] in (b" ", b"\t", b";", b","):
         at += 1
@@ -240,7 +242,7 @@ def comment_beside(data: bytes, end: int) -> tuple[int, int] | None:
 
 
 def _skip_up(data: bytes, at: int) -> tuple[int, int]:
-    """Go up over blanks and attribute lines: (end of the text above, blank lines passed)."""
+    """Skip blanks and attribute lines upwards: (end of the text above, number of blank lines skipped)."""
     blanks = 0
     for _ in range(8):
         floor = max(0, at - 4096)
@@ -248,18 +250,18 @@ def _skip_up(data: bytes, at: int) -> tuple[int, int]:
         blanks = max(blanks, data.count(b"\n", floor + len(text), at) - 1)
         at = floor + len(text)
         line = max(data.rfind(b"\n", floor, at) + 1, floor)
-        if at - line > _MAX_ATTRIBUTE_LINE or not _ATTRIBUTES.fullmatch(data, line, at):
+        if at - line > _MAX_ATTRIBUTE_LINE_BYTES or not _ATTRIBUTES.fullmatch(data, line, at):
             break
         at = line
     return at, blanks
 
 
 def _comment_ending(data: bytes, end: int) -> tuple[int, int] | None:
-    """The comment whose last byte is before ``end`` and that has its first line to itself."""
+    """(start, end) of the comment that ends at ``end`` and has no code before it on its first line."""
     if end >= 4 and data[end - 2 : end] == b"*/":
         lowest = max(data.rfind(b"*/", max(0, end - _MAX_COMMENT_BYTES), end - 2), end - _MAX_COMMENT_BYTES, 0)
         at = data.rfind(b"/*", lowest, end - 2)
-        for _ in range(100):  # a comment may itself hold "/*": its own stands first on a line
+        for _ in range(100):  # a comment may contain "/*"; the one that opens it is first on its line
             if at < 0:
                 break
             floor = max(0, at - 512)
@@ -285,8 +287,8 @@ _POINTER_NAME = re.compile(rb"\([ \t]*\*[ \t]*(\w+)")
 def inline_member_docs(body: bytes) -> dict[str, str]:
     """Member -> text, from the ``/** ... */`` comments inside a struct, union or enum body.
 
-    ``/** @name: text */`` names its member; any other belongs to the member that ends on its line
-    before it, else to the next one.
+    ``/** @name: text */`` names its member. Any other comment belongs to the member before it on its line, else to the
+    next member.
     """
     docs: dict[str, str] = {}
     at = body.find(b"/**")
@@ -306,7 +308,7 @@ def inline_member_docs(body: bytes) -> dict[str, str]:
 
 
 def _member_at(body: bytes, start: int, end: int) -> str:
-    """The member that an untagged comment at ``start:end`` stands beside or above."""
+    """The member that an untagged comment at ``start:end`` follows on its line or precedes; "" if none is found."""
     floor = max(0, start - 200)
     before = body[max(body.rfind(b"\n", floor, start) + 1, floor) : start]
     text = before if before.strip(b" \t{") else body[end : end + 200]
@@ -323,9 +325,9 @@ def comment_template(
     *,
     snippet: bool = False,
 ) -> str:
-    """A kernel-doc comment for the user to fill in; with ``snippet``, LSP tab stops where text goes.
+    """A kernel-doc comment for the user to fill in; with ``snippet``, it has LSP tab stops where text goes.
 
-    ``kind`` as in ``KernelDoc.kind``; ``params`` for functions and macros, ``members`` for the others.
+    ``kind`` is as in ``KernelDoc.kind``. Functions and macros use ``params``, other kinds use ``members``.
     """
     stops = 0
 
@@ -337,7 +339,7 @@ def comment_template(
     functional = kind in ("function", "macro")
     name = signature_name if kind not in _KINDS else f"{kind} {signature_name}"
     lines = ["/**", f" * {name}{'()' if functional else ''} -{blank('Brief description.')}"]
-    lines += [f" * @{each}:{blank('...')}" for each in (params if functional or not members else members)]
+    lines += [f" * @{name}:{blank('...')}" for name in (params if functional or not members else members)]
     if snippet:
         lines += [" *", f" *{blank('Description.')}"]
     if functional:

@@ -1,7 +1,8 @@
-"""The reStructuredText that kernel-doc comments are written in -> Markdown for a hover card.
+"""Conversion of the reStructuredText in kernel-doc comments to Markdown for a hover card.
 
-Not a full reStructuredText reader: what occurs in kernel comments (paragraphs, lists, ``::``
-blocks, tables, notes, kernel-doc's cross references) keeps its shape, the rest stays text.
+It converts the constructs that kernel comments use (paragraphs, lists, ``::`` blocks, tables, notes, kernel-doc's cross
+references) and leaves the rest as text. docutils is not used: it reports errors for the loose markup of these comments,
+does not know ``&struct foo`` and ``@param``, and writes no Markdown.
 """
 
 from __future__ import annotations
@@ -31,13 +32,13 @@ _ESCAPED = re.compile(r"<(?!https?://)|[*`\\]|\](?=\()|(?<!\w)_|_(?!\w)")
 
 
 def escape(text: str) -> str:
-    """Plain words for Markdown: characters that it would read as markup escaped."""
+    """Escape the characters of plain text that Markdown would read as markup."""
     return _ESCAPED.sub(r"\\\g<0>", text)
 
 
 def inline(text: str) -> str:
-    """Cross references (``func()``, ``&struct foo``, ``%CONST``, ``@param``) and literals as
-    Markdown code; characters that Markdown would read as markup escaped."""
+    """Write cross references (``func()``, ``&struct foo``, ``%CONST``, ``@param``) and literals as Markdown code, and
+    escape the characters that Markdown would read as markup."""
     return _MARKED.sub(_inline, text)
 
 
@@ -52,7 +53,7 @@ def _inline(match: re.Match[str]) -> str:
 
 
 def to_markdown(text: str, words: Callable[[str], str] = inline) -> str:
-    """Whole comment text (paragraphs, lists, literal blocks) as Markdown; ``words`` renders running text."""
+    """Convert a comment's text (paragraphs, lists, literal blocks) to Markdown; ``words`` renders running text."""
     lines = dedent(text.expandtabs(8)).strip("\n").split("\n")
     return "\n".join(_Writer(lines, words).run()).strip("\n")
 
@@ -62,7 +63,7 @@ def _indent(line: str) -> int:
 
 
 class _Writer:
-    """One pass over the lines; ``at`` is the next line to write."""
+    """One pass over the lines. ``at`` is the index of the next line."""
 
     def __init__(self, lines: list[str], words: Callable[[str], str]) -> None:
         self.words = words
@@ -111,7 +112,7 @@ class _Writer:
         self.at += 1
 
     def _literal(self, line: str) -> None:
-        """``text::`` and the deeper block after it."""
+        """Write ``text::`` and the indented block after it."""
         if lead := line[:-2].rstrip():
             self.lines[self.at] = lead + ("" if lead.endswith(":") else ":")
             self._text(self.lines[self.at])

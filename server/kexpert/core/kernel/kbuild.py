@@ -1,8 +1,8 @@
-"""Makefiles of the kernel's build: under which CONFIG_ symbols a file is built.
+"""Makefiles of the kernel's build: the CONFIG_ symbols on which a file depends.
 
-What is read is the declarative part (``obj-$(CONFIG_X) += foo.o``, composites, ``ifdef``); make's
-functions, generated lists and recipes are not run. A condition that cannot be read is given as
-written, or, where a file's list is not found at all, left out: never guessed.
+Only the declarative part is read (``obj-$(CONFIG_X) += foo.o``, composite objects, ``ifdef``). Functions of make,
+generated lists and recipes are not run. An unknown condition is given as written; a file that no list names has no
+conditions.
 """
 
 from __future__ import annotations
@@ -24,29 +24,31 @@ _BRANCH = re.compile(r"(else\b)? ?(ifn?def|ifn?eq|endif\b)? ?(.*)")
 _EQUAL = re.compile(r"""\s*\(?\s*["']?(.*?)["']?\s*(?:,|["']\s+["'])\s*["']?(.*?)["']?\s*\)?\s*""")
 _REFERENCE = re.compile(r"\$[({]([\w-]+?)(?:-(?:y|m|objs))?[)}]")
 _ADDPREFIX = re.compile(r"\$\(addprefix\s+([\w./-]+),([^()]*)\)")
-#: Variables whose objects go into the kernel or a module by themselves.
+#: Variables whose objects are linked into the kernel or are modules of their own.
 _LISTS = frozenset({"obj", "lib", "libs", "core", "drivers", "net", "virt", "head", "subdir"})
-_MAX_LINE = 1 << 16
+_MAX_LINE_CHARS = 1 << 16
 _MAX_STEPS = 500  # rules followed for one object
-_MAX_WAYS = 8  # distinct conditions of one object that are spelled out
+_MAX_ALTERNATIVES = 8  # conditions of one object that are listed in full
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One assignment: ``words`` become part of ``target`` where all ``conditions`` hold."""
+    """One assignment: ``words`` are added to ``target`` if all ``conditions`` hold."""
 
     target: str  # "obj" for obj-y and obj-$(CONFIG_X), "ext4" for ext4-objs, a variable's name
     words: tuple[str, ...]
-    conditions: tuple[str, ...]  # "CONFIG_X", "!CONFIG_X", or what an ifeq says, outermost first
+    conditions: tuple[str, ...]  # "CONFIG_X", "!CONFIG_X", or the text of an ifeq, outermost first
 
 
 @dataclass(slots=True)
 class Kbuild:
+    """The rules of one Makefile, or of several that include each other."""
+
     rules: list[Rule] = field(default_factory=list)
-    holders: dict[str, list[Rule]] = field(default_factory=dict)  # word -> rules it stands in
+    holders: dict[str, list[Rule]] = field(default_factory=dict)  # word -> rules that contain it
 
     def merged(self, other: Kbuild) -> Kbuild:
-        """Both files as one, as make's ``include`` makes them."""
+        """The rules of both files, as after make's ``include``."""
         holders = dict(self.holders)
         for word, rules in other.holders.items():
             holders[word] = [*holders.get(word, ()), *rules]
@@ -76,7 +78,7 @@ class Kbuild:
 def parse_makefile(data: bytes) -> Kbuild:
     """Read the assignments of one Makefile or Kbuild file."""
     kbuild = Kbuild()
-    open_branches: list[tuple[list[str], str]] = []  # (conditions of earlier branches, this one's)
+    open_branches: list[tuple[list[str], str]] = []  # (conditions of earlier branches, condition of this branch)
     for line in _logical_lines(data):
         if match := _branch(line):
             is_else, keyword, rest = match
@@ -89,21 +91,21 @@ def parse_makefile(data: bytes) -> Kbuild:
                 open_branches.append(([*earlier[-8:], condition], _condition(keyword, rest)))
         elif assignment := _ASSIGNMENT.fullmatch(line):
             outer = [
-                each
+                outer_condition
                 for earlier, condition in open_branches[-16:]
-                for each in (*(negate(one) for one in earlier), condition)
-                if each
+                for outer_condition in (*map(negate, earlier), condition)
+                if outer_condition
             ]
             _assign(kbuild, assignment[1].strip(), assignment[3], outer)
     return kbuild
 
 
 def object_conditions(path: str, read: Callable[[str], bytes | None]) -> list[str]:
-    """The conditions under which a C or assembly file of the tree is built, outermost first.
+    """The conditions under which a C, assembly or Rust file of the tree is built, outermost first.
 
-    ``read`` gives a file's bytes or None. A file under ``arch/x86`` has "x86" as its first
-    condition. Several ways to be built are one condition, "CONFIG_A || CONFIG_B". A path outside
-    the tree (absolute, or with a scheme) has no conditions, and nothing is read for it.
+    ``read`` returns the bytes of a file, or None. The first condition of a file under ``arch/x86`` is "x86".
+    Alternatives are joined in one condition, "CONFIG_A || CONFIG_B". A path outside the tree (absolute, or a URI) has
+    no conditions, and nothing is read for it.
     """
     if not is_tree_path(path):
         return []
@@ -115,7 +117,7 @@ def object_conditions(path: str, read: Callable[[str], bytes | None]) -> list[st
         return arch
     directory, wanted = posixpath.dirname(path), posixpath.basename(stem) + ".o"
     conditions: list[str] = []
-    below: Kbuild | None = None  # files further down that did not list it: the one that does may include them
+    below: Kbuild | None = None  # Makefiles further down that do not list it: a parent may include them
     for _ in range(path.count("/") + 1):
         kbuild = _kbuild_of(directory, read)
         if kbuild and below:
@@ -133,8 +135,8 @@ def object_conditions(path: str, read: Callable[[str], bytes | None]) -> list[st
 
 
 def built_by(config: str, data: bytes, directory: str) -> list[str]:
-    """What a CONFIG symbol builds in the Makefile of ``directory``: paths of .c files, and of directories with
-    a ``/`` at their end. Composites are expanded to the parts that need no further symbol."""
+    """The paths that a CONFIG symbol builds in the Makefile of ``directory``: .c files, and directories with a final
+    ``/``. Composite objects are expanded to the parts that need no other symbol."""
     symbol = "CONFIG_" + config.removeprefix("CONFIG_")
     kbuild = _parsed(data)
     parts: dict[str, list[Rule]] = {}
@@ -150,7 +152,7 @@ def built_by(config: str, data: bytes, directory: str) -> list[str]:
         seen.add(word)
         reference = _REFERENCE.fullmatch(word)
         members = parts.get(reference[1] if reference else word.removesuffix(".o"), [])
-        inner = [each for rule in members if set(rule.conditions) <= {symbol} for each in rule.words]
+        inner = [part for rule in members if set(rule.conditions) <= {symbol} for part in rule.words]
         if inner:
             pending += reversed(inner)
         elif word.endswith("/"):
@@ -172,9 +174,9 @@ def _kbuild_of(directory: str, read: Callable[[str], bytes | None]) -> Kbuild | 
 
 
 def _logical_lines(data: bytes) -> list[str]:
-    """Lines with continuations joined, comments gone and blanks squeezed."""
+    """The lines with continuations joined, comments removed and blanks squeezed."""
     text = decode(data).replace("\r\n", "\n").replace("\\\n", " ")
-    return [" ".join(line.partition("#")[0].split())[:_MAX_LINE] for line in text.split("\n")]
+    return [" ".join(line.partition("#")[0].split())[:_MAX_LINE_CHARS] for line in text.split("\n")]
 
 
 def _branch(line: str) -> tuple[bool, str, str] | None:
@@ -187,7 +189,7 @@ def _branch(line: str) -> tuple[bool, str, str] | None:
 
 
 def _condition(keyword: str, rest: str) -> str:
-    """``ifdef``, ``ifeq`` and their opposites as a condition; "" for a plain else."""
+    """The condition of ``ifdef``, ``ifeq`` and their negations; "" for a plain ``else``."""
     if keyword in ("ifdef", "ifndef"):
         name = rest.strip()
         return name if keyword == "ifdef" else negate(name)
@@ -211,7 +213,7 @@ def _assign(kbuild: Kbuild, name: str, value: str, outer: list[str]) -> None:
         if selector == "n":
             return
         unset = selector[0] in "ym" and selector != "y" and selector != "m"
-        conditions = outer + [negate(each) if unset else each for each in symbols]
+        conditions = outer + [negate(symbol) if unset else symbol for symbol in symbols]
     value = _ADDPREFIX.sub(lambda match: " ".join(match[1] + word for word in match[2].split()), value)
     words = tuple(
         f"$({reference[1]})" if (reference := _REFERENCE.fullmatch(word)) else word.removeprefix("./")
@@ -227,10 +229,10 @@ def _assign(kbuild: Kbuild, name: str, value: str, outer: list[str]) -> None:
 
 
 def _either(ways: list[tuple[str, ...]]) -> list[str]:
-    """What holds in every way, then the ways that are left as one condition."""
+    """The conditions common to all alternatives, then the rest of the alternatives as one condition."""
     ways = list(dict.fromkeys(ways))
-    common = [each for each in ways[0] if all(each in way for way in ways)]
-    rests = list(dict.fromkeys(tuple(each for each in way if each not in common) for way in ways))
-    if not all(rests) or len(rests) > _MAX_WAYS:
+    common = [condition for condition in ways[0] if all(condition in way for way in ways)]
+    rests = list(dict.fromkeys(tuple(condition for condition in way if condition not in common) for way in ways))
+    if not all(rests) or len(rests) > _MAX_ALTERNATIVES:
         return common
     return [*common, " || ".join(" && ".join(rest) for rest in rests)]

@@ -1,4 +1,4 @@
-"""Kconfig files and ``.config`` values, after Documentation/kbuild/kconfig-language.rst."""
+"""Parser of Kconfig files and ``.config``. Format: Documentation/kbuild/kconfig-language.rst."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from dataclasses import dataclass, field
 from kexpert.core.text import decode
 
 TYPES = ("bool", "tristate", "int", "hex", "string")
-_DEPTH = 64  # enclosing blocks whose conditions are gathered
+_MAX_DEPTH = 64  # enclosing blocks whose conditions are collected
 
 
 @dataclass(slots=True)
 class KconfigEntry:
-    """One menu entry. Expressions are the author's text, blanks normalised; offsets are bytes."""
+    """One menu entry. Expressions are as written, with blanks normalised. Offsets are bytes."""
 
     name: str  # without CONFIG_; "" for a choice without a name, a menu, a comment
     kind: str  # "config", "menuconfig", "choice", "menu", "comment"
     path: str
     line: int  # 0-based
     start: int
-    end: int  # behind the last attribute or line of help
-    type: str = ""  # one of TYPES; "" where it is not written
+    end: int  # after the last attribute or line of help
+    type: str = ""  # one of TYPES; "" if not given
     prompt: str = ""
     prompt_if: str = ""
     depends: list[str] = field(default_factory=list)  # enclosing blocks of this file first
@@ -36,10 +36,10 @@ class KconfigEntry:
 
 @dataclass(frozen=True, slots=True)
 class SourceLine:
-    """``source "drivers/net/Kconfig"`` and its kin; what it reads inherits ``depends``."""
+    """A ``source "drivers/net/Kconfig"`` line or a variant. The file that it names inherits ``depends``."""
 
     keyword: str  # "source", "rsource" (relative to this file), "osource" (may be absent), "orsource"
-    pattern: str  # as written: may hold $(SRCARCH) and globs
+    pattern: str  # as written; may contain $(SRCARCH) and globs
     line: int
     start: int
     end: int
@@ -48,17 +48,20 @@ class SourceLine:
 
 @dataclass(slots=True)
 class KconfigFile:
+    """The entries and source lines of one file, in order."""
+
     path: str
     entries: list[KconfigEntry] = field(default_factory=list)
     sources: list[SourceLine] = field(default_factory=list)
 
     def named(self, name: str) -> list[KconfigEntry]:
+        """All entries of a symbol, given without CONFIG_."""
         return [entry for entry in self.entries if entry.name == name]
 
 
 @dataclass(slots=True)
 class _Block:
-    """An open ``if``, ``menu`` or ``choice``: what it lays on everything inside."""
+    """An open ``if``, ``menu`` or ``choice``, with the conditions that everything inside inherits."""
 
     keyword: str
     depends: list[str]
@@ -72,14 +75,14 @@ _VALUE = re.compile(rb"^(?:CONFIG_(\w+)=([^\r\n]*)|# CONFIG_(\w+) is not set)\r?
 
 
 def parse_kconfig(data: bytes, path: str) -> KconfigFile:
-    """Read one file; what cannot be understood is skipped line by line."""
+    """Parse one file. Unknown lines are skipped."""
     parser = _Parser(data, path)
     parser.run()
     return parser.file
 
 
 def parse_dotconfig(data: bytes) -> dict[str, str]:
-    """A ``.config``: symbol without CONFIG_ -> "y", "m", "n" (not set) or the value as written."""
+    """Parse a ``.config``: symbol without CONFIG_ -> "y", "m", "n" (not set) or the value as written."""
     values: dict[str, str] = {}
     for match in _VALUE.finditer(data):
         if match[1]:
@@ -95,7 +98,7 @@ class _Parser:
         self.file = KconfigFile(path)
         self.blocks: list[_Block] = []
         self.entry: KconfigEntry | None = None
-        self.block: _Block | None = None  # that the current menu or choice opened
+        self.block: _Block | None = None  # opened by the current menu or choice
         self.at = 0  # next line
         self.offset = 0  # of the next line
 
@@ -119,7 +122,7 @@ class _Parser:
         return line
 
     def _logical_line(self) -> str:
-        """The next line, continuations joined, comment and outer blanks gone, one blank after the keyword."""
+        """The next line: continuations joined, comment and outer blanks removed, one blank after the keyword."""
         raw = self._next().rstrip(b"\r")
         if raw.endswith(b"\\"):
             parts = []
@@ -136,8 +139,8 @@ class _Parser:
     def _statement(self, word: str, rest: str, line: int, start: int) -> None:
         self.entry = self.block = None
         if word in ("if", "menu", "choice", "config", "menuconfig", "comment"):
-            outer = self.blocks[-_DEPTH:]
-            depends = [each for block in outer for each in block.depends]
+            outer = self.blocks[-_MAX_DEPTH:]
+            depends = [condition for block in outer for condition in block.depends]
             if word == "if":
                 self.blocks.append(_Block("if", [_squeeze(rest)], []))
                 return
@@ -146,7 +149,7 @@ class _Parser:
                 kind=word, path=self.file.path, line=line, start=start, end=self.offset - 1,
                 prompt=_unquote(rest) if word in ("menu", "comment") else "",
                 depends=depends,
-                visible_if=[each for block in outer for each in block.visible_if],
+                visible_if=[condition for block in outer for condition in block.visible_if],
                 menus=tuple(block.title for block in outer if block.title),
             )  # fmt: skip
             if word in ("menu", "choice"):
@@ -159,7 +162,7 @@ class _Parser:
             while self.blocks and self.blocks.pop().keyword != opener:
                 pass
         elif word != "mainmenu":
-            conditions = tuple(each for block in self.blocks[-_DEPTH:] for each in block.depends)
+            conditions = tuple(condition for block in self.blocks[-_MAX_DEPTH:] for condition in block.depends)
             self.file.sources.append(SourceLine(word, _unquote(rest), line, start, self.offset - 1, conditions))
 
     def _attribute(self, entry: KconfigEntry, word: str, rest: str) -> None:
@@ -181,18 +184,18 @@ class _Parser:
             low, _, high = value.partition(" ")
             entry.ranges.append((low, high.strip(), condition))
         elif word == "depends" and rest.startswith("on"):
-            self._lay(entry.depends, self.block.depends if self.block else None, rest[2:])
+            self._inherit(entry.depends, self.block.depends if self.block else None, rest[2:])
         elif word == "visible" and rest.startswith("if"):
-            self._lay(entry.visible_if, self.block.visible_if if self.block else None, rest[2:])
+            self._inherit(entry.visible_if, self.block.visible_if if self.block else None, rest[2:])
 
     @staticmethod
-    def _lay(own: list[str], inherited: list[str] | None, expression: str) -> None:
+    def _inherit(own: list[str], inherited: list[str] | None, expression: str) -> None:
         own.append(_squeeze(expression))
         if inherited is not None:
             inherited.append(_squeeze(expression))
 
     def _help(self) -> str:
-        """The text below ``help``: it ends at the first line that is less indented than its first."""
+        """The text below ``help``. It ends before the first line that is indented less than its first line."""
         kept: list[str] = []
         margin = 0
         while self.at < len(self.lines):
@@ -204,7 +207,7 @@ class _Parser:
                 margin = margin or depth
             kept.append(line[margin:])
             self._next()
-        while kept and not kept[-1]:  # blank lines below the text belong to nobody
+        while kept and not kept[-1]:  # blank lines after the text are no part of it
             kept.pop()
             self.at -= 1
             self.offset -= len(self.lines[self.at]) + 1
@@ -222,7 +225,7 @@ _ATTRIBUTES = frozenset((
 
 
 def _split_if(text: str) -> tuple[str, str]:
-    """``"text" if A && B`` -> (``"text"``, ``A && B``): the ``if`` outside quotes and brackets."""
+    """Split at the ``if`` outside quotes and brackets: ``"text" if A && B`` -> (``"text"``, ``A && B``)."""
     depth = 0
     for match in _TOKEN.finditer(text):
         if match[2]:

@@ -1,7 +1,7 @@
-"""Lock and context rules that one function's own text states: annotations, assertions, calls that sleep.
+"""Locking and context rules stated by a function's own text: annotations, assertions, calls that sleep.
 
-Only what is written in the declaration or done directly in the body; what callees do is the index's
-business. Names are the kernel's: include/linux/compiler_types.h, lockdep.h, kernel.h, gfp.h.
+Only the declaration and the direct calls of the body are read; callees need the index. The names are those of the
+kernel: include/linux/compiler_types.h, lockdep.h, kernel.h, gfp.h.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from kexpert.core.c.lex import blank_comments
 from kexpert.core.text import decode
 
-#: Calls that may block by themselves.
+#: Functions that may sleep.
 SLEEPING = frozenset((
     "might_sleep", "might_sleep_if", "might_fault", "might_alloc", "cond_resched", "cond_resched_lock", "schedule",
     "schedule_timeout", "schedule_timeout_interruptible", "schedule_timeout_uninterruptible",
@@ -30,17 +30,19 @@ SLEEPING = frozenset((
     "copy_to_user", "get_user", "put_user", "clear_user", "strncpy_from_user", "vmalloc", "vzalloc", "kthread_stop",
     "free_irq", "request_threaded_irq",
 ))  # fmt: skip
-#: GFP flags whose allocations may sleep, and those that may not.
+#: GFP flags with which an allocation may sleep.
 SLEEPING_GFP = frozenset((
     "GFP_KERNEL", "GFP_KERNEL_ACCOUNT", "GFP_USER", "GFP_HIGHUSER", "GFP_HIGHUSER_MOVABLE", "GFP_NOIO", "GFP_NOFS",
     "GFP_TRANSHUGE",
 ))  # fmt: skip
+#: GFP flags with which an allocation does not sleep.
 ATOMIC_GFP = frozenset(("GFP_ATOMIC", "GFP_NOWAIT"))
 
 _SECTIONS = (
     "__init", "__exit", "__meminit", "__memexit", "__cpuinit", "__net_init", "__net_exit", "__init_or_module",
     "__ref", "noinstr", "notrace", "__sched", "__cpuidle", "__kprobes", "nokprobe_inline", "__head",
 )  # fmt: skip
+#: Assertion about the lock that is its argument -> state of that lock.
 _LOCKDEP = {
     "lockdep_assert_held": "held",
     "lockdep_assert": "asserted",
@@ -57,6 +59,7 @@ _LOCKDEP = {
     "rwsem_assert_held_write": "held for writing",
     "sock_owned_by_me": "held",
 }
+#: Assertion without such an argument -> required context.
 _BARE_ASSERTIONS = {
     "lockdep_assert_none_held_once": "no lock held",
     "lockdep_assert_irqs_disabled": "interrupts disabled",
@@ -74,7 +77,8 @@ _BARE_ASSERTIONS = {
     "lockdep_assert_cpus_held": "CPU hotplug lock held",
     "ASSERT_RTNL": "rtnl_lock held",
 }
-_WARNED = {  # the condition that WARN_ON or BUG_ON complains about -> what is therefore required
+#: Condition of a WARN_ON or BUG_ON -> the context that is therefore required.
+_WARNED = {
     "!irqs_disabled()": "interrupts disabled",
     "irqs_disabled()": "interrupts enabled",
     "in_interrupt()": "not in interrupt",
@@ -94,12 +98,12 @@ _ANNOTATION = re.compile(
     rb"|cond_acquires_shared|must_not_hold|excludes|guarded_by|pt_guarded_by)\s*\("
 )
 _WORD = re.compile(rb"[A-Za-z_]\w*")
-_MAX_ARGUMENT = 400  # bytes of one call's arguments that are read
+_MAX_ARGUMENT_BYTES = 400  # of the arguments of one call
 
 
 @dataclass(slots=True)
 class LockingRules:
-    """Each list in order of appearance, each item once; expressions as written."""
+    """The rules of one function. Lists are in order of appearance, without repetitions; expressions are as written."""
 
     must_hold: list[str] = field(default_factory=list)  # __must_hold(x); "x (shared)" for the shared form
     must_not_hold: list[str] = field(default_factory=list)
@@ -111,10 +115,11 @@ class LockingRules:
     sleeps: list[str] = field(default_factory=list)  # functions called directly that may sleep
     gfp: list[str] = field(default_factory=list)  # GFP flags in the body
     sections: list[str] = field(default_factory=list)  # "__init", "noinstr", ...
-    rcu_dereference: bool = False  # and takes no rcu_read_lock() of its own: the caller must
+    rcu_dereference: bool = False  # without an rcu_read_lock(), which the caller must therefore hold
 
     @property
     def may_sleep(self) -> bool:
+        """True if the body calls a function that sleeps, or allocates with a flag that allows it."""
         return bool(self.sleeps) or any(flag in SLEEPING_GFP for flag in self.gfp)
 
     def __bool__(self) -> bool:
@@ -122,7 +127,7 @@ class LockingRules:
 
 
 def locking_rules(text: bytes) -> LockingRules:
-    """The rules in a function's text: its declaration alone, or with its body."""
+    """Extract the rules from the text of a function: its declaration, with or without the body."""
     code = blank_comments(text)
     brace = code.find(b"{")
     head, body = (code, b"") if brace < 0 else (code[:brace], code[brace:])
@@ -148,7 +153,7 @@ def _annotations(rules: LockingRules, head: bytes) -> None:
             "releases": rules.releases,
             "guarded_by": rules.guarded_by,
         }.get(name, rules.must_not_hold)
-        _once(target, f"{arguments} (shared)" if shared else arguments)
+        _append_new(target, f"{arguments} (shared)" if shared else arguments)
 
 
 def _body(rules: LockingRules, body: bytes) -> None:
@@ -157,7 +162,7 @@ def _body(rules: LockingRules, body: bytes) -> None:
     for match in _WORD.finditer(body):
         word = decode(match.group())
         if word.startswith("GFP_"):
-            _once(rules.gfp, word)
+            _append_new(rules.gfp, word)
             continue
         opening = match.end()
         while body[opening : opening + 1] == b" ":
@@ -165,9 +170,9 @@ def _body(rules: LockingRules, body: bytes) -> None:
         if body[opening : opening + 1] != b"(":
             continue
         if word in SLEEPING:
-            _once(rules.sleeps, word)
+            _append_new(rules.sleeps, word)
         elif word in _BARE_ASSERTIONS:
-            _once(rules.context, _BARE_ASSERTIONS[word])
+            _append_new(rules.context, _BARE_ASSERTIONS[word])
         elif word in _LOCKDEP:
             lock = _argument(body, opening)
             if lock and (lock, _LOCKDEP[word]) not in rules.asserts:
@@ -186,21 +191,21 @@ def _body(rules: LockingRules, body: bytes) -> None:
 def _warned(rules: LockingRules, condition: str) -> None:
     condition = "".join(condition.split())
     if requirement := _WARNED.get(condition):
-        _once(rules.context, requirement)
+        _append_new(rules.context, requirement)
     elif (held := _HELD_CHECK.fullmatch(condition)) and (held[1], "held") not in rules.asserts:
         rules.asserts.append((held[1], "held"))
 
 
 def _argument(code: bytes, opening: int) -> str:
-    """What stands between the bracket at ``opening`` and its partner, blanks squeezed; "" if that is too far."""
+    """The text between the bracket at ``opening`` and its partner, blanks squeezed; "" if that is too far away."""
     depth = 0
-    for at in range(opening, min(len(code), opening + _MAX_ARGUMENT)):
+    for at in range(opening, min(len(code), opening + _MAX_ARGUMENT_BYTES)):
         depth += (code[at] == 0x28) - (code[at] == 0x29)
         if not depth:
             return " ".join(decode(code[opening + 1 : at]).split())
     return ""
 
 
-def _once(items: list[str], item: str) -> None:
+def _append_new(items: list[str], item: str) -> None:
     if item and item not in items:
         items.append(item)

@@ -1,4 +1,4 @@
-"""MAINTAINERS: which entries match a path, by the rules of scripts/get_maintainer.pl."""
+"""Parser of MAINTAINERS. Paths are matched by the rules of scripts/get_maintainer.pl."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from kexpert.core.text import decode
 
 _FIELD = re.compile(r"([A-Z]):\s*(.*)")
 _WILDCARD = re.compile(r"[*?\[]")
-# N: holds a regular expression from the tree. One that could backtrack without end is not run.
+# N: holds a regular expression from the tree. Expressions that could backtrack exponentially are not run.
 _NESTED_REPEAT = re.compile(r"\)\s*[*+?{]")
 _MAX_REPEATS = 3
-_MAX_PATH = 300  # characters of a path that N: expressions see
-_REMEMBERED = 4096  # paths whose entries are kept
+_MAX_PATH_CHARS = 300  # of a path that N: expressions are matched with
+_MAX_CACHED_PATHS = 4096
 
 
 @dataclass(slots=True)
 class MaintainerEntry:
-    """One section. ``fields`` maps its letters (M, R, L, S, T, F, X, N, K, W, ...) to their values in order."""
+    """One section. ``fields`` maps each letter (M, R, L, S, T, F, X, N, K, W, ...) to its values in order."""
 
     title: str
     line: int  # 0-based
     fields: dict[str, list[str]] = field(default_factory=dict)
 
     def values(self, letter: str) -> list[str]:
+        """The values of one letter, [] if there are none."""
         return self.fields.get(letter, [])
 
     @property
@@ -53,40 +54,40 @@ class MaintainerEntry:
 
 
 class Maintainers:
-    """All sections, with the F: patterns filed under the directory that their literal part names."""
+    """All sections. F: patterns are indexed by the directory of their literal part."""
 
     def __init__(self, entries: list[MaintainerEntry]) -> None:
         self.entries = entries
-        self._filed: dict[str, list[tuple[int, str]]] = {}
+        self._patterns_by_directory: dict[str, list[tuple[int, str]]] = {}
         self._names: list[tuple[int, str]] = []
-        self._matched: dict[str, list[MaintainerEntry]] = {}
+        self._cache: dict[str, list[MaintainerEntry]] = {}
         for number, entry in enumerate(entries):
             for pattern in entry.values("F"):
                 wildcard = _WILDCARD.search(pattern)
                 literal = pattern[: wildcard.start()] if wildcard else pattern
-                self._filed.setdefault(literal.rpartition("/")[0], []).append((number, pattern))
+                self._patterns_by_directory.setdefault(literal.rpartition("/")[0], []).append((number, pattern))
             self._names += [(number, pattern) for pattern in entry.values("N")]
 
     def match(self, path: str) -> list[MaintainerEntry]:
-        """The entries that a file belongs to, deepest pattern first, then in the file's order.
+        """The entries that match a file, deepest pattern first, then in the order of MAINTAINERS.
 
-        THE REST, which matches everything, is given only when nothing else matches. A path outside
-        the tree belongs to nobody.
+        THE REST, which matches everything, is returned only if nothing else matches. A path outside the tree matches
+        nothing.
         """
         if not is_tree_path(path):
             return []
-        if path not in self._matched:
-            if len(self._matched) >= _REMEMBERED:
-                self._matched.clear()
-            self._matched[path] = self._match(path)
-        return self._matched[path]
+        if path not in self._cache:
+            if len(self._cache) >= _MAX_CACHED_PATHS:
+                self._cache.clear()
+            self._cache[path] = self._match(path)
+        return self._cache[path]
 
     def _match(self, path: str) -> list[MaintainerEntry]:
         depths: dict[int, int] = {}
         directory = path
         while directory:
             directory = directory.rpartition("/")[0]
-            for number, pattern in self._filed.get(directory, ()):
+            for number, pattern in self._patterns_by_directory.get(directory, ()):
                 if depths.get(number, -2) < _depth(pattern) and _matcher(pattern)(path):
                     depths[number] = _depth(pattern)
         for number, pattern in self._names:
@@ -102,7 +103,7 @@ class Maintainers:
 
 
 def parse_maintainers(data: bytes) -> Maintainers:
-    """Read the file: a section is a title line and the lettered lines right below it."""
+    """Parse the file. A section is a title line and the lines ``LETTER: value`` directly below it."""
     entries: list[MaintainerEntry] = []
     current: MaintainerEntry | None = None
     title, title_line = "", 0
@@ -122,7 +123,7 @@ def parse_maintainers(data: bytes) -> Maintainers:
 
 
 def _depth(pattern: str) -> int:
-    """How specific an F: pattern is, as get_maintainer.pl counts it."""
+    """The specificity of an F: pattern, as get_maintainer.pl counts it."""
     if pattern.startswith("*"):
         return -1
     return pattern.count("/") + (not pattern.endswith("/"))
@@ -130,9 +131,9 @@ def _depth(pattern: str) -> int:
 
 @lru_cache(maxsize=4096)
 def _matcher(pattern: str) -> Callable[[str], bool]:
-    """A test for an F: or X: pattern: ``/`` at its end takes in the subtree, ``*`` stays in one directory.
+    """A predicate for an F: or X: pattern. A final ``/`` includes the subtree; ``*`` matches within one directory.
 
-    A plain pattern is a prefix of the name, and takes in the subtree if it is a directory's.
+    A pattern without wildcards is a prefix of the file name, or a directory with its subtree.
     """
     if not _WILDCARD.search(pattern):
         if pattern.endswith("/"):
@@ -140,8 +141,8 @@ def _matcher(pattern: str) -> Callable[[str], bool]:
         slashes = pattern.count("/")
         return lambda path: path.startswith(pattern) and (path.count("/") == slashes or path.startswith(pattern + "/"))
     if pattern.endswith("/") or "**" in pattern:
-        whole = re.compile(translate(pattern + "*")).match
-        return lambda path: whole(path) is not None
+        full_match = re.compile(translate(pattern + "*")).match
+        return lambda path: full_match(path) is not None
     parts = pattern.split("/")
     tests = [re.compile(translate(part)).match for part in [*parts[:-1], parts[-1] + "*"]]
 
@@ -164,4 +165,4 @@ def _expression(pattern: str) -> re.Pattern[str] | None:
 
 def _name_matches(pattern: str, path: str) -> bool:
     expression = _expression(pattern)
-    return expression is not None and expression.search(path[-_MAX_PATH:]) is not None
+    return expression is not None and expression.search(path[-_MAX_PATH_CHARS:]) is not None

@@ -1,4 +1,4 @@
-"""What search compares: chunks, stems, abbreviations, and the features of a ranking.
+"""The pure part of retrieval: chunks, stems, abbreviations, and the features of the ranking.
 
-Pure, and shared with the trainer. Databases, vectors and processes are in ``search``.
+The trainer uses it too. Databases, vectors and processes are in ``search``.
 """

@@ -1,6 +1,6 @@
-"""How names write several words as one: ``ceq`` for completion event queue, ``txq``, ``psflags``, ``tailroom``. Pure.
+"""Abbreviations that join several words: ``ceq`` for completion event queue, ``txq``, ``psflags``, ``tailroom``.
 
-All words are stems (``kexpert.core.retrieval.words.stem``), and a question's are in the order in which it says them.
+All words are stems (``kexpert.core.retrieval.words.stem``). The words of a query are in their order in the query.
 """
 
 from __future__ import annotations
@@ -10,40 +10,42 @@ from itertools import pairwise
 
 from kexpert.core.retrieval.words import stem
 
-#: What a contraction counts in BM25 beside a word that the question says itself.
+#: BM25 weight of an abbreviation, relative to a word of the query itself.
 ABBREVIATION_WEIGHT = 0.5
 
-_MOST_WORDS = 5  # that a contraction stands for
-_FEWEST_LETTERS = 3  # of one that is to be trusted: two initials are too often those of something else
+_MAX_WORDS = 5  # that one abbreviation joins
+_MIN_LETTERS = 3  # of a reliable abbreviation: two initials usually stand for something else
 
 
-def candidate_abbreviations(asked: Sequence[str]) -> list[str]:
-    """Stems that a question's neighbouring words may have been contracted to: their initials, initials and the last
-    word, the first word and initials, two words written as one. Those of the question itself are left out."""
+def candidate_abbreviations(query: Sequence[str]) -> list[str]:
+    """Stems that may abbreviate neighbouring words of a query: their initials, initials and the last word, the first
+    word and initials, two words written as one. Words of the query itself are left out."""
     found: dict[str, None] = {}
-    for first in range(len(asked)):
-        for count in range(2, min(_MOST_WORDS, len(asked) - first) + 1):
-            run = asked[first : first + count]
+    for first in range(len(query)):
+        for count in range(2, min(_MAX_WORDS, len(query) - first) + 1):
+            run = query[first : first + count]
             initials = "".join(word[0] for word in run)
             found[initials] = None
             found[initials[:-1] + run[-1]] = None
             found[run[0] + initials[1:]] = None
             if count == 2:
                 found[run[0] + run[1]] = None
-    stems = dict.fromkeys(stem(word) for word in found if len(word) >= _FEWEST_LETTERS)
-    return [word for word in stems if word not in asked]
+    stems = dict.fromkeys(stem(word) for word in found if len(word) >= _MIN_LETTERS)
+    return [word for word in stems if word not in query]
 
 
-def abbreviated_run(word: str, asked: Sequence[str]) -> tuple[int, int] | None:
-    """The longest run of the question (first, behind the last) that ``word`` consists of: a beginning of each of its
-    words, two at least, one behind the other."""
+def abbreviated_run(word: str, query: Sequence[str]) -> tuple[int, int] | None:
+    """The longest run of query words, as (first, last + 1), that ``word`` abbreviates; None if there is none.
+
+    ``word`` must be a concatenation of prefixes, one of each word of the run, and the run at least two words long.
+    """
     longest: tuple[int, int] | None = None
-    for first in range(len(asked) - 1):
-        if not word.startswith(asked[first][0]):
+    for first in range(len(query) - 1):
+        if not word.startswith(query[first][0]):
             continue
         ends = {0}
-        for at in range(first, min(first + _MOST_WORDS, len(asked))):
-            ends = {end for before in ends for end in _ends(word, before, asked[at])}
+        for at in range(first, min(first + _MAX_WORDS, len(query))):
+            ends = {end for start in ends for end in _prefix_ends(word, start, query[at])}
             if not ends:
                 break
             if at > first and len(word) in ends and (longest is None or at + 1 - first > longest[1] - longest[0]):
@@ -51,8 +53,8 @@ def abbreviated_run(word: str, asked: Sequence[str]) -> tuple[int, int] | None:
     return longest
 
 
-def _ends(word: str, start: int, part: str) -> range:
-    """Where in ``word`` a beginning of ``part`` that stands at ``start`` may end."""
+def _prefix_ends(word: str, start: int, part: str) -> range:
+    """The offsets in ``word`` where a non-empty prefix of ``part`` that begins at ``start`` may end."""
     end = start
     for letter in part:
         if end == len(word) or word[end] != letter:
@@ -61,47 +63,53 @@ def _ends(word: str, start: int, part: str) -> range:
     return range(start + 1, end + 1)
 
 
-def is_clipped(word: str, asked: str) -> bool:
-    """Whether a word is one of the question's with letters left out (``mbx`` of mailbox), its first one kept."""
-    if not _FEWEST_LETTERS <= len(word) < len(asked) or word[0] != asked[0]:
+def is_clipped(word: str, full: str) -> bool:
+    """Return True if ``word`` is ``full`` with letters left out, the first one kept (``mbx`` of mailbox).
+
+    This is a test for a subsequence, not an edit distance: no library is needed.
+    """
+    if not _MIN_LETTERS <= len(word) < len(full) or word[0] != full[0]:
         return False
-    letters = iter(asked)
+    letters = iter(full)
     return all(letter in letters for letter in word)
 
 
 class NameMatcher:
-    """What the words of names have to do with a question, each word worked out once."""
+    """Matches the words of names with the words of one query; the result for each word is cached."""
 
-    def __init__(self, asked: Sequence[str]) -> None:
-        """``asked``: each word once."""
-        self._asked = asked
-        self._place = {word: at for at, word in enumerate(asked)}
-        self._known: dict[str, tuple[bool, frozenset[int]]] = {}
+    def __init__(self, query: Sequence[str]) -> None:
+        """``query`` must not contain a word twice."""
+        self._query = query
+        self._position = {word: at for at, word in enumerate(query)}
+        self._cache: dict[str, tuple[bool, frozenset[int]]] = {}
 
     def mentions(self, word: str) -> bool:
-        """Whether a name's word is one of the question's, or several of them contracted."""
-        return self._read(word)[0]
+        """Return True if the query contains a name's word, or the words that it abbreviates."""
+        return self._match(word)[0]
 
     def covered_words(self, name: Sequence[str]) -> set[int]:
-        """The question's words that a name holds in any way: as they are, contracted, clipped, or in two parts."""
+        """Positions of the query words that a name contains: unchanged, abbreviated, clipped, or split in two."""
         covered: set[int] = set()
         for word in name:
-            covered |= self._read(word)[1]
-        covered.update(self._place[both] for left, right in pairwise(name) if (both := left + right) in self._place)
+            covered |= self._match(word)[1]
+        covered.update(
+            self._position[joined] for left, right in pairwise(name) if (joined := left + right) in self._position
+        )
         return covered
 
-    def _read(self, word: str) -> tuple[bool, frozenset[int]]:
-        known = self._known.get(word)
+    def _match(self, word: str) -> tuple[bool, frozenset[int]]:
+        """(``mentions`` of a word, positions of the query words that it covers)."""
+        known = self._cache.get(word)
         if known is None:
-            known = self._known[word] = self._compared(word)
+            known = self._cache[word] = self._compare(word)
         return known
 
-    def _compared(self, word: str) -> tuple[bool, frozenset[int]]:
-        asked = self._asked
-        if word in self._place:
-            return True, frozenset((self._place[word],))
-        places = {at for at, each in enumerate(asked) if is_clipped(word, each)}
-        run = abbreviated_run(word, asked)
+    def _compare(self, word: str) -> tuple[bool, frozenset[int]]:
+        query = self._query
+        if word in self._position:
+            return True, frozenset((self._position[word],))
+        covered = {at for at, query_word in enumerate(query) if is_clipped(word, query_word)}
+        run = abbreviated_run(word, query)
         if run is not None:
-            places.update(range(*run))
-        return run is not None and len(word) >= _FEWEST_LETTERS, frozenset(places)
+            covered.update(range(*run))
+        return run is not None and len(word) >= _MIN_LETTERS, frozenset(covered)

@@ -1,4 +1,4 @@
-"""A file cut into what search finds: functions, records, macros, head comments, sections, options."""
+"""Chunking: the functions, records, macros, head comments, sections and options of a file that search can find."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from kexpert.core.kernel.kconfig import parse_kconfig
 from kexpert.core.symbols import FileFacts, Flag, Kind, Symbol
 from kexpert.core.text import decode
 
-_MAX_BODY_BYTES = 16_000  # bytes of code that a chunk carries: what a longer one does stands in its beginning
-_MAX_SUMMARY_CHARS = 4_000  # characters
-_MAX_SECTION_LINES = 2_000  # lines of a Documentation file's section
-_MIN_MACRO_BYTES = 100  # a shorter macro on one line says nothing that its name does not
-_HEAD_BYTES = 200  # of a comment that describes its file
+_MAX_BODY_BYTES = 16_000  # of code in a chunk; the beginning of a longer function tells what it does
+_MAX_SUMMARY_CHARS = 4_000
+_MAX_SECTION_LINES = 2_000  # of a section under Documentation/
+_MIN_MACRO_BYTES = 100  # a shorter macro tells no more than its name
+_MIN_HEAD_CHARS = 50  # of a comment that describes its file
 
-#: ``{ }``, ``{ return 0; }``: what stands in a header where an option is off.
+#: ``{ }``, ``{ return 0; }``: the stub in a header for a disabled option.
 _EMPTY_BODY = re.compile(rb"\{\s*(?:return\b[^;{}()]{0,60};|return\s+ERR_PTR\([^;{}()]{0,40}\);)?\s*\}\s*\Z")
 _LICENCE = re.compile(r"SPDX-License-Identifier|Copyright|\(c\)|All rights reserved|<[\w.+-]+@[\w.-]+>", re.IGNORECASE)
 _LEGALESE = re.compile(
@@ -34,17 +34,17 @@ _CODE_SUFFIXES = (".c", ".h")
 
 
 class ChunkKind(IntEnum):
-    """What a chunk is cut from. The numbers are stored: append, never renumber."""
+    """The kind of thing that a chunk holds. The numbers are stored: append, never renumber."""
 
     FUNCTION = 1  # with its kernel-doc
     STRUCT = 2  # or union, or enum
-    MACRO = 3  # of some length
-    FILE = 4  # the comment at a file's head
-    SECTION = 5  # of a text under Documentation/
+    MACRO = 3  # with several lines
+    FILE = 4  # the comment at the head of a file
+    SECTION = 5  # of a file under Documentation/
     CONFIG = 6  # a Kconfig entry
 
 
-#: The kinds that are code, not words about it.
+#: The kinds that hold code, not documentation.
 CODE_KINDS = frozenset((ChunkKind.FUNCTION, ChunkKind.STRUCT, ChunkKind.MACRO))
 
 _KINDS = {
@@ -56,33 +56,33 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """One thing that search can find. ``start``/``end`` are bytes of the file, without the comment above."""
+    """One thing that search can find. ``start`` and ``end`` are byte offsets, without the comment above."""
 
     path: str
     kind: ChunkKind
-    name: str  # of the symbol; a section's heading; "" for a file's head
+    name: str  # of the symbol; the heading of a section; "" for FILE
     line: int  # 0-based
     start: int
     end: int
-    summary: str = ""  # what its author says it is: kernel-doc, comment, help text
-    body: str = ""  # the code itself, or a section's text
-    ordinal: int = 0  # among the chunks of this kind and name in the file
+    summary: str = ""  # kernel-doc, comment or help text
+    body: str = ""  # the code, or the text of a section
+    ordinal: int = 0  # among the chunks of the same kind and name in the file
 
     @property
     def content(self) -> bytes:
-        """A digest of all that an embedding is made from."""
+        """A digest of everything that the embedding depends on."""
         text = "\0".join((self.path, self.name, self.summary, self.body))
         return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).digest()
 
     @property
     def id(self) -> str:
-        """The same as long as the thing and its text are: 32 hexadecimal digits."""
+        """An identifier, 32 hexadecimal digits. It changes when the path, the name or the text changes."""
         key = f"{self.path}\0{self.kind:d}\0{self.name}\0{self.ordinal}\0".encode("utf-8", "surrogateescape")
         return hashlib.blake2b(key + self.content, digest_size=16).hexdigest()
 
 
 def chunks(path: str, data: bytes, facts: FileFacts | None = None) -> list[Chunk]:
-    """The chunks of one file in order of position; ``facts``, where known, saves reading it for symbols."""
+    """The chunks of one file, in order of position. Without ``facts``, the file is extracted here."""
     name = path.rpartition("/")[2]
     if name.endswith(_CODE_SUFFIXES):
         if is_generated(path):
@@ -98,17 +98,17 @@ def chunks(path: str, data: bytes, facts: FileFacts | None = None) -> list[Chunk
 
 
 def is_documentation(path: str) -> bool:
-    """Whether a file's sections are chunks: the symbol index does not know such a file."""
+    """Return True for a file whose sections are chunks. The symbol index does not contain such files."""
     return path.startswith("Documentation/") and path.endswith(_DOC_SUFFIXES)
 
 
 def is_generated(path: str) -> bool:
-    """Whether a file holds tables that a tool wrote: register headers, four tenths of a tree's bytes."""
+    """Return True for generated register headers, which are four tenths of the bytes of a tree."""
     return path.startswith("drivers/gpu/drm/amd/include/")
 
 
 def _numbered(found: Iterable[Chunk]) -> Iterator[Chunk]:
-    """Ordinals for those of one kind and name; what repeats another word for word is left out."""
+    """Number chunks of the same kind and name, and leave out exact repetitions."""
     seen: Counter[tuple[ChunkKind, str]] = Counter()
     texts: set[tuple[ChunkKind, str, str, str]] = set()
     for chunk in found:
@@ -132,7 +132,7 @@ def _code(path: str, data: bytes, facts: FileFacts) -> Iterator[Chunk]:
         kind = _KINDS.get(symbol.kind)
         if kind is None or not 0 <= symbol.start < symbol.end <= len(data):
             continue
-        if kind is not ChunkKind.FUNCTION and not _says_something(symbol, data):
+        if kind is not ChunkKind.FUNCTION and not _has_content(symbol, data):
             continue
         summary = _summary(data, symbol.start)
         if kind is ChunkKind.FUNCTION and not summary and _is_stub(symbol, data):
@@ -141,14 +141,14 @@ def _code(path: str, data: bytes, facts: FileFacts) -> Iterator[Chunk]:
         yield Chunk(path, kind, symbol.name, symbol.line, symbol.start, symbol.end, summary, body)
 
 
-def _says_something(symbol: Symbol, data: bytes) -> bool:
+def _has_content(symbol: Symbol, data: bytes) -> bool:
     if symbol.kind is Kind.MACRO:
         return symbol.end - symbol.start >= _MIN_MACRO_BYTES and b"\n" in data[symbol.start : symbol.end]
     return data.find(b"{", symbol.start, symbol.end) >= 0
 
 
 def _is_stub(symbol: Symbol, data: bytes) -> bool:
-    """Whether this stands for a function that is configured out: the real one is found elsewhere."""
+    """Return True for the stub of a function that is configured out. The real function is a chunk elsewhere."""
     if not symbol.flags & Flag.INLINE or symbol.end - symbol.start > 400:
         return False
     return _EMPTY_BODY.search(data[symbol.start : symbol.end]) is not None
@@ -156,11 +156,11 @@ def _is_stub(symbol: Symbol, data: bytes) -> bool:
 
 def _summary(data: bytes, start: int) -> str:
     span = comment_above(data, start)
-    return _said(data[span[0] : span[1]]) if span else ""
+    return _comment_summary(data[span[0] : span[1]]) if span else ""
 
 
-def _said(comment: bytes) -> str:
-    """What a comment says, without its marks and the name of what it stands above."""
+def _comment_summary(comment: bytes) -> str:
+    """The text of a comment without its marks and without the name of what it documents."""
     doc = parse_kerneldoc(comment)
     if doc is None:
         return comment_text(comment)[:_MAX_SUMMARY_CHARS]
@@ -170,8 +170,8 @@ def _said(comment: bytes) -> str:
 
 
 def _head(path: str, data: bytes) -> Chunk | None:
-    """The comment that says what a file is for, its licence left out."""
-    at, end, said = 0, 0, []
+    """The comments at the head of a file that describe it, without the licence; None if they say too little."""
+    at, end, lines = 0, 0, []
     for _ in range(4):
         while data[at : at + 1].isspace():
             at += 1
@@ -183,16 +183,16 @@ def _head(path: str, data: bytes) -> Chunk | None:
             close = close if close >= 0 else len(data)
         else:
             break
-        said += _plain(comment_text(data[at : min(close, at + 2 * _MAX_BODY_BYTES)]))
+        lines += _plain(comment_text(data[at : min(close, at + 2 * _MAX_BODY_BYTES)]))
         at = end = close
-    text = "\n".join(said).strip()[:_MAX_SUMMARY_CHARS]
-    if len(text) < _HEAD_BYTES // 4:
+    text = "\n".join(lines).strip()[:_MAX_SUMMARY_CHARS]
+    if len(text) < _MIN_HEAD_CHARS:
         return None
     return Chunk(path, ChunkKind.FILE, "", 0, 0, end, text, "")
 
 
 def _plain(text: str) -> list[str]:
-    """The paragraphs of a comment that are no licence, copyright or address."""
+    """The lines of a comment without licence, copyright and addresses."""
     kept = []
     for paragraph in re.split(r"\n[ \t]*\n", text):
         if not _LEGALESE.search(paragraph):
@@ -213,7 +213,7 @@ def _options(path: str, data: bytes) -> Iterator[Chunk]:
 
 
 def _sections(path: str, data: bytes) -> Iterator[Chunk]:
-    """Each underlined heading with the text below it."""
+    """Yield each underlined heading with the text below it."""
     lines = decode(data).split("\n")
     headings = [at for at in range(len(lines) - 1) if _is_heading(lines, at)]
     offsets = _line_offsets(lines)
@@ -233,7 +233,7 @@ def _is_heading(lines: list[str], at: int) -> bool:
 
 
 def _line_offsets(lines: list[str]) -> list[int]:
-    """Where each line begins in bytes, and at last where the text ends."""
+    """The byte offset of each line, then the end of the text."""
     offsets, at = [], 0
     for line in lines:
         offsets.append(at)

@@ -1,7 +1,8 @@
-"""How well candidates answer a question: numbers that a ranking is learnt from and applied to. Pure.
+"""Features of search candidates for one query: the input of the learnt ranking, in training and in serving.
 
-Everything is seen through words (stems) and their vectors, so that ``remove`` in a question can
-meet ``unlink`` in a name. What a word is worth is its inverse document frequency ("worth" below).
+Names, bodies, paths and summaries are lists of stems. Words are compared by their vectors, so ``remove`` in a query
+matches ``unlink`` in a name. Words are weighted by inverse document frequency (``idf`` below). A feature is "soft" if
+it counts similar words, and literal if it counts only equal ones.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[np.float32]
-    #: Words -> (their unit vectors, zeros for the unknown; what each is worth)
+    #: Words -> (unit vectors, (words, dimensions), zeros for unknown words; inverse document frequencies, (words,)).
     Lexicon = Callable[[Sequence[str]], tuple[Array, Array]]
 
-#: The words of a function's code that say from where it can be called.
+#: Stems in the code of a function that limit its callers.
 STATIC, INLINE = stem("static"), stem("inline")
 
+#: Names of the columns of ``features``. A ranker stores them: it is refused if they differ.
 FEATURES = (
     "lexical", "cosine", "lexical place", "cosine place",
     "name", "name soft", "name used", "name used soft", "name or path used", "first word in name", "last word in name",
@@ -41,33 +43,34 @@ FEATURES = (
 
 @dataclass(frozen=True, slots=True)
 class CandidateFields:
-    """A candidate in words."""
+    """One candidate. ``name``, ``body``, ``path`` and ``summary`` are stems."""
 
     name: Sequence[str]
     body: Sequence[str]
     path: Sequence[str]
     summary: Sequence[str] = ()
-    lexical: float = 0.0  # BM25, larger is better; 0 when not found so
-    cosine: float = 0.0
+    lexical: float = 0.0  # BM25, larger is better; 0 if BM25 did not find it
+    cosine: float = 0.0  # of query and candidate
     exported: bool = False
-    file: str = ""  # its path, whole
+    file: str = ""  # the full path
     static: bool = False
     inline: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """One field of every candidate in word numbers, one candidate's after the other's."""
+    """One field of all candidates as word numbers, concatenated in the order of the candidates."""
 
-    words: NDArray[np.int64]
-    lengths: NDArray[np.int64]
+    words: NDArray[np.int64]  # (total words,)
+    lengths: NDArray[np.int64]  # (candidates,)
 
     @property
     def owners(self) -> NDArray[np.int64]:
+        """The candidate of each word, (total words,)."""
         return np.repeat(np.arange(len(self.lengths)), self.lengths)
 
     def gathered(self, operation: np.ufunc, values: Array) -> Array:
-        """``operation`` over each candidate's part of ``values``' last axis; 0 for one without words."""
+        """Reduce the last axis of ``values`` (total words) by candidate: (..., candidates), 0 without words."""
         out = np.zeros((*values.shape[:-1], len(self.lengths)), np.float32)
         filled = np.flatnonzero(self.lengths)
         if len(filled):
@@ -76,7 +79,7 @@ class _Field:
         return out
 
     def summed(self, rows: Array) -> Array:
-        """The sum of each candidate's rows, one of ``rows`` a word; zeros for one without words."""
+        """Sum ``rows``, (total words, dimensions), by candidate: (candidates, dimensions), 0 without words."""
         out = np.zeros((len(self.lengths), rows.shape[1]), np.float32)
         filled = np.flatnonzero(self.lengths)
         if len(filled):
@@ -85,12 +88,12 @@ class _Field:
         return out
 
 
-def features(asked: Sequence[str], entries: Sequence[CandidateFields], lexicon: Lexicon) -> Array:
-    """(candidates, FEATURES) for one question; every number is about -1 to 1."""
-    texts = [[entry.name for entry in entries], [entry.body for entry in entries],
-             [entry.path for entry in entries], [entry.summary for entry in entries]]  # fmt: skip
+def features(query: Sequence[str], candidates: Sequence[CandidateFields], lexicon: Lexicon) -> Array:
+    """The features of all candidates for one query: (candidates, FEATURES) float32, each about -1 to 1."""
+    texts = [[candidate.name for candidate in candidates], [candidate.body for candidate in candidates],
+             [candidate.path for candidate in candidates], [candidate.summary for candidate in candidates]]  # fmt: skip
     flat = [list(chain.from_iterable(field)) for field in texts]
-    distinct = list(dict.fromkeys(asked))
+    distinct = list(dict.fromkeys(query))
     count = len(distinct)
     number = {word: at for at, word in enumerate(dict.fromkeys(chain(distinct, *flat)))}
     name, body, path, summary = (
@@ -100,99 +103,103 @@ def features(asked: Sequence[str], entries: Sequence[CandidateFields], lexicon: 
         )
         for words, field in zip(flat, texts, strict=True)
     )
-    vectors, worth = lexicon(list(number))
-    likeness = np.maximum(product(vectors[:count], vectors.T), np.float32(0))
-    likeness[np.arange(count), np.arange(count)] = 1.0
-    share = worth[:count] / max(float(worth[:count].sum()), 1e-6)
+    vectors, idf = lexicon(list(number))
+    similarity = np.maximum(product(vectors[:count], vectors.T), np.float32(0))
+    similarity[np.arange(count), np.arange(count)] = 1.0
+    share = idf[:count] / max(float(idf[:count].sum()), 1e-6)
 
-    best = [field.gathered(np.maximum, likeness[:, field.words]).T for field in (name, body, path, summary)]
+    best = [field.gathered(np.maximum, similarity[:, field.words]).T for field in (name, body, path, summary)]
     anywhere = np.maximum.reduce(best)
     literal = [product((field >= 0.999).astype(np.float32), share) for field in (*best, anywhere)]
-    meant = [product(field, share) for field in (*best, anywhere)]
-    lexical = np.array([entry.lexical for entry in entries], np.float32)
-    cosine = np.array([entry.cosine for entry in entries], np.float32)
+    soft = [product(field, share) for field in (*best, anywhere)]
+    lexical = np.array([candidate.lexical for candidate in candidates], np.float32)
+    cosine = np.array([candidate.cosine for candidate in candidates], np.float32)
     columns = [
-        lexical / max(float(lexical.max(initial=0.0)), 1e-6), cosine, _place(lexical), _place(cosine),
-        literal[0], meant[0], *_names(name, path, likeness, worth),
-        literal[1], meant[1], literal[2], meant[2], literal[4], meant[4],
-        anywhere.min(axis=1, initial=1.0), literal[3], _runs(name, count),
+        lexical / max(float(lexical.max(initial=0.0)), 1e-6), cosine, _rank_score(lexical), _rank_score(cosine),
+        literal[0], soft[0], *_name_features(name, path, similarity, idf),
+        literal[1], soft[1], literal[2], soft[2], literal[4], soft[4],
+        anywhere.min(axis=1, initial=1.0), literal[3], _bigram_share(name, count),
         name.lengths / 8, np.log1p(body.lengths) / 5,
-        np.array([entry.exported for entry in entries]),
-        np.array([entry.file.endswith(".h") for entry in entries]),
+        np.array([candidate.exported for candidate in candidates]),
+        np.array([candidate.file.endswith(".h") for candidate in candidates]),
         name.lengths <= 1,
-        *(values - values.max(initial=-1.0) for values in (cosine, meant[0], meant[4])),
-        lexical / max(10 * float(worth[:count].sum()), 1e-6),
-        *_company([entry.file for entry in entries], cosine, meant[4]),
-        *_company([entry.file.rpartition("/")[0] for entry in entries], cosine, meant[4]),
-        np.array([entry.static for entry in entries]), np.array([entry.inline for entry in entries]),
-        _whole(name, vectors, worth, count),
-        *_spelled(NameMatcher(distinct), texts[0], flat[0], name, worth, share),
+        *(values - values.max(initial=-1.0) for values in (cosine, soft[0], soft[4])),
+        lexical / max(10 * float(idf[:count].sum()), 1e-6),
+        *_group_features([candidate.file for candidate in candidates], cosine, soft[4]),
+        *_group_features([candidate.file.rpartition("/")[0] for candidate in candidates], cosine, soft[4]),
+        np.array([candidate.static for candidate in candidates]),
+        np.array([candidate.inline for candidate in candidates]),
+        _name_cosine(name, vectors, idf, count),
+        *_abbreviation_features(NameMatcher(distinct), texts[0], flat[0], name, idf, share),
     ]  # fmt: skip
     return np.round(np.stack(columns, axis=1).astype(np.float64), DECIMALS).astype(np.float32)
 
 
-def _place(scores: Array) -> Array:
-    """1 for the best, falling with the logarithm of the place; 0 for those without a score."""
-    place = np.searchsorted(np.sort(-scores), -scores)  # equal scores share the first of their places
-    return np.where(scores > 0, 1.0 / (1.0 + np.log1p(place)), 0.0).astype(np.float32)
+def _rank_score(scores: Array) -> Array:
+    """1 for the best score, decreasing with the logarithm of the rank; 0 for a score of 0."""
+    rank = np.searchsorted(np.sort(-scores), -scores)  # equal scores share the best of their ranks
+    return np.where(scores > 0, 1.0 / (1.0 + np.log1p(rank)), 0.0).astype(np.float32)
 
 
-def _company(places: list[str], cosine: Array, meaning: Array) -> tuple[NDArray[np.floating[Any]], ...]:
-    """How many candidates share a place with each, and how well they do: where much fits, the answer is near."""
-    number = {place: at for at, place in enumerate(dict.fromkeys(places))}
-    group = np.array([number[place] for place in places], np.int64)
-    members = np.bincount(group, minlength=len(number))
-    best = np.zeros(len(number), np.float32)
+def _group_features(groups: list[str], cosine: Array, soft: Array) -> tuple[NDArray[np.floating[Any]], ...]:
+    """For the file or folder of each candidate: number of candidates, mean and best cosine, mean soft score.
+
+    The answer is often in a file or folder with many good candidates. ``groups`` has one path per candidate.
+    """
+    numbers = {path: at for at, path in enumerate(dict.fromkeys(groups))}
+    group = np.array([numbers[path] for path in groups], np.int64)
+    members = np.bincount(group, minlength=len(numbers))
+    best = np.zeros(len(numbers), np.float32)
     np.maximum.at(best, group, cosine)
     return (
         np.log1p(members[group]) / 3, (np.bincount(group, cosine) / np.maximum(members, 1))[group], best[group],
-        (np.bincount(group, meaning) / np.maximum(members, 1))[group],
+        (np.bincount(group, soft) / np.maximum(members, 1))[group],
     )  # fmt: skip
 
 
-def _names(name: _Field, path: _Field, likeness: Array, worth: Array) -> tuple[Array, ...]:
-    """What of each name the question speaks of, the other direction of looking: the share that it says, that
-    it means, that it or the path says; and how near the name comes to its first and last word."""
-    count, size = likeness.shape
-    said = name.words < count
-    located = np.isin(name.owners * size + name.words, path.owners * size + path.words)
-    nearest: Array = likeness.max(axis=0, initial=0.0)
-    shares: list[Array] = [said.astype(np.float32), nearest[name.words], (said | located).astype(np.float32)]
+def _name_features(name: _Field, path: _Field, similarity: Array, idf: Array) -> tuple[Array, ...]:
+    """The share of each name that is in the query, that is similar to a word of the query, and that is in the query or
+    in the path; then the similarity of the name to the first and to the last word of the query."""
+    count, size = similarity.shape
+    in_query = name.words < count
+    in_path = np.isin(name.owners * size + name.words, path.owners * size + path.words)
+    most_similar: Array = similarity.max(axis=0, initial=0.0)
+    either: Array = (in_query | in_path).astype(np.float32)
     return (
-        *_used(name, worth, *shares),
-        name.gathered(np.maximum, likeness[0, name.words]),
-        name.gathered(np.maximum, likeness[count - 1, name.words]),
+        *_idf_share(name, idf, in_query.astype(np.float32), most_similar[name.words], either),
+        name.gathered(np.maximum, similarity[0, name.words]),
+        name.gathered(np.maximum, similarity[count - 1, name.words]),
     )
 
 
-def _used(name: _Field, worth: Array, *shares: Array) -> list[Array]:
-    """How much of each name's worth is used, when of each of its words such a share is."""
-    value = worth[name.words]
+def _idf_share(name: _Field, idf: Array, *shares: Array) -> list[Array]:
+    """The IDF-weighted share of each name, for each array of shares by word of the name."""
+    value = idf[name.words]
     total: Array = np.maximum(name.gathered(np.add, value), np.float32(1e-6))
     return [np.divide(name.gathered(np.add, value * share), total, dtype=np.float32) for share in shares]
 
 
-def _whole(name: _Field, vectors: Array, worth: Array, count: int) -> Array:
-    """The cosine of each name to the question, both taken as the sum of their words by what these are worth."""
-    sums = name.summed(vectors[name.words] * worth[name.words, None])
-    question = product(worth[:count], vectors[:count])
-    size = np.linalg.norm(sums, axis=1) * np.linalg.norm(question)
-    result: Array = np.divide(product(sums, question), size, out=np.zeros_like(size), where=size > 1e-6)
+def _name_cosine(name: _Field, vectors: Array, idf: Array, count: int) -> Array:
+    """The cosine of each name to the query; both vectors are IDF-weighted sums of word vectors."""
+    sums = name.summed(vectors[name.words] * idf[name.words, None])
+    query = product(idf[:count], vectors[:count])
+    norms = np.linalg.norm(sums, axis=1) * np.linalg.norm(query)
+    result: Array = np.divide(product(sums, query), norms, out=np.zeros_like(norms), where=norms > 1e-6)
     return result
 
 
-def _spelled(
-    spelled: NameMatcher, names: Sequence[Sequence[str]], words: Sequence[str], name: _Field, worth: Array, share: Array
+def _abbreviation_features(
+    matcher: NameMatcher, names: Sequence[Sequence[str]], flat: Sequence[str], name: _Field, idf: Array, share: Array
 ) -> tuple[Array, ...]:
-    """The share of each name that the question says, contractions of its words too, and the share of the question
-    that the name holds in any way."""
-    says = np.fromiter(map(spelled.mentions, words), np.float32, len(words))
-    covered = [float(share[list(spelled.covered_words(each))].sum()) for each in names]
-    return *_used(name, worth, says), np.array(covered, np.float32)
+    """The share of each name that the query contains, also abbreviated, and the share of the query that the name
+    contains in any form."""
+    mentioned = np.fromiter(map(matcher.mentions, flat), np.float32, len(flat))
+    covered = [float(share[list(matcher.covered_words(words))].sum()) for words in names]
+    return *_idf_share(name, idf, mentioned), np.array(covered, np.float32)
 
 
-def _runs(name: _Field, count: int) -> Array:
-    """How many neighbours in the question are neighbours in the name too, of all that there are."""
+def _bigram_share(name: _Field, count: int) -> Array:
+    """The share of the query's bigrams that are bigrams of the name too."""
     words, owners = name.words, name.owners
     together = (words[1:] == words[:-1] + 1) & (words[1:] < count) & (owners[1:] == owners[:-1])
     found = np.bincount(owners[1:][together], minlength=len(name.lengths))

@@ -1,7 +1,8 @@
-"""The words that identifiers and prose are made of: what search compares.
+"""Tokenization and stemming for search: the words of identifiers and prose.
 
-``folio_wait_writeback`` is three words, ``PCIeLinkUp`` too, ``GEN8_PPAT_LO`` as well. Numbers and
-single letters say nothing about what a function is for and are left out.
+``folio_wait_writeback``, ``PCIeLinkUp`` and ``GEN8_PPAT_LO`` have three words each. Numbers and single letters are left
+out: they do not tell what a function does. The stemmer is our own, not PyStemmer or snowballstemmer: it must map the
+kernel's abbreviations and their full words to one stem, and the shipped embedder was trained on its stems.
 """
 
 from __future__ import annotations
@@ -9,31 +10,30 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-_LONGEST = 40  # letters; what is longer is data
+_MAX_LETTERS = 40  # longer runs are data
 _LETTERS_AND_DIGITS = bytes(c if chr(c).isalnum() and c < 0x80 else 0x20 for c in range(256))
-#: Words of a mixed-case piece: ``HTTPServer`` -> HTTP Server, ``phyReset2`` -> phy Reset2, ``CPUs`` one word.
+#: The words of a mixed-case run: ``HTTPServer`` -> HTTP Server, ``phyReset2`` -> phy Reset2, ``CPUs`` -> CPUs.
 _CAMEL = re.compile(r"[A-Z]{2,}[a-z](?![a-z])[0-9]*|[A-Z]+(?![a-z])[0-9]*|[A-Z]?[a-z]+[0-9]*|[0-9]+")
 _NUMBER = re.compile(r"0x\w*|\d+[ul]*|\d[\da-f]*")
 
 
 def split_words(text: str) -> list[str]:
-    """The lower-cased words of code or prose in their order."""
+    """The words of code or prose, lower-cased, in order."""
     return [word for piece in pieces(text) for word in words_of(piece)]
 
 
 def pieces(text: str) -> list[bytes]:
-    """The runs of ASCII letters and digits in a text: whole words, or words in mixed case.
+    """The runs of ASCII letters and digits of a text: single words, or several in mixed case.
 
-    There are far fewer different pieces than there is text, so that what is to be known of one
-    (its words, its place in a table) is worth a dictionary.
+    A text has far fewer distinct runs than runs, so callers cache what they compute for each.
     """
     return text.encode("ascii", "replace").translate(_LETTERS_AND_DIGITS).split()
 
 
 @lru_cache(maxsize=1 << 17)
 def words_of(piece: bytes) -> tuple[str, ...]:
-    """The words of one piece; none for a number, a single letter or a run too long to be a word."""
-    if not 2 <= len(piece) <= _LONGEST:
+    """The words of one run; () for a number, a single letter or a run that is too long to be a word."""
+    if not 2 <= len(piece) <= _MAX_LETTERS:
         return ()
     text = piece.decode("ascii")
     found = [text.lower()] if text.islower() or text.isupper() else [part.lower() for part in _CAMEL.findall(text)]
@@ -41,22 +41,22 @@ def words_of(piece: bytes) -> tuple[str, ...]:
 
 
 def stems(text: str) -> list[str]:
-    """The words of a text as search compares them: endings cut, the kernel's abbreviations folded."""
+    """The stems of a text, in order. Abbreviations of the kernel have the stem of the full word."""
     return [stem(word) for word in split_words(text)]
 
 
 def query_stems(text: str) -> list[str]:
-    """What a question asks for: its stems, each once, without the words that only hold it together."""
+    """The distinct stems of a query, in order, without stop words. A query of stop words alone keeps them."""
     words = split_words(text)
-    asked = list(dict.fromkeys(stem(word) for word in words if word not in STOP_WORDS))
-    return asked or list(dict.fromkeys(map(stem, words)))
+    found = list(dict.fromkeys(stem(word) for word in words if word not in STOP_WORDS))
+    return found or list(dict.fromkeys(map(stem, words)))
 
 
 @lru_cache(maxsize=1 << 17)
 def stem(word: str) -> str:
-    """One form for a word's family: ``allocates``, ``allocation`` and ``alloc`` are the same.
+    """The stem of a word: ``allocates``, ``allocation`` and ``alloc`` have the same one.
 
-    Only equality matters: what comes out need not be a word.
+    Only equality of stems has a meaning: a stem need not be a word.
     """
     cut = _cut(word)
     return _SHORT.get(cut, cut)
@@ -92,19 +92,19 @@ def _singular(word: str) -> str:
 
 
 def _undoubled(word: str) -> str:
-    """``mapp`` (of mapped) -> map."""
+    """Reduce a final double letter: ``mapp`` (of mapped) -> map."""
     return word[:-1] if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "lsz" else word
 
 
 _VOWEL = re.compile("[aeiouy]")
-#: Tried in order; at least four letters stay. What -ing and -ed leave of -ate and -ize is here too.
+#: (suffix, replacement), tried in order; at least four letters stay. ``iz`` and ``at`` remain of -izing and -ated.
 _ENDINGS = (
     ("ization", ""), ("isation", ""), ("ation", ""), ("ator", ""), ("ition", ""), ("tion", "t"), ("sion", "s"),
     ("ment", ""), ("ize", ""), ("ise", ""), ("ate", ""), ("er", ""), ("or", ""), ("ion", ""), ("ity", ""),
     ("ally", ""), ("ly", ""), ("al", ""), ("able", ""), ("iz", ""), ("at", ""),
 )  # fmt: skip
 
-#: Words that hold a sentence together.
+#: English function words.
 STOP_WORDS = frozenset(
     {"an", "and", "are", "as", "at", "be", "been", "but", "by", "can", "did", "do", "does", "for", "from", "had", "has",
      "have", "how", "if", "in", "into", "is", "it", "its", "no", "not", "of", "on", "or", "our", "should", "so", "than",
@@ -112,7 +112,7 @@ STOP_WORDS = frozenset(
      "what", "when", "where", "which", "while", "who", "why", "will", "with", "would", "you"}
 )  # fmt: skip
 
-#: How the kernel writes a word short: the form that stands for all, then the others.
+#: Groups of words with one stem, separated by ``;``. The first form of each group gives the stem.
 _ABBREVIATIONS = """
 ack acknowledge; addr address; aggr aggregate agg; anon anonymous; app application; arch architecture; assoc
 associate; async asynchronous; attr attribute; auth authenticate; avail available; bcast broadcast; bitmap bm; blk
@@ -146,5 +146,5 @@ virt virtual; vol volume; volt voltage; vq virtqueue; wb writeback; wdt watchdog
 written; xfer transfer; xlate translate
 """
 _SHORT = {
-    _cut(each): _cut(group.split()[0]) for group in _ABBREVIATIONS.split(";") for each in group.split()[1:]
+    _cut(word): _cut(group.split()[0]) for group in _ABBREVIATIONS.split(";") for word in group.split()[1:]
 }  # fmt: skip

@@ -13,7 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Literal
 
-from kexpert.abilities import Completer, Token
+from kexpert.abilities import Completer, Token, TokenOrigin
 from kexpert.core.c.source import Source
 from kexpert.core.text import decode, encode, identifier_at
 from kexpert.features.completion.item import CompletionItem
@@ -55,16 +55,20 @@ class InlineState:
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """``text`` to insert at ``offset``. ``logprob`` is the model's confidence (see ``_confidence``). With a
-    ``hidden_reason`` it is not shown; ``hidden_detail`` is the part that is wrong. Times are in seconds from the
-    request on."""
+    """``text`` to insert at ``offset``.
+
+    ``logprob`` is the model's confidence (see ``_confidence``). With a ``hidden_reason`` it is not shown;
+    ``hidden_detail`` is the part that is wrong. ``origin`` is "copied" if the whole text is lines copied from
+    neighbours, "model" if any of it is the model's, and "typed through" if it is the rest of an earlier suggestion of
+    any origin. Times are in seconds from the request on.
+    """
 
     text: str
     offset: int
     logprob: float
     hidden_reason: HiddenReason = ""
     hidden_detail: str = ""
-    origin: Literal["model", "typed through"] = "model"
+    origin: Literal["model", "copied", "typed through"] = "model"
     tokens: int = 0
     first_token: float = 0.0
     seconds: float = 0.0
@@ -76,10 +80,11 @@ class Suggestion:
 
 @dataclass(slots=True)
 class _Answer:
-    """An answer that was read until its end: its text and, for each token, (end in the text, log-probability)."""
+    """An answer that was read until its end."""
 
     text: str
-    logprobs: list[tuple[int, float]]
+    logprobs: list[tuple[int, float]]  # of each token, with the end of its text
+    origins: list[tuple[int, TokenOrigin]]  # of each token that has text, with the start of its text
     first_token: float  # time.perf_counter() when it came; 0 if none came
 
 
@@ -108,7 +113,7 @@ def suggest(
     answer = _read(engine.stream(context, max_tokens, cancelled, neighbours), shape)
 
     text = without_repeated_end(answer.text, shape)
-    logprob = _confidence(answer.logprobs, len(text))
+    logprob, origin = _confidence(answer.logprobs, len(text)), _origin(answer.origins, len(text))
     if _has_crlf(cursor):
         text = text.replace("\n", "\r\n")
     inserted = encode(text)
@@ -116,7 +121,7 @@ def suggest(
     if not reason:
         state.memory.keep(source, cursor.offset, inserted, logprob)
     return Suggestion(
-        text, cursor.offset, logprob, reason, detail, "model", len(answer.logprobs),
+        text, cursor.offset, logprob, reason, detail, origin, len(answer.logprobs),
         answer.first_token - began if answer.first_token else 0.0, time.perf_counter() - began,
     )  # fmt: skip
 
@@ -171,16 +176,24 @@ def _read(stream: Generator[Token, None, None], shape: HoleShape) -> _Answer:
     """Read tokens until the suggestion ends, then close the stream."""
     rule, first_token = StoppingRule(shape), 0.0
     logprobs: list[tuple[int, float]] = []
+    origins: list[tuple[int, TokenOrigin]] = []
     with closing(stream) as tokens:
         for token in tokens:
             first_token = first_token or time.perf_counter()
+            if token.text:
+                origins.append((len(rule.text), token.origin))
             stops = rule.feed(token.text, token.logprob, token.last)
             logprobs.append((len(rule.text), token.logprob))
             if stops:
                 break
         else:
             rule.run_out()
-    return _Answer(rule.suggestion, logprobs, first_token)
+    return _Answer(rule.suggestion, logprobs, origins, first_token)
+
+
+def _origin(origins: list[tuple[int, TokenOrigin]], size: int) -> TokenOrigin:
+    """The origin of the first ``size`` characters."""
+    return "copied" if {origin for start, origin in origins if start < size} == {"copied"} else "model"
 
 
 def _confidence(logprobs: list[tuple[int, float]], size: int) -> float:

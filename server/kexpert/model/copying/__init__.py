@@ -1,1 +1,1 @@
-"""Copying from nearby code: a cache language model and a ranker of whole lines."""
+"""Copying from nearby code: a cache language model over tokens, and a ranker of whole lines."""

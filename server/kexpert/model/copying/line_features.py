@@ -1,4 +1,7 @@
-"""What is to be known of the lines of a text to tell whether one of them could stand elsewhere."""
+"""Features of the lines of a text, for the line ranker: kind, indentation, and the names with their roles.
+
+Lexical and per line: neighbours are fragments, and there are tens of thousands of lines.
+"""
 
 from __future__ import annotations
 
@@ -22,18 +25,18 @@ _DECLARATION = re.compile(
     rb"(?:(?:static|const|volatile|register|unsigned|signed|struct|union|enum|long|short) +){0,4}[A-Za-z_]\w*"
     rb"(?:[ \t]|\*)[ \t*]*([A-Za-z_]\w*)[ \t]*(?=[=;,\[]|\Z)"
 )
-_MORE_DECLARED = re.compile(rb",[ \t*]*([A-Za-z_]\w*)[ \t]*(?=[,;=\[])")
+_FURTHER_DECLARATOR = re.compile(rb",[ \t*]*([A-Za-z_]\w*)[ \t]*(?=[,;=\[])")
 _PARAMETER = re.compile(rb"\b([A-Za-z_]\w*)[ \t]*(?:\[\w*\][ \t]*)?[,)]")
-_ASSIGNS = re.compile(rb"[^=!<>]=[^=]")
-#: Names are told apart by their hash, which is one of so many; of a longer line the beginning is read.
-NAMES = 1 << 17
-_LONGEST = 400
-#: Columns of a tab.
-TAB = 8
+_ASSIGNMENT_SIGN = re.compile(rb"[^=!<>]=[^=]")
+#: Names are hashed into this many buckets.
+NAME_BUCKETS = 1 << 17
+#: Bytes of a line that are read.
+_MAX_LINE_BYTES = 400
+TAB_COLUMNS = 8
 
 
 class Role(IntEnum):
-    """What a name is in a line."""
+    """The role of a name in its line."""
 
     PLAIN = 0
     CALLED = 1
@@ -44,43 +47,50 @@ class Role(IntEnum):
     PARAMETER = 6
 
 
-#: How a line can begin, which with its last character is its kind.
-_BEGINNINGS = b"if else for while do switch case default return goto break continue { } /* #".split()
-_KIND = {word: at for at, word in enumerate(_BEGINNINGS)}
-_DECLARES, _INITIALISES, _LABEL, _STRING, _CALL, _ASSIGNMENT, _ELSE = range(len(_KIND), len(_KIND) + 7)
-_LASTS = 128
-#: All kinds are less.
-KINDS = (_ELSE + 1) * _LASTS
-_COMMENT, _DIRECTIVE = _KIND[b"/*"] * _LASTS, _KIND[b"#"] * _LASTS
+#: A line's kind is ``first * _LAST_VALUES + last``: how it begins (a word of this list, or a class below), and its last
+#: character, with all letters and digits counted as "a".
+_FIRST_WORDS = b"if else for while do switch case default return goto break continue { } /* #".split()
+_FIRST = {word: number for number, word in enumerate(_FIRST_WORDS)}
+_DECLARES, _INITIALISES, _LABEL, _STRING, _CALL, _ASSIGNMENT, _ELSE = range(len(_FIRST), len(_FIRST) + 7)
+_LAST_VALUES = 128
+#: Upper bound of all kinds.
+LINE_KINDS = (_ELSE + 1) * _LAST_VALUES
+_COMMENT, _DIRECTIVE = _FIRST[b"/*"] * _LAST_VALUES, _FIRST[b"#"] * _LAST_VALUES
+
+#: Statements after which the rest of a block is unreachable, and beginnings of lines that are reachable nevertheless.
+_JUMPS = [_FIRST[word] for word in (b"return", b"goto", b"break", b"continue")]
+_BLOCK_ENDS = [_FIRST[word] for word in (b"}", b"case", b"default")] + [_LABEL]
 
 
-#: After these nothing that stands behind on the same level is reached.
-_JUMPS = [_KIND[word] for word in (b"return", b"goto", b"break", b"continue")]
-_ENDS = [_KIND[word] for word in (b"}", b"case", b"default")] + [_LABEL]
+def name_hash(word: bytes) -> int:
+    """The bucket of a name."""
+    return crc32(word) % NAME_BUCKETS
 
 
-def name_of(word: bytes) -> int:
-    return crc32(word) % NAMES
+def stem_hash(word: bytes) -> int:
+    """The bucket of a name's first part, up to ``_``; the names of one driver often share it."""
+    return name_hash(word.lstrip(b"_").partition(b"_")[0])
 
 
-def stem_of(word: bytes) -> int:
-    """The name before the first ``_``, which those of one driver often have in common."""
-    return name_of(word.lstrip(b"_").partition(b"_")[0])
-
-
-def parameters_of(head: bytes) -> set[int]:
-    """The names of a function's parameters, of a line of its head or of the whole."""
-    return {name_of(word) for word in _PARAMETER.findall(head)}
+def parameters_of(header: bytes) -> set[int]:
+    """The buckets of the parameter names in a function header, or in one line of it."""
+    return {name_hash(word) for word in _PARAMETER.findall(header)}
 
 
 def ends_block(kind: int) -> bool:
-    """Whether a line of this kind may stand behind a jump."""
-    return kind // _LASTS in _ENDS
+    """True if a line of this kind may follow a jump statement."""
+    return kind // _LAST_VALUES in _BLOCK_ENDS
+
+
+def indent_of(line: bytes) -> int:
+    """The indentation in columns."""
+    expanded = line[:_MAX_LINE_BYTES].expandtabs(TAB_COLUMNS)
+    return len(expanded) - len(expanded.lstrip())
 
 
 def read_line(line: bytes) -> tuple[int, list[tuple[int, int, Role]]]:
-    """(kind, names with their stems and roles) of a line without the blanks around it."""
-    return _read_line(line[:_LONGEST])
+    """(kind, [(name bucket, stem bucket, role)]) of a line that is stripped of white space."""
+    return _read_line(line[:_MAX_LINE_BYTES])
 
 
 @lru_cache(maxsize=4096)
@@ -92,7 +102,7 @@ def _read_line(line: bytes) -> tuple[int, list[tuple[int, int, Role]]]:
     words: list[bytes] = _TOKEN.findall(line)
     declared = _declared(line, words)
     names = [
-        (name_of(word), stem_of(word), _role(word, words[at - 1] if at else b"", words[at + 1 : at + 2], declared))
+        (name_hash(word), stem_hash(word), _role(word, words[at - 1] if at else b"", words[at + 1 : at + 2], declared))
         for at, word in enumerate(words)
         if (word[:1].isalpha() or word[:1] == b"_") and word not in _KEYWORDS
     ]
@@ -100,35 +110,35 @@ def _read_line(line: bytes) -> tuple[int, list[tuple[int, int, Role]]]:
 
 
 def _declared(line: bytes, words: Sequence[bytes]) -> set[bytes]:
-    found = None if words and words[0] in _KIND else _DECLARATION.match(line)
+    found = None if words and words[0] in _FIRST else _DECLARATION.match(line)
     if found is None:
         return set()
-    more = [] if b"(" in line.partition(b"=")[0] else _MORE_DECLARED.findall(line)
-    return {found[1], *more}
+    further = [] if b"(" in line.partition(b"=")[0] else _FURTHER_DECLARATOR.findall(line)
+    return {found[1], *further}
 
 
-def _role(word: bytes, before: bytes, behind: Sequence[bytes], declared: set[bytes]) -> Role:
-    if before in (b"->", b"."):
+def _role(word: bytes, previous: bytes, following: Sequence[bytes], declared: set[bytes]) -> Role:
+    if previous in (b"->", b"."):
         return Role.MEMBER
-    if before in (b"struct", b"union", b"enum"):
+    if previous in (b"struct", b"union", b"enum"):
         return Role.OTHER
     if word in declared:
         return Role.DECLARED
-    if before == b"goto":
+    if previous == b"goto":
         return Role.LABEL
-    if behind == [b"("]:
+    if following == [b"("]:
         return Role.CALLED
     return Role.OTHER if word.isupper() else Role.PLAIN
 
 
-def _in_head(role: Role, is_parameter: bool) -> Role:
+def _role_in_header(role: Role, is_parameter: bool) -> Role:
     return Role.PARAMETER if role == Role.PLAIN and is_parameter else role
 
 
 def _kind(line: bytes, words: Sequence[bytes], declares: bool) -> int:
     first = words[0] if words else b""
-    if first in _KIND:
-        kind = _KIND[first]
+    if first in _FIRST:
+        kind = _FIRST[first]
     elif declares:
         kind = _INITIALISES if b"=" in line else _DECLARES
     elif line.endswith(b":"):
@@ -138,35 +148,33 @@ def _kind(line: bytes, words: Sequence[bytes], declares: bool) -> int:
     elif words[1:2] == [b"("]:
         kind = _CALL
     else:
-        kind = _ASSIGNMENT if _ASSIGNS.search(line) else _ELSE
+        kind = _ASSIGNMENT if _ASSIGNMENT_SIGN.search(line) else _ELSE
     last = line[-1:]
-    return kind * _LASTS + (ord("a") if last.isalnum() else min(line[-1], _LASTS - 1) if last else 0)
+    return kind * _LAST_VALUES + (ord("a") if last.isalnum() else min(line[-1], _LAST_VALUES - 1) if last else 0)
 
 
-def indent_of(line: bytes) -> int:
-    """In columns."""
-    wide = line[:_LONGEST].expandtabs(TAB)
-    return len(wide) - len(wide.lstrip())
+class LineFeatures:
+    """Features of the lines of a text that are not blank.
 
-
-class Notes:
-    """Of each line of a text that is not blank; ``head`` is the line above that begins the function, ``owner`` the
-    line of each name."""
+    One entry a line: ``lines`` (stripped), ``kind``, ``indent`` (columns), ``key`` (CRC-32 of the line) and ``head``
+    (the number of the line that begins its function). One entry a name: ``name`` and ``stem`` (buckets), ``role``, and
+    ``owner`` (the number of its line).
+    """
 
     def __init__(self, text: str = "") -> None:
         self.lines: list[bytes] = []
         kinds, indents, heads, owners, head = list[int](), list[int](), list[int](), list[int](), 0
         names: list[tuple[int, int, Role]] = []
-        in_head = False
+        in_header = False
         for raw in text.encode("utf-8", "replace").split(b"\n"):
             if line := raw.strip():
                 kind, found = read_line(line)
                 if not raw[:1].isspace() and b"(" in line and kind not in (_COMMENT, _DIRECTIVE):
-                    head, in_head = len(self.lines), True
-                if in_head:
+                    head, in_header = len(self.lines), True
+                if in_header:
                     parameters = parameters_of(line)
-                    found = [(name, stem, _in_head(role, name in parameters)) for name, stem, role in found]
-                    in_head = line.endswith(b",")
+                    found = [(name, stem, _role_in_header(role, name in parameters)) for name, stem, role in found]
+                    in_header = line.endswith(b",")
                 kinds.append(kind)
                 indents.append(indent_of(raw))
                 heads.append(head)
@@ -183,50 +191,55 @@ class Notes:
         self.role = np.array([role for _, _, role in names], np.int8)
 
     @classmethod
-    def joined(cls, parts: Sequence[Notes]) -> Notes:
-        """Those of several texts, one behind the other."""
-        whole = cls()
+    def joined(cls, parts: Sequence[LineFeatures]) -> LineFeatures:
+        """Concatenate the features of several texts."""
+        joined = cls()
         if parts:
             starts = np.cumsum([0, *(len(part.lines) for part in parts)])[:-1]
-            whole.lines = list(chain.from_iterable(part.lines for part in parts))
+            joined.lines = list(chain.from_iterable(part.lines for part in parts))
             for field in ("kind", "indent", "key", "name", "stem", "role"):
-                setattr(whole, field, np.concatenate([getattr(part, field) for part in parts]))
-            whole.head = np.concatenate([part.head + at for part, at in zip(parts, starts, strict=True)])
-            whole.owner = np.concatenate([part.owner + at for part, at in zip(parts, starts, strict=True)])
-        return whole
+                setattr(joined, field, np.concatenate([getattr(part, field) for part in parts]))
+            joined.head = np.concatenate([part.head + start for part, start in zip(parts, starts, strict=True)])
+            joined.owner = np.concatenate([part.owner + start for part, start in zip(parts, starts, strict=True)])
+        return joined
 
     @property
     def is_comment(self) -> NDArray[np.bool_]:
-        return self.kind == _COMMENT
+        found: NDArray[np.bool_] = self.kind == _COMMENT
+        return found
 
     @property
-    def says_something(self) -> NDArray[np.bool_]:
-        """Where there is more than the beginning or the end of a block."""
-        return (self.kind // _LASTS != _KIND[b"}"]) & (self.kind != _KIND[b"{"] * _LASTS + ord("{"))
+    def is_statement(self) -> NDArray[np.bool_]:
+        """True for lines that hold more than the beginning or the end of a block."""
+        is_opening_brace = self.kind == _FIRST[b"{"] * _LAST_VALUES + ord("{")
+        found: NDArray[np.bool_] = (self.kind // _LAST_VALUES != _FIRST[b"}"]) & ~is_opening_brace
+        return found
 
     @property
-    def is_outside(self) -> NDArray[np.bool_]:
-        """Where a line stands in no function, as far as its indentation says so."""
-        return (self.indent == 0) & ~np.isin(self.kind // _LASTS, (_LABEL, _KIND[b"#"]))
+    def is_outside_functions(self) -> NDArray[np.bool_]:
+        """True for lines that, by their indentation, are in no function."""
+        found: NDArray[np.bool_] = (self.indent == 0) & ~np.isin(self.kind // _LAST_VALUES, (_LABEL, _FIRST[b"#"]))
+        return found
 
     @property
     def is_jump(self) -> NDArray[np.bool_]:
-        return np.isin(self.kind // _LASTS, _JUMPS)
+        return np.isin(self.kind // _LAST_VALUES, _JUMPS)
 
     @property
     def is_return(self) -> NDArray[np.bool_]:
-        return self.kind // _LASTS == _KIND[b"return"]
+        found: NDArray[np.bool_] = self.kind // _LAST_VALUES == _FIRST[b"return"]
+        return found
 
     @property
-    def head_stem(self) -> NDArray[np.int32]:
-        """Of each line the stem of its function's name, -1 where it has none."""
+    def function_stem(self) -> NDArray[np.int32]:
+        """For each line, the stem of its function's name; -1 for none."""
         calls = np.flatnonzero(self.role == Role.CALLED)[::-1]
         stems = np.full(len(self.lines), -1, np.int32)
         stems[self.owner[calls]] = self.stem[calls]
         return stems[self.head] if len(stems) else stems
 
-    def named(self, *roles: Role) -> NDArray[np.bool_]:
-        """Which names stand here in one of these roles."""
-        found = np.zeros(NAMES, bool)
+    def names_with(self, *roles: Role) -> NDArray[np.bool_]:
+        """A mask over buckets: the names that occur with one of these roles."""
+        found = np.zeros(NAME_BUCKETS, bool)
         found[self.name[np.isin(self.role, roles)]] = True
         return found

@@ -1,8 +1,9 @@
-"""Which whole line that stands near would stand best at the cursor.
+"""Rank the lines of neighbouring texts by how well they fill the rest of the cursor's line.
 
-Half of all lines that are written stand word for word in the same file or beside it already. Which of ten thousand it
-is, is told by the lines around each and those around the cursor, and by names: a local variable of another function
-means nothing here, unless the line declares it and something here needs it.
+About half of all new lines of kernel code occur word for word in the same file or its neighbours. The ranker is a
+log-linear model over tens of thousands of candidate lines. Its features compare the lines around a candidate with those
+around the cursor, and check names: a local variable of another function does not fit, unless the line declares it and
+the cursor's function needs it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -19,156 +20,164 @@ from numpy.typing import NDArray
 
 from kexpert.abilities import Neighbours, Proximity
 from kexpert.model.copying.line_features import (
-    KINDS,
-    NAMES,
-    Notes,
+    LINE_KINDS,
+    NAME_BUCKETS,
+    TAB_COLUMNS,
+    LineFeatures,
     Role,
     ends_block,
     indent_of,
     parameters_of,
     read_line,
-    stem_of,
+    stem_hash,
 )
 
 Floats = NDArray[np.float32]
-Columns = dict[str, NDArray[np.generic]]
+Columns = dict[str, NDArray[Any]]
 
-#: The last two words or signs, of so many bytes before the cursor.
+#: The last two words or signs before the cursor, within the last ``_ANCHOR_BYTES``.
 _LAST_WORDS = re.compile(rb"(?:\w++|[^\w\s])\s*+(?:\w++|[^\w\s])\s*+\Z")
-_REACH = 200
-#: Lines that go on with what is typed: more are too many to tell.
-_MOST_TYPED = 2000
+_ANCHOR_BYTES = 200
+#: Maximum candidates that continue the typed text.
+_MAX_TYPED_CANDIDATES = 2000
 _CALL = re.compile(rb"\b([A-Za-z_]\w*)[ \t]*\(")
-_RESULT = re.compile(rb"\b(void|bool)\b(?![ \t\n]*\*)")
-#: No line speaks louder, as a logarithm, and none is liker to another than this: one that repeats a token could be.
-_LOUDEST, _LIKEST = 50.0, 2.0
-_BARE, _YES_OR_NO = crc32(b"return;"), (crc32(b"return true;"), crc32(b"return false;"))
-#: Blank lines below the cursor that are passed over.
-_BLANK = 8
-#: What surroundings and names have in common says more where that is no matter of course.
-_ELSEWHERE = ("in the folder", "in the tree")
+_RETURN_TYPE = re.compile(rb"\b(void|bool)\b(?![ \t\n]*\*)")
+#: Upper bounds of a line's score (it is exponentiated) and of a similarity (a line that repeats a token may exceed 1).
+_MAX_SCORE, _MAX_SIMILARITY = 50.0, 2.0
+_RETURN, _RETURN_BOOL = crc32(b"return;"), (crc32(b"return true;"), crc32(b"return false;"))
+#: Lines below the cursor that are searched for one that is not blank.
+_LINES_BELOW = 8
+#: Similarities have further weights for texts of these proximities.
+_DISTANT = ("in the folder", "in the tree")
 
-#: By ``scripts/fit_lines.py`` with 1,000 functions of Linux 6.1. Fitted to the other half of them, it chooses the right
-#: one for 272 of 953 whole lines (433 have it near) and for 410 of 868 ends of lines (501 have it near).
+#: Fitted by ``scripts/fit_line_ranker.py`` on 1,000 functions of Linux 6.1. In two-fold cross-validation it ranks the
+#: right line first for 272 of 953 holes of whole lines (433 have it among their candidates) and for 410 of 868 holes
+#: inside lines (501 have it).
 WEIGHTS: Mapping[str, float] = {
     "begins as typed": -1.54,
-    "typed letters": 0.49,
-    "above": 1.65,
-    "above that": 1.40,
-    "below": 1.93,
-    "head": 1.22,
-    "above, in the folder": 1.27,
-    "above, in the tree": 0.98,
-    "above that, in the folder": 1.69,
-    "above that, in the tree": 0.57,
-    "below, in the folder": 1.15,
-    "below, in the tree": 0.91,
-    "head, in the folder": 1.51,
-    "head, in the tree": -0.12,
-    "strange names": -2.23,
+    "typed characters matched": 0.49,
+    "line above": 1.65,
+    "second line above": 1.40,
+    "line below": 1.93,
+    "function header": 1.22,
+    "line above, in the folder": 1.27,
+    "line above, in the tree": 0.98,
+    "second line above, in the folder": 1.69,
+    "second line above, in the tree": 0.57,
+    "line below, in the folder": 1.15,
+    "line below, in the tree": 0.91,
+    "function header, in the folder": 1.51,
+    "function header, in the tree": -0.12,
+    "unknown names": -2.23,
     "label of this function": 1.87,
-    "declares what is needed": 3.00,
-    "declares in vain": -2.01,
-    "uses what is idle": 0.57,
-    "names of the line above": 0.41,
-    "named like the function": -0.33,
-    "named like its own function": -2.23,
-    "stands above or below": -1.52,
+    "declares a needed name": 3.00,
+    "declares an unneeded name": -2.01,
+    "uses an unused variable": 0.57,
+    "uses a name of the line above": 0.41,
+    "stem of this function": -0.33,
+    "stem of its own function": -2.23,
+    "equals a line next to the cursor": -1.52,
     "comment": -1.85,
-    "stands in no function": -0.90,
-    "opens nothing": -2.04,
-    "leaves too early": -0.66,
-    "returns otherwise": -1.14,
-    "returns yes or no": -0.51,
-    "indented alike": 0.98,
-    "behind such a line": 0.26,
-    "before such a line": 0.35,
+    "outside functions": -0.90,
+    "opens no block": -2.04,
+    "jumps before the end of a block": -0.66,
+    "return does not fit the return type": -1.14,
+    "returns a bool elsewhere": -0.51,
+    "same indentation": 0.98,
+    "kind after the line above": 0.26,
+    "kind before the line below": 0.35,
     "in the function": -2.17,
     "in the file": -0.73,
     "in the folder": -3.49,
     "in the tree": -1.57,
 }
-#: How much weighs that no line is right: where nothing of the line is typed, and where something is.
-NONE = (121.64, 23.69)
+#: Weight of the outcome that no candidate is right: where nothing of the line is typed, and where something is.
+NONE_WEIGHT = (121.64, 23.69)
 
 
 @dataclass(frozen=True, slots=True)
-class Copied:
-    """``text`` goes on behind the cursor to the end of its line, rightly with this probability; where it stands already
-    the next line is indented by so many columns more."""
+class CopiedLine:
+    """``text`` completes the cursor's line; ``probability``: that it is right. ``next_indent``: where it was copied
+    from, the indentation of the next line minus its own, in columns."""
 
     text: str
     probability: float
-    deeper: int = 0
+    next_indent: int = 0
 
 
-class Likeness(NamedTuple):
-    """How like the lines around each line are to those at the cursor, by tokens, and its function's first line to this
-    one's."""
+class LineSimilarity(NamedTuple):
+    """Similarities of each candidate's surroundings to the cursor's, as cosines of their tokens."""
 
-    above: Floats
-    above_that: Floats
-    below: Floats
-    head: Floats
+    line_above: Floats
+    second_line_above: Floats
+    line_below: Floats
+    function_header: Floats
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Lines by their numbers, where in each what may come next begins, and how many of the typed letters it has."""
+    """Candidate lines. For each: its number, the offset of the text that it would insert, and how many of the bytes
+    before that offset equal the last typed bytes."""
 
-    at: NDArray[np.int64]
+    line: NDArray[np.int64]
     start: NDArray[np.int64]
-    typed: NDArray[np.int64]
+    matched: NDArray[np.int64]
 
 
-class Here:
-    """What the cursor's function says of a line that is to stand in it."""
+class HoleFeatures:
+    """Features of the cursor's line and function.
 
-    def __init__(self, near: Neighbours) -> None:
-        above, _, typed = near.before.rpartition("\n")
-        rest, _, below = near.after.partition("\n")
+    ``typed`` and ``rest`` are the line before and after the cursor. ``needed`` (used, not declared), ``unused``
+    (declared, not used), ``used`` and ``known`` are masks over name buckets.
+    """
+
+    def __init__(self, neighbours: Neighbours) -> None:
+        above, _, typed = neighbours.before.rpartition("\n")
+        rest, _, below = neighbours.after.partition("\n")
         self.typed, self.rest = _bytes(typed).lstrip(), _bytes(rest).strip()
-        self.indent = len(typed.expandtabs(8)) - len(typed.expandtabs(8).lstrip())
+        expanded = typed.expandtabs(TAB_COLUMNS)
+        self.indent = len(expanded) - len(expanded.lstrip())
         header, _, body = above.partition("{")
-        own = _bytes(header[header.rfind("\n\n") + 1 :])
-        found = _CALL.search(own)
-        self.stem = stem_of(found[1]) if found else -1
-        result = _RESULT.search(own, 0, found.start() if found else len(own))
-        self.result = result[1] if result else b""
-        parts = [Notes(body), Notes(below), Notes(f"{typed} {rest}")]
-        whole = Notes.joined(parts)
-        declared, self.used = whole.named(Role.DECLARED), whole.named(Role.PLAIN, Role.CALLED)
+        own_header = _bytes(header[header.rfind("\n\n") + 1 :])
+        name = _CALL.search(own_header)
+        self.stem = stem_hash(name[1]) if name else -1
+        return_type = _RETURN_TYPE.search(own_header, 0, name.start() if name else len(own_header))
+        self.return_type = return_type[1] if return_type else b""
+        function = LineFeatures.joined([LineFeatures(body), LineFeatures(below), LineFeatures(f"{typed} {rest}")])
+        declared = function.names_with(Role.DECLARED)
+        self.used = function.names_with(Role.PLAIN, Role.CALLED)
         declared[list(parameters_of(_bytes(header)))] = True
-        self.needed = whole.named(Role.PLAIN) & ~declared
-        self.idle = declared & ~self.used
+        self.needed = function.names_with(Role.PLAIN) & ~declared
+        self.unused = declared & ~self.used
         self.known = declared | self.used
-        self.above = _bytes(above).rstrip().rpartition(b"\n")[2].strip()
-        below_cursor = _bytes(near.after).split(b"\n")[1 : _BLANK + 1]
-        below_line = next((line for line in below_cursor if line.strip()), b"")
-        self.below = below_line.strip()
-        self.kinds = read_line(self.above)[0], read_line(self.below)[0]
-        lower = indent_of(below_line)
-        self.goes_on = bool(self.below) and lower >= self.indent and not ends_block(self.kinds[1])
-        self.opens = bool(self.below) and lower > self.indent
+        self.line_above = _bytes(above).rstrip().rpartition(b"\n")[2].strip()
+        following = _bytes(neighbours.after).split(b"\n")[1 : _LINES_BELOW + 1]
+        line_below = next((line for line in following if line.strip()), b"")
+        self.line_below = line_below.strip()
+        self.kinds = read_line(self.line_above)[0], read_line(self.line_below)[0]
+        indent_below = indent_of(line_below)
+        self.block_continues = (
+            bool(self.line_below) and indent_below >= self.indent and not ends_block(self.kinds[1])
+        )
+        self.opens_block = bool(self.line_below) and indent_below > self.indent
 
-    def possible(self, notes: Notes) -> Candidates:
-        """Which lines go on with what is typed, or with the last words of it, and end with what stands behind the
-        cursor."""
+    def candidates(self, lines: LineFeatures) -> Candidates:
+        """Lines that continue the typed text, or its last two words, and end with the rest of the cursor's line."""
         if not self.typed and not self.rest:
-            at = np.flatnonzero(notes.says_something)
-            return Candidates(at, np.zeros(len(at), np.int64), np.zeros(len(at), np.int64))
-        found = _LAST_WORDS.search(self.typed[-_REACH:])
-        anchor = found[0] if found else self.typed
+            numbers = np.flatnonzero(lines.is_statement)
+            return Candidates(numbers, np.zeros(len(numbers), np.int64), np.zeros(len(numbers), np.int64))
+        last_words = _LAST_WORDS.search(self.typed[-_ANCHOR_BYTES:])
+        anchor = last_words[0] if last_words else self.typed
         has = bytes.startswith if anchor == self.typed else bytes.__contains__
-        with_anchor = (at for at, line in enumerate(notes.lines) if has(line, anchor))
-        places = ((at, start) for at in with_anchor if (start := self._start(notes.lines[at], anchor)) >= 0)
-        kept = list(islice(places, _MOST_TYPED))
-        shared = [_shared_end(self.typed, notes.lines[at][:start]) for at, start in kept]
-        at, start = np.array(kept, np.int64).reshape(-1, 2).T
-        return Candidates(at, start, np.array(shared, np.int64))
+        anchored = (number for number, line in enumerate(lines.lines) if has(line, anchor))
+        fitting = ((number, start) for number in anchored if (start := self._start(lines.lines[number], anchor)) >= 0)
+        kept = list(islice(fitting, _MAX_TYPED_CANDIDATES))
+        matched = [_common_suffix(self.typed, lines.lines[number][:start]) for number, start in kept]
+        numbers, starts = np.array(kept, np.int64).reshape(-1, 2).T
+        return Candidates(numbers, starts, np.array(matched, np.int64))
 
     def _start(self, line: bytes, anchor: bytes) -> int:
-        """Where what may come next begins in a line, -1 for nowhere."""
+        """The offset in a line at which the new text would begin; -1 if the line does not fit."""
         start = len(self.typed)
         if not line.startswith(self.typed):
             begin = line.find(anchor)
@@ -182,7 +191,7 @@ def _is_word(byte: bytes) -> bool:
     return byte.isalnum() or byte == b"_"
 
 
-def _shared_end(one: bytes, other: bytes) -> int:
+def _common_suffix(one: bytes, other: bytes) -> int:
     size = min(len(one), len(other))
     return next((at for at in range(size) if one[-1 - at] != other[-1 - at]), size)
 
@@ -191,93 +200,116 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def columns(notes: Notes, kin: NDArray[np.int64], like: Likeness, here: Here, may: Candidates) -> Columns:
-    """What speaks for each candidate and against it."""
-    found = {name: column[may.at] for name, column in _columns(notes, kin, like, here).items()}
-    return {"begins as typed": may.start == len(here.typed), "typed letters": np.log1p(may.typed), **found}
+def feature_columns(
+    lines: LineFeatures,
+    proximity: NDArray[np.int64],
+    similarity: LineSimilarity,
+    hole: HoleFeatures,
+    candidates: Candidates,
+) -> Columns:
+    """The features of ``WEIGHTS``, in its order; each an array with one entry a candidate."""
+    columns = {
+        name: column[candidates.line] for name, column in _line_columns(lines, proximity, similarity, hole).items()
+    }
+    typed = {
+        "begins as typed": candidates.start == len(hole.typed),
+        "typed characters matched": np.log1p(candidates.matched),
+    }
+    return {**typed, **columns}
 
 
-def _columns(notes: Notes, kin: NDArray[np.int64], like: Likeness, here: Here) -> Columns:
-    """What speaks for each line and against it, wherever the cursor stands in it."""
-    role, name, count = notes.role, notes.name, len(notes.lines)
+def _line_columns(
+    lines: LineFeatures, proximity: NDArray[np.int64], similarity: LineSimilarity, hole: HoleFeatures
+) -> Columns:
+    """The features that do not depend on where in a line its new text begins; one entry a line."""
+    role, name, count = lines.role, lines.name, len(lines.lines)
 
     def any_of(names: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        return up_to(1, names) > 0
+        return count_of(1, names) > 0
 
-    def up_to(most: int, names: NDArray[np.bool_]) -> NDArray[np.int64]:
-        return np.minimum(np.bincount(notes.owner[names], minlength=count), most)
+    def count_of(maximum: int, names: NDArray[np.bool_]) -> NDArray[np.int64]:
+        return np.minimum(np.bincount(lines.owner[names], minlength=count), maximum)
 
-    plain, declares = role == Role.PLAIN, role == Role.DECLARED
-    local, label = notes.named(Role.DECLARED, Role.PARAMETER), role == Role.LABEL
-    strange = plain & (local & ~here.known)[name] | label & ~here.used[name]
-    above = _variables(here.above)
-    own = notes.stem == here.stem
-    foreign = ~own & (notes.stem == notes.head_stem[notes.owner])
-    bare, yes_or_no = notes.key == _BARE, np.isin(notes.key, _YES_OR_NO)
-    places = {f"in the {each.name.lower()}": kin == each for each in Proximity}
-    alike = {name.replace("_", " "): np.minimum(column, _LIKEST) for name, column in like._asdict().items()}
+    is_plain, is_declared, is_label = role == Role.PLAIN, role == Role.DECLARED, role == Role.LABEL
+    local = lines.names_with(Role.DECLARED, Role.PARAMETER)
+    unknown = is_plain & (local & ~hole.known)[name] | is_label & ~hole.used[name]
+    variables_above = _variables(hole.line_above)
+    own_stem = lines.stem == hole.stem
+    foreign_stem = ~own_stem & (lines.stem == lines.function_stem[lines.owner])
+    is_bare_return, returns_bool = lines.key == _RETURN, np.isin(lines.key, _RETURN_BOOL)
+    places = {f"in the {each.name.lower()}": proximity == each for each in Proximity}
+    similarities = {
+        name.replace("_", " "): np.minimum(column, _MAX_SIMILARITY) for name, column in similarity._asdict().items()
+    }
+    kind_after, kind_before = _kind_transitions(lines, *hole.kinds)
     return {
-        **alike,
-        **{f"{name}, {place}": column * places[place] for name, column in alike.items() for place in _ELSEWHERE},
-        "strange names": up_to(2, strange),
-        "label of this function": any_of(label & here.used[name]),
-        "declares what is needed": up_to(3, declares & here.needed[name]),
-        "declares in vain": up_to(2, declares & ~here.needed[name]),
-        "uses what is idle": any_of(plain & here.idle[name]),
-        "names of the line above": any_of(plain & above[name]),
-        "named like the function": any_of(own),
-        "named like its own function": any_of(foreign),
-        "stands above or below": (notes.key == crc32(here.above)) | (notes.key == crc32(here.below)),
-        "comment": notes.is_comment,
-        "stands in no function": notes.is_outside & (here.indent > 0),
-        "opens nothing": (np.diff(notes.indent, append=0) <= 0) & here.opens,
-        "leaves too early": notes.is_jump & here.goes_on,
-        "returns otherwise": notes.is_return & (bare != (here.result == b"void")),
-        "returns yes or no": yes_or_no & (here.result != b"bool"),
-        "indented alike": notes.indent == here.indent,
-        **dict(zip(("behind such a line", "before such a line"), _order(notes, *here.kinds), strict=True)),
+        **similarities,
+        **{f"{name}, {place}": column * places[place] for name, column in similarities.items() for place in _DISTANT},
+        "unknown names": count_of(2, unknown),
+        "label of this function": any_of(is_label & hole.used[name]),
+        "declares a needed name": count_of(3, is_declared & hole.needed[name]),
+        "declares an unneeded name": count_of(2, is_declared & ~hole.needed[name]),
+        "uses an unused variable": any_of(is_plain & hole.unused[name]),
+        "uses a name of the line above": any_of(is_plain & variables_above[name]),
+        "stem of this function": any_of(own_stem),
+        "stem of its own function": any_of(foreign_stem),
+        "equals a line next to the cursor": (lines.key == crc32(hole.line_above))
+        | (lines.key == crc32(hole.line_below)),
+        "comment": lines.is_comment,
+        "outside functions": lines.is_outside_functions & (hole.indent > 0),
+        "opens no block": (np.diff(lines.indent, append=0) <= 0) & hole.opens_block,
+        "jumps before the end of a block": lines.is_jump & hole.block_continues,
+        "return does not fit the return type": lines.is_return & (is_bare_return != (hole.return_type == b"void")),
+        "returns a bool elsewhere": returns_bool & (hole.return_type != b"bool"),
+        "same indentation": lines.indent == hole.indent,
+        "kind after the line above": kind_after,
+        "kind before the line below": kind_before,
         **places,
     }
 
 
 def _variables(line: bytes) -> NDArray[np.bool_]:
-    """The names of a line that may be variables."""
-    found = np.zeros(NAMES, bool)
+    """A mask over name buckets: the names of a line that may be variables."""
+    found = np.zeros(NAME_BUCKETS, bool)
     found[[name for name, _, role in read_line(line)[1] if role in (Role.PLAIN, Role.DECLARED)]] = True
     return found
 
 
-def _order(notes: Notes, above: int, below: int) -> tuple[Floats, Floats]:
-    """The logarithm of how much oftener than by chance lines of each kind stand behind and before such lines."""
-    kind = notes.kind
-    total = np.bincount(kind, minlength=KINDS) + 0.01
+def _kind_transitions(lines: LineFeatures, above: int, below: int) -> tuple[Floats, Floats]:
+    """The pointwise mutual information, in nats and smoothed, of each line's kind with the kind of the line above the
+    cursor, and with that of the line below; from the bigrams of kinds in ``lines``."""
+    kind = lines.kind
+    total = np.bincount(kind, minlength=LINE_KINDS) + 0.01
     share = total / total.sum()
-    behind = np.bincount(kind[1:][kind[:-1] == above], minlength=KINDS)
-    before = np.bincount(kind[:-1][kind[1:] == below], minlength=KINDS)
-    follows = np.log((behind + share) / (behind.sum() + 1) / share)
-    leads = np.log((before + share[below]) / (total + 1) / share[below])
-    return follows[kind].astype(np.float32), leads[kind].astype(np.float32)
+    after = np.bincount(kind[1:][kind[:-1] == above], minlength=LINE_KINDS)
+    before = np.bincount(kind[:-1][kind[1:] == below], minlength=LINE_KINDS)
+    follows = np.log((after + share) / (after.sum() + 1) / share)
+    precedes = np.log((before + share[below]) / (total + 1) / share[below])
+    return follows[kind].astype(np.float32), precedes[kind].astype(np.float32)
 
 
-def endings(notes: Notes, may: Candidates) -> NDArray[np.int64]:
-    """What tells candidates apart that would write something else."""
-    if not may.start.any():
-        return notes.key[may.at]
-    return np.array([crc32(notes.lines[at][start:]) for at, start in zip(may.at, may.start, strict=True)], np.int64)
+def insertion_keys(lines: LineFeatures, candidates: Candidates) -> NDArray[np.int64]:
+    """CRC-32 of the text that each candidate would insert; candidates with equal text share their weight."""
+    if not candidates.start.any():
+        return lines.key[candidates.line]
+    starts = zip(candidates.line, candidates.start, strict=True)
+    return np.array([crc32(lines.lines[number][start:]) for number, start in starts], np.int64)
 
 
-def choose(notes: Notes, kin: NDArray[np.int64], like: Likeness, here: Here) -> Copied | None:
-    """The line for which most speaks; a line that stands in several places is spoken for by each."""
-    may = here.possible(notes)
-    if not len(may.at):
+def best_line(
+    lines: LineFeatures, proximity: NDArray[np.int64], similarity: LineSimilarity, hole: HoleFeatures
+) -> CopiedLine | None:
+    """The text with the highest total weight of the candidates that would insert it. None without candidates."""
+    candidates = hole.candidates(lines)
+    if not len(candidates.line):
         return None
-    scores = np.zeros(len(may.at))
-    for name, column in columns(notes, kin, like, here, may).items():
+    scores = np.zeros(len(candidates.line))
+    for name, column in feature_columns(lines, proximity, similarity, hole, candidates).items():
         scores += WEIGHTS[name] * column
-    _, first, which = np.unique(endings(notes, may), return_index=True, return_inverse=True)
-    sums = np.bincount(which, np.exp(np.minimum(scores, _LOUDEST)))
+    _, first, group = np.unique(insertion_keys(lines, candidates), return_index=True, return_inverse=True)
+    sums = np.bincount(group, np.exp(np.minimum(scores, _MAX_SCORE)))
     best = int(sums.argmax())
-    at, start = may.at[first[best]], may.start[first[best]]
-    text = notes.lines[at][start:].decode("utf-8", "replace")
-    deeper = int(notes.indent[min(at + 1, len(notes.lines) - 1)] - notes.indent[at])
-    return Copied(text, float(sums[best] / (sums.sum() + NONE[bool(here.typed)])), deeper)
+    number, start = candidates.line[first[best]], candidates.start[first[best]]
+    text = lines.lines[number][start:].decode("utf-8", "replace")
+    next_indent = int(lines.indent[min(number + 1, len(lines.lines) - 1)] - lines.indent[number])
+    return CopiedLine(text, float(sums[best] / (sums.sum() + NONE_WEIGHT[bool(hole.typed)])), next_indent)

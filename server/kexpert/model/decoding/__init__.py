@@ -1,1 +1,1 @@
-"""From logits to text: token healing, balanced brackets, the choice of the next token."""
+"""From logits to text: vocabulary, token healing, balanced brackets, greedy decoding."""

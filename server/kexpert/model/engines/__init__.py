@@ -1,1 +1,1 @@
-"""Ways to run a model: llama.cpp, torch, a server; the first two in a process of their own."""
+"""Ways to run a model: llama.cpp or torch in a worker process, or a server with an OpenAI-compatible API."""

@@ -1,4 +1,4 @@
-"""What every model on this machine does alike: a prompt in, tokens out, with one sequence in its cache."""
+"""The base of engines that hold the model in this process, with one sequence in its KV cache."""
 
 from __future__ import annotations
 
@@ -11,140 +11,145 @@ from dataclasses import replace
 from pathlib import Path
 
 from kexpert.abilities import NO_NEIGHBOURS, Cancelled, Completer, Neighbours, Refused, Token
-from kexpert.model.copying.cache_lm import Echo, Library
-from kexpert.model.copying.line_features import TAB, indent_of
-from kexpert.model.copying.line_ranker import Copied
-from kexpert.model.decoding.token_healing import Logits, Vocabulary, answer, bits_of
+from kexpert.model.copying.cache_lm import CacheLM
+from kexpert.model.copying.line_features import TAB_COLUMNS, indent_of
+from kexpert.model.copying.line_ranker import CopiedLine
+from kexpert.model.copying.neighbour_index import NeighbourIndex
+from kexpert.model.decoding.decoder import Logits, decode, score_tokens
+from kexpert.model.decoding.vocabulary import Vocabulary
 from kexpert.model.fim_markers import FimMarkers, find_markers, fit_prompt
 from kexpert.prompt.fim import Context, Order
 
-#: More is read by no model while somebody types.
+#: Maximum context in tokens. A longer prompt takes too long to evaluate while somebody types.
 MAX_CONTEXT = 8192
-#: What an answer may take of a context that is smaller than both together.
+#: Tokens of the context that an answer leaves for the prompt.
 MIN_PROMPT_TOKENS = 32
 #: Characters before the cursor in which its statement begins.
-_STATEMENT = 2000
-#: Seconds that a question may spend on reading neighbours; the rest is read between questions.
-_READING = 0.03
-#: A whole line that is right with this probability is copied before the model is asked, and one behind another.
-_LIKELY = 1 / math.e
-#: A model has to be surer of its line than of one that could be copied, by so much in logarithms: in 400 holes of
-#: Linux 6.1 it was right as often as the copy where it was surer by 1, and less often where by 0.5.
-_SURER = 1.0
+_STATEMENT_CHARACTERS = 2000
+#: Seconds that one request may spend on ingesting neighbours. The rest is ingested between requests.
+_INGEST_SECONDS = 0.03
+#: Minimum probability for copying a line without running the model; also required of every further line.
+_MIN_COPY_PROBABILITY = 1 / math.e
+#: The model's line replaces a candidate copy only if it is more probable by this many nats. In 400 holes of Linux 6.1
+#: the model was right as often as the copy with a margin of 1, and less often with 0.5.
+_MODEL_MARGIN_NATS = 1.0
 
 
 class InProcessEngine(Completer):
-    """A model in memory; its maker sets ``vocabulary``, ``markers``, ``context`` (tokens) and ``_order``."""
+    """Prompt, copied lines and decoding; a subclass runs the model.
+
+    A subclass's constructor loads the model and sets ``vocabulary``, ``markers``, ``context`` and ``_order``.
+    """
 
     vocabulary: Vocabulary
     markers: FimMarkers
-    context: int
     _order: Order
-    _library: Library | None = None
-    _unread: Sequence[int] = ()  # a prompt
+    _neighbour_index: NeighbourIndex | None = None
+    _pending_prompt: Sequence[int] = ()
 
     @abstractmethod
     def encode(self, text: str) -> list[int]:
-        """The tokens of a text, in which no marker is read."""
+        """Tokenize a text. Markers in it are plain text."""
 
     @abstractmethod
     def _evaluate(self, ids: Sequence[int], cancelled: Callable[[], bool]) -> Logits:
-        """Logits behind ``ids``. What the cache holds of their beginning is not worked out again."""
+        """The logits after ``ids``. Keeps the part of the KV cache that ``ids`` begins with. Raises Cancelled."""
 
     @abstractmethod
     def _advance(self, token: int) -> Logits:
-        """Logits behind one more token."""
-
-    def stream(
-        self, context: Context, max_tokens: int, cancelled: Callable[[], bool], neighbours: Neighbours = NO_NEIGHBOURS
-    ) -> Generator[Token, None, None]:
-        """See ``Completer.stream``."""
-        max_tokens = min(max_tokens, self.context - MIN_PROMPT_TOKENS)
-        ids, tail = fit_prompt(context, self._order, self.encode, self.markers, self.context - max_tokens)
-        echo, self._unread = self._echo(context.prefix, neighbours), ()
-        copied = echo.line()
-        if copied and copied.probability >= _LIKELY:
-            self._unread = ids
-            yield from self._copies(copied, context.prefix, neighbours, cancelled)
-            return
-        logits = self._evaluate(ids, cancelled)
-        before = context.prefix[: len(context.prefix) - len(tail)][-_STATEMENT:]
-        tokens = answer(self.vocabulary, before, tail, logits, self._advance, echo, max_tokens, cancelled)
-        line = _first_line(tokens, copied) if copied else []
-        if copied and line is None:
-            yield from self._copies(copied, context.prefix, neighbours, cancelled)
-            return
-        yield from line or ()
-        yield from tokens
-
-    def _copies(
-        self, copied: Copied, prefix: str, neighbours: Neighbours, cancelled: Callable[[], bool]
-    ) -> Generator[Token, None, None]:
-        """Whole lines, each as one token, for as long as a further one is likely and the function goes on."""
-        found: Copied | None = copied
-        line, blank, least = prefix.rpartition("\n")[2].encode("utf-8", "replace"), "", 0.0
-        while found and found.probability >= least:
-            if cancelled():
-                raise Cancelled
-            written = f"{blank}{found.text}\n"
-            yield Token(written, math.log(found.probability))
-            line = b" " * (indent_of(line) + found.deeper)
-            if not line:
-                return
-            blank = line.decode().replace(" " * TAB, "\t")
-            prefix += written + blank
-            neighbours = replace(neighbours, before=neighbours.before + written + blank)
-            found, least = self._echo(prefix, neighbours).line(), _LIKELY
-
-    def score(
-        self, context: Context, middle: str, cancelled: Callable[[], bool], neighbours: Neighbours = NO_NEIGHBOURS
-    ) -> tuple[float, int]:
-        """(bits, bytes) of a middle that is known, with what the prompt's end makes the model repeat."""
-        ids, tail = fit_prompt(context, self._order, self.encode, self.markers, self.context // 2)
-        following = self.encode(tail + middle)[: self.context - len(ids)]
-        echo = self._echo(context.prefix, neighbours)
-        return bits_of(self.vocabulary, following, self._evaluate(ids, cancelled), self._advance, echo, cancelled)
-
-    def read(self, neighbours: Neighbours, should_stop: Callable[[], bool]) -> bool:
-        """Ingest neighbours, nearest first, then any pending prompt, until ``should_stop()``. Returns True if nothing
-        is left."""
-        return self._held(neighbours).read(should_stop) and self._read_prompt(should_stop)
+        """Append one token to the sequence. Returns the logits after it."""
 
     def ready(self, cancelled: Callable[[], bool]) -> None:
         """Do nothing: the constructor has loaded the model."""
 
     def close(self) -> None:
-        """Do nothing: the process that holds the model ends with it."""
+        """Do nothing: the model is freed with its process."""
 
-    def _read_prompt(self, should_stop: Callable[[], bool]) -> bool:
-        """A copied line needs no model, but a letter that is typed instead will."""
+    def stream(
+        self, context: Context, max_tokens: int, cancelled: Callable[[], bool], neighbours: Neighbours = NO_NEIGHBOURS
+    ) -> Generator[Token, None, None]:
+        """See ``Completer.stream``. A copied line is one token, whatever its length."""
+        max_tokens = min(max_tokens, self.context - MIN_PROMPT_TOKENS)
+        ids, tail = fit_prompt(context, self._order, self.encode, self.markers, self.context - max_tokens)
+        cache_lm, self._pending_prompt = self._cache_lm(context.prefix, neighbours), ()
+        copied = cache_lm.best_line()
+        if copied and copied.probability >= _MIN_COPY_PROBABILITY:
+            self._pending_prompt = ids
+            yield from self._copy_lines(copied, context.prefix, neighbours, cancelled)
+            return
+        logits = self._evaluate(ids, cancelled)
+        before = context.prefix[: len(context.prefix) - len(tail)][-_STATEMENT_CHARACTERS:]
+        tokens = decode(self.vocabulary, before, tail, logits, self._advance, cache_lm, max_tokens, cancelled)
+        line = _first_line(tokens, copied) if copied else []
+        if copied and line is None:
+            yield from self._copy_lines(copied, context.prefix, neighbours, cancelled)
+            return
+        yield from line or ()
+        yield from tokens
+
+    def _copy_lines(
+        self, copied: CopiedLine, prefix: str, neighbours: Neighbours, cancelled: Callable[[], bool]
+    ) -> Generator[Token, None, None]:
+        """Yield a copied line, and further ones while each is probable enough and the function goes on."""
+        found: CopiedLine | None = copied
+        line, blank, min_probability = prefix.rpartition("\n")[2].encode("utf-8", "replace"), "", 0.0
+        while found and found.probability >= min_probability:
+            if cancelled():
+                raise Cancelled
+            written = f"{blank}{found.text}\n"
+            yield Token(written, math.log(found.probability), origin="copied")
+            line = b" " * (indent_of(line) + found.next_indent)
+            if not line:
+                return
+            blank = line.decode().replace(" " * TAB_COLUMNS, "\t")
+            prefix += written + blank
+            neighbours = replace(neighbours, before=neighbours.before + written + blank)
+            found, min_probability = self._cache_lm(prefix, neighbours).best_line(), _MIN_COPY_PROBABILITY
+
+    def score(
+        self, context: Context, middle: str, cancelled: Callable[[], bool], neighbours: Neighbours = NO_NEIGHBOURS
+    ) -> tuple[float, int]:
+        """(information content in bits, size in bytes) of a known middle, with the tail that healing repeats."""
+        ids, tail = fit_prompt(context, self._order, self.encode, self.markers, self.context // 2)
+        following = self.encode(tail + middle)[: self.context - len(ids)]
+        cache_lm, logits = self._cache_lm(context.prefix, neighbours), self._evaluate(ids, cancelled)
+        return score_tokens(self.vocabulary, following, logits, self._advance, cache_lm, cancelled)
+
+    def read(self, neighbours: Neighbours, should_stop: Callable[[], bool]) -> bool:
+        """Ingest neighbours, nearest first, then any pending prompt, until ``should_stop()``. Returns True if nothing
+        is left."""
+        return self._index_of(neighbours).ingest(should_stop) and self._evaluate_pending(should_stop)
+
+    def _evaluate_pending(self, should_stop: Callable[[], bool]) -> bool:
+        """Evaluate the prompt that a copied line made unnecessary: the next request may need it."""
         with contextlib.suppress(Cancelled):
-            if self._unread:
-                self._evaluate(self._unread, should_stop)
-            self._unread = ()
-        return not self._unread
+            if self._pending_prompt:
+                self._evaluate(self._pending_prompt, should_stop)
+            self._pending_prompt = ()
+        return not self._pending_prompt
 
-    def _held(self, neighbours: Neighbours) -> Library:
-        if self._library is None:
-            self._library = Library(self.vocabulary.pieces, self.encode)
-        self._library.want(neighbours)
-        return self._library
+    def _index_of(self, neighbours: Neighbours) -> NeighbourIndex:
+        if self._neighbour_index is None:
+            self._neighbour_index = NeighbourIndex(self.vocabulary.pieces, self.encode)
+        self._neighbour_index.set_neighbours(neighbours)
+        return self._neighbour_index
 
-    def _echo(self, prefix: str, neighbours: Neighbours) -> Echo:
-        library, until = self._held(neighbours), time.monotonic() + _READING
-        library.read(lambda: time.monotonic() > until)
-        return library.echo(prefix)
+    def _cache_lm(self, prefix: str, neighbours: Neighbours) -> CacheLM:
+        index, deadline = self._index_of(neighbours), time.monotonic() + _INGEST_SECONDS
+        index.ingest(lambda: time.monotonic() > deadline)
+        return CacheLM(index, prefix)
 
 
-def _first_line(tokens: Iterator[Token], copied: Copied) -> list[Token] | None:
-    """The tokens of a line that says what a copy would, or is surer; None as soon as it is neither."""
+def _first_line(tokens: Iterator[Token], copied: CopiedLine) -> list[Token] | None:
+    """Take the tokens of the model's first line. Returns None as soon as it differs from the copy without being more
+    probable by ``_MODEL_MARGIN_NATS``."""
     line: list[Token] = []
-    least = math.log(copied.probability) + _SURER
+    min_logprob = math.log(copied.probability) + _MODEL_MARGIN_NATS
     for token in tokens:
         line.append(token)
-        text, ended, _ = "".join(each.text for each in line).partition("\n")
-        agrees = text == copied.text if ended else copied.text.startswith(text)
-        if not agrees and sum(each.logprob for each in line) < least:
+        text, newline, _ = "".join(each.text for each in line).partition("\n")
+        agrees = text == copied.text if newline else copied.text.startswith(text)
+        if not agrees and sum(each.logprob for each in line) < min_logprob:
             return None
         if "\n" in token.text:
             break
@@ -152,9 +157,15 @@ def _first_line(tokens: Iterator[Token], copied: Copied) -> list[Token] | None:
 
 
 def markers_among(texts: Sequence[str], path: Path) -> FimMarkers:
-    """The markers that a vocabulary holds. Raises Refused where a hole cannot be marked."""
-    ids = {text: at for at, text in enumerate(texts)}
+    """Find the markers of a vocabulary. Raises Refused if it has none for a hole."""
+    ids = {text: token for token, text in enumerate(texts)}
     markers = find_markers(ids.get)
     if markers is None:
         raise Refused(f"{path}: its vocabulary has no markers for a hole (FIM); it cannot complete in the middle")
     return markers
+
+
+def common_prefix_length(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many ids two sequences have in common at their beginnings."""
+    size = min(len(one), len(other))
+    return next((at for at in range(size) if one[at] != other[at]), size)

@@ -1,7 +1,7 @@
-"""A GGUF model through llama.cpp; the only importer of llama-cpp-python.
+"""A GGUF model through llama.cpp. The only importer of llama-cpp-python.
 
-Its low-level functions are used: the high-level class copies all scores of a prompt, knows no markers of a
-hole but by one family's names, and cannot be stopped between two tokens.
+Uses the low-level functions: the high-level class copies the logits of every prompt token, knows the FIM markers of
+one family only, and cannot stop between two tokens.
 """
 
 from __future__ import annotations
@@ -16,31 +16,41 @@ import llama_cpp as llama
 import numpy as np
 
 from kexpert.abilities import Cancelled, Failed, Refused
-from kexpert.model.decoding.token_healing import Logits, Vocabulary, bare, shared
-from kexpert.model.engines.in_process_engine import MAX_CONTEXT, MIN_PROMPT_TOKENS, InProcessEngine, markers_among
+from kexpert.model.decoding.decoder import Logits
+from kexpert.model.decoding.vocabulary import Vocabulary, without_leading_space
+from kexpert.model.engines.in_process_engine import (
+    MAX_CONTEXT,
+    MIN_PROMPT_TOKENS,
+    InProcessEngine,
+    common_prefix_length,
+    markers_among,
+)
 from kexpert.prompt.manifest import Manifest, mismatch, tokenizer_hash
 
-#: Tokens evaluated at once, and lost when a question is cancelled meanwhile; smaller batches are slower.
-_BATCH = 128
-#: What ``llama_decode`` returns when it was told to stop.
+#: Tokens evaluated at once. A cancellation loses the current batch; smaller batches are slower.
+_BATCH_TOKENS = 128
+#: The result of ``llama_decode`` after the abort callback returned true.
 _ABORTED = 2
-#: What a laptop reads in a third of a second, which is what a jump to another place costs.
-_USUAL_CONTEXT = 1024
-#: Bytes of weights that are compared with their manifest.
-_MOST_HASHED = 512 << 20
-#: Logits of these are never chosen from while text is wanted.
+#: Default context: a laptop evaluates it in a third of a second, which is what a jump to another place costs.
+_DEFAULT_CONTEXT = 1024
+#: Larger files are not hashed: it would take seconds.
+_MAX_HASHED_BYTES = 512 << 20
+#: Attributes of tokens that are no text.
 _NOT_TEXT = llama.LLAMA_TOKEN_ATTR_CONTROL | llama.LLAMA_TOKEN_ATTR_UNKNOWN | llama.LLAMA_TOKEN_ATTR_UNUSED
 
 
-def _say_nothing(level: int, text: bytes, data: ctypes.c_void_p) -> None:
-    """llama.cpp speaks of every tensor; what goes wrong is said by what its functions return."""
+def _discard_log(level: int, text: bytes, data: ctypes.c_void_p) -> None:
+    """Drop a log line. llama.cpp logs every tensor; its functions return their errors."""
 
 
-_QUIET = llama.llama_log_callback(_say_nothing)  # must outlive the last call into the library
+_QUIET = llama.llama_log_callback(_discard_log)  # must outlive the last call into the library
 
 
 class LlamaCppEngine(InProcessEngine):
-    """One model in memory with one sequence in its cache."""
+    """Load a GGUF, and an adapter in GGUF if there is one. Raises Refused.
+
+    ``context`` is in tokens, 0 for the default.
+    """
 
     def __init__(self, path: Path, manifest: Manifest | None, adapter: Path | None, threads: int, context: int) -> None:
         llama.llama_log_set(_QUIET, ctypes.c_void_p(0))
@@ -57,17 +67,17 @@ class LlamaCppEngine(InProcessEngine):
         self.markers = markers_among(texts, path)
         self._order = manifest.order if manifest else "psm"
         self.vocabulary = Vocabulary([self._bytes(at) for at in range(len(texts))])
-        self._encode = bare(self._tokens, self.vocabulary)
+        self._encode = without_leading_space(self._tokens, self.vocabulary)
         trained = manifest.context if manifest else llama.llama_model_n_ctx_train(self._model)
-        self.context = min(context or _USUAL_CONTEXT, max(trained, MIN_PROMPT_TOKENS), MAX_CONTEXT)
+        self.context = min(context or _DEFAULT_CONTEXT, max(trained, MIN_PROMPT_TOKENS), MAX_CONTEXT)
         self._context = self._new_context(threads)
         self._cancelled: Callable[[], bool] = lambda: False
-        self._abort = llama.ggml_abort_callback(lambda _: self._cancelled())  # asked at every node of the graph
+        self._abort = llama.ggml_abort_callback(lambda _: self._cancelled())  # called for every node of the graph
         llama.llama_set_abort_callback(self._context, self._abort, None)
         if adapter is not None:
             self._adapt(adapter)
-        self._batch = llama.llama_batch_init(_BATCH, 0, 1)
-        self._cached: list[int] = []  # tokens in the cache
+        self._batch = llama.llama_batch_init(_BATCH_TOKENS, 0, 1)
+        self._cached: list[int] = []  # tokens in the KV cache
 
     def _texts(self) -> list[str]:
         count = llama.llama_vocab_n_tokens(self._vocab)
@@ -75,7 +85,7 @@ class LlamaCppEngine(InProcessEngine):
         return [text.decode("utf-8", "replace") for text in texts]
 
     def _bytes(self, token: int) -> bytes:
-        """What a token stands for in text; nothing for markers and their like."""
+        """The bytes of a token; b"" for special tokens."""
         if llama.llama_vocab_get_attr(self._vocab, token) & _NOT_TEXT or llama.llama_vocab_is_eog(self._vocab, token):
             return b""
         room = ctypes.create_string_buffer(256)
@@ -85,7 +95,7 @@ class LlamaCppEngine(InProcessEngine):
     def _new_context(self, threads: int) -> Any:
         parameters = llama.llama_context_default_params()
         parameters.n_ctx = self.context
-        parameters.n_batch = parameters.n_ubatch = _BATCH
+        parameters.n_batch = parameters.n_ubatch = _BATCH_TOKENS
         parameters.n_threads = parameters.n_threads_batch = threads
         parameters.no_perf = True
         context = llama.llama_init_from_model(self._model, parameters)
@@ -104,11 +114,11 @@ class LlamaCppEngine(InProcessEngine):
     # -- text and tokens ------------------------------------------------------------------------
 
     def encode(self, text: str) -> list[int]:
-        """The tokens of a text, in which no marker is read."""
+        """Tokenize a text. Markers in it are plain text."""
         return self._encode(text)
 
     def _tokens(self, text: str) -> list[int]:
-        """The tokens of a text and of what the vocabulary adds to it."""
+        """Tokenize as the vocabulary does: SentencePiece adds a space at the beginning. Raises Failed."""
         data = text.encode("utf-8", "replace")
         room = len(data) + 2
         tokens = (llama.llama_token * room)()
@@ -120,26 +130,26 @@ class LlamaCppEngine(InProcessEngine):
     # -- the cache ------------------------------------------------------------------------------
 
     def _evaluate(self, ids: Sequence[int], cancelled: Callable[[], bool]) -> Logits:
-        """Logits behind ``ids``. What the cache holds of their beginning is not worked out again."""
-        done = min(shared(self._cached, ids), len(ids) - 1)
+        """The logits after ``ids``. Raises Cancelled or Failed."""
+        done = min(common_prefix_length(self._cached, ids), len(ids) - 1)
         self._keep(done)
         done = len(self._cached)
         self._cancelled = cancelled
         while done < len(ids):
             if cancelled():
                 raise Cancelled
-            batch = list(ids[done : done + _BATCH])
+            batch = list(ids[done : done + _BATCH_TOKENS])
             self._decode(batch)
             done += len(batch)
         return self._logits()
 
     def _advance(self, token: int) -> Logits:
-        """Logits behind one more token."""
+        """Append one token. Returns the logits after it. Raises Failed."""
         self._decode([token])
         return self._logits()
 
     def _keep(self, count: int) -> None:
-        """Forget all but the first ``count`` tokens; them too where a model cannot forget a part."""
+        """Truncate the KV cache to ``count`` tokens, or clear it if the model (a recurrent one) cannot truncate."""
         memory = llama.llama_get_memory(self._context)
         if not llama.llama_memory_seq_rm(memory, 0, count, -1):
             llama.llama_memory_clear(memory, True)
@@ -147,7 +157,7 @@ class LlamaCppEngine(InProcessEngine):
         del self._cached[count:]
 
     def _decode(self, tokens: list[int]) -> None:
-        """Evaluate tokens behind those in the cache, for the logits of the last."""
+        """Append tokens to the KV cache, with logits for the last. Raises Cancelled or Failed."""
         start = len(self._cached)
         if start + len(tokens) > self.context:
             raise Failed("the context is full")
@@ -156,35 +166,38 @@ class LlamaCppEngine(InProcessEngine):
         for at, token in enumerate(tokens):
             batch.token[at], batch.pos[at], batch.n_seq_id[at], batch.seq_id[at][0] = token, start + at, 1, 0
             batch.logits[at] = at == len(tokens) - 1
-        failed = llama.llama_decode(self._context, batch)
-        if failed:
-            self._keep(start if failed == _ABORTED else 0)
-            raise Cancelled if failed == _ABORTED else Failed("llama.cpp could not evaluate the tokens")
+        error = llama.llama_decode(self._context, batch)
+        if error:
+            self._keep(start if error == _ABORTED else 0)
+            raise Cancelled if error == _ABORTED else Failed("llama.cpp could not evaluate the tokens")
         self._cached += tokens
 
     def _logits(self) -> Logits:
-        """Of the last token; valid until the next evaluation."""
+        """The logits of the last token, shape (vocabulary,); valid until the next evaluation."""
         found = llama.llama_get_logits_ith(self._context, -1)
         return np.ctypeslib.as_array(found, shape=(len(self.vocabulary.pieces),))
 
 
 def quantize(source: Path, target: Path, kind: str) -> None:
-    """Write a GGUF anew with the weights as "Q8_0", "Q6_K", "Q4_K_M", …. Raises ValueError for a kind that
-    llama.cpp does not know and RuntimeError when it cannot (K-quants want rows divisible by 256)."""
-    found = getattr(llama, f"LLAMA_FTYPE_MOSTLY_{kind}", None)
-    if found is None:
+    """Write a copy of a GGUF with weights quantized to ``kind``: "Q8_0", "Q6_K", "Q4_K_M", ….
+
+    Raises ValueError for a kind that llama.cpp does not know, and RuntimeError if it fails (K-quants need rows
+    divisible by 256).
+    """
+    file_type = getattr(llama, f"LLAMA_FTYPE_MOSTLY_{kind}", None)
+    if file_type is None:
         raise ValueError(f"{kind}: llama.cpp knows no such quantisation")
     llama.llama_log_set(_QUIET, ctypes.c_void_p(0))
     llama.llama_backend_init()
     parameters = llama.llama_model_quantize_default_params()
-    parameters.ftype = found
+    parameters.ftype = file_type
     if llama.llama_model_quantize(str(source).encode(), str(target).encode(), ctypes.byref(parameters)):
         raise RuntimeError(f"{source}: llama.cpp cannot write it as {kind}")
 
 
 def _sha256(path: Path, manifest: Manifest) -> str:
-    """The hash of weights that name theirs; "" for those whose reading would take seconds."""
-    if not manifest.base_sha256 or path.stat().st_size > _MOST_HASHED:
+    """The hash of the weights if the manifest names one; "" if it does not, or if the file is too large."""
+    if not manifest.base_sha256 or path.stat().st_size > _MAX_HASHED_BYTES:
         return ""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,7 +1,8 @@
-"""A model that another program serves: llama-server by ``/infill``, or what has OpenAI's ``/v1/completions``.
+"""A model on a server: llama-server through ``/infill``, any other through OpenAI's ``/v1/completions``.
 
-The server cuts text into tokens itself, so there is no token healing here. What is asked for goes to the
-address in the settings and nowhere else: redirects and proxies are not followed.
+The server tokenizes, so there is no token healing here. Code goes to the address in the settings and nowhere else:
+redirects and proxies are not followed. ``http.client`` rather than a client library, because a request must be
+cancelled within milliseconds by closing its socket.
 """
 
 from __future__ import annotations
@@ -22,20 +23,24 @@ from kexpert.abilities import NO_NEIGHBOURS, Cancelled, Completer, Failed, Neigh
 from kexpert.model.engine import Api
 from kexpert.prompt.fim import Context
 
-#: Seconds that connecting and any one read may take, those of the question what a server is, and between two looks
-#: at whether anybody waits.
-_PATIENCE = 30.0
-_PROBING = 5.0
-_POLL = 0.01
-#: Tokens of a server's context that are used if the settings name none.
-_CONTEXT = 2048
-_MOST_LINE = 1 << 20
-#: The environment variable that holds the key for a server that wants one.
-KEY = "KEXPERT_MODEL_KEY"
+#: Timeout of connecting and of each read, for completions and for ``probe``.
+_TIMEOUT_SECONDS = 30.0
+_PROBE_TIMEOUT_SECONDS = 5.0
+#: Interval at which a waiting request looks at ``cancelled()``.
+_POLL_SECONDS = 0.01
+#: Context in tokens if the settings name none.
+_DEFAULT_CONTEXT = 2048
+_MAX_LINE_BYTES = 1 << 20
+_MAX_MESSAGE_CHARACTERS = 200
+#: The environment variable with the API key.
+KEY_VARIABLE = "KEXPERT_MODEL_KEY"
 
 
 class OpenAIServer(Completer):
-    """An ``Completer``. A newer question closes the connection of the one before, which ends it on most servers."""
+    """A newer request closes the connection of the one before, which most servers take as a cancellation.
+
+    Ignores neighbours. Raises Refused for a URL that cannot be used.
+    """
 
     def __init__(self, url: str, name: str, api: Api, context: int = 0) -> None:
         parts = urlsplit(url)
@@ -45,7 +50,7 @@ class OpenAIServer(Completer):
             raise Refused(f"model.url: {url!r} has no valid port") from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise Refused(f"model.url: {url!r} is no http:// or https:// address")
-        self.context = context or _CONTEXT
+        self.context = context or _DEFAULT_CONTEXT
         self._secure = parts.scheme == "https"
         self._host = parts.hostname
         self._base = parts.path.rstrip("/").removesuffix("/v1")
@@ -56,6 +61,7 @@ class OpenAIServer(Completer):
     def stream(
         self, context: Context, max_tokens: int, cancelled: Callable[[], bool], neighbours: Neighbours = NO_NEIGHBOURS
     ) -> Generator[Token, None, None]:
+        """See ``Completer.stream``."""
         self._newest += 1
         number = self._newest
 
@@ -75,92 +81,93 @@ class OpenAIServer(Completer):
                 return
 
     def close(self) -> None:
+        """Cancel the current request."""
         self._newest += 1
 
     def ready(self, cancelled: Callable[[], bool]) -> None:
-        """Reach the server."""
+        """Reach the server. Raises Failed or Cancelled."""
         self.probe(cancelled)
 
     def probe(self, cancelled: Callable[[], bool]) -> Api:
-        """llama-server describes itself at ``/props``; others do not."""
+        """Find the server's API: llama-server describes itself at ``/props``. Raises Failed or Cancelled."""
 
         def ask(connection: http.client.HTTPConnection) -> Iterator[bytes]:
             connection.request("GET", f"{self._base}/props", headers=_headers())
             reply = connection.getresponse()
             if reply.status == 200:
-                yield reply.read(_MOST_LINE)
+                yield reply.read(_MAX_LINE_BYTES)
 
-        with contextlib.closing(self._apart(ask, _PROBING, cancelled)) as replies:
+        with contextlib.closing(self._read_in_thread(ask, _PROBE_TIMEOUT_SECONDS, cancelled)) as replies:
             try:
-                about = json.loads(next(replies, b"null"))
+                properties = json.loads(next(replies, b"null"))
             except (ValueError, RecursionError):
-                about = None
-        known = isinstance(about, dict) and "default_generation_settings" in about
-        return "infill" if known else "completions"
+                properties = None
+        is_llama_server = isinstance(properties, dict) and "default_generation_settings" in properties
+        return "infill" if is_llama_server else "completions"
 
     def _events(self, path: str, body: Any, cancelled: Callable[[], bool]) -> Generator[Any, None, None]:
-        """The objects of an event stream, or the only one of a server that does not stream."""
-        where = f"{self._host}{path}"
+        """The objects of an event stream, or the one object of a server that does not stream."""
+        endpoint = f"{self._host}{path}"
 
         def ask(connection: http.client.HTTPConnection) -> Iterator[bytes]:
             connection.request("POST", self._base + path, json.dumps(body), _headers())
             reply = connection.getresponse()
             kind = reply.headers.get_content_type()
             if reply.status != 200:
-                said = _line(reply.read(500).decode("utf-8", "replace"))
-                raise Failed(f"{where}: {reply.status} {reply.reason}: {said}")
+                message = _one_line(reply.read(500).decode("utf-8", "replace"))
+                raise Failed(f"{endpoint}: {reply.status} {reply.reason}: {message}")
             if kind == "application/json":
-                yield reply.read(_MOST_LINE)
+                yield reply.read(_MAX_LINE_BYTES)
                 return
             events = 0
-            while line := reply.readline(_MOST_LINE):
+            while line := reply.readline(_MAX_LINE_BYTES):
                 if line.startswith(b"data:"):
                     events += 1
                     yield line[5:].strip()
             if not events:
-                raise Failed(f"{where}: the answer is no event stream ({kind})")
+                raise Failed(f"{endpoint}: the answer is no event stream ({kind})")
 
-        with contextlib.closing(self._apart(ask, _PATIENCE, cancelled)) as replies:
+        with contextlib.closing(self._read_in_thread(ask, _TIMEOUT_SECONDS, cancelled)) as replies:
             for reply in replies:
                 if reply == b"[DONE]":
                     return
                 try:
                     event = json.loads(reply)
                 except (ValueError, RecursionError):
-                    raise Failed(f"{where}: the answer is not JSON") from None
+                    raise Failed(f"{endpoint}: the answer is not JSON") from None
                 if problem := _get(event, "error"):
-                    raise Failed(f"{where}: {_line(str(_get(problem, 'message') or problem))}")
+                    raise Failed(f"{endpoint}: {_one_line(str(_get(problem, 'message') or problem))}")
                 yield event
 
-    def _apart(
+    def _read_in_thread(
         self,
         ask: Callable[[http.client.HTTPConnection], Iterator[bytes]],
-        patience: float,
+        timeout_seconds: float,
         cancelled: Callable[[], bool],
     ) -> Generator[bytes, None, None]:
-        """What ``ask`` reads from a connection, on a thread of its own, which the closed connection ends."""
-        arrived: queue.SimpleQueue[bytes | Exception | None] = queue.SimpleQueue()
-        kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
-        connection = kind(self._host, self._port, timeout=patience)
-        opened: list[socket.socket] = []
+        """Yield what ``ask`` reads from a connection. Closing the socket ends it. Raises Failed or Cancelled."""
+        received: queue.SimpleQueue[bytes | Exception | None] = queue.SimpleQueue()
+        connection_class = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
+        connection = connection_class(self._host, self._port, timeout=timeout_seconds)
+        sockets: list[socket.socket] = []
 
         def read() -> None:
             try:
                 connection.connect()
-                opened.append(connection.sock)  # the connection forgets it when the server is to close it
+                sockets.append(connection.sock)  # the connection drops it on "Connection: close"
                 if cancelled():
-                    return  # what stands around the cursor goes nowhere for nobody
+                    return  # send no code that nobody waits for
                 for piece in ask(connection):
-                    arrived.put(piece)
-                arrived.put(None)
+                    received.put(piece)
+                received.put(None)
             except Exception as problem:
-                arrived.put(problem)
+                received.put(problem)
 
-        threading.Thread(target=read, name="kexpert-remote", daemon=True).start()
+        threading.Thread(target=read, name="kexpert-openai-server", daemon=True).start()
         try:
             while not cancelled():
                 try:
-                    piece = arrived.get(timeout=_POLL)
+                    piece = received.get(timeout=_POLL_SECONDS)
                 except queue.Empty:
                     continue
                 if isinstance(piece, Exception):
@@ -171,13 +178,13 @@ class OpenAIServer(Completer):
             raise Cancelled
         finally:
             with contextlib.suppress(OSError):
-                for wire in opened:
-                    wire.shutdown(socket.SHUT_RDWR)
+                for each in sockets:
+                    each.shutdown(socket.SHUT_RDWR)
             connection.close()
 
 
 def _headers() -> dict[str, str]:
-    key = os.environ.get(KEY)
+    key = os.environ.get(KEY_VARIABLE)
     return {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
 
 
@@ -190,12 +197,12 @@ def _infill(context: Context, max_tokens: int) -> dict[str, Any]:
 
 
 def _completions(context: Context, max_tokens: int, name: str) -> dict[str, Any]:
-    told = "".join(f"{excerpt.text.rstrip()}\n\n" for excerpt in context.excerpts)
-    asked = {
-        "prompt": told + context.prefix, "max_tokens": max_tokens, "temperature": 0, "logprobs": 1, "stream": True,
+    excerpts = "".join(f"{excerpt.text.rstrip()}\n\n" for excerpt in context.excerpts)
+    body = {
+        "prompt": excerpts + context.prefix, "max_tokens": max_tokens, "temperature": 0, "logprobs": 1, "stream": True,
     }  # fmt: skip
-    # At a file's end there is no hole, and some servers know no suffix at all.
-    return asked | ({"suffix": context.suffix} if context.suffix else {}) | ({"model": name} if name else {})
+    # No empty suffix: some servers refuse the parameter, and at the end of a file they are of use without it.
+    return body | ({"suffix": context.suffix} if context.suffix else {}) | ({"model": name} if name else {})
 
 
 def _read_infill(event: Any) -> Token:
@@ -216,9 +223,8 @@ def _read_completion(event: Any) -> Token:
     return Token(text if isinstance(text, str) else "", _mean(logprobs if isinstance(logprobs, list) else []), last)
 
 
-def _line(text: str) -> str:
-    """What a server says, short and in one line."""
-    return " ".join(text.split())[:200]
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:_MAX_MESSAGE_CHARACTERS]
 
 
 def _get(found: Any, key: str) -> Any:

@@ -1,7 +1,7 @@
-"""The process that holds a model: the child's end of ``model.worker``.
+"""The process that holds a model: the child's end of ``worker_process``, which describes the messages.
 
-It looks for a cancellation before every token and between batches of a prompt, and reads neighbours while nobody asks.
-Run with ``python -m kexpert.model.engines.worker_child``, which imports a model's library and nothing of the server.
+Looks for a cancellation before every token and between the batches of a prompt. Ingests neighbours between requests.
+Started with ``python -m kexpert.model.engines.worker_child``; imports one model library and nothing of the server.
 """
 
 from __future__ import annotations
@@ -13,72 +13,61 @@ import queue
 import resource
 import sys
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from kexpert.abilities import NO_NEIGHBOURS, Cancelled, Failed, Neighbour, Neighbours, Proximity, Refused, Token
+from kexpert.abilities import NO_NEIGHBOURS, Cancelled, Failed, Neighbour, Neighbours, Proximity, Refused
 from kexpert.prompt.fim import Context, Excerpt
 from kexpert.prompt.manifest import Manifest, parse_manifest
 
+if TYPE_CHECKING:
+    from kexpert.model.engines.in_process_engine import InProcessEngine
+
 Message = dict[str, Any]
 
-#: Bytes of memory beside the weights: caches, buffers, Python.
-_SPARE = 2 << 30
-#: What weights become in memory beside their size on the disk: torch makes 32 bits of 16, and holds both for a while.
-_GROWTH = {"llama": 2, "torch": 4}
-
-
-class Model(Protocol):
-    """A model in this process."""
-
-    context: int
-
-    def stream(
-        self, context: Context, max_tokens: int, cancelled: Callable[[], bool], neighbours: Neighbours = NO_NEIGHBOURS
-    ) -> Generator[Token, None, None]: ...
-
-    def score(
-        self, context: Context, middle: str, cancelled: Callable[[], bool], neighbours: Neighbours = NO_NEIGHBOURS
-    ) -> tuple[float, int]: ...
-
-    def read(self, neighbours: Neighbours, should_stop: Callable[[], bool]) -> bool: ...
+#: Memory limit: weights times a factor, plus this for caches, buffers and Python.
+_EXTRA_BYTES = 2 << 30
+#: torch widens 16-bit weights to 32 bits and holds both for a while.
+_WEIGHTS_FACTOR = {"llama": 2, "torch": 4}
+#: See proc_pid_oom_score_adj(5).
+_OOM_SCORE_ADJUSTMENT = "500"
 
 
 class Inbox:
-    """What the parent sends, read on a thread of its own so that a cancellation is seen at once."""
+    """The parent's messages. A thread reads them, so that a cancellation is seen during an evaluation."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
-        self._questions: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        self._over = 0  # questions up to this number are of no interest any more
+        self._requests: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._cancelled_up_to = 0
         threading.Thread(target=self._read, daemon=True).start()
 
     def next(self) -> Message:
-        return self._questions.get()
+        """Wait for the next request."""
+        return self._requests.get()
 
-    def is_asked(self) -> bool:
-        """Whether a question waits."""
-        return not self._questions.empty()
+    def has_request(self) -> bool:
+        return not self._requests.empty()
 
-    def is_over(self, number: int) -> bool:
-        return number <= self._over
+    def is_cancelled(self, number: int) -> bool:
+        return number <= self._cancelled_up_to
 
     def _read(self) -> None:
         for line in self._stream:
             message = json.loads(line)
             if "cancel" in message:
-                self._over = max(self._over, message["cancel"])
+                self._cancelled_up_to = max(self._cancelled_up_to, message["cancel"])
             else:
-                self._over = max(self._over, message["ask"] - 1)
-                self._questions.put(message)
-        os._exit(0)  # the parent is gone
+                self._cancelled_up_to = max(self._cancelled_up_to, message["ask"] - 1)
+                self._requests.put(message)
+        os._exit(0)  # the parent closed the pipe or died
 
 
 def main() -> int:
-    """Serve questions until the parent goes away."""
+    """Answer requests until the parent goes away."""
     out = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints must not end up between two messages
+    os.dup2(2, 1)  # libraries print to stdout; keep that out of the messages
 
     def send(**message: Any) -> None:
         out.write(json.dumps(message).encode() + b"\n")
@@ -88,89 +77,98 @@ def main() -> int:
     if not line:
         return 0
     try:
-        model = load(json.loads(line))
-    except Refused as reason:
-        send(refused=str(reason))
+        engine = load_engine(json.loads(line))
+    except Refused as refusal:
+        send(refused=str(refusal))
         return 1
-    send(ready=True, context=model.context)
+    send(ready=True, context=engine.context)
     inbox = Inbox(sys.stdin.buffer)
     neighbours = NO_NEIGHBOURS
     while True:
-        question = inbox.next()
-        neighbours = _neighbours(question["neighbours"], neighbours)
-        _answer(model, question, neighbours, inbox, send)
-        model.read(neighbours, inbox.is_asked)
+        request = inbox.next()
+        neighbours = _decode_neighbours(request["neighbours"], neighbours)
+        _answer(engine, request, neighbours, inbox, send)
+        engine.read(neighbours, inbox.has_request)
 
 
-def _neighbours(told: Message, before: Neighbours) -> Neighbours:
-    """What the parent tells of neighbours; the texts that it does not send again are those of ``before``."""
-    held = {text.key: text.text for text in before.texts}
-    texts = (Neighbour(key, Proximity(kin), held[key] if text is None else text) for key, kin, text in told["texts"])
-    return Neighbours(told["before"], told["after"], tuple(texts))
-
-
-def _answer(model: Model, question: Message, neighbours: Neighbours, inbox: Inbox, send: Callable[..., None]) -> None:
-    number = question["ask"]
+def _answer(
+    engine: InProcessEngine, request: Message, neighbours: Neighbours, inbox: Inbox, send: Callable[..., None]
+) -> None:
+    number = request["ask"]
 
     def cancelled() -> bool:
-        return inbox.is_over(number)
+        return inbox.is_cancelled(number)
 
     try:
-        if "middle" in question:
-            bits, size = model.score(_context(question["context"]), question["middle"], cancelled, neighbours)
+        if "middle" in request:
+            context = _decode_context(request["context"])
+            bits, size = engine.score(context, request["middle"], cancelled, neighbours)
             send(ask=number, bits=bits, bytes=size)
-        elif "context" in question:
-            for token in model.stream(_context(question["context"]), question["max_tokens"], cancelled, neighbours):
-                send(ask=number, text=token.text, logprob=token.logprob, last=token.last)
+        elif "context" in request:
+            context = _decode_context(request["context"])
+            for token in engine.stream(context, request["max_tokens"], cancelled, neighbours):
+                send(ask=number, text=token.text, logprob=token.logprob, last=token.last, origin=token.origin)
         else:
-            model.read(neighbours, cancelled)
+            engine.read(neighbours, cancelled)
         send(ask=number, done=True)
     except Cancelled:
-        pass  # the parent does not listen for this number any more
+        pass  # the parent ignores further replies
     except Failed as problem:
         send(ask=number, failed=str(problem))
 
 
-def _context(found: Message) -> Context:
-    excerpts = tuple(Excerpt(**excerpt) for excerpt in found["excerpts"])
-    return Context(found["path"], found["prefix"], found["suffix"], excerpts)
+def _decode_neighbours(message: Message, previous: Neighbours) -> Neighbours:
+    """Decode neighbours. A text that is null is the one of ``previous`` with the same key."""
+    held = {text.key: text.text for text in previous.texts}
+    texts = (
+        Neighbour(key, Proximity(proximity), held[key] if text is None else text)
+        for key, proximity, text in message["texts"]
+    )
+    return Neighbours(message["before"], message["after"], tuple(texts))
 
 
-def load(wanted: Message) -> Model:
-    """The model that the parent names. Raises Refused."""
-    path = Path(wanted["path"])
-    manifest: Manifest | None = parse_manifest(wanted["manifest"]) if wanted["manifest"] else None
-    adapter = Path(wanted["adapter"]) if wanted["adapter"] else None
-    _make_way()
-    if not wanted["on_gpu"]:
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # torch would take one that the settings say to leave alone
-        _limit_memory(path, _GROWTH[wanted["kind"]])
+def _decode_context(message: Message) -> Context:
+    excerpts = tuple(Excerpt(**excerpt) for excerpt in message["excerpts"])
+    return Context(message["path"], message["prefix"], message["suffix"], excerpts)
+
+
+def load_engine(message: Message) -> InProcessEngine:
+    """Load the model that the parent names. Raises Refused."""
+    path = Path(message["path"])
+    manifest: Manifest | None = parse_manifest(message["manifest"]) if message["manifest"] else None
+    adapter = Path(message["adapter"]) if message["adapter"] else None
+    _prefer_for_oom_kill()
+    if not message["on_gpu"]:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # else torch uses a GPU that the settings exclude
+        _limit_memory(path, _WEIGHTS_FACTOR[message["kind"]])
     try:
-        if wanted["kind"] == "torch":
+        if message["kind"] == "torch":
             from kexpert.model.engines.torch_engine import TorchEngine
 
-            return TorchEngine(path, manifest, adapter, wanted["threads"], wanted["context"])
+            return TorchEngine(path, manifest, adapter, message["threads"], message["context"])
         from kexpert.model.engines.llama_cpp_engine import LlamaCppEngine
 
-        return LlamaCppEngine(path, manifest, adapter, wanted["threads"], wanted["context"])
+        return LlamaCppEngine(path, manifest, adapter, message["threads"], message["context"])
     except ImportError as problem:
         raise Refused(f"a library that the model needs cannot be loaded: {problem}") from None
 
 
-def _limit_memory(path: Path, growth: int) -> None:
-    """A bound on what this process may take, so that a bad model cannot take all there is. Not for one on a GPU:
-    CUDA's driver maps far more into a process than it uses, and fails within such a bound."""
+def _limit_memory(path: Path, factor: int) -> None:
+    """Limit this process's data size, so that a bad model cannot take all memory.
+
+    Not for a model on a GPU: CUDA's driver maps far more than it uses, and fails within such a limit.
+    """
     weights = path.glob("*.safetensors") if path.is_dir() else [path]
-    most = growth * sum(file.stat().st_size for file in weights) + _SPARE
+    limit = factor * sum(file.stat().st_size for file in weights) + _EXTRA_BYTES
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    if hard == resource.RLIM_INFINITY or hard > most:
-        resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
+    if hard == resource.RLIM_INFINITY or hard > limit:
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
 
 
-def _make_way() -> None:
-    """When memory is short the kernel is to end the model, not the editor."""
+def _prefer_for_oom_kill() -> None:
+    """Make the kernel kill this process before the editor when memory runs out."""
     with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("500")
+        Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE_ADJUSTMENT)
 
 
 if __name__ == "__main__":
