@@ -110,5 +110,5 @@ def test_any_text_is_survived(text: str) -> None:
 @pytest.mark.parametrize(
     "piece", ["`", "`a<", "``a", ":a", "*a", "**a ", "&struct ", "@", "%a", "  ", ".. a:: ", "a::\n"]
 )
-def test_time_grows_with_the_length(piece: str) -> None:
-    assert_linear(lambda count: plain_text.from_restructured_text(piece * count))
+def test_writing_plain_text_takes_linear_time(piece: str) -> None:
+    assert_linear(lambda size: plain_text.from_restructured_text(piece * size))

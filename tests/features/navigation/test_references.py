@@ -6,7 +6,8 @@ from itertools import chain
 
 import pytest
 
-from kexpert.features.navigation.references import RenameError, highlights, prepare_rename, references, rename
+from kexpert.features.navigation.references import highlights, references
+from kexpert.features.navigation.rename import RenameError, prepare_rename, rename
 from tests.support.memory_view import at_cursor
 
 TREE = """
