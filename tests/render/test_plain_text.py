@@ -12,8 +12,8 @@ from kexpert.core.docs.kerneldoc import parse_kerneldoc
 from kexpert.features.hover.card import HoverCard, Place, PlainText, RestructuredText, Title
 from kexpert.features.hover.hover import hover
 from kexpert.render import plain_text
-from tests.features.hover.test_hover import START, in_function, user
 from tests.support.complexity import assert_linear
+from tests.support.hover_cards import START, in_function, user
 from tests.support.memory_view import at_cursor
 
 FUNCTION_CARD = """\
