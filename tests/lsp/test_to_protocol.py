@@ -7,12 +7,13 @@ import json
 import pytest
 
 from kexpert.core.c.source import Source
+from kexpert.core.positions import Encoding
 from kexpert.core.symbols import FileUses, Flag, Kind, Span, Symbol, Use
-from kexpert.core.text import Encoding, decode
+from kexpert.core.text import decode
 from kexpert.features.completion.item import ITEM_KINDS, CompletionItem
 from kexpert.index.occurrences import uses
 from kexpert.lsp import from_protocol, to_protocol
-from kexpert.lsp.position_mapper import PositionMapper
+from kexpert.lsp.locations import LocationMapper
 from kexpert.lsp.to_protocol import symbol_data
 from kexpert.lsp.transport import response
 from kexpert.workspace.documents import Documents
@@ -26,12 +27,12 @@ TEXTS = {
 }
 
 
-def mapper(encoding: Encoding, texts: dict[str, bytes]) -> PositionMapper:
+def mapper(encoding: Encoding, texts: dict[str, bytes]) -> LocationMapper:
     """Of a workspace without a tree that has these texts open."""
     documents = Documents()
     for path, data in texts.items():
         documents = documents.opened(path, decode(data))
-    return PositionMapper(Snapshot(None, documents, encoding, Settings(), None), {})
+    return LocationMapper(Snapshot(None, documents, encoding, Settings(), None), {})
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32"])
