@@ -377,10 +377,9 @@ edits = st.lists(
 def test_following_edits_equals_building_anew(
     embedder: str, start: dict[str, bytes], steps: list[tuple[Any, ...]], reported: bool
 ) -> None:
-    folder = Path(tempfile.mkdtemp())
-    old_cache = os.environ.get("XDG_CACHE_HOME")
-    os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
-    try:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary, pytest.MonkeyPatch.context() as patch:
+        folder = Path(temporary)
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         root = folder / "linux"
         for name in [*NAMES, "include/linux/x"]:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -400,15 +399,9 @@ def test_following_edits_equals_building_anew(
                     case ("rename", old, new) if (root / old).exists():
                         (root / old).rename(root / new)
                 bring_up(root, worker, {name for name in step[1:] if name in NAMES} if reported else None)
-            os.environ["XDG_CACHE_HOME"] = str(folder / "fresh")
+            patch.setenv("XDG_CACHE_HOME", str(folder / "fresh"))
             with worker_of_tree(root, embedder) as fresh:
                 bring_up(root, fresh)
                 assert places(worker) == places(fresh)
                 assert stored(worker) == stored(fresh)
                 assert matches(worker) == matches(fresh)
-    finally:
-        if old_cache is None:
-            del os.environ["XDG_CACHE_HOME"]
-        else:
-            os.environ["XDG_CACHE_HOME"] = old_cache
-        shutil.rmtree(folder, ignore_errors=True)
