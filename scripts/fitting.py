@@ -11,9 +11,9 @@ import torch
 
 from kexpert.model.engines.llama_cpp_engine import LlamaCppEngine
 from kexpert.prompt.manifest import parse_manifest
-from kexpert_trainer.data.new_functions import functions_of
 from kexpert_trainer.data.tree import c_files
 from kexpert_trainer.evaluation.eval_holes import Hole, cut_holes
+from kexpert_trainer.evaluation.new_functions import functions_of
 
 #: Weight of the squared parameters in the loss.
 _PENALTY = 1e-3

@@ -7,7 +7,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from kexpert.core.symbols import Kind
 from kexpert.index import service as service_module
 from kexpert.index.schema import SymbolStore
 from kexpert.index.service import IndexService, IndexUnavailable, build, open_view
+from tests.support.waiting import eventually
 
 Maker = Callable[[Mapping[str, bytes]], Path]
 
@@ -43,16 +43,6 @@ def start(make_tree: Maker) -> Iterator[Callable[..., IndexService]]:
     yield begin
     for service in running:
         service.close()
-
-
-def within(seconds: float, condition: Callable[[], object]) -> bool:
-    """Whether a condition becomes true in time."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def names(service: IndexService, name: str) -> list[tuple[str, Kind]]:
@@ -91,7 +81,7 @@ def test_a_saved_edit_is_seen_by_other_files(make_tree: Maker, start: Callable[.
     service = start(root, watch=False)
     (root / "kernel/exit.c").write_bytes(b"int brand_new(void)\n{\n\treturn 1;\n}\n")
     service.files_changed(["kernel/exit.c"])
-    assert within(5, lambda: names(service, "brand_new") == [("kernel/exit.c", Kind.FUNCTION)])
+    eventually(lambda: names(service, "brand_new") == [("kernel/exit.c", Kind.FUNCTION)], seconds=5)
     assert names(service, "do_exit") == []
 
 
@@ -108,7 +98,7 @@ def test_stale_rows_are_replaced_by_the_file_as_it_is(make_tree: Maker, start: C
 def test_the_watcher_reports_changes(make_tree: Maker, start: Callable[..., IndexService], change: str) -> None:
     root = make_tree(TREE)
     service = start(root)
-    assert within(5, lambda: service.is_watching)
+    eventually(lambda: service.is_watching, seconds=5)
     if change == "write":
         (root / "kernel/fork.c").write_bytes(b"int appeared;\n")
     elif change == "new folder":
@@ -119,11 +109,11 @@ def test_the_watcher_reports_changes(make_tree: Maker, start: Callable[..., Inde
     else:
         (root / "kernel/fork.c").unlink()
     if change in ("write", "new folder"):
-        assert within(10, lambda: names(service, "appeared"))
+        eventually(lambda: names(service, "appeared"), seconds=10)
     elif change == "rename":
-        assert within(10, lambda: ("kernel/moved.c", Kind.FUNCTION) in names(service, "copy_thing"))
+        eventually(lambda: ("kernel/moved.c", Kind.FUNCTION) in names(service, "copy_thing"), seconds=10)
     else:
-        assert within(10, lambda: names(service, "copy_thing") == [("include/linux/sched.h", Kind.PROTOTYPE)])
+        eventually(lambda: names(service, "copy_thing") == [("include/linux/sched.h", Kind.PROTOTYPE)], seconds=10)
 
 
 def test_folders_are_polled_if_inotify_grants_too_few_watches(
@@ -134,9 +124,9 @@ def test_folders_are_polled_if_inotify_grants_too_few_watches(
     said: list[str] = []
     root = make_tree(TREE)
     service = start(root, on_message=said.append)
-    assert within(5, lambda: any("max_user_watches" in line for line in said))
+    eventually(lambda: any("max_user_watches" in line for line in said), seconds=5)
     (root / "kernel/late.c").write_bytes(b"int latecomer;\n")
-    assert within(20, lambda: names(service, "latecomer"))
+    eventually(lambda: names(service, "latecomer"), seconds=20)
 
 
 def test_an_open_buffer_hides_the_rows_of_its_file(make_tree: Maker, start: Callable[..., IndexService]) -> None:
@@ -159,12 +149,12 @@ def test_a_second_server_follows_and_takes_over(make_tree: Maker, start: Callabl
     assert (first.writer, second.writer) == (True, False)
     (root / "kernel/exit.c").write_bytes(b"int from_the_first;\n")
     first.files_changed(["kernel/exit.c"])
-    assert within(5, lambda: names(second, "from_the_first"))
+    eventually(lambda: names(second, "from_the_first"), seconds=5)
     first.close()
-    assert within(5, lambda: second.writer)
+    eventually(lambda: second.writer, seconds=5)
     (root / "kernel/exit.c").write_bytes(b"int from_the_second;\n")
     second.files_changed(["kernel/exit.c"])
-    assert within(5, lambda: names(second, "from_the_second"))
+    eventually(lambda: names(second, "from_the_second"), seconds=5)
 
 
 @pytest.mark.parametrize("damage", ["garbage", "truncated", "old version", "other tree", "zero pages"])
@@ -207,8 +197,8 @@ def test_damage_found_while_serving_is_repaired(make_tree: Maker, start: Callabl
         file.write(b"\xff" * (size - 8192))
     service._reader.close()  # drop pages that are held in memory
     service.view().lookup("do_exit")
-    assert within(10, lambda: any("damaged" in line for line in said))
-    assert within(10, lambda: names(service, "do_exit") == [("kernel/exit.c", Kind.FUNCTION)])
+    eventually(lambda: any("damaged" in line for line in said), seconds=10)
+    eventually(lambda: names(service, "do_exit") == [("kernel/exit.c", Kind.FUNCTION)], seconds=10)
 
 
 def test_after_a_kill_indexing_goes_on_where_it_was(make_tree: Maker) -> None:
@@ -227,10 +217,10 @@ def test_after_a_kill_indexing_goes_on_where_it_was(make_tree: Maker) -> None:
             return 0
 
     process = subprocess.Popen(run, start_new_session=True)
-    assert within(60, lambda: stored() > 20)
+    eventually(lambda: stored() > 20, seconds=60)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert within(10, lambda: _writable(database))
+    eventually(lambda: _writable(database), seconds=10)
     kept = stored()
     assert SymbolStore.state_of(database, root) in (IndexState.PARTIAL, IndexState.READY)
     report = build(root)
@@ -260,7 +250,7 @@ def test_a_file_that_kills_its_worker_is_named_and_left_out(make_tree: Maker) ->
 
 
 def _writable(database: Path) -> bool:
-    """Whether the workers of a killed process are gone too."""
+    """True if the workers of a killed process are gone too."""
     try:
         with sqlite3.connect(database, timeout=0.1) as db:
             db.execute("BEGIN IMMEDIATE")
@@ -326,8 +316,8 @@ def test_a_full_disk_is_reported_and_nothing_is_lost(make_tree: Maker, start: Ca
     patch.setattr(SymbolStore, "write", full)
     (root / "kernel/exit.c").write_bytes(b"int after_full;\n" + b"".join(b"int v%d;\n" % i for i in range(20000)))
     service.files_changed(["kernel/exit.c"])
-    assert within(10, lambda: any("full" in line and "XDG_CACHE_HOME" in line for line in said))
+    eventually(lambda: any("full" in line and "XDG_CACHE_HOME" in line for line in said), seconds=10)
     assert names(service, "copy_thing")[1] == ("kernel/fork.c", Kind.FUNCTION)
     patch.undo()
     service.files_changed(["kernel/exit.c"])
-    assert within(10, lambda: names(service, "after_full"))
+    eventually(lambda: names(service, "after_full"), seconds=10)

@@ -31,6 +31,7 @@ from kexpert.search.worker import SearchWorker, WorkerSettings, vectors_folder, 
 from kexpert.view import SearchMethod
 from kexpert.workspace.tree_index import SearchSettings, TreeIndex, VectorReader, build, build_search, open_view
 from tests.support.toy_embedder import make_embedder
+from tests.support.waiting import eventually
 
 Maker = Callable[[Mapping[str, bytes]], Path]
 
@@ -76,15 +77,6 @@ def near(service: TreeIndex, query: str) -> list[str]:
         return [rows[number].title for number in numbers if number in rows]
 
 
-def within(seconds: float, condition: Callable[[], object]) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
-
-
 def test_words_of_the_same_meaning_find_each_other(make_tree: Maker, serve: Callable[..., TreeIndex]) -> None:
     service = serve(make_tree(TREE))
     assert near(service, "sleep flush")[0] == "folio_wait_writeback"  # the code has neither word
@@ -96,11 +88,11 @@ def test_a_saved_file_is_found_within_seconds(make_tree: Maker, serve: Callable[
     service = serve(root)
     (root / "mm/writeback.c").write_bytes(WAIT + b"int omega_spin(int zeta)\n{\n\treturn spin(zeta, omega);\n}\n")
     service.files_changed(["mm/writeback.c"])
-    assert within(3, lambda: "omega_spin" in near(service, "omega spin zeta"))
+    eventually(lambda: "omega_spin" in near(service, "omega spin zeta"), seconds=3)
     assert "folio_wait_writeback" in near(service, "wait writeback folio")
     (root / "mm/writeback.c").unlink()
     service.files_changed(["mm/writeback.c"])
-    assert within(3, lambda: not near(service, "omega spin zeta"))
+    eventually(lambda: not near(service, "omega spin zeta"), seconds=3)
     assert "folio_wait_writeback" not in found(service, "folio writeback")
 
 
@@ -110,7 +102,7 @@ def test_documentation_is_found_and_followed(make_tree: Maker, serve: Callable[.
     assert near(service, "copy zeta table")[0] == "Zeta tables"
     (root / "Documentation/mm/zeta.rst").write_bytes(b"Omega tables\n============\n\nHow to copy an omega table.\n")
     service.files_changed(["Documentation/mm/zeta.rst"])
-    assert within(3, lambda: near(service, "copy omega table")[:1] == ["Omega tables"])
+    eventually(lambda: near(service, "copy omega table")[:1] == ["Omega tables"], seconds=3)
 
 
 def test_unchanged_chunks_are_not_embedded_again(make_tree: Maker, embedder: str) -> None:
@@ -134,9 +126,9 @@ def test_another_process_reads_words_while_one_has_the_vectors(
     assert found(second, "folio writeback")[0] == "folio_wait_writeback"
     (root / "drivers/new.c").write_bytes(b"int omega_copy(int zeta)\n{\n\treturn copy_thing(zeta);\n}\n")
     first.files_changed(["drivers/new.c"])
-    assert within(3, lambda: "omega_copy" in found(second, "omega copy"))
+    eventually(lambda: "omega_copy" in found(second, "omega copy"), seconds=3)
     first.close()
-    assert within(15, lambda: second.writer and near(second, "sleep flush"))
+    eventually(lambda: second.writer and near(second, "sleep flush"), seconds=15)
 
 
 def test_a_command_reports_that_a_server_has_the_vectors(
@@ -219,7 +211,7 @@ def test_a_killed_worker_is_restarted(make_tree: Maker, serve: Callable[..., Tre
         os.kill(worker.pid, signal.SIGKILL)
     (root / "drivers/new.c").write_bytes(b"int omega_copy(int zeta)\n{\n\treturn copy_thing(zeta);\n}\n")
     service.files_changed(["drivers/new.c"])
-    assert within(30, lambda: "omega_copy" in near(service, "omega copy zeta"))
+    eventually(lambda: "omega_copy" in near(service, "omega copy zeta"), seconds=30)
     assert near(service, "sleep flush")[0] == "folio_wait_writeback"
 
 
@@ -385,10 +377,9 @@ edits = st.lists(
 def test_following_edits_equals_building_anew(
     embedder: str, start: dict[str, bytes], steps: list[tuple[Any, ...]], reported: bool
 ) -> None:
-    folder = Path(tempfile.mkdtemp())
-    old_cache = os.environ.get("XDG_CACHE_HOME")
-    os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
-    try:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary, pytest.MonkeyPatch.context() as patch:
+        folder = Path(temporary)
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         root = folder / "linux"
         for name in [*NAMES, "include/linux/x"]:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -408,15 +399,9 @@ def test_following_edits_equals_building_anew(
                     case ("rename", old, new) if (root / old).exists():
                         (root / old).rename(root / new)
                 bring_up(root, worker, {name for name in step[1:] if name in NAMES} if reported else None)
-            os.environ["XDG_CACHE_HOME"] = str(folder / "fresh")
+            patch.setenv("XDG_CACHE_HOME", str(folder / "fresh"))
             with worker_of_tree(root, embedder) as fresh:
                 bring_up(root, fresh)
                 assert places(worker) == places(fresh)
                 assert stored(worker) == stored(fresh)
                 assert matches(worker) == matches(fresh)
-    finally:
-        if old_cache is None:
-            del os.environ["XDG_CACHE_HOME"]
-        else:
-            os.environ["XDG_CACHE_HOME"] = old_cache
-        shutil.rmtree(folder, ignore_errors=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from kexpert.search.schema import COLUMN_WEIGHTS
 from kexpert.view import SearchMethod
 from kexpert.workspace.tree_index import SearchSettings, VectorReader, build, build_search, open_view
 from tests.support.toy_embedder import make_embedder
+from tests.support.toy_tree import write_tree
 
 FILES = {
     "Kconfig": b'config SMP\n\tbool "Symmetric multi-processing"\n\thelp\n\t  Use more than one processor.\n',
@@ -47,19 +47,12 @@ FILES = {
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A tree indexed with real vectors, in a cache of this module."""
     folder = tmp_path_factory.mktemp("search")
-    root = folder / "linux"
-    for path, data in FILES.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_bytes(data)
-    before = os.environ.get("XDG_CACHE_HOME")
-    os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
-    build(root)
-    build_search(root, SearchSettings(embedder=str(make_embedder(folder / "embedder"))))
-    yield root
-    if before is None:
-        del os.environ["XDG_CACHE_HOME"]
-    else:
-        os.environ["XDG_CACHE_HOME"] = before
+    root = write_tree(folder / "linux", FILES)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        build(root)
+        build_search(root, SearchSettings(embedder=str(make_embedder(folder / "embedder"))))
+        yield root
 
 
 @pytest.fixture(scope="module")

@@ -40,3 +40,21 @@ def position_after(before: str, encoding: str = "utf-16") -> dict[str, int]:
     lines = before.split("\n")
     units = len(lines[-1].encode("utf-16-le" if encoding == "utf-16" else encoding.replace("32", "32-le")))
     return {"line": len(lines) - 1, "character": units // _UNIT_BYTES[encoding]}
+
+
+_NAMED_MARK = re.compile(rb"/\*\|(\w*)\*/")
+
+
+def cut_marks(files: dict[str, bytes]) -> tuple[dict[str, bytes], dict[str, tuple[str, int]]]:
+    """The files without ``/*|name*/`` marks, and the path and byte offset of each mark by its name."""
+    marks: dict[str, tuple[str, int]] = {}
+    clean: dict[str, bytes] = {}
+    for path, data in files.items():
+        removed = 0
+        for match in _NAMED_MARK.finditer(data):
+            name = match[1].decode()
+            assert name not in marks, f"two marks {name!r}"
+            marks[name] = path, match.start() - removed
+            removed += len(match[0])
+        clean[path] = _NAMED_MARK.sub(b"", data)
+    return clean, marks

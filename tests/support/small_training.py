@@ -1,18 +1,20 @@
-"""A kernel tree of a few short files, and what is made of it: tokenizer, corpus, checkpoint."""
+"""A kernel tree of a few short files, and a tokenizer, corpus and checkpoint made from it."""
 
 from __future__ import annotations
 
 import random
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Tokenizer
 
 from kexpert_trainer.data import corpus
 from kexpert_trainer.data import tokenizer as tokenizers
+from kexpert_trainer.data.shards import CorpusManifest
 from kexpert_trainer.data.sources import is_held_out
 from kexpert_trainer.models import llama
-from kexpert_trainer.models.sizes import Shape
+from kexpert_trainer.models.sizes import ModelSize
 
 HEADER = """\
 /* SPDX-License-Identifier: GPL-2.0 */
@@ -63,7 +65,7 @@ static void {name}_remove(struct device *dev)
 
 
 def driver(seed: int) -> str:
-    """A file that shares its shape with the others and hardly a line."""
+    """A file of the same form as the others, with hardly a line in common."""
     rng = random.Random(seed)
     name = "".join(rng.choices("bcdfgklmnprst", k=3)) + rng.choice(("_phy", "_clk", "_hwmon"))
     calls = "".join(f"\t{name}_put(w, {rng.randrange(10_000)});\n" for _ in range(rng.randrange(20, 40)))
@@ -82,7 +84,7 @@ def tree(folder: Path, drivers: int = 40) -> Path:
 
 
 def held_out(number: int) -> str:
-    """The name of a file that is kept for validation."""
+    """The name of a file that is held out."""
     found = (f"held{at}.c" for at in range(100_000) if is_held_out(f"drivers/widget/held{at}.c"))
     return next(name for at, name in enumerate(found) if at == number)
 
@@ -92,19 +94,19 @@ def tokenizer() -> Tokenizer:
     return tokenizers.train([HEADER, *(driver(at) for at in range(40))], 400)
 
 
-def make_corpus(folder: Path, sequence: int = 128, **settings: float) -> corpus.Corpus:
-    """``folder``/corpus, made of a tree in ``folder``/tree."""
-    chosen = corpus.Settings(sequence=sequence, files_per_shard=20, **settings)
-    return corpus.make(tree(folder / "tree"), tokenizer(), folder / "corpus", chosen)
+def make_corpus(folder: Path, sequence: int = 128, **options: Any) -> CorpusManifest:
+    """Write ``folder``/corpus from a tree in ``folder``/tree. ``options``: fields of CorpusConfig."""
+    config = corpus.CorpusConfig(sequence=sequence, files_per_shard=20, **options)
+    return corpus.build(tree(folder / "tree"), tokenizer(), folder / "corpus", config)
 
 
-def checkpoint(folder: Path, sequence: int = 128, **shape: int) -> llama.Llama:
-    """A model of random weights as a checkpoint in ``folder``."""
-    sizes = {"width": 64, "layers": 2, "hidden": 128, "kv_heads": 1} | shape
+def checkpoint(folder: Path, sequence: int = 128, **dimensions: int) -> llama.Llama:
+    """Write a model with random weights as a checkpoint. ``dimensions``: fields of ModelSize."""
+    size = {"width": 64, "layers": 2, "mlp_width": 128, "kv_heads": 1} | dimensions
     folder.mkdir(parents=True, exist_ok=True)
-    model = llama.Llama(Shape(**sizes, vocabulary=tokenizer().get_vocab_size(), sequence=sequence))
+    model = llama.Llama(ModelSize(**size, vocabulary=tokenizer().get_vocab_size(), sequence=sequence))
     for weight in model.parameters():
-        # As far apart as weights of a trained model: at 0.02 every logit would be near 0.
+        # As large as in a trained model; with a deviation of 0.02 every logit would be near 0.
         weight.data.mul_(5 if weight.ndim == 2 else 1)
     llama.save(model, folder)
     tokenizer().save(str(folder / tokenizers.FILE_NAME))

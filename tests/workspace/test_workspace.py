@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,11 +11,10 @@ from kexpert.background.progress import Progress
 from kexpert.workspace.documents import Edit
 from kexpert.workspace.snapshot import Position, Refusal
 from kexpert.workspace.workspace import Workspace
+from tests.support.toy_tree import home_environment, write_tree
+from tests.support.waiting import eventually
 
 FILES = {
-    "Kconfig": "",
-    "Makefile": "",
-    "MAINTAINERS": "",
     "include/linux/gizmo.h": "struct gizmo {\n\tint size;\n};\nint gizmo_start(struct gizmo *g);\n",
     "drivers/core.c": "#include <linux/gizmo.h>\nint gizmo_start(struct gizmo *g)\n{\n\treturn g->size;\n}\n",
     "drivers/user.c": "#include <linux/gizmo.h>\nint use(struct gizmo *g)\n{\n\treturn gizmo_start(g);\n}\n",
@@ -46,13 +43,9 @@ class Heard:
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    root = tmp_path / "linux"
-    for name, text in FILES.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-    return root
+    for name, value in home_environment(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    return write_tree(tmp_path / "linux", FILES)
 
 
 @pytest.fixture
@@ -65,15 +58,6 @@ def workspace(root: Path, heard: Heard) -> Iterator[Workspace]:
     made = Workspace(heard, "utf-16", lambda work: None, [("client", {"vectors.enabled": False})])
     yield made
     made.close()
-
-
-def soon(ask: Callable[[], Any]) -> Any:
-    """Ask until there is an answer: indexing runs in the background."""
-    until = time.monotonic() + 30
-    while not (answer := ask()):
-        assert time.monotonic() < until
-        time.sleep(0.05)
-    return answer
 
 
 def test_without_a_tree_the_open_documents_answer_alone(workspace: Workspace) -> None:
@@ -91,7 +75,7 @@ def test_a_tree_that_is_found_later_takes_in_what_is_open(workspace: Workspace, 
     assert workspace.open_tree(root / "drivers", lambda known, tree: str(Path(known).relative_to(tree)))
     assert workspace.root == root
     assert list(workspace.documents) == ["drivers/user.c"]
-    found = soon(lambda: workspace.snapshot().definition(CALL))
+    found = eventually(lambda: workspace.snapshot().definition(CALL))
     assert found[0].path == "drivers/core.c"
 
 
@@ -106,7 +90,7 @@ def test_a_snapshot_stays_as_it_was(workspace: Workspace) -> None:
 
 def test_an_edit_counts_before_it_is_saved(workspace: Workspace, root: Path) -> None:
     workspace.open_tree(root)
-    soon(lambda: workspace.snapshot().definition(CALL))
+    eventually(lambda: workspace.snapshot().definition(CALL))
     workspace.open("drivers/core.c", FILES["drivers/core.c"])
     workspace.edit("drivers/core.c", [Edit("moved", (1, 4), (1, 15))])
     definitions = workspace.snapshot().definition(CALL)
@@ -128,13 +112,13 @@ def test_settings_of_the_tree_take_effect_when_their_file_is_saved(
 
 def test_an_index_setting_makes_the_index_anew(workspace: Workspace, root: Path) -> None:
     workspace.open_tree(root)
-    assert soon(lambda: workspace.snapshot().view.lookup("gizmo_start"))
+    assert eventually(lambda: workspace.snapshot().view.lookup("gizmo_start"))
     before = workspace.snapshot().index
     workspace.configure("client", {"vectors.enabled": False, "hover.layout": False})
     assert workspace.snapshot().index is before
     workspace.configure("client", {"vectors.enabled": False, "index.jobs": 1})
     assert workspace.snapshot().index is not before
-    assert soon(lambda: workspace.snapshot().view.lookup("gizmo_start"))
+    assert eventually(lambda: workspace.snapshot().view.lookup("gizmo_start"))
 
 
 @pytest.mark.parametrize("path", ["absent.c", "/etc/passwd", "../outside.c", "untitled:1", ""])
@@ -156,7 +140,7 @@ def test_every_question_about_no_file_has_an_empty_answer(workspace: Workspace, 
 
 def test_a_refusal_says_why(workspace: Workspace, root: Path) -> None:
     workspace.open_tree(root)
-    soon(lambda: workspace.snapshot().definition(CALL))
+    eventually(lambda: workspace.snapshot().definition(CALL))
     with pytest.raises(Refusal, match="gizmo_start"):
         workspace.snapshot().rename(CALL, "other")
     with pytest.raises(Refusal, match="kind"):

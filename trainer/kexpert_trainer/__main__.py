@@ -1,4 +1,4 @@
-"""``python -m kexpert_trainer``: the ``kexpert-train`` command, also as torchrun starts it."""
+"""``python -m kexpert_trainer``: the ``kexpert-train`` command; torchrun starts it in this form."""
 
 from kexpert_trainer.cli import main
 

@@ -1,18 +1,30 @@
-"""Long work as a terminal shows it: a bar, or a line now and then in a log."""
+"""Progress of long work on standard error: a bar in a terminal, otherwise a line every ten seconds."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 _LINE_SECONDS = 10.0
 
 
+class Advance(Protocol):
+    """Count ``by`` more items as done; ``message`` is shown beside them, ``total`` replaces the total."""
+
+    def __call__(self, by: int = 1, message: str = "", total: int | None = None) -> None: ...
+
+
+def say(message: str) -> None:
+    """Print a message as one line on standard error."""
+    print("kexpert-train:", " ".join(message.split()), file=sys.stderr)
+
+
 @contextmanager
-def progress(title: str, total: int) -> Iterator[Callable[..., None]]:
-    """Give ``advance(by=1, message="", total=None)``; everything goes to standard error."""
+def progress(title: str, total: int) -> Iterator[Advance]:
+    """Show progress while the block runs; call the given function as work gets done."""
     if not sys.stderr.isatty():
         yield _lines(title, total)
         return
@@ -25,20 +37,25 @@ def progress(title: str, total: int) -> Iterator[Callable[..., None]]:
     )  # fmt: skip
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(title, total=total, message="")
-        yield lambda by=1, message="", total=None: bar.update(task, advance=by, message=message, total=total)
+
+        def advance(by: int = 1, message: str = "", total: int | None = None) -> None:
+            bar.update(task, advance=by, message=message, total=total)
+
+        yield advance
 
 
-def _lines(title: str, total: int) -> Callable[..., None]:
+def _lines(title: str, total: int) -> Advance:
     done, began = 0, time.monotonic()
-    last = began
+    last, expected = began, total
 
-    def advance(by: int = 1, message: str = "", of: int | None = None) -> None:
-        nonlocal done, last, total
-        done, total = done + by, of or total
+    def advance(by: int = 1, message: str = "", total: int | None = None) -> None:
+        nonlocal done, last, expected
+        done, expected = done + by, total or expected
         now = time.monotonic()
         if now - last >= _LINE_SECONDS:
             last = now
-            left = (total - done) * (now - began) / max(done, 1)
-            print(f"{title}: {done:,} of {total:,}, {left:.0f} s left {message}".rstrip(), file=sys.stderr, flush=True)
+            left = (expected - done) * (now - began) / max(done, 1)
+            text = f"{title}: {done:,} of {expected:,}, {left:.0f} s left {message}"
+            print(text.rstrip(), file=sys.stderr, flush=True)
 
     return advance

@@ -24,7 +24,8 @@ from kexpert.background.lock import ProcessMutex
 from kexpert.background.process_pool import ProcessPool, default_jobs, end_with_parent, run_here
 from kexpert.background.progress import OnProgress, Progress, ignore_progress
 from kexpert.background.tree import FileKind, TreeFile, read
-from kexpert.core.c.extract import extract, identifiers
+from kexpert.core.c.extract import extract
+from kexpert.core.c.word_scan import identifiers
 from kexpert.core.kernel.kconfig import parse_kconfig
 from kexpert.core.symbols import FileFacts, Kind, Symbol
 from kexpert.index.schema import SymbolStore
@@ -47,7 +48,7 @@ _Batch = list[tuple[int, TreeFile]]
 
 @dataclass(slots=True)
 class BuildReport:
-    """What a run did and cost.
+    """Results and costs of a run.
 
     ``files`` and ``symbols`` count what the index then holds. ``common_words_seconds`` follows ``seconds``, after
     which all is known but the stored positions of common words.
@@ -205,7 +206,7 @@ def index_batch(
 
 
 def facts_of(file: TreeFile, data: bytes) -> FileFacts:
-    """What the index keeps of a file, by its kind."""
+    """Extract the facts of a file that the index stores."""
     if file.kind is FileKind.KCONFIG:
         return FileFacts(symbols=_config_symbols(file.path, data), identifiers=identifiers(data))
     if file.kind is FileKind.MAKEFILE:

@@ -23,9 +23,9 @@ from kexpert.background.file_identity import FileIdentity
 from kexpert.background.process_pool import ProcessPool, default_jobs, end_with_parent, run_here, uncut
 from kexpert.background.progress import OnProgress, Progress, ignore_progress
 from kexpert.background.tree import FileKind, read
-from kexpert.core.c.extract import identifiers
 from kexpert.core.c.keywords import KEYWORDS
 from kexpert.core.c.lex import blank_comments
+from kexpert.core.c.word_scan import identifiers
 from kexpert.index.position_codec import Part, find_positions
 from kexpert.index.schema import FILE_SHIFT, SymbolStore
 
@@ -68,7 +68,7 @@ class _File(NamedTuple):
 
 
 def is_pass_due(store: SymbolStore) -> bool:
-    """Whether more than ``_MAX_UNCOVERED_FILES`` files are not covered."""
+    """True if more than ``_MAX_UNCOVERED_FILES`` files are not covered."""
     try:
         late = store.db.execute("SELECT count(*) FROM files WHERE id > (SELECT coalesce(max(id), 0) FROM place_parts)")
     except sqlite3.OperationalError:  # no pass has begun

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kexpert.background.tree import FileKind, read
-from kexpert.core.c.extract import extract, identifiers
+from kexpert.core.c.extract import extract
 from kexpert.core.c.lex import blank_comments
+from kexpert.core.c.word_scan import identifiers
 from kexpert.index.schema import FILE_SHIFT, WORDS_TABLE, SymbolStore
 
 _FILES_PER_STEP = 400

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, repeat
 from typing import TYPE_CHECKING
 
-from kexpert.core.c.extract import WORDS_ONLY
 from kexpert.core.c.lex import MAX_LOOK_BEHIND_BYTES, blank_comments
+from kexpert.core.c.word_scan import WORDS_ONLY
 from kexpert.core.symbols import UNKNOWN_COLUMN, FileUses
 
 if TYPE_CHECKING:

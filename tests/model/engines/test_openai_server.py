@@ -22,6 +22,7 @@ from kexpert.abilities import Cancelled, Failed, Refused
 from kexpert.model.engines.openai_server import KEY_VARIABLE, OpenAIServer
 from kexpert.prompt.fim import Context, Excerpt
 from tests.support.tiny_models import speaking_model
+from tests.support.waiting import eventually
 
 PLACE = Context("a.c", "int f(void)\n{\n\treturn", "\n}\n", (Excerpt("b.h", "int ret;"),))
 
@@ -187,9 +188,7 @@ def test_a_newer_request_cancels_the_older() -> None:
 
         thread = threading.Thread(target=older)
         thread.start()
-        until = time.monotonic() + 10
-        while not server.asked and time.monotonic() < until:
-            time.sleep(0.01)
+        eventually(lambda: server.asked)
         assert [token.text for token in engine.stream(Context("a.c", "new", ""), 20, never)] == ["new"]
         thread.join(5)
         assert ended == [Cancelled]
@@ -266,7 +265,7 @@ def test_the_server_of_llama_cpp_python_answers(tmp_path: Path) -> None:
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         url = f"http://127.0.0.1:{port}"
-        wait_for(url + "/v1/models")
+        eventually(lambda: is_up(url + "/v1/models"))
         tokens = list(OpenAIServer(url, "", "completions").stream(Context("a.c", "\treturn", ""), 20, never))
         assert "".join(token.text for token in tokens).startswith(" ret;")
     finally:
@@ -280,12 +279,8 @@ def free_port() -> int:
         return port
 
 
-def wait_for(url: str) -> None:
-    until = time.monotonic() + 30
-    while True:
-        try:
-            urllib.request.urlopen(url, timeout=1).read()
-            return
-        except OSError:
-            assert time.monotonic() < until, "the server did not start"
-            time.sleep(0.1)
+def is_up(url: str) -> bool:
+    with suppress(OSError):
+        urllib.request.urlopen(url, timeout=1).read()
+        return True
+    return False

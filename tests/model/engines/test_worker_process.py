@@ -17,11 +17,13 @@ from pathlib import Path
 import pytest
 
 from kexpert.abilities import Cancelled, Failed, Refused
-from kexpert.model.engine import EngineChoice, ModelSettings, choose_engine
+from kexpert.model.engine import choose_engine
 from kexpert.model.engines import worker_process as worker_module
 from kexpert.model.engines.worker_process import WorkerProcess
+from kexpert.model.types import EngineChoice, ModelSettings
 from kexpert.prompt.fim import Context
 from tests.support.tiny_models import TinyVocabulary, speaking_model, write_manifest, write_model
+from tests.support.waiting import eventually
 
 PLACE = Context("a.c", "int f(void)\n{\n\tre", "\n}\n")
 LONG = Context("a.c", "int i;\n" * 50_000, "")  # more than a pipe holds
@@ -38,10 +40,7 @@ def worker_for(folder: Path) -> WorkerProcess:
 def stop(child: int) -> None:
     """Send SIGSTOP and wait until it has arrived."""
     os.kill(child, signal.SIGSTOP)
-    until = time.monotonic() + 10
-    while state_of(child) != "T":
-        assert time.monotonic() < until
-        time.sleep(0.01)
+    eventually(lambda: state_of(child) == "T")
 
 
 def text_of(worker: WorkerProcess) -> str:
@@ -213,7 +212,8 @@ def test_close_ends_a_child_that_reads_nothing(folder: Path) -> None:
 
 PARENT = """
 import sys, time
-from kexpert.model.engine import ModelSettings, choose_engine
+from kexpert.model.engine import choose_engine
+from kexpert.model.types import ModelSettings
 from kexpert.model.engines.worker_process import WorkerProcess
 
 worker = WorkerProcess(choose_engine(ModelSettings(path=sys.argv[1], device="cpu")), threads=1)
@@ -229,10 +229,7 @@ def test_the_child_ends_when_its_parent_is_killed(folder: Path) -> None:
         child = int(parent.stdout.readline())
         assert is_running(child)
         parent.kill()
-    deadline = time.monotonic() + 10
-    while is_running(child):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    eventually(lambda: not is_running(child))
 
 
 def is_running(pid: int) -> bool:

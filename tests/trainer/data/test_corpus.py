@@ -1,8 +1,9 @@
-"""What goes into a corpus, what its documents look like, and that making one can be interrupted."""
+"""Selection of source files, FIM spans, the documents of a corpus, and resuming an interrupted build."""
 
 from __future__ import annotations
 
 import random
+import timeit
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,7 @@ from hypothesis import strategies as st
 
 from kexpert.prompt.fim import Marker
 from kexpert_trainer.data import corpus as corpora
-from kexpert_trainer.data import fim_spans as holes
-from kexpert_trainer.data import shards, sources
+from kexpert_trainer.data import fim_spans, shards, sources
 from kexpert_trainer.data import tokenizer as tokenizers
 from tests.support.small_training import HEADER, driver, make_corpus, tokenizer
 
@@ -26,14 +26,14 @@ def documents(folder: Path, split: str = "train") -> list[str]:
     return [tokenizer().decode(ids.tolist(), skip_special_tokens=False) for ids in np.split(tokens, ends) if len(ids)]
 
 
-def test_generated_and_odd_files_are_left_out(tmp_path: Path) -> None:
+def test_generated_headers_and_other_files_are_left_out(tmp_path: Path) -> None:
     for path in ("drivers/a.c", "drivers/gpu/drm/amd/include/reg.h", "drivers/notes.txt", "drivers/gpu/b.h"):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(driver(1))
     assert sorted(sources.paths(tmp_path)) == ["drivers/a.c", "drivers/gpu/b.h"]
 
 
-def test_a_file_carries_its_licence(tmp_path: Path) -> None:
+def test_a_file_has_its_licence(tmp_path: Path) -> None:
     (tmp_path / "a.c").write_text(driver(1))
     (tmp_path / "b.h").write_text(HEADER)
     (tmp_path / "c.c").write_text("int x;\n" * 100)
@@ -48,7 +48,7 @@ def test_files_that_are_not_text_are_left_out(tmp_path: Path) -> None:
     assert [sources.read(tmp_path, name) for name in ("latin.c", "binary.c", "short.c", "absent.c")] == [None] * 4
 
 
-def test_of_a_lookup_table_the_first_rows_stay() -> None:
+def test_only_the_first_rows_of_a_lookup_table_are_kept() -> None:
     rows = "".join(f"\t0x{at:02x}, 0x{at + 1:02x}, {at},\n" for at in range(100))
     table = f"static const u8 crc[] = {{\n{rows}}};\n"
     kept = sources.without_tables(driver(1) + table + driver(2))
@@ -56,15 +56,20 @@ def test_of_a_lookup_table_the_first_rows_stay() -> None:
     assert 3 < kept.removeprefix(driver(1)).count("0x") < 12
 
 
-def test_code_is_no_lookup_table() -> None:
+def test_code_is_not_taken_for_a_lookup_table() -> None:
     text = driver(1) + "\n".join("\tx = y + 1;" for _ in range(50))
     assert sources.without_tables(text) == text
 
 
-def test_a_row_that_ends_in_a_word_is_soon_read() -> None:
-    """Every digit of every number can end a repeat: one that gave them back would try them all."""
-    text = driver(1) + "\t" + "0x00000000, " * 20 + "LAST\n"
-    assert sources.without_tables(text) == text
+def test_time_to_reject_a_row_grows_with_its_length_alone() -> None:
+    """A regex that backtracked into each number would take time exponential in their count."""
+
+    def seconds(numbers: int) -> float:
+        row = "\t" + "0x00000000, " * numbers + "LAST\n"
+        assert sources.without_tables(driver(1) + row) == driver(1) + row
+        return min(timeit.repeat(lambda: sources.without_tables(row), number=20, repeat=5))
+
+    assert seconds(80) < 16 * seconds(20)
 
 
 def test_a_header_of_register_numbers_is_left_out(tmp_path: Path) -> None:
@@ -82,23 +87,23 @@ def test_near_duplicates_are_left_out() -> None:
 
 @settings(deadline=None)
 @given(st.text(alphabet="ab {};\n\tü()=", max_size=400), st.integers(0, 1000))
-def test_a_hole_lies_in_its_text(text: str, seed: int) -> None:
-    hole = holes.choose_hole(text, random.Random(seed))
-    if hole is not None:
-        start, end = hole
+def test_a_span_is_within_its_text(text: str, seed: int) -> None:
+    span = fim_spans.choose_span(text, random.Random(seed))
+    if span is not None:
+        start, end = span
         assert 0 <= start < end <= len(text)
 
 
-@pytest.mark.parametrize("kind", [holes.rest_of_line, holes.whole_lines])
+@pytest.mark.parametrize("kind", [fim_spans.rest_of_line, fim_spans.whole_lines])
 @settings(deadline=None)
 @given(seed=st.integers(0, 1000))
-def test_holes_along_lines_end_where_a_line_does(kind: holes.Kind, seed: int) -> None:
+def test_spans_of_lines_end_at_the_end_of_a_line(kind: fim_spans.SpanKind, seed: int) -> None:
     text = driver(3)
-    hole = kind(text, random.Random(seed))
-    assert hole is not None
-    start, end = hole
+    span = kind(text, random.Random(seed))
+    assert span is not None
+    start, end = span
     assert text[end] == "\n"
-    if kind is holes.rest_of_line:
+    if kind is fim_spans.rest_of_line:
         assert "\n" not in text[start:end]
     else:
         assert not text[text.rfind("\n", 0, start) + 1 : start].strip() and not text[start].isspace()
@@ -106,19 +111,18 @@ def test_holes_along_lines_end_where_a_line_does(kind: holes.Kind, seed: int) ->
 
 @settings(deadline=None)
 @given(seed=st.integers(0, 1000))
-def test_a_hole_along_the_syntax_is_a_node(seed: int) -> None:
+def test_a_span_of_syntax_is_a_node(seed: int) -> None:
     text = "int f(void)\n{\n\treturn größe(1);\n}\n"
-    hole = holes.syntax_node(text, random.Random(seed))
-    assert hole is not None
-    assert text[hole[0] : hole[1]] in {
+    span = fim_spans.syntax_node(text, random.Random(seed))
+    assert span is not None
+    assert text[span[0] : span[1]] in {
         text, text.rstrip(), "int", "f(void)", "(void)", "void", "{\n\treturn größe(1);\n}", "return größe(1);",
         "größe(1)", "größe", "(1)",
     }  # fmt: skip
 
 
-def test_documents_give_the_files_back(tmp_path: Path) -> None:
-    """Windows of a file, left to right, are the file."""
-    make_corpus(tmp_path, holes=0.0, excerpts=0.0)
+def test_windows_left_to_right_are_the_whole_file(tmp_path: Path) -> None:
+    make_corpus(tmp_path, fim_rate=0.0, excerpt_rate=0.0)
     paths = {path.relative_to(tmp_path / "tree").as_posix() for path in (tmp_path / "tree").rglob("*.c")}
     found = dict.fromkeys(paths, "")
     for document in documents(tmp_path):
@@ -129,23 +133,23 @@ def test_documents_give_the_files_back(tmp_path: Path) -> None:
             assert found[path] == (tmp_path / "tree" / path).read_text()
 
 
-def test_holes_are_of_both_orders_and_fit(tmp_path: Path) -> None:
-    corpus = make_corpus(tmp_path, holes=1.0, prefix_first=0.5)
+def test_documents_with_spans_have_both_orders_and_fit_a_row(tmp_path: Path) -> None:
+    corpus = make_corpus(tmp_path, fim_rate=1.0, psm_rate=0.5)
     found = documents(tmp_path)
-    with_hole = [document for document in found if "<|fim_middle|>" in document]
-    suffix_first = [document for document in with_hole if "<|fim_prefix|><|fim_suffix|>" in document]
-    assert len(with_hole) > 0.9 * len(found)
-    assert 0.2 < len(suffix_first) / len(with_hole) < 0.8
+    with_span = [document for document in found if "<|fim_middle|>" in document]
+    suffix_first = [document for document in with_span if "<|fim_prefix|><|fim_suffix|>" in document]
+    assert len(with_span) > 0.9 * len(found)
+    assert 0.2 < len(suffix_first) / len(with_span) < 0.8
     tokens = shards.load(tmp_path / "corpus", "train")
     ends = np.flatnonzero(tokens == corpus.end)
     assert np.diff(ends, prepend=-1).max() <= corpus.sequence
 
 
-def test_declarations_of_headers_stand_in_front(tmp_path: Path) -> None:
-    make_corpus(tmp_path, sequence=256, excerpts=1.0)
-    told = [document for document in documents(tmp_path) if "<|file_sep|>include/linux/widget.h\n" in document]
-    assert any("int widget_enable(struct widget *w, unsigned long flags);" in document for document in told)
-    assert all(document.count("<|file_sep|>") <= 2 for document in told)
+def test_declarations_of_headers_precede_a_window(tmp_path: Path) -> None:
+    make_corpus(tmp_path, sequence=256, excerpt_rate=1.0)
+    found = [document for document in documents(tmp_path) if "<|file_sep|>include/linux/widget.h\n" in document]
+    assert any("int widget_enable(struct widget *w, unsigned long flags);" in document for document in found)
+    assert all(document.count("<|file_sep|>") <= 2 for document in found)
 
 
 def test_held_out_files_are_not_trained_on(tmp_path: Path) -> None:
@@ -169,10 +173,10 @@ def test_shards_name_their_files_and_licences(tmp_path: Path) -> None:
     assert corpus.tokens["train"] == len(shards.load(tmp_path / "corpus", "train"))
 
 
-def test_making_a_corpus_goes_on_where_it_stopped(tmp_path: Path) -> None:
+def test_an_interrupted_corpus_continues_with_the_missing_shards(tmp_path: Path) -> None:
     make_corpus(tmp_path)
     folder = tmp_path / "corpus"
-    whole = {path.name: path.read_bytes() for path in folder.iterdir()}
+    full = {path.name: path.read_bytes() for path in folder.iterdir()}
     done, lost = folder / "train-000.xz", folder / "train-001.xz"
     before = done.stat().st_mtime_ns
     lost.unlink()
@@ -180,26 +184,26 @@ def test_making_a_corpus_goes_on_where_it_stopped(tmp_path: Path) -> None:
     (folder / "corpus.json").unlink()
     make_corpus(tmp_path)
     assert done.stat().st_mtime_ns == before
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == full
 
 
-def test_other_settings_make_another_corpus(tmp_path: Path) -> None:
-    make_corpus(tmp_path, holes=0.0)
-    make_corpus(tmp_path, holes=1.0)
+def test_another_config_makes_another_corpus(tmp_path: Path) -> None:
+    make_corpus(tmp_path, fim_rate=0.0)
+    make_corpus(tmp_path, fim_rate=1.0)
     assert any("<|fim_middle|>" in document for document in documents(tmp_path))
 
 
-def test_a_load_keeps_to_its_size(tmp_path: Path) -> None:
+def test_a_packed_corpus_stays_within_its_size(tmp_path: Path) -> None:
     corpus = make_corpus(tmp_path)
     folder = tmp_path / "corpus"
     room = sum(path.stat().st_size for path in folder.glob("*.xz")) + (folder / "tokenizer.json").stat().st_size
     room += corpora.MANIFEST_BYTES - (folder / "train-000.xz").stat().st_size // 2
-    packed = corpora.pack(folder, tmp_path / "load", room)
+    packed = corpora.pack(folder, tmp_path / "packed", room)
     assert 0 < len(packed.shards["train"]) < len(corpus.shards["train"])
-    assert sum(path.stat().st_size for path in (tmp_path / "load").iterdir()) <= room
-    assert len(shards.load(tmp_path / "load", "train")) == packed.tokens["train"]
+    assert sum(path.stat().st_size for path in (tmp_path / "packed").iterdir()) <= room
+    assert len(shards.load(tmp_path / "packed", "train")) == packed.tokens["train"]
 
 
-def test_what_is_no_corpus_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_corpus_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="holds no corpus"):
-        shards.read_corpus(tmp_path)
+        shards.read_manifest(tmp_path)

@@ -1,4 +1,4 @@
-"""The measure of search by meaning: its questions, its pool, and one whole run."""
+"""Evaluation of search: its questions, its pool, its metrics, and a complete run."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from kexpert_trainer.cli import main
-from kexpert_trainer.data.new_functions import is_measured
-from kexpert_trainer.evaluation.metrics import figures
+from kexpert_trainer.evaluation.metrics import rank_of, retrieval_metrics
+from kexpert_trainer.evaluation.new_functions import is_for_evaluation
 from kexpert_trainer.evaluation.search import (
-    Question,
-    Surveyed,
+    FileSurvey,
+    SearchQuestion,
     choose,
     copy_blanked,
     path_digest,
@@ -21,16 +21,16 @@ from kexpert_trainer.evaluation.search import (
 )
 
 
-def surveyed(path: str, functions: int, *names: str) -> Surveyed:
-    return Surveyed(path, functions, tuple(Question("does it well", name, path) for name in names))
+def surveyed(path: str, functions: int, *names: str) -> FileSurvey:
+    return FileSurvey(path, functions, tuple(SearchQuestion("does it well", name, path) for name in names))
 
 
-def test_questions_are_about_functions_that_the_older_tree_has_not() -> None:
+def test_questions_are_about_functions_that_the_older_tree_lacks() -> None:
     questions, pool = choose([surveyed("a.c", 3, "old", "new")], {"old"}, 1)
     assert [question.name for question in questions] == ["new"] and pool == {"a.c"}
 
 
-def test_the_pool_is_the_questions_files_and_others_in_a_fixed_order_until_it_is_full() -> None:
+def test_the_pool_holds_the_questions_files_and_others_in_a_fixed_order_until_it_is_full() -> None:
     files = [surveyed("asked.c", 10, "new"), *(surveyed(f"{letter}.c", 10) for letter in "abcdefgh")]
     _, pool = choose(files, set(), 35)
     others = sorted((file.path for file in files[1:]), key=path_digest)
@@ -39,8 +39,8 @@ def test_the_pool_is_the_questions_files_and_others_in_a_fixed_order_until_it_is
     assert len(choose(files, set(), 0)[1]) == len(files)
 
 
-def test_a_brief_that_asks_nothing_but_the_name_is_no_question() -> None:
-    file = Surveyed("a.c", 1, (Question("frob_it() helper", "frob_it", "a.c"),))
+def test_a_summary_of_little_more_than_the_name_is_no_question() -> None:
+    file = FileSurvey("a.c", 1, (SearchQuestion("frob_it() helper", "frob_it", "a.c"),))
     assert choose([file], set(), 1)[0] == []
 
 
@@ -52,12 +52,13 @@ def test_a_brief_that_asks_nothing_but_the_name_is_no_question() -> None:
         ("my_frob_it stays", "my_frob_it stays"),
     ],
 )
-def test_the_functions_own_name_is_taken_out_of_its_question(text: str, left: str) -> None:
-    assert without_name(Question(text, "frob_it", "a.c")).split() == left.split()
+def test_the_functions_own_name_is_removed_from_its_question(text: str, left: str) -> None:
+    assert without_name(SearchQuestion(text, "frob_it", "a.c")).split() == left.split()
 
 
-def test_figures_of_places() -> None:
-    found = figures([["right", "x"], ["x", "right"], ["x"] * 10 + ["right"], []], ["right"] * 4)
+def test_metrics_count_the_first_ten_answers() -> None:
+    answers = [["right", "x"], ["x", "right"], ["x"] * 10 + ["right"], []]
+    found = retrieval_metrics([rank_of(each, "right") for each in answers])
     assert found.mrr == pytest.approx((1 + 0.5) / 4)
     assert (found.recall, found.first, found.questions) == (0.5, 0.25, 4)
 
@@ -84,9 +85,9 @@ FUNCTIONS = {
 
 @pytest.fixture
 def trees(tmp_path: Path) -> tuple[Path, Path]:
-    """(newer, older): the newer has three functions more, in files that are for measuring."""
+    """(newer, older): the newer tree has three more functions, in files for evaluation."""
     newer, older = tmp_path / "newer", tmp_path / "older"
-    paths = [path for path in (f"drivers/w{number}.c" for number in range(40)) if is_measured(path)]
+    paths = [path for path in (f"drivers/w{number}.c" for number in range(40)) if is_for_evaluation(path)]
     for tree in (newer, older):
         (tree / "drivers").mkdir(parents=True)
         for mark in ("Kconfig", "Makefile", "MAINTAINERS"):
@@ -97,16 +98,16 @@ def trees(tmp_path: Path) -> tuple[Path, Path]:
     return newer, older
 
 
-def test_a_copy_to_search_holds_no_comment(trees: tuple[Path, Path], tmp_path: Path) -> None:
-    files = survey(trees[0], is_measured)
+def test_the_searched_copy_has_no_comments(trees: tuple[Path, Path], tmp_path: Path) -> None:
+    files = survey(trees[0], is_for_evaluation)
     copy_blanked(trees[0], tmp_path / "copy", [file.path for file in files])
     for file in files:
-        blanked, whole = ((tree / file.path).read_text() for tree in (tmp_path / "copy", trees[0]))
-        assert len(blanked) == len(whole) and "@w" not in blanked and "return" in blanked
+        blanked, full = ((tree / file.path).read_text() for tree in (tmp_path / "copy", trees[0]))
+        assert len(blanked) == len(full) and "@w" not in blanked and "return" in blanked
         assert file.questions[0].text not in blanked
 
 
-def test_one_command_measures_what_is_served(
+def test_one_command_evaluates_the_served_search(
     trees: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     newer, older = trees

@@ -1,4 +1,4 @@
-"""From a small tree to an embedding and a ranking that search can serve."""
+"""From a small tree to an embedder and a ranker that search can serve."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from kexpert.core.retrieval.ranking_features import FEATURES
 from kexpert.search.embedder import load_embedder
 from kexpert_trainer.cli import main
 from kexpert_trainer.data import pairs_file
-from kexpert_trainer.data.pairs import Corpus, Ragged, read_tree
+from kexpert_trainer.data.pairs import PairCorpus, Ragged, read_tree
 from kexpert_trainer.models import embedder
-from kexpert_trainer.models.embedder import Checkpoint, Model, Rows, Settings, Stage
+from kexpert_trainer.models.embedder import EmbedderCheckpoint, EmbedderModel, LinearDecay
+from kexpert_trainer.models.embedder_data import EmbedderConfig, WordRows
+from kexpert_trainer.models.ranker import PoolRetrieval
 
 VERBS = {"alloc": "allocate", "free": "give back", "start": "begin", "stop": "end", "read": "fetch", "send": "transmit"}
 NOUNS = {"buf": "buffer", "ring": "ring", "timer": "clock", "link": "connection", "page": "memory", "queue": "line"}
@@ -54,15 +56,15 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def corpus(tree: Path) -> Corpus:
+def corpus(tree: Path) -> PairCorpus:
     return read_tree(tree, 1, lambda done, total: None)
 
 
-def said(corpus: Corpus, field: str, name: str) -> list[str]:
+def words_of(corpus: PairCorpus, field: str, name: str) -> list[str]:
     return [corpus.words[at] for at in corpus.fields[field][corpus.names.index(name)]]
 
 
-def test_a_trees_functions_are_read_with_what_is_said_of_them(tmp_path: Path) -> None:
+def test_functions_are_read_with_the_texts_that_describe_them(tmp_path: Path) -> None:
     (tmp_path / "Documentation").mkdir()
     (tmp_path / "Documentation" / "x.rst").write_text("Before a reset call frob_quiesce() on every port.\n")
     (tmp_path / "frob.c").write_text(
@@ -86,28 +88,28 @@ void frob_reset(struct port *port)
 """
     )
     corpus = read_tree(tmp_path, 1, lambda done, total: None)
-    assert said(corpus, "name", "frob_quiesce") == ["frob", "quiesc"]
-    assert said(corpus, "brief", "frob_quiesce") == ["mak", "port", "silent"]
-    assert "leav" in said(corpus, "call", "frob_quiesce")
-    assert "befor" in said(corpus, "section", "frob_quiesce")
-    assert said(corpus, "comment", "frob_reset") == ["plain", "told"]
-    assert "silent" not in said(corpus, "body", "frob_quiesce"), "a comment is not part of the code"
-    assert "leav" not in said(corpus, "body", "frob_reset")
+    assert words_of(corpus, "name", "frob_quiesce") == ["frob", "quiesc"]
+    assert words_of(corpus, "brief", "frob_quiesce") == ["mak", "port", "silent"]
+    assert "leav" in words_of(corpus, "call", "frob_quiesce")
+    assert "befor" in words_of(corpus, "section", "frob_quiesce")
+    assert words_of(corpus, "comment", "frob_reset") == ["plain", "told"]
+    assert "silent" not in words_of(corpus, "body", "frob_quiesce"), "a comment is not part of the code"
+    assert "leav" not in words_of(corpus, "body", "frob_reset")
 
 
-def test_reading_with_two_processes_gives_the_same(tree: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kexpert_trainer.data.pairs._FILES", 5)
+def test_two_processes_read_the_same_pairs(tree: Path, corpus: PairCorpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kexpert_trainer.data.pairs._BATCH_FILES", 5)
     other = read_tree(tree, 2, lambda done, total: None)
     assert other.names == corpus.names
     for field, rows in corpus.fields.items():
         assert [other.words[at] for at in other.fields[field].values] == [corpus.words[at] for at in rows.values]
 
 
-def test_a_tree_that_was_read_is_not_read_again_until_it_changes(tree: Path, corpus: Corpus, tmp_path: Path) -> None:
-    kept, told = tmp_path / "pairs.safetensors", pairs_file.identity(tree)
-    assert pairs_file.load(kept, told) is None
-    pairs_file.save(corpus, kept, told)
-    loaded = pairs_file.load(kept, pairs_file.identity(tree))
+def test_the_cache_of_a_tree_is_valid_until_the_tree_changes(tree: Path, corpus: PairCorpus, tmp_path: Path) -> None:
+    cache, identity = tmp_path / "pairs.safetensors", pairs_file.tree_identity(tree)
+    assert pairs_file.load(cache, identity) is None
+    pairs_file.save(corpus, cache, identity)
+    loaded = pairs_file.load(cache, pairs_file.tree_identity(tree))
     assert loaded is not None
     for field in ("words", "paths", "names", "spellings"):
         assert getattr(loaded, field) == getattr(corpus, field)
@@ -119,9 +121,9 @@ def test_a_tree_that_was_read_is_not_read_again_until_it_changes(tree: Path, cor
     shutil.copytree(tree, other)
     file = next(other.rglob("*.c"))
     file.write_text(file.read_text() + "int more;\n")
-    assert pairs_file.load(kept, pairs_file.identity(other)) is None
-    kept.write_bytes(b"torn")
-    assert pairs_file.load(kept, told) is None
+    assert pairs_file.load(cache, pairs_file.tree_identity(other)) is None
+    cache.write_bytes(b"torn")
+    assert pairs_file.load(cache, identity) is None
 
 
 def test_ragged_rows_are_taken_in_any_order() -> None:
@@ -130,58 +132,56 @@ def test_ragged_rows_are_taken_in_any_order() -> None:
     assert owner.tolist() == [0, 0, 0, 2, 2] and values.tolist() == [4, 5, 6, 1, 2]
 
 
-def trained(corpus: Corpus, steps: int, checkpoint: Path | None = None, until: int = 0) -> Model:
-    settings = Settings(dimensions=16, nested=(8,), batch=32, threads=1, least=2)
-    rows = Rows(corpus, settings)
-    model = Model(rows, settings)
+def trained(corpus: PairCorpus, steps: int, checkpoint: Path | None = None, until: int = 0) -> EmbedderModel:
+    config = EmbedderConfig(dimensions=16, nested=(8,), batch=32, threads=1, min_count=2)
+    rows = WordRows(corpus, config)
+    model = EmbedderModel(rows, config)
     usable = np.ones(len(corpus.names), np.bool_)
-    kept = Checkpoint(checkpoint, rows, settings) if checkpoint else None
+    saved = EmbedderCheckpoint(checkpoint, rows, config) if checkpoint else None
 
     def stop(done: int, total: int, message: str) -> None:
         if until and done == until:
             raise KeyboardInterrupt
 
-    embedder.train(corpus, rows, model, Stage(0, steps, 0.05), usable, stop, kept)
+    embedder.train(corpus, rows, model, LinearDecay(0, steps, 0.05), usable, stop, saved)
     return model
 
 
-def test_the_same_seed_gives_the_same_numbers(corpus: Corpus) -> None:
+def test_the_same_seed_gives_the_same_parameters(corpus: PairCorpus) -> None:
     one, two = trained(corpus, 6), trained(corpus, 6)
-    assert one.table.equal(two.table) and one.asked.equal(two.asked)
+    assert one.table.equal(two.table) and one.question_weights.equal(two.question_weights)
 
 
-def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(
-    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_resumed_run_equals_an_uninterrupted_one(
+    corpus: PairCorpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kexpert_trainer.models.embedder._SAVED", 2)
+    monkeypatch.setattr("kexpert_trainer.models.embedder._SAVE_STEPS", 2)
     with pytest.raises(KeyboardInterrupt):
         trained(corpus, 8, tmp_path / "state.safetensors", until=5)
     resumed = trained(corpus, 8, tmp_path / "state.safetensors")
     assert resumed.table.equal(trained(corpus, 8).table)
 
 
-def test_training_brings_a_brief_nearer_to_its_function(corpus: Corpus) -> None:
-    from kexpert_trainer.models.ranker import Retrieval
-
-    settings = Settings(dimensions=16, nested=(8,), batch=64, threads=1, least=2)
-    rows = Rows(corpus, settings)
+def test_training_moves_a_summary_closer_to_its_function(corpus: PairCorpus) -> None:
+    config = EmbedderConfig(dimensions=16, nested=(8,), batch=64, threads=1, min_count=2)
+    rows = WordRows(corpus, config)
     pool = np.flatnonzero(corpus.functions)
 
-    def mean_place(model: Model) -> float:
-        asked = Retrieval(corpus, rows, model, pool)
+    def mean_place(model: EmbedderModel) -> float:
+        retrieval = PoolRetrieval(corpus, rows, model, pool)
         places = []
         for place, chunk in enumerate(pool):
-            cosines = asked.cosines(corpus.fields["brief"][chunk])
+            cosines = retrieval.cosines(corpus.fields["brief"][chunk])
             places.append(int((cosines > cosines[place]).sum()))
         return float(np.mean(places))
 
-    model = Model(rows, settings)
+    model = EmbedderModel(rows, config)
     before = mean_place(model)
-    embedder.train(corpus, rows, model, Stage(0, 60, 0.05), np.ones(len(corpus.names), np.bool_))
+    embedder.train(corpus, rows, model, LinearDecay(0, 60, 0.05), np.ones(len(corpus.names), np.bool_))
     assert mean_place(model) < 0.7 * before
 
 
-def test_the_command_makes_a_folder_that_search_loads(tree: Path, tmp_path: Path) -> None:
+def test_the_command_writes_a_folder_that_search_loads(tree: Path, tmp_path: Path) -> None:
     out = tmp_path / "model"
     options = ["--steps", "6", "--more", "2", "--dimensions", "16", "--threads", "1"]
     assert main(["embedder", "--tree", str(tree), "--out", str(out), *options]) == 0
@@ -195,7 +195,7 @@ def test_the_command_makes_a_folder_that_search_loads(tree: Path, tmp_path: Path
     assert json.loads((out / "ranker.json").read_text())["features"] == list(FEATURES)
 
 
-def test_a_folder_without_code_is_an_error_of_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_without_code_gives_an_error_of_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "empty").mkdir()
     assert main(["embedder", "--tree", str(tmp_path / "empty"), "--out", str(tmp_path / "out")]) == 1
     (line,) = capsys.readouterr().err.strip().splitlines()

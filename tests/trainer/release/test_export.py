@@ -1,4 +1,4 @@
-"""An exported model is the checkpoint: the same tokens, the same logits, and it says truly what it is."""
+"""An exported model has the tokens and logits of its checkpoint, and its manifest and card describe it."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import torch
 from numpy.typing import NDArray
 from transformers import LlamaForCausalLM
 
-from kexpert.model.engines.llama_cpp_engine import quantize
 from kexpert.prompt.fim import PROMPT_VERSION, Context, render
 from kexpert.prompt.manifest import mismatch, parse_manifest, tokenizer_hash
 from kexpert_trainer.data import tokenizer as tokenizers
 from kexpert_trainer.models import llama
 from kexpert_trainer.release.export import Origin, export, origin_of
-from kexpert_trainer.training.pretrain import LAST, Limits, Plan, run
+from kexpert_trainer.training.checkpoint import LAST
+from kexpert_trainer.training.pretrain import PretrainConfig, RunLimits, run
 from tests.support.small_training import HEADER, checkpoint, driver, make_corpus, tokenizer
 
-ORIGIN = Origin("tiny", "Of random weights, for a test.", "GPL-2.0-only", {"files": 3}, {"bits_per_byte": 1.5})
+ORIGIN = Origin("tiny", "Random weights, for a test.", "GPL-2.0-only", {"files": 3}, {"bits_per_byte": 1.5})
 
 ODD = [
     "int x = 12345;\t\t/* größe */\n\n\n  return\t-EINVAL;  \n",
@@ -59,14 +59,14 @@ def logits_by_llama_cpp(path: Path, ids: list[int]) -> NDArray[np.float32]:
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model folder beside its checkpoint."""
+    """A folder with a checkpoint and the model exported from it."""
     folder = tmp_path_factory.mktemp("model")
-    checkpoint(folder / "checkpoint", width=256, hidden=256, kv_heads=2)
-    export(folder / "checkpoint", folder / "model", ORIGIN, ["Q8_0", "F32", "Q4_K_M"], quantize)
+    checkpoint(folder / "checkpoint", width=256, mlp_width=256, kv_heads=2)
+    export(folder / "checkpoint", folder / "model", ORIGIN, ["Q8_0", "F32", "Q4_K_M"])
     return folder
 
 
-def test_llama_cpp_cuts_the_same_tokens(exported: Path) -> None:
+def test_llama_cpp_gives_the_same_tokens(exported: Path) -> None:
     model = loaded(exported / "model" / "tiny-Q8_0.gguf")
     for text in ODD:
         assert model.tokenize(text.encode(), add_bos=False, special=False) == tokenizer().encode(text).ids
@@ -77,10 +77,10 @@ def test_llama_cpp_cuts_the_same_tokens(exported: Path) -> None:
 
 @pytest.mark.parametrize(("kind", "error"), [("F32", 2e-3), ("Q8_0", 0.06), ("Q4_K_M", 0.5)])
 def test_logits_are_those_of_transformers(exported: Path, kind: str, error: float) -> None:
-    """Within what the kind costs, as a share of how far logits lie apart.
+    """The root mean square error, relative to the logits' standard deviation, is within the error of the kind.
 
     A weight is off by half a percent of its size (Q8_0) or by eight (Q4_K), activations likewise; over the fourteen
-    matrices of random weights this adds up. Rows of Q and K that are not where llama.cpp wants them give 1 and more.
+    matrices of random weights this adds up. With rows of Q and K in the wrong order the error is 1 and more.
     """
     ids = prompt()
     expected = logits_of(exported / "checkpoint", ids)
@@ -88,12 +88,12 @@ def test_logits_are_those_of_transformers(exported: Path, kind: str, error: floa
     assert np.sqrt(np.mean((got - expected) ** 2)) < error * expected.std()
 
 
-def test_kinds_get_smaller(exported: Path) -> None:
+def test_kinds_with_fewer_bits_give_smaller_files(exported: Path) -> None:
     sizes = [(exported / "model" / f"tiny-{kind}.gguf").stat().st_size for kind in ("F32", "Q8_0", "Q4_K_M")]
     assert sizes[0] > 2 * sizes[1] > 2 * sizes[2]
 
 
-def test_the_manifest_goes_with_the_weights(exported: Path) -> None:
+def test_the_manifest_fits_the_weights(exported: Path) -> None:
     manifest = parse_manifest((exported / "model" / "model.json").read_bytes())
     base = exported / "model" / manifest.base
     assert base.name == "tiny-Q8_0.gguf"
@@ -105,28 +105,29 @@ def test_the_manifest_goes_with_the_weights(exported: Path) -> None:
     assert mismatch(manifest, tokenizer_hash(texts)) == ""
 
 
-def test_the_card_says_what_it_is(exported: Path) -> None:
+def test_the_card_describes_the_model(exported: Path) -> None:
     card = (exported / "model" / "README.md").read_text()
-    for said in (ORIGIN.provenance, ORIGIN.licence, "tiny-Q4_K_M.gguf", "bits per byte | 1.5", "files | 3"):
-        assert said in card
+    for text in (ORIGIN.provenance, ORIGIN.licence, "tiny-Q4_K_M.gguf", "bits per byte | 1.5", "files | 3"):
+        assert text in card
 
 
 def test_a_k_quant_of_narrow_rows_is_refused(tmp_path: Path) -> None:
     checkpoint(tmp_path / "checkpoint")
     with pytest.raises(ValueError, match="multiple of 256"):
-        export(tmp_path / "checkpoint", tmp_path / "model", ORIGIN, ["Q4_K_M"], quantize)
+        export(tmp_path / "checkpoint", tmp_path / "model", ORIGIN, ["Q4_K_M"])
 
 
-def test_a_run_says_where_it_comes_from(tmp_path: Path) -> None:
+def test_the_origin_of_a_run_is_in_its_manifest(tmp_path: Path) -> None:
     make_corpus(tmp_path)
     corpus = tmp_path / "corpus"
-    run(Plan(str(corpus), "tiny", tokens=2 * 128, batch_rows=2), tmp_path / "run", Limits(threads=1))
+    config = PretrainConfig(str(corpus), "tiny", tokens=2 * 128, batch_rows=2)
+    run(config, tmp_path / "run", RunLimits(threads=1))
     origin = origin_of(tmp_path / "run" / LAST, corpus, "name", "For a test.", {"exact_lines": 0.25})
     assert origin.figures["exact_lines"] == 0.25
     assert origin.figures["tokens_seen"] == 256
     assert 1 < origin.figures["held_out_bits_per_byte_left_to_right"] < 10
     assert origin.data["licences_of_files"] == {"GPL-2.0-only": 44, "GPL-2.0": 1}
-    manifest = export(tmp_path / "run" / LAST, tmp_path / "model", origin, ["Q8_0"], quantize)
+    manifest = export(tmp_path / "run" / LAST, tmp_path / "model", origin, ["Q8_0"])
     assert json.loads((tmp_path / "model" / "model.json").read_text())["figures"] == dict(origin.figures)
     assert manifest.tokenizer == tokenizers.identity(tokenizer())
-    assert llama.read_shape(tmp_path / "run" / LAST).width == 64
+    assert llama.read_size(tmp_path / "run" / LAST).width == 64

@@ -1,4 +1,8 @@
-"""Where a text is cut for filling in the middle: one hole a window, as serving asks for them."""
+"""Spans that are cut out of a text for filling in the middle (FIM, Bavarian et al. 2022), one a window.
+
+Seven in ten spans are of the form that an editor asks for: the rest of a line, a line, two to five lines. Syntax nodes
+and spans at random characters keep the model from learning that spans always end at line ends. Offsets are characters.
+"""
 
 from __future__ import annotations
 
@@ -9,37 +13,33 @@ from tree_sitter import Node, Parser
 
 from kexpert.core.c.parse import LANGUAGE
 
-Hole = tuple[int, int]  # start and end, in characters
-Kind = Callable[[str, random.Random], Hole | None]
+Span = tuple[int, int]  # start and end, in characters
+SpanKind = Callable[[str, random.Random], Span | None]
 
-#: Longer syntax nodes are no holes: nobody waits for that much to be written.
-_MOST_BYTES = 400
-_FEWEST_BYTES = 3
-_MOST_NODES = 4_000
+#: Bounds of syntax nodes that become spans; nobody waits for a longer completion.
+_MAX_BYTES = 400
+_MIN_BYTES = 3
+_MAX_NODES = 4_000
 
 
-def choose_hole(text: str, rng: random.Random) -> Hole | None:
-    """A hole in a window of a file, or None where there is nothing to cut.
-
-    Seven in ten are what an editor asks for: the rest of a line, a line, two to five lines. Syntax nodes and
-    stretches at random characters keep the model from learning that holes end at line ends alone.
-    """
-    kinds: list[Kind] = [rest_of_line, whole_lines, syntax_node, characters]
+def choose_span(text: str, rng: random.Random) -> Span | None:
+    """Choose a span of a random kind in a window of a file. None if the window has nothing to cut."""
+    kinds: list[SpanKind] = [rest_of_line, whole_lines, syntax_node, characters]
     kind = rng.choices(kinds, weights=(40, 30, 20, 10))[0]
     return kind(text, rng)
 
 
-def rest_of_line(text: str, rng: random.Random) -> Hole | None:
-    """From any character of a line's ink to its end."""
-    line = _inked_line(text, rng)
+def rest_of_line(text: str, rng: random.Random) -> Span | None:
+    """From any character of a line that is not indentation to its end."""
+    line = _random_line(text, rng)
     if line is None:
         return None
     return rng.randrange(line[0], line[1]), line[1]
 
 
-def whole_lines(text: str, rng: random.Random) -> Hole | None:
-    """From the first ink of a line to the end of that line (every second time) or of one up to four below."""
-    line = _inked_line(text, rng)
+def whole_lines(text: str, rng: random.Random) -> Span | None:
+    """From the end of a line's indentation to its end (half of the time) or to the end of up to four lines more."""
+    line = _random_line(text, rng)
     if line is None:
         return None
     start, end = line
@@ -51,7 +51,7 @@ def whole_lines(text: str, rng: random.Random) -> Hole | None:
     return start, len(text[:end].rstrip())
 
 
-def characters(text: str, rng: random.Random) -> Hole | None:
+def characters(text: str, rng: random.Random) -> Span | None:
     """Up to a hundred characters anywhere."""
     if len(text) < 2:
         return None
@@ -59,10 +59,10 @@ def characters(text: str, rng: random.Random) -> Hole | None:
     return start, min(start + 1 + rng.randrange(100), len(text))
 
 
-def syntax_node(text: str, rng: random.Random) -> Hole | None:
-    """A statement, an expression, an argument list, …: a named node of the parse that is not too large."""
+def syntax_node(text: str, rng: random.Random) -> Span | None:
+    """A named node of the parse tree (statement, expression, argument list, …) of limited size."""
     data = text.encode()
-    spans = _spans(Parser(LANGUAGE).parse(data).root_node)
+    spans = _node_spans(Parser(LANGUAGE).parse(data).root_node)
     if not spans:
         return None
     start, end = rng.choice(spans)
@@ -70,29 +70,30 @@ def syntax_node(text: str, rng: random.Random) -> Hole | None:
     return before, before + len(data[start:end].decode())
 
 
-def _spans(root: Node) -> list[Hole]:
+def _node_spans(root: Node) -> list[Span]:
+    """Byte spans of the named nodes within the bounds, of the first ``_MAX_NODES`` nodes."""
     spans = []
     stack = [root]
     seen = 0
-    while stack and seen < _MOST_NODES:
+    while stack and seen < _MAX_NODES:
         node = stack.pop()
         seen += 1
-        if node.is_named and _FEWEST_BYTES <= node.end_byte - node.start_byte <= _MOST_BYTES:
+        if node.is_named and _MIN_BYTES <= node.end_byte - node.start_byte <= _MAX_BYTES:
             spans.append((node.start_byte, node.end_byte))
         stack += node.children
     return spans
 
 
-def _inked_line(text: str, rng: random.Random) -> Hole | None:
-    """First ink and end of a line that is not blank, looked for near a random place."""
+def _random_line(text: str, rng: random.Random) -> Span | None:
+    """A line that is not blank, without its indentation, near a random offset."""
     at = rng.randrange(len(text) + 1)
     for _ in range(16):
         start = text.rfind("\n", 0, at) + 1
         end = text.find("\n", at)
         end = len(text) if end < 0 else end
         line = text[start:end]
-        if ink := line.strip():
-            start += line.index(ink[0])
-            return start, start + len(ink)
+        if code := line.strip():
+            start += line.index(code[0])
+            return start, start + len(code)
         at = end + 1 if end < len(text) else 0
     return None

@@ -1,8 +1,8 @@
-"""What a tree teaches of meaning: pairs of (what is asked, the code that answers), in words.
+"""Pairs of (question, code) that a kernel tree contains, as word numbers: what the embedder and the ranker learn from.
 
-Of every function, record and macro: its stems, and what stands in the tree that could have been a
-question for it: its kernel-doc, the plain comment above it, the comments inside it, its name, the
-comment above a call of it, a paragraph of Documentation/ that names it.
+The code of a pair is a function, record or macro. Its questions are texts that describe it: the kernel-doc, the plain
+comment above it, the comments inside it, its name, the comment above a call of it, and a paragraph of Documentation/
+that names it.
 """
 
 from __future__ import annotations
@@ -27,29 +27,30 @@ from kexpert.core.retrieval.words import split_words, stem
 from kexpert.core.symbols import Kind
 from kexpert.core.text import decode
 from kexpert_trainer.data.tree import files
+from kexpert_trainer.errors import UserError
 
 Ints = NDArray[np.int32]
 
-#: What a chunk is made of, then what may be asked for it.
+#: Fields of a chunk's own text, then fields that serve as questions for it.
 PARTS = ("name", "path", "body")
 QUESTIONS = ("brief", "rest", "comment", "inner", "call", "section")
 _FIELDS = PARTS + QUESTIONS
 _KINDS = (ChunkKind.FUNCTION, ChunkKind.STRUCT, ChunkKind.MACRO)
-_TEXT = 3_000  # characters of one comment
-_MENTIONS = 3  # comments and paragraphs that are kept of one function
-_FILES = 200  # of a batch
+_MAX_TEXT = 3_000  # characters of one comment
+_MAX_MENTIONS = 3  # comments at calls, and paragraphs, of one function
+_BATCH_FILES = 200
 
 _COMMENT = re.compile(rb"/\*(.*?)\*/|//([^\n]*)", re.DOTALL)
 #: A comment on lines of its own, and the call in the statement below it.
-_TOLD = re.compile(
+_CALL_COMMENT = re.compile(
     rb"/\*([^*]{12,400}(?:\*(?!/)[^*]{0,400}){0,8})\*/\s*\n[\t ]*(?:if \(!?)?(?:[\w.>-]+ = )?!?([a-z_]\w{3,})\("
 )
-_NAMED = re.compile(r"\b([a-z_][a-z0-9_]{3,})\(\)")
+_FUNCTION_NAME = re.compile(r"\b([a-z_][a-z0-9_]{3,})\(\)")
 
 
 @dataclass(slots=True)
 class Ragged:
-    """Rows of different lengths in one array."""
+    """Rows of different lengths in one array: row n is ``values[offsets[n]:offsets[n + 1]]``."""
 
     values: Ints
     offsets: NDArray[np.int64]
@@ -65,11 +66,11 @@ class Ragged:
         return np.diff(self.offsets)
 
     def take(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], Ints]:
-        """(which of ``rows``, value) for all their values."""
+        """All values of the given rows, each with the position of its row in ``rows``: (owner, value)."""
         lengths = self.offsets[rows + 1] - self.offsets[rows]
         ends = np.cumsum(lengths)
-        places = np.arange(ends[-1] if len(ends) else 0) + np.repeat(self.offsets[rows] - ends + lengths, lengths)
-        return np.repeat(np.arange(len(rows)), lengths), self.values[places]
+        indices = np.arange(ends[-1] if len(ends) else 0) + np.repeat(self.offsets[rows] - ends + lengths, lengths)
+        return np.repeat(np.arange(len(rows)), lengths), self.values[indices]
 
     @staticmethod
     def of(rows: Sequence[Sequence[int]]) -> Ragged:
@@ -85,8 +86,8 @@ class Ragged:
 
 
 @dataclass(slots=True)
-class Corpus:
-    """A tree in word numbers. Row n of every field belongs to chunk n; ``words[i]`` is the word i."""
+class PairCorpus:
+    """A tree as word numbers. Row n of every field belongs to chunk n; ``words[i]`` is the stem with number i."""
 
     words: list[str]
     paths: list[str]
@@ -94,11 +95,11 @@ class Corpus:
     functions: NDArray[np.bool_]
     exported: NDArray[np.bool_]
     fields: dict[str, Ragged]
-    spellings: list[str]  # words in any form, the widespread ones first
+    spellings: list[str]  # words before stemming, in order of decreasing frequency
 
 
 @dataclass(slots=True)
-class _Record:
+class _ChunkWords:
     path: str
     name: str
     function: bool
@@ -107,41 +108,43 @@ class _Record:
 
 @dataclass(slots=True)
 class _Batch:
-    records: list[_Record]
-    told: list[tuple[str, str, list[str]]]  # (path, function, words); no path: a text under Documentation/
+    """Words that a worker process read from some files."""
+
+    chunks: list[_ChunkWords]
+    mentions: list[tuple[str, str, list[str]]]  # (path, function, words); path "": a text under Documentation/
     exported: set[str]
-    spelled: set[str]  # words before ``stem``
+    spellings: set[str]  # words before stemming
 
 
 def sources(root: Path) -> list[str]:
-    """C files and headers to learn from, and the texts under Documentation/, in a fixed order."""
-    return sorted(path for path in files(root) if _teaches(path) and not _is_hidden(path))
+    """C files, headers and the texts under Documentation/, in a fixed order."""
+    return sorted(path for path in files(root) if _has_pairs(path) and not _is_hidden(path))
 
 
-def _teaches(path: str) -> bool:
+def _has_pairs(path: str) -> bool:
     return path.endswith((".c", ".h")) or is_documentation(path)
 
 
 def _is_hidden(path: str) -> bool:
-    """Whether a folder on the way is (of git, say)."""
+    """True if a folder of the path is hidden, as .git is."""
     return "/." in "/" + path.rpartition("/")[0]
 
 
 def read_tree(
-    root: Path, jobs: int, shown: Callable[[int, int], None], wanted: Callable[[str], bool] = lambda _: True
-) -> Corpus:
-    """Read all that a tree teaches; ``shown(done, total)`` counts files. Raises OSError, ValueError."""
+    root: Path, jobs: int, report: Callable[[int, int], None], wanted: Callable[[str], bool] = lambda _: True
+) -> PairCorpus:
+    """Read a tree with ``jobs`` processes; ``report(done, total)`` counts files. Raises OSError, UserError."""
     paths = [path for path in sources(root) if wanted(path)]
     if not paths:
-        raise ValueError(f"{root}: no C files; is this a kernel tree?")
-    batches = [paths[at : at + _FILES] for at in range(0, len(paths), _FILES)]
-    gathered = _Gathered()
+        raise UserError(f"{root}: no C files; is this a kernel tree?")
+    batches = [paths[at : at + _BATCH_FILES] for at in range(0, len(paths), _BATCH_FILES)]
+    builder = _CorpusBuilder()
     done = 0
     for batch, found in zip(batches, _mapped(root, batches, jobs), strict=True):
-        gathered.add(found)
+        builder.add(found)
         done += len(batch)
-        shown(done, len(paths))
-    return gathered.corpus()
+        report(done, len(paths))
+    return builder.corpus()
 
 
 def _mapped(root: Path, batches: list[list[str]], jobs: int) -> Iterator[_Batch]:
@@ -153,51 +156,53 @@ def _mapped(root: Path, batches: list[list[str]], jobs: int) -> Iterator[_Batch]
 
 
 def _read_batch(root: str, paths: list[str]) -> _Batch:
-    reader = _Reader()
+    extractor = _PairExtractor()
     for path in paths:
         try:
             data = Path(root, path).read_bytes()
         except OSError:
-            continue  # a link to nowhere
+            continue  # a dangling link
         if path.startswith("Documentation/"):
-            reader.text(data)
+            extractor.add_text(data)
         else:
-            reader.code(path, data)
-    return reader.batch
+            extractor.add_code(path, data)
+    return extractor.batch
 
 
-class _Reader:
-    """Files in, their words out."""
+class _PairExtractor:
+    """Collects the words of files in ``batch``."""
 
     def __init__(self) -> None:
         self.batch = _Batch([], [], set(), set())
 
-    def text(self, data: bytes) -> None:
+    def add_text(self, data: bytes) -> None:
         for paragraph in re.split(r"\n[ \t]*\n", decode(data)):
-            names = set(_NAMED.findall(paragraph))
-            if 1 <= len(names) <= 2:  # about them, not a list of everything
+            names = set(_FUNCTION_NAME.findall(paragraph))
+            if 1 <= len(names) <= 2:  # more names are a list, not a description
                 for name in sorted(names):
-                    self.batch.told.append(("", name, self._stems(paragraph[:_TEXT].replace(name, " "))))
+                    self.batch.mentions.append(("", name, self._stems(paragraph[:_MAX_TEXT].replace(name, " "))))
 
-    def code(self, path: str, data: bytes) -> None:
+    def add_code(self, path: str, data: bytes) -> None:
         facts = extract(path, data)
         self.batch.exported.update(symbol.name for symbol in facts.symbols if symbol.kind is Kind.EXPORT)
-        where = _unique(self._stems(path.rpartition(".")[0]))
+        path_words = _unique(self._stems(path.rpartition(".")[0]))
         for chunk in chunks(path, blank_comments(data, strings=False), facts):
             if chunk.kind in _KINDS:
-                fields = {"name": self._stems(chunk.name), "path": where, "body": _unique(self._stems(chunk.body))}
-                fields |= {part: self._stems(text[:_TEXT]) for part, text in _said(data, chunk.start, chunk.end)}
-                self.batch.records.append(_Record(path, chunk.name, chunk.kind is ChunkKind.FUNCTION, fields))
-        for match in _TOLD.finditer(data):
-            self.batch.told.append((path, decode(match[2]), self._stems(decode(match[1]))))
+                fields = {"name": self._stems(chunk.name), "path": path_words, "body": _unique(self._stems(chunk.body))}
+                comments = _comments(data, chunk.start, chunk.end)
+                fields |= {part: self._stems(text[:_MAX_TEXT]) for part, text in comments}
+                self.batch.chunks.append(_ChunkWords(path, chunk.name, chunk.kind is ChunkKind.FUNCTION, fields))
+        for match in _CALL_COMMENT.finditer(data):
+            self.batch.mentions.append((path, decode(match[2]), self._stems(decode(match[1]))))
 
     def _stems(self, text: str) -> list[str]:
         words = split_words(text)
-        self.batch.spelled.update(words)
+        self.batch.spellings.update(words)
         return [stem(word) for word in words]
 
 
-def _said(data: bytes, start: int, end: int) -> Iterator[tuple[str, str]]:
+def _comments(data: bytes, start: int, end: int) -> Iterator[tuple[str, str]]:
+    """Yield (field, text) of the comments above and inside a chunk."""
     span = comment_above(data, start)
     if span:
         doc = parse_kerneldoc(data[span[0] : span[1]])
@@ -207,17 +212,17 @@ def _said(data: bytes, start: int, end: int) -> Iterator[tuple[str, str]]:
             yield "brief", doc.summary
             params = (f"{param.name} {param.text}" for param in doc.params)
             yield "rest", "\n".join([doc.description, *params, doc.context, doc.returns])
-    inner = _COMMENT.findall(data, start, min(end, start + 5 * _TEXT))
+    inner = _COMMENT.findall(data, start, min(end, start + 5 * _MAX_TEXT))
     if inner:
-        yield "inner", decode(b" ".join(one or other for one, other in inner))
+        yield "inner", decode(b" ".join(block or line for block, line in inner))
 
 
 def _unique(words: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(words))
 
 
-class _Gathered:
-    """Batches in, one corpus out."""
+class _CorpusBuilder:
+    """Joins batches into one corpus and numbers the words."""
 
     def __init__(self) -> None:
         self.number: dict[str, int] = {}
@@ -225,52 +230,55 @@ class _Gathered:
         self.names: list[str] = []
         self.functions: list[bool] = []
         self.parts: dict[str, list[Ragged]] = {field: [] for field in _FIELDS}
-        self.told: list[tuple[str, str, list[int]]] = []
+        self.mentions: list[tuple[str, str, list[int]]] = []
         self.exported: set[str] = set()
-        self.spelled: Counter[str] = Counter()
+        self.spellings: Counter[str] = Counter()
 
     def add(self, batch: _Batch) -> None:
         intern = self._intern
         for field in (*PARTS, "brief", "rest", "comment", "inner"):
-            self.parts[field].append(Ragged.of([intern(record.fields.get(field, [])) for record in batch.records]))
-        self.paths += [record.path for record in batch.records]
-        self.names += [record.name for record in batch.records]
-        self.functions += [record.function for record in batch.records]
-        self.told += [(path, callee, intern(words)) for path, callee, words in batch.told]
+            self.parts[field].append(Ragged.of([intern(chunk.fields.get(field, [])) for chunk in batch.chunks]))
+        self.paths += [chunk.path for chunk in batch.chunks]
+        self.names += [chunk.name for chunk in batch.chunks]
+        self.functions += [chunk.function for chunk in batch.chunks]
+        self.mentions += [(path, callee, intern(words)) for path, callee, words in batch.mentions]
         self.exported |= batch.exported
-        self.spelled.update(sorted(batch.spelled))
+        self.spellings.update(sorted(batch.spellings))
 
     def _intern(self, words: Sequence[str]) -> list[int]:
         number = self.number
         return [number.setdefault(word, len(number)) for word in words]
 
-    def corpus(self) -> Corpus:
+    def corpus(self) -> PairCorpus:
         fields = {field: Ragged.joined(parts) for field, parts in self.parts.items() if parts}
-        fields |= self._mentions()
+        fields |= self._mention_fields()
         exported = np.array([name in self.exported for name in self.names], np.bool_)
-        spellings = [word for word, _ in self.spelled.most_common()]
+        spellings = [word for word, _ in self.spellings.most_common()]
         functions = np.array(self.functions, np.bool_)
-        return Corpus(list(self.number), self.paths, self.names, functions, exported, fields, spellings)
+        return PairCorpus(list(self.number), self.paths, self.names, functions, exported, fields, spellings)
 
-    def _mentions(self) -> dict[str, Ragged]:
-        """What stands above calls of each function and in paragraphs that name it."""
-        place: dict[str, list[int]] = defaultdict(list)
+    def _mention_fields(self) -> dict[str, Ragged]:
+        """The fields "call" and "section": comments above calls of a function, and paragraphs that name it.
+
+        A mention belongs to the function of that name in the same file, or to the only one in the tree.
+        """
+        functions: dict[str, list[int]] = defaultdict(list)
         for row, (name, function) in enumerate(zip(self.names, self.functions, strict=True)):
             if function:
-                place[name].append(row)
+                functions[name].append(row)
         rows: dict[str, list[list[int]]] = {kind: [[] for _ in self.names] for kind in ("call", "section")}
         counted: dict[tuple[str, int], int] = defaultdict(int)
-        for path, name, words in self.told:
+        for path, name, words in self.mentions:
             kind = "call" if path else "section"
-            found = place.get(name, [])
-            near = [row for row in found if self.paths[row] == path] or (found if len(found) == 1 else [])
-            for row in near[:1]:
-                if counted[kind, row] < _MENTIONS and len(words) >= 3:
+            found = functions.get(name, [])
+            owners = [row for row in found if self.paths[row] == path] or (found if len(found) == 1 else [])
+            for row in owners[:1]:
+                if counted[kind, row] < _MAX_MENTIONS and len(words) >= 3:
                     counted[kind, row] += 1
                     rows[kind][row] += words
         return {kind: Ragged.of(each) for kind, each in rows.items()}
 
 
-def digest(path: str, salt: str) -> float:
-    """A number from 0 to 1 that a path always has: for splits that no one chose."""
+def path_fraction(path: str, salt: str) -> float:
+    """A number in [0, 1) that depends on the path alone: for splits that nobody chose."""
     return int(hashlib.sha256(f"{salt}:{path}".encode()).hexdigest()[:8], 16) / 2**32

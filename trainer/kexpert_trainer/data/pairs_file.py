@@ -1,4 +1,7 @@
-"""A corpus of pairs on disk: reading a tree takes as long as learning from it, and a stopped run goes on."""
+"""Cache of a ``PairCorpus`` on disk, so that a stopped run need not read the tree again.
+
+Reading a tree takes as long as learning from it.
+"""
 
 from __future__ import annotations
 
@@ -8,26 +11,26 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kexpert_trainer.data.pairs import Corpus, Ragged, sources
+from kexpert_trainer.data.pairs import PairCorpus, Ragged, sources
 
 _TEXTS = ("words", "paths", "names", "spellings")
 _FLAGS = ("functions", "exported")
 
 
-def identity(root: Path) -> str:
-    """What tells one state of a tree from another: its files' names, sizes and times."""
+def tree_identity(root: Path) -> str:
+    """A hash of the names, sizes and modification times of a tree's files."""
     digest = hashlib.blake2b(digest_size=16)
     for path in sources(root):
         try:
             stat = (root / path).stat()
         except OSError:
-            continue  # a link to nowhere
+            continue  # a dangling link
         digest.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 
-def save(corpus: Corpus, file: Path, told: str) -> None:
-    """``told``: the identity of the tree it was read from."""
+def save(corpus: PairCorpus, file: Path, identity: str) -> None:
+    """Write a corpus; ``identity`` is that of the tree it was read from."""
     from safetensors.numpy import save_file
 
     tensors: dict[str, NDArray[np.generic]] = {name: getattr(corpus, name) for name in _FLAGS}
@@ -37,26 +40,28 @@ def save(corpus: Corpus, file: Path, told: str) -> None:
     for name, field in corpus.fields.items():
         tensors |= {f"{name}.values": field.values, f"{name}.offsets": field.offsets}
     part = file.with_suffix(".part")
-    save_file(tensors, part, metadata={"identity": told, "fields": " ".join(corpus.fields)})
+    save_file(tensors, part, metadata={"identity": identity, "fields": " ".join(corpus.fields)})
     part.replace(file)
 
 
-def load(file: Path, told: str) -> Corpus | None:
-    """None where there is none of this tree."""
+def load(file: Path, identity: str) -> PairCorpus | None:
+    """Read a corpus; None if the file is missing, broken or of another tree."""
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(file, "np") as held:
-            meta = held.metadata() or {}
-            if meta.get("identity") != told:
+        with safe_open(file, "np") as tensors:
+            meta = tensors.metadata() or {}
+            if meta.get("identity") != identity:
                 return None
-            texts = [bytes(held.get_tensor(name)).decode("utf-8", "surrogateescape").split("\n") for name in _TEXTS]
-            functions, exported = (held.get_tensor(name) for name in _FLAGS)
+            texts = [
+                bytes(tensors.get_tensor(name)).decode("utf-8", "surrogateescape").split("\n") for name in _TEXTS
+            ]
+            functions, exported = (tensors.get_tensor(name) for name in _FLAGS)
             fields = {
-                name: Ragged(held.get_tensor(f"{name}.values"), held.get_tensor(f"{name}.offsets"))
+                name: Ragged(tensors.get_tensor(f"{name}.values"), tensors.get_tensor(f"{name}.offsets"))
                 for name in meta["fields"].split()
             }
     except (OSError, SafetensorError):
         return None
     words, paths, names, spellings = texts
-    return Corpus(words, paths, names, functions, exported, fields, spellings)
+    return PairCorpus(words, paths, names, functions, exported, fields, spellings)

@@ -1,4 +1,4 @@
-"""Which files of a kernel tree are worth learning from, and what is left out of those that are."""
+"""Selects the source files that a language model learns from, and removes lookup tables from them."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from kexpert_trainer.data.tree import c_files
 
 Item = TypeVar("Item")
 
-#: Larger files are tables, whatever they are called.
-_MOST_BYTES = 400_000
-_FEWEST_BYTES = 200
+#: Larger files are tables, whatever their name.
+_MAX_BYTES = 400_000
+_MIN_BYTES = 200
 
 _SPDX = re.compile(r"SPDX-License-Identifier:\s*([^*\n]+)")
-#: Lines of a file that two near-duplicates have in common: this share of all that either has.
-_SIMILARITY = 0.7
+#: Two files are near-duplicates if the Jaccard similarity of their sets of lines is above this.
+_MAX_SIMILARITY = 0.7
 _PERMUTATIONS = 64
-_NO_LINES = MinHash(num_perm=_PERMUTATIONS, hashfunc=zlib.crc32)
+_EMPTY_SIGNATURE = MinHash(num_perm=_PERMUTATIONS, hashfunc=zlib.crc32)
 
-#: A line of numbers and signs alone: a row of a lookup table.
-_ROW = re.compile(r"(?:0[xX][0-9a-fA-F]++[uUlL]*+|[\s\d{}(),;+*/|<>~-])*(?:/\*.*\*/\s*)?")
+#: A line of only numbers and punctuation: a row of a lookup table.
+_TABLE_ROW = re.compile(r"(?:0[xX][0-9a-fA-F]++[uUlL]*+|[\s\d{}(),;+*/|<>~-])*(?:/\*.*\*/\s*)?")
 _DIGIT = re.compile(r"\d")
-#: Of a longer table only so many rows stay: enough to show that there is one.
-_MOST_ROWS = 4
+#: Rows of a lookup table that are kept, to show that there is one.
+_MAX_TABLE_ROWS = 4
 _DEFINE_NUMBER = re.compile(r"#\s*define\s+\w+\s+\(?(?:0[xX][0-9a-fA-F]+|\d+)\b")
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file as it is learnt: ``path`` relative to the tree, its SPDX licence ("" when it names none), its text."""
+    """A file as the model learns it: ``path`` relative to the tree, SPDX licence ("" if it names none), text."""
 
     path: str
     licence: str
@@ -44,17 +44,17 @@ class SourceFile:
 
 
 def paths(tree: Path, seed: int = 0) -> list[str]:
-    """Every C file and header but the generated ones, shuffled the same way for the same seed on any machine."""
+    """Every C file and header, shuffled; the order depends on the seed alone, on any machine."""
     return sorted(
         c_files(tree), key=lambda path: hashlib.blake2b(f"{seed}/{path}".encode(), digest_size=16).digest()
     )
 
 
 def read(tree: Path, path: str) -> SourceFile | None:
-    """A file without its lookup tables; None for what teaches nothing: not text, too large, nothing but numbers."""
+    """Read a file without its lookup tables. None if it is not UTF-8, too small, too large, or mostly numbers."""
     try:
         data = (tree / path).read_bytes()
-        if not _FEWEST_BYTES <= len(data) <= _MOST_BYTES:
+        if not _MIN_BYTES <= len(data) <= _MAX_BYTES:
             return None
         text = data.decode()
     except (OSError, UnicodeDecodeError):
@@ -70,30 +70,30 @@ def read(tree: Path, path: str) -> SourceFile | None:
 
 
 def without_tables(text: str) -> str:
-    """The text with long runs of rows of numbers cut down to their first few."""
+    """Cut long runs of rows of numbers down to their first ``_MAX_TABLE_ROWS``."""
     kept: list[str] = []
     rows = 0
     for line in text.splitlines(keepends=True):
-        is_row = len(line) < 1000 and _ROW.fullmatch(line) is not None and _DIGIT.search(line) is not None
+        is_row = len(line) < 1000 and _TABLE_ROW.fullmatch(line) is not None and _DIGIT.search(line) is not None
         rows = rows + 1 if is_row else 0
-        if rows <= _MOST_ROWS:
+        if rows <= _MAX_TABLE_ROWS:
             kept.append(line)
     return "".join(kept)
 
 
 def signature(file: SourceFile) -> MinHash:
-    """What tells whether a file is nearly another one: MinHash over its lines."""
-    made = _NO_LINES.copy()
-    made.update_batch(_lines(file.text))
-    return made
+    """MinHash over the set of a file's lines, to find near-duplicates (Broder 1997)."""
+    minhash = _EMPTY_SIGNATURE.copy()
+    minhash.update_batch(_lines(file.text))
+    return minhash
 
 
 def distinct(files: Iterable[tuple[Item, MinHash]]) -> Iterator[Item]:
-    """What comes with a signature, in its order, without what is nearly something that came before."""
-    seen = MinHashLSH(threshold=_SIMILARITY, num_perm=_PERMUTATIONS)
-    for number, (item, made) in enumerate(files):
-        if not seen.query(made):
-            seen.insert(number, made, check_duplication=False)
+    """Yield the items in order, without near-duplicates of earlier ones."""
+    seen = MinHashLSH(threshold=_MAX_SIMILARITY, num_perm=_PERMUTATIONS)
+    for number, (item, minhash) in enumerate(files):
+        if not seen.query(minhash):
+            seen.insert(number, minhash, check_duplication=False)
             yield item
 
 
@@ -102,12 +102,12 @@ def _lines(text: str) -> list[bytes]:
 
 
 def is_held_out(path: str) -> bool:
-    """Whether a file serves for validation alone: one in a hundred, by its name."""
+    """True for files that serve for validation only: about one in a hundred, by the hash of the path."""
     return hashlib.sha256(path.encode()).digest()[0] % 100 == 99
 
 
 def sample(tree: Path, megabytes: float, seed: int = 0) -> Iterator[str]:
-    """Texts of files from all over a tree, none held out, for a tokenizer to learn from."""
+    """Yield up to ``megabytes`` of texts from all over a tree, none held out; a tokenizer learns from them."""
     room = megabytes * 1e6
     files = (file for path in paths(tree, seed) if not is_held_out(path) and (file := read(tree, path)) is not None)
     for file in distinct((file, signature(file)) for file in files):

@@ -1,1 +1,4 @@
-"""Measurements on functions that a model cannot know, beside simple baselines."""
+"""Evaluation of the served search and inline completion on functions that a model cannot know, beside baselines.
+
+Loss on held-out text is measured during training, in ``training``.
+"""

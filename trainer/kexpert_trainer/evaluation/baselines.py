@@ -1,4 +1,4 @@
-"""What needs no model: an n-gram model of C tokens, and the most similar line of the tree."""
+"""Baselines without a neural model: n-grams of C tokens, and the line after the most similar line of the tree."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from kexpert_trainer.evaluation.eval_holes import Hole
 
 _TOKEN = re.compile(r"\w+|[^\S\n]+|\n[^\S\n]*|[^\w\s]")
 _WORD = re.compile(r"\w+")
-#: Tokens before the next that are looked at, and the most that one answer has.
-_ORDER = 5
-_MOST_TOKENS = 120
-#: Characters around a hole that the n-gram model learns from besides.
-_OWN = 20_000
-_NONE: Counter[str] = Counter()
+_MAX_CONTEXT = 5  # tokens of context
+_MAX_TOKENS = 120  # of an answer
+#: Characters on either side of a hole that the n-grams are also counted in.
+_OWN_CHARACTERS = 20_000
+_NO_COUNTS: Counter[str] = Counter()
 
 
 class NGrams:
-    """The next token is the one that most often followed the longest context known (stupid backoff, greedy)."""
+    """Greedy decoding with stupid backoff (Brants et al. 2007): the commonest token after the longest known context."""
 
     def __init__(self, texts: Iterable[str]) -> None:
         self._followed: dict[int, Counter[str]] = {}
@@ -28,17 +27,17 @@ class NGrams:
             _count(self._followed, text)
 
     def fill(self, hole: Hole) -> str:
-        """As many lines as the hole has: where to end is told, unlike to the model."""
+        """Generate as many lines as the hole has; the number is given, which helps this baseline."""
         own: dict[int, Counter[str]] = {}
-        _count(own, hole.before[-_OWN:])
-        _count(own, hole.after[:_OWN])
+        _count(own, hole.before[-_OWN_CHARACTERS:])
+        _count(own, hole.after[:_OWN_CHARACTERS])
         typed = hole.before[hole.before.rfind("\n") + 1 :]
-        context = _TOKEN.findall(hole.before[-_OWN:])
-        # The word that the cursor stands in is found again from its beginning.
+        context = _TOKEN.findall(hole.before[-_OWN_CHARACTERS:])
+        # A word that the hole splits is predicted again from its beginning.
         begun = context.pop() if typed.strip() and context and context[-1][-1:].isalnum() else ""
         text = ""
         lines = hole.middle.count("\n") + 1
-        for _ in range(_MOST_TOKENS):
+        for _ in range(_MAX_TOKENS):
             token = self._next(own, context, begun)
             if token is None:
                 break
@@ -50,9 +49,9 @@ class NGrams:
         return text
 
     def _next(self, own: dict[int, Counter[str]], context: list[str], begun: str) -> str | None:
-        for size in range(_ORDER, -1, -1):
+        for size in range(_MAX_CONTEXT, -1, -1):
             key = hash(tuple(context[len(context) - size :]))
-            counts = own.get(key, _NONE) + self._followed.get(key, _NONE)
+            counts = own.get(key, _NO_COUNTS) + self._followed.get(key, _NO_COUNTS)
             for token, _ in counts.most_common():
                 if token.startswith(begun) and token != begun:
                     return token
@@ -62,12 +61,12 @@ class NGrams:
 def _count(followed: dict[int, Counter[str]], text: str) -> None:
     tokens = _TOKEN.findall(text)
     for at, token in enumerate(tokens):
-        for size in range(min(_ORDER, at) + 1):
+        for size in range(min(_MAX_CONTEXT, at) + 1):
             followed.setdefault(hash(tuple(tokens[at - size : at])), Counter())[token] += 1
 
 
 class SimilarLines:
-    """Completes with what followed the line most like the one before the hole, by words in common."""
+    """Answers with the lines after the line most similar to the one before the hole (Jaccard similarity of words)."""
 
     def __init__(self, texts: Iterable[str]) -> None:
         self._files = [_words_of_lines(text) for text in texts]
@@ -76,17 +75,17 @@ class SimilarLines:
         before, _, line = hole.before.rpartition("\n")
         typed = line.lstrip()
         above = frozenset(_WORD.findall(before.rstrip().rpartition("\n")[2]))
-        wanted = hole.middle.count("\n") + 1
+        lines = hole.middle.count("\n") + 1
         best, found = -1.0, ""
         for file in (_words_of_lines(hole.before), _words_of_lines(hole.after), *self._files):
-            for at in range(1, len(file) - wanted + 1):
+            for at in range(1, len(file) - lines + 1):
                 line, _ = file[at]
                 if not line.startswith(typed) or line.startswith(("/*", "*", "//")):
                     continue
                 words = file[at - 1][1]
                 score = len(words & above) / (len(words | above) or 1)
                 if score > best and line != typed:
-                    best, found = score, "\n".join(text for text, _ in file[at : at + wanted])[len(typed) :]
+                    best, found = score, "\n".join(text for text, _ in file[at : at + lines])[len(typed) :]
         return found
 
 

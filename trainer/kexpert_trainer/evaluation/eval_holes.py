@@ -1,4 +1,7 @@
-"""Holes as inline completion meets them, in functions that the model cannot have seen."""
+"""Holes cut into functions that the model cannot know, in the places where inline completion is asked.
+
+Three kinds: "inside" (the rest of a line from within it), "line" (one whole line), "lines" (two to five).
+"""
 
 from __future__ import annotations
 
@@ -7,33 +10,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from kexpert_trainer.data.new_functions import NewFunction
+from kexpert_trainer.evaluation.new_functions import NewFunction
 
-Kind = Literal["inside", "line", "lines"]
-KINDS: tuple[Kind, ...] = ("inside", "line", "lines")
+HoleKind = Literal["inside", "line", "lines"]
+KINDS: tuple[HoleKind, ...] = ("inside", "line", "lines")
 
-_FEWEST_INK = 8
-_MOST_LINES = 5
-#: A comment line is no code, and what closes a block is no question.
+_MIN_CHARACTERS = 8
+_MAX_LINES = 5
+#: Lines that begin so are comments or directives, and no holes.
 _NO_HOLE = ("/*", "*", "//", "#")
 
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """``middle`` was taken out of a function between ``before`` and ``after``, which are the whole file else."""
+    """``middle`` was cut out of a function; ``before`` and ``after`` are the rest of its file."""
 
-    kind: Kind
+    kind: HoleKind
     path: str
     function: str
     before: str
     middle: str
     after: str
-    head: str  # of the function, from its beginning to the hole
-    tail: str  # and from the hole to its end
+    head: str  # the function from its beginning to the hole
+    tail: str  # the function from the hole to its end
 
 
 def cut_holes(functions: Sequence[NewFunction], count: int, seed: int) -> list[Hole]:
-    """So many holes of each kind, one a function and kind, in an order that does not depend on the count."""
+    """Cut ``count`` holes of each kind, at most one a function and kind; a larger count begins with the same holes."""
     rng = random.Random(seed)
     order = list(functions)
     rng.shuffle(order)
@@ -44,7 +47,7 @@ def cut_holes(functions: Sequence[NewFunction], count: int, seed: int) -> list[H
     return found
 
 
-def _hole(function: NewFunction, kind: Kind, rng: random.Random) -> Hole | None:
+def _hole(function: NewFunction, kind: HoleKind, rng: random.Random) -> Hole | None:
     text = function.data[function.start : function.end].decode("utf-8", "replace")
     brace = text.find("{")
     lines = _lines(text, brace)
@@ -65,26 +68,26 @@ def _hole(function: NewFunction, kind: Kind, rng: random.Random) -> Hole | None:
 
 
 def _lines(text: str, brace: int) -> list[tuple[int, int]]:
-    """(first ink, end) of the lines of a body that hold code."""
+    """(start, end) of the lines of code of a body, without indentation; ``brace`` is the offset of its ``{``."""
     found = []
     at = text.find("\n", brace) + 1
     while 0 < at < len(text):
         end = text.find("\n", at)
         end = len(text) if end < 0 else end
-        ink = text[at:end].strip()
-        if len(ink) >= _FEWEST_INK and not ink.startswith(_NO_HOLE):
-            start = text.index(ink[0], at)
-            found.append((start, start + len(ink)))
+        code = text[at:end].strip()
+        if len(code) >= _MIN_CHARACTERS and not code.startswith(_NO_HOLE):
+            start = text.index(code[0], at)
+            found.append((start, start + len(code)))
         at = end + 1
     return found
 
 
 def _spans(text: str, lines: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Two to five lines, from the first ink of one to the end of another, that close what they open."""
+    """Two to five lines of code, without the first one's indentation, with balanced brackets."""
     found = []
     for start, _ in lines:
         end = start
-        for count in range(1, _MOST_LINES + 1):
+        for count in range(1, _MAX_LINES + 1):
             below = text.find("\n", end + 1)
             if below < 0 or not text[end:below].strip():
                 break

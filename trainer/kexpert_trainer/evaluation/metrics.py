@@ -1,39 +1,53 @@
-"""How good ranked answers are when each question has one right answer."""
+"""Metrics of ranked answers, where each question has one right answer; means of numbers that may be missing."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+import math
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+
+DEPTH = 10  # answers that count
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
-    """Means over the questions; ``mrr`` and ``recall`` look at the first ten answers."""
+class RetrievalMetrics:
+    """Means over the questions."""
 
-    mrr: float
-    recall: float
-    first: float  # the share whose first answer is right
+    mrr: float  # MRR@10: mean of 1 / rank of the right answer, 0 below rank 10
+    recall: float  # Recall@10
+    first: float  # Recall@1
     questions: int
 
 
-def figures(answers: Sequence[Sequence[Hashable]], right: Sequence[Hashable]) -> Figures:
-    return of_places([place_of(each, truth) for each, truth in zip(answers, right, strict=True)])
-
-
-def of_places(places: Sequence[int]) -> Figures:
-    """``places`` of the right answers, 1 for the first, 0 for one that is not among the first ten."""
-    count = max(len(places), 1)
-    return Figures(
-        sum(1 / place for place in places if place) / count,
-        sum(1 for place in places if place) / count,
-        sum(1 for place in places if place == 1) / count,
-        len(places),
+def retrieval_metrics(ranks: Sequence[int]) -> RetrievalMetrics:
+    """``ranks`` of the right answers: 1 for the first, 0 if it is not among the first ten."""
+    count = max(len(ranks), 1)
+    return RetrievalMetrics(
+        sum(1 / rank for rank in ranks if rank) / count,
+        sum(1 for rank in ranks if rank) / count,
+        sum(1 for rank in ranks if rank == 1) / count,
+        len(ranks),
     )
 
 
-def place_of(answers: Sequence[Hashable], truth: Hashable, depth: int = 10) -> int:
-    """1 for the first answer; 0 when the right one is not among the first ``depth``."""
-    for place, answer in enumerate(answers[:depth], 1):
-        if answer == truth:
-            return place
-    return 0
+def rank_of(answers: Sequence[Hashable], right: Hashable) -> int:
+    """1 for the first answer; 0 if the right one is not among the first ten."""
+    shown = list(answers[:DEPTH])
+    return shown.index(right) + 1 if right in shown else 0
+
+
+def mean(values: Iterable[float]) -> float:
+    """Mean; NaN of nothing."""
+    numbers = list(values)
+    return math.fsum(numbers) / len(numbers) if numbers else math.nan
+
+
+def percentile(values: Iterable[float], percent: float) -> float:
+    """The value at or above ``percent`` of the others (a measured value, not interpolated); NaN of nothing.
+
+    Missing values (NaN) are left out.
+    """
+    numbers = [value for value in values if not math.isnan(value)]
+    return float(np.percentile(numbers, percent, method="higher")) if numbers else math.nan

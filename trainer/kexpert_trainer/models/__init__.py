@@ -1,1 +1,4 @@
-"""Models that are trained: a plain Llama, the embedder and the ranker of search."""
+"""The networks and their update on one batch: a Llama, the static embedder and the ranker of search.
+
+No training loop over a corpus of tokens (``training``) and no file format of a release (``release``).
+"""

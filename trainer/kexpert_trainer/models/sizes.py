@@ -1,4 +1,4 @@
-"""The named sizes of models."""
+"""The named sizes of language models."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ HEAD_SIZE = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """Sizes of a model. K-quants want widths that are multiples of 256."""
+class ModelSize:
+    """Dimensions of a Llama. K-quants need a ``width`` and ``mlp_width`` that are multiples of 256."""
 
     width: int
     layers: int
-    hidden: int
+    mlp_width: int
     kv_heads: int
     vocabulary: int
-    sequence: int
-    theta: float = 10_000.0
-    epsilon: float = 1e-5
+    sequence: int  # maximum tokens
+    rope_theta: float = 10_000.0
+    rms_epsilon: float = 1e-5
 
     @property
     def heads(self) -> int:
         return self.width // HEAD_SIZE
 
 
-#: Name -> width, layers, hidden, kv_heads. Beside it: parameters of the layers, and with an embedding of 16,384.
+#: Name -> width, layers, mlp_width, kv_heads. Beside it: parameters of the layers, and with an embedding of 16,384.
 SIZES: dict[str, tuple[int, int, int, int]] = {
     "tiny": (64, 2, 128, 1),  # for tests
     "2m": (256, 3, 512, 2),  # 1.8M, 6.0M: for minutes of CPU, with a vocabulary of 4,096
@@ -37,7 +37,7 @@ SIZES: dict[str, tuple[int, int, int, int]] = {
 }
 
 
-def shape_of(size: str, vocabulary: int, sequence: int) -> Shape:
-    """The shape of a named size."""
-    width, layers, hidden, kv_heads = SIZES[size]
-    return Shape(width, layers, hidden, kv_heads, vocabulary, sequence)
+def named_size(name: str, vocabulary: int, sequence: int) -> ModelSize:
+    """The dimensions of a name in ``SIZES``."""
+    width, layers, mlp_width, kv_heads = SIZES[name]
+    return ModelSize(width, layers, mlp_width, kv_heads, vocabulary, sequence)

@@ -1,1 +1,4 @@
-"""From a checkpoint to files that are shipped: GGUF, manifest, card."""
+"""From a checkpoint to files that ship: GGUF, manifest, model card, model2vec folder; weights in parts.
+
+Nothing here changes what a model has learnt.
+"""

@@ -1,7 +1,7 @@
-"""A checkpoint's weights as a few files of a limited size, for a machine that gives nothing larger back.
+"""A checkpoint's weights as files of a limited size, for transfers that take nothing larger, and back.
 
-Matrices travel as bfloat16: what a model that was trained in it loses by that is far below what Q8_0 costs.
-Optimizers stay behind.
+Matrices are stored as bfloat16; for a model that was trained in it, the loss is far below that of Q8_0. Optimizers are
+left out.
 """
 
 from __future__ import annotations
@@ -14,45 +14,52 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from kexpert_trainer.data import tokenizer as tokenizers
+from kexpert_trainer.errors import UserError
 from kexpert_trainer.models import llama
+from kexpert_trainer.training.checkpoint import STATE
 
 _LIST = "parts.json"
-_OTHERS = (llama.CONFIG, tokenizers.FILE_NAME, "progress.json")
-_WHOLE = "weights.bf16"
+_TEXT_FILES = (llama.CONFIG, tokenizers.FILE_NAME, STATE)
+_JOINED = "weights.bf16"
 
 
-def split(checkpoint: Path, folder: Path, most_bytes: int) -> list[str]:
-    """Write the parts of a checkpoint into a folder; returns their names, in order."""
+def split(checkpoint: Path, folder: Path, max_bytes: int) -> list[str]:
+    """Write the parts of a checkpoint into a folder; returns their names, in order. Raises UserError, OSError."""
+    llama.read_size(checkpoint)
     folder.mkdir(parents=True, exist_ok=True)
     weights = load_file(checkpoint / llama.WEIGHTS)
-    halved = {name: tensor.bfloat16() if tensor.ndim == 2 else tensor for name, tensor in weights.items()}
-    whole = folder / _WHOLE
-    save_file(halved, whole)
-    data = whole.read_bytes()
-    whole.unlink()
-    names = [f"weights-{at:02d}" for at in range(-(-len(data) // most_bytes))]
+    half = {name: tensor.bfloat16() if tensor.ndim == 2 else tensor for name, tensor in weights.items()}
+    joined = folder / _JOINED
+    save_file(half, joined)
+    data = joined.read_bytes()
+    joined.unlink()
+    names = [f"weights-{at:02d}" for at in range(-(-len(data) // max_bytes))]
     for at, name in enumerate(names):
-        (folder / name).write_bytes(data[at * most_bytes : (at + 1) * most_bytes])
+        (folder / name).write_bytes(data[at * max_bytes : (at + 1) * max_bytes])
     record = {"weights": names, "sha256": hashlib.sha256(data).hexdigest()}
-    record |= {name: (checkpoint / name).read_text() for name in _OTHERS}
+    record |= {name: (checkpoint / name).read_text() for name in _TEXT_FILES}
     (folder / _LIST).write_text(json.dumps(record))
     return [_LIST, *names]
 
 
 def join(folder: Path, checkpoint: Path) -> None:
-    """Make a new checkpoint, without optimizers, of its parts. Raises ValueError when one is missing or broken."""
+    """Make a new checkpoint, without optimizers, from its parts. Raises UserError if one is missing or broken."""
+    if not (folder / _LIST).is_file():
+        raise UserError(f"{folder}: no parts of a checkpoint (it lacks {_LIST}); kexpert-train parts writes them")
     record = json.loads((folder / _LIST).read_text())
     missing = [name for name in record["weights"] if not (folder / name).is_file()]
     if missing:
-        raise ValueError(f"{folder} lacks {', '.join(missing)}")
+        raise UserError(f"{folder} lacks {', '.join(missing)}; copy the missing parts")
     data = b"".join((folder / name).read_bytes() for name in record["weights"])
     if hashlib.sha256(data).hexdigest() != record["sha256"]:
-        raise ValueError(f"the parts in {folder} are not of one checkpoint, or one is broken")
-    checkpoint.mkdir(parents=True)  # which must not be there: it could hold optimizers that belong to other weights
-    whole = checkpoint / _WHOLE
-    whole.write_bytes(data)
-    weights = {name: tensor.to(torch.float32) for name, tensor in load_file(whole).items()}
-    whole.unlink()
+        raise UserError(f"the parts in {folder} are not of one checkpoint, or one is broken; copy them again")
+    if checkpoint.exists():  # it could hold optimizers of other weights
+        raise UserError(f"{checkpoint}: exists already; give a new folder")
+    checkpoint.mkdir(parents=True)
+    joined = checkpoint / _JOINED
+    joined.write_bytes(data)
+    weights = {name: tensor.to(torch.float32) for name, tensor in load_file(joined).items()}
+    joined.unlink()
     save_file(weights, checkpoint / llama.WEIGHTS, metadata={"format": "pt"})
-    for name in _OTHERS:
+    for name in _TEXT_FILES:
         (checkpoint / name).write_text(record[name])

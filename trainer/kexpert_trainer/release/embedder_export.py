@@ -1,4 +1,4 @@
-"""A trained static embedding -> a folder in model2vec's format, with what kexpert needs besides."""
+"""Exports a trained embedder as a folder in model2vec's format, with what kexpert's search needs besides."""
 
 from __future__ import annotations
 
@@ -9,32 +9,36 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from tokenizers import Regex, Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.normalizers import Lowercase, Replace, Sequence
+from tokenizers.pre_tokenizers import Split
 
 from kexpert.core.retrieval.words import stem
 
 Floats = NDArray[np.float32]
 
-MAX_BYTES = 16 << 20  # of the whole folder, which lies in the package
+MAX_BYTES = 16 << 20  # of the whole folder, which ships in the package
 _SPECIAL = ("[PAD]", "[UNK]")
-#: What cuts text into the vocabulary's words for whoever reads the folder without kexpert: a blank
-#: where a word of mixed case goes on, lower case, runs of letters and digits.
-_HUMP = r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])"
+#: Where the parts of a mixed-case word meet. The tokenizer splits there, lowers case and takes runs of letters and
+#: digits, so that model2vec can read the folder without kexpert.
+_CASE_CHANGE = r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])"
 
 
 @dataclass(frozen=True, slots=True)
-class Static:
-    """A static embedding: row n of ``table`` belongs to the word family ``stems[n]``."""
+class StaticEmbedding:
+    """A trained embedding: row n belongs to the word family ``stems[n]``."""
 
     stems: list[str]
-    table: Floats
-    asked: Floats  # factor of a family in a question
-    worth: Floats  # inverse document frequency
-    fields: Mapping[str, float]  # factor of a word by the field of a chunk where it stands
-    nested: tuple[int, ...]  # shorter lengths that were trained too
+    table: Floats  # (rows, dimensions)
+    question_weights: Floats  # (rows,): factor of a family in a question
+    idf: Floats  # (rows,): inverse document frequency
+    fields: Mapping[str, float]  # factor of a word by the field of the chunk that holds it
+    nested: tuple[int, ...]  # shorter lengths of the vector that were trained too
 
 
-def write(model: Static, spellings: list[str], folder: Path) -> None:
-    """Lay the model down. ``spellings``: words in any form; those of known families lead to their row."""
+def write(model: StaticEmbedding, spellings: list[str], folder: Path) -> None:
+    """Write the folder. ``spellings``: words before stemming; those of known families map to their row."""
     from safetensors.numpy import save
 
     row_of = {word: at for at, word in enumerate(model.stems)}
@@ -43,11 +47,11 @@ def write(model: Static, spellings: list[str], folder: Path) -> None:
     words = [*_SPECIAL, *known]
     rows = np.array([len(model.stems), len(model.stems), *(row_of[_family(word, row_of)] for word in known)])
     table, scale = quantised(np.concatenate([model.table, np.zeros((1, model.table.shape[1]), np.float32)]))
-    worth, asked = (np.append(values, np.float32(0)) for values in (model.worth, model.asked))
+    idf, question_weights = (np.append(values, np.float32(0)) for values in (model.idf, model.question_weights))
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {
         "embeddings": table, "mapping": rows.astype(np.int32), "weights": scale[rows],
-        "query_weights": (scale * asked)[rows].astype(np.float32), "worth": worth[rows].astype(np.float32),
+        "query_weights": (scale * question_weights)[rows].astype(np.float32), "worth": idf[rows].astype(np.float32),
     }  # fmt: skip
     (folder / "model.safetensors").write_bytes(save(tensors))
     _tokenizer(words).save(str(folder / "tokenizer.json"), pretty=False)
@@ -64,19 +68,14 @@ def _family(word: str, row_of: Mapping[str, int]) -> str:
 
 
 def quantised(table: Floats) -> tuple[NDArray[np.int8], Floats]:
-    """int8 rows and the factor of each: a row times its factor is the vector again, to 1/254 of its largest number."""
+    """Quantise each row to int8: (table, factors). A row times its factor is off by at most 1/254 of its maximum."""
     scale = np.abs(table).max(axis=1) / 127
     scale[scale == 0] = 1
     return np.rint(table / scale[:, None]).astype(np.int8), scale.astype(np.float32)
 
 
-def _tokenizer(words: list[str]):  # type: ignore[no-untyped-def]
-    from tokenizers import Regex, Tokenizer
-    from tokenizers.models import WordLevel
-    from tokenizers.normalizers import Lowercase, Replace, Sequence
-    from tokenizers.pre_tokenizers import Split
-
+def _tokenizer(words: list[str]) -> Tokenizer:
     tokenizer = Tokenizer(WordLevel({word: at for at, word in enumerate(words)}, unk_token="[UNK]"))
-    tokenizer.normalizer = Sequence([Replace(Regex(_HUMP), " "), Lowercase()])
+    tokenizer.normalizer = Sequence([Replace(Regex(_CASE_CHANGE), " "), Lowercase()])
     tokenizer.pre_tokenizer = Split(Regex("[^a-z0-9]+"), "removed")
     return tokenizer

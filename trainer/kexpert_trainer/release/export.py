@@ -1,10 +1,11 @@
-"""A checkpoint as GGUF with what belongs to it: the command ``kexpert-train export``.
+"""Exports a checkpoint as GGUF with its manifest and model card: the command ``kexpert-train export``.
 
     NAME-Q8_0.gguf, NAME-Q4_K_M.gguf, …    weights and tokenizer; llama.cpp needs nothing else
-    model.json                             which of them is served, what it goes with, where it comes from
+    model.json                             which of them is served, what it needs, where it comes from
     README.md                              the same for people: a model card
 
-Eight bits and more are written by the ``gguf`` package; K-quants are made of the float file by llama.cpp itself.
+Kinds of eight bits and more are written by the ``gguf`` package. llama.cpp makes K-quants from a float file; this is
+the only module of the trainer that uses the server's binding of it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import hashlib
 import json
 import math
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,18 +30,20 @@ from kexpert.prompt.fim import PROMPT_VERSION, Marker
 from kexpert.prompt.manifest import FILE_NAME as MANIFEST
 from kexpert.prompt.manifest import Manifest, dump_manifest
 from kexpert_trainer.data import tokenizer as tokenizers
-from kexpert_trainer.data.shards import read_corpus
+from kexpert_trainer.data.shards import read_manifest
+from kexpert_trainer.errors import UserError
 from kexpert_trainer.models import llama
-from kexpert_trainer.models.sizes import HEAD_SIZE, Shape
+from kexpert_trainer.models.sizes import HEAD_SIZE, ModelSize
+from kexpert_trainer.training.checkpoint import STATE
 
-#: Kinds that are written here, and what their file type is called in GGUF.
+#: Kinds that the ``gguf`` package writes, with their types of tensors and files.
 _WRITTEN = {
     "F32": (GGMLQuantizationType.F32, LlamaFileType.ALL_F32),
     "F16": (GGMLQuantizationType.F16, LlamaFileType.MOSTLY_F16),
     "Q8_0": (GGMLQuantizationType.Q8_0, LlamaFileType.MOSTLY_Q8_0),
 }
-#: The unit of a K-quant: rows of a matrix are divided into blocks of so many weights.
-_BLOCK = 256
+#: A K-quant divides the rows of a matrix into blocks of this many weights.
+_K_QUANT_BLOCK = 256
 
 _TENSORS = {
     "input_layernorm": "attn_norm", "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k",
@@ -48,45 +51,47 @@ _TENSORS = {
     "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down",
 }  # fmt: skip
 
+#: Held-out loss in ``progress.json`` -> figure in the manifest.
 _FIGURES = {
     "plain": "held_out_bits_per_byte_left_to_right", "filled": "held_out_bits_per_byte_behind_fim_middle",
 }  # fmt: skip
 
-#: Of a long list the card shows the beginning.
-_MOST_SHOWN = 8
-
-#: (float GGUF, result, kind of quantization): kexpert.model.engines.llama_cpp_engine's
-Quantizer = Callable[[Path, Path, str], None]
+#: Entries of a long list that the card shows.
+_MAX_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What a model card says that the weights do not."""
+    """Description of a model for its manifest and card."""
 
     name: str
-    provenance: str  # one sentence: by what, when, for how long
+    provenance: str  # one sentence: what trained it, when, for how long
     licence: str
     data: Mapping[str, Any]
     figures: Mapping[str, Any]  # each with its unit in its name
 
 
-def export(checkpoint: Path, folder: Path, origin: Origin, kinds: Sequence[str], quantizer: Quantizer) -> Manifest:
-    """Write a model folder. The first of ``kinds`` is the one that ``model.json`` names."""
-    shape = llama.read_shape(checkpoint)
+def export(checkpoint: Path, folder: Path, origin: Origin, kinds: Sequence[str]) -> Manifest:
+    """Write a model folder. ``model.json`` names the first of ``kinds``. Raises UserError for a kind that fails."""
+    size = llama.read_size(checkpoint)
+    for kind in kinds:
+        if kind not in _WRITTEN and (size.width % _K_QUANT_BLOCK or size.mlp_width % _K_QUANT_BLOCK):
+            raise UserError(
+                f"{kind} needs rows of a multiple of {_K_QUANT_BLOCK}, these are {size.width} and {size.mlp_width}; "
+                "use --kinds Q8_0"
+            )
     weights = load_file(checkpoint / llama.WEIGHTS)
     tokenizer = tokenizers.load(checkpoint / tokenizers.FILE_NAME)
     folder.mkdir(parents=True, exist_ok=True)
     names = {kind: f"{origin.name}-{kind}.gguf" for kind in kinds}
     for kind, name in names.items():
         if kind in _WRITTEN:
-            write_gguf(folder / name, shape, weights, tokenizer, origin, kind)
-        elif shape.width % _BLOCK or shape.hidden % _BLOCK:
-            raise ValueError(f"{kind} needs rows of a multiple of {_BLOCK}; these are {shape.width} and {shape.hidden}")
-        else:
-            with tempfile.TemporaryDirectory(dir=folder) as work:
-                whole = Path(work) / "whole.gguf"
-                write_gguf(whole, shape, weights, tokenizer, origin, "F32")
-                quantizer(whole, folder / name, kind)
+            write_gguf(folder / name, size, weights, tokenizer, origin, kind)
+            continue
+        with tempfile.TemporaryDirectory(dir=folder) as work:
+            float_file = Path(work) / "float.gguf"
+            write_gguf(float_file, size, weights, tokenizer, origin, "F32")
+            _quantize(float_file, folder / name, kind)
     served = folder / names[kinds[0]]
     manifest = Manifest(
         name=origin.name,
@@ -94,7 +99,7 @@ def export(checkpoint: Path, folder: Path, origin: Origin, kinds: Sequence[str],
         base_sha256=hashlib.sha256(served.read_bytes()).hexdigest(),
         prompt_version=PROMPT_VERSION,
         tokenizer=tokenizers.identity(tokenizer),
-        context=shape.sequence,
+        context=size.sequence,
         licence=origin.licence,
         provenance=origin.provenance,
         data=origin.data,
@@ -102,17 +107,19 @@ def export(checkpoint: Path, folder: Path, origin: Origin, kinds: Sequence[str],
     )
     (folder / MANIFEST).write_text(dump_manifest(manifest))
     parameters = sum(tensor.size for tensor in weights.values())
-    sizes = {name: (folder / name).stat().st_size for name in names.values()}
-    (folder / "README.md").write_text(card(manifest, shape, parameters, sizes))
+    file_sizes = {name: (folder / name).stat().st_size for name in names.values()}
+    (folder / "README.md").write_text(card(manifest, size, parameters, file_sizes))
     return manifest
 
 
 def origin_of(
     checkpoint: Path, corpus: Path, name: str, provenance: str, measured: Mapping[str, Any] | None = None
 ) -> Origin:
-    """What a run and its corpus say of a checkpoint, and what was ``measured`` of it since."""
-    data = read_corpus(corpus)
-    state = json.loads((checkpoint / "progress.json").read_text())
+    """The origin of a checkpoint, from its run, its corpus, and what was ``measured`` since."""
+    data = read_manifest(corpus)
+    if not (checkpoint / STATE).is_file():
+        raise UserError(f"{checkpoint}: no checkpoint (it lacks {STATE}); give the folder `last` of a run")
+    state = json.loads((checkpoint / STATE).read_text())
     progress, figures = state["progress"], state["figures"]
     return Origin(
         name=name,
@@ -134,10 +141,30 @@ def origin_of(
     )
 
 
+def _quantize(source: Path, target: Path, kind: str) -> None:
+    from kexpert.model.engines.llama_cpp_engine import quantize as quantize_by_llama_cpp
+
+    try:
+        quantize_by_llama_cpp(source, target, kind)
+    except (ValueError, RuntimeError) as problem:
+        raise UserError(f"{target}: {problem}; kinds that work are Q8_0, Q6_K, Q4_K_M") from None
+
+
+def read_figures(file: Path) -> dict[str, Any]:
+    """Read a JSON object of measurements. Raises UserError if the file holds something else."""
+    try:
+        found = json.loads(file.read_text())
+    except ValueError as problem:
+        raise UserError(f"{file}: not JSON ({problem}); give what an evaluation prints with --json") from None
+    if not isinstance(found, dict):
+        raise UserError(f"{file}: not a JSON object; give what an evaluation prints with --json")
+    return found
+
+
 def write_gguf(
-    path: Path, shape: Shape, weights: Mapping[str, NDArray[Any]], tokenizer: Tokenizer, origin: Origin, kind: str
+    path: Path, size: ModelSize, weights: Mapping[str, NDArray[Any]], tokenizer: Tokenizer, origin: Origin, kind: str
 ) -> None:
-    """Write a Llama with its tokenizer. The head is tied, so there is no ``output.weight``."""
+    """Write a Llama with its tokenizer; the head is tied, so there is no ``output.weight``."""
     stored, file_type = _WRITTEN[kind]
     writer = GGUFWriter(path, "llama")
     writer.add_name(origin.name)
@@ -145,22 +172,22 @@ def write_gguf(
     writer.add_description(origin.provenance)
     writer.add_file_type(file_type)
     writer.add_quantization_version(2)
-    writer.add_context_length(shape.sequence)
-    writer.add_embedding_length(shape.width)
-    writer.add_block_count(shape.layers)
-    writer.add_feed_forward_length(shape.hidden)
-    writer.add_head_count(shape.heads)
-    writer.add_head_count_kv(shape.kv_heads)
+    writer.add_context_length(size.sequence)
+    writer.add_embedding_length(size.width)
+    writer.add_block_count(size.layers)
+    writer.add_feed_forward_length(size.mlp_width)
+    writer.add_head_count(size.heads)
+    writer.add_head_count_kv(size.kv_heads)
     writer.add_rope_dimension_count(HEAD_SIZE)
-    writer.add_rope_freq_base(shape.theta)
-    writer.add_layer_norm_rms_eps(shape.epsilon)
-    writer.add_vocab_size(shape.vocabulary)
+    writer.add_rope_freq_base(size.rope_theta)
+    writer.add_layer_norm_rms_eps(size.rms_epsilon)
+    writer.add_vocab_size(size.vocabulary)
     _add_tokenizer(writer, tokenizer)
     for name, tensor in weights.items():
         if name.endswith("q_proj.weight"):
-            tensor = neighbours(tensor, shape.heads)
+            tensor = interleave(tensor, size.heads)
         elif name.endswith("k_proj.weight"):
-            tensor = neighbours(tensor, shape.kv_heads)
+            tensor = interleave(tensor, size.kv_heads)
         if tensor.ndim == 1:
             writer.add_tensor(tensor_name(name), tensor.astype(np.float32))
         else:
@@ -193,7 +220,7 @@ def _add_tokenizer(writer: GGUFWriter, tokenizer: Tokenizer) -> None:
 
 
 def tensor_name(name: str) -> str:
-    """transformers' name of a tensor -> GGUF's."""
+    """Name of a tensor in transformers -> in GGUF."""
     if name == "model.embed_tokens.weight":
         return "token_embd.weight"
     if name == "model.norm.weight":
@@ -202,14 +229,14 @@ def tensor_name(name: str) -> str:
     return f"blk.{layer}.{_TENSORS[rest.removesuffix('.weight')]}.weight"
 
 
-def neighbours(rows: NDArray[Any], heads: int) -> NDArray[Any]:
-    """Rows of a head with the two halves that rotate together side by side, as llama.cpp's ``llama`` has them."""
+def interleave(rows: NDArray[Any], heads: int) -> NDArray[Any]:
+    """Reorder each head's rows from (0, 1, …, D - 1) to (0, D / 2, 1, D / 2 + 1, …): the rotary order of llama.cpp."""
     return rows.reshape(heads, 2, -1, rows.shape[1]).swapaxes(1, 2).reshape(rows.shape)
 
 
-def card(manifest: Manifest, shape: Shape, parameters: int, sizes: Mapping[str, int]) -> str:
-    """The model card."""
-    files = "\n".join(f"| `{name}` | {size / 1e6:.1f} MB |" for name, size in sizes.items())
+def card(manifest: Manifest, size: ModelSize, parameters: int, file_sizes: Mapping[str, int]) -> str:
+    """The model card, in Markdown."""
+    files = "\n".join(f"| `{name}` | {size_bytes / 1e6:.1f} MB |" for name, size_bytes in file_sizes.items())
     tables = {"Trained on": manifest.data, "Measured": manifest.figures}
     described = "\n".join(f"## {title}\n\n{_table(values)}\n" for title, values in tables.items())
     return f"""# {manifest.name}
@@ -218,11 +245,11 @@ A language model of Linux kernel C that fills in what is missing at the cursor. 
 
 | | |
 |---|---|
-| architecture | Llama: {shape.layers} layers, {shape.width} wide, {shape.hidden} in the MLP, tied head |
-| attention | {shape.heads} heads of {HEAD_SIZE}, {shape.kv_heads} of keys and values |
+| architecture | Llama: {size.layers} layers, {size.width} wide, {size.mlp_width} in the MLP, tied head |
+| attention | {size.heads} heads of {HEAD_SIZE}, {size.kv_heads} of keys and values |
 | parameters | {parameters:,} |
-| vocabulary | {shape.vocabulary:,}, byte-level BPE, pre-tokenizer of Qwen2 |
-| context | {shape.sequence} tokens |
+| vocabulary | {size.vocabulary:,}, byte-level BPE, pre-tokenizer of Qwen2 |
+| context | {size.sequence} tokens |
 | prompt | version {manifest.prompt_version}, {manifest.order.upper()} (`kexpert/prompt/fim.py`) |
 | licence | {manifest.licence} |
 
@@ -243,7 +270,7 @@ def _table(values: Mapping[str, Any]) -> str:
 
 def _cell(value: Any) -> str:
     if isinstance(value, Mapping):
-        shown = [f"{name}: {_cell(each)}" for name, each in list(value.items())[:_MOST_SHOWN]]
+        shown = [f"{name}: {_cell(each)}" for name, each in list(value.items())[:_MAX_SHOWN]]
         others = len(value) - len(shown)
         return ", ".join(shown) + (f" and {others} others, in `model.json`" if others else "")
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,1 +1,4 @@
-"""Training loops and what they need: batches, losses, optimisers."""
+"""Pre-training: the loop, batches of packed documents, loss, optimizer, checkpoints and run log.
+
+The network is in ``models``; where the tokens come from is in ``data``.
+"""

@@ -1,8 +1,10 @@
-"""Cross entropy of a linear head without its logits: they are made, used and forgotten a few rows at a time.
+"""Cross entropy of a linear head, computed in chunks of rows so that the logits (N, vocabulary) never exist as a whole.
 
     loss = sum over tokens of  logsumexp(W h) - (W h)[target]        dloss/d(W h) = softmax(W h) - onehot(target)
 
-The gradients of ``h`` and ``W`` are taken in the forward pass, while the logits are there (as Liger-Kernel does).
+The gradients of ``h`` and ``W`` are computed in the forward pass, while a chunk's logits exist (as in Liger-Kernel,
+arXiv:2410.10989). Not taken from a library: Liger-Kernel and cut-cross-entropy (arXiv:2411.09009) need Triton and a
+GPU; this also trains on a CPU, where the tests compare it with ``F.cross_entropy``.
 """
 
 from __future__ import annotations
@@ -14,11 +16,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 IGNORED = -100
-#: Logits of so many bytes are held at once: what a cache or a small part of a GPU's memory holds.
+#: Bytes of logits held at once, by type of device: a CPU's cache, a small part of a GPU's memory.
 _CHUNK_BYTES = {"cpu": 4 << 20, "cuda": 1 << 30}
 
 
-class _HeadLoss(torch.autograd.Function):
+class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
         head = weight.to(hidden.dtype)
@@ -45,17 +47,21 @@ class _HeadLoss(torch.autograd.Function):
         return hidden_gradient * upstream[0].to(hidden_gradient.dtype), weight_gradient * upstream[0], None
 
 
-def head_loss(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
-    """Sum of the cross entropies, in nats. ``hidden`` (N, width), ``weight`` (vocabulary, width), ``targets`` (N,)."""
+def linear_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
+    """Sum of the tokens' cross entropies, in nats, as float32.
+
+    ``hidden`` (N, width) float32 or bfloat16, ``weight`` (vocabulary, width) float32, ``targets`` (N,) int64, IGNORED
+    where there is none.
+    """
     with torch.autocast(hidden.device.type, enabled=False):
-        loss = _HeadLoss.apply(hidden, weight, targets)
+        loss = _LinearCrossEntropy.apply(hidden, weight, targets)  # type: ignore[no-untyped-call]
     assert isinstance(loss, Tensor)
     return loss
 
 
 @torch.no_grad()
 def token_losses(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
-    """Cross entropy of every token, in nats; 0 where the target is ignored."""
+    """Cross entropy of each token (N,), in nats; 0 where the target is IGNORED. Arguments as above; no gradient."""
     head = weight.to(hidden.dtype)
     return torch.cat(
         [
@@ -66,6 +72,6 @@ def token_losses(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
 
 
 def _chunks(hidden: Tensor, weight: Tensor) -> list[slice]:
-    most = _CHUNK_BYTES.get(hidden.device.type, 64 << 20)
-    rows = max(most // (4 * weight.shape[0]), 64)
+    max_bytes = _CHUNK_BYTES.get(hidden.device.type, 64 << 20)
+    rows = max(max_bytes // (4 * weight.shape[0]), 64)
     return [slice(start, start + rows) for start in range(0, hidden.shape[0], rows)]

@@ -1,362 +1,204 @@
-"""Pre-training, from top to bottom: the command ``kexpert-train pretrain``.
+"""Pre-training: the command ``kexpert-train pretrain``.
 
-The same command runs for minutes on a CPU and in pieces of ten minutes on one GPU or, under torchrun, on several.
-Learning rates are held after a short warm-up and brought to nothing over the last part of ``--tokens`` (WSD), so as
-long as that part has not begun a run may be given another length. A run that is stopped (``--minutes``, or killed)
-goes on from its last checkpoint as if it had never stopped: all that is random follows from seed and step.
+The same code runs for minutes on a CPU, in pieces on one GPU, or under torchrun on several. Learning rates follow WSD
+(warm-up, stable, decay; Hu et al. 2024, arXiv:2404.06395): until the decay begins, a run may be given another length.
+A stopped or killed run continues from its last checkpoint; as everything random follows from seed and step, the result
+is the same to the bit.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import shutil
 import time
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-import torch.distributed as dist
-from safetensors.torch import load_file
-from tokenizers import Tokenizer
-from torch import Tensor
+from torch import Tensor, nn
 
 from kexpert.prompt.fim import Marker
 from kexpert_trainer.data import shards
 from kexpert_trainer.data import tokenizer as tokenizers
+from kexpert_trainer.errors import UserError
 from kexpert_trainer.models import llama
-from kexpert_trainer.models.sizes import shape_of
-from kexpert_trainer.training.batches import Batch, Cursor, Packed, steps
-from kexpert_trainer.training.loss import IGNORED, head_loss, token_losses
-from kexpert_trainer.training.muon import Muon
+from kexpert_trainer.models.sizes import named_size
+from kexpert_trainer.training import checkpoint
+from kexpert_trainer.training.batches import Batch, Cursor, PackedSplit, steps
+from kexpert_trainer.training.checkpoint import LAST, RunState
+from kexpert_trainer.training.deadline import Deadline
+from kexpert_trainer.training.distributed import Ranks, join_ranks
+from kexpert_trainer.training.held_out import HeldOutLoss, evaluate
+from kexpert_trainer.training.loss import linear_cross_entropy
+from kexpert_trainer.training.optimizers import Optimizers, make_optimizers, split_parameters
+from kexpert_trainer.training.run_log import RunLog
 
-#: The name of a run's checkpoint in its folder.
-LAST = "last"
-OPTIMIZERS = "optimizers.pt"
-_LOG_EVERY = 10  # steps
-#: Dense bf16 TFLOP/s by the makers' data sheets, for MFU.
-_PEAK_TFLOPS = {"H100": 989.0, "H200": 989.0, "A100": 312.0, "B200": 2250.0, "L40S": 362.0}
+_LOG_STEPS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What decides the result of a run. Tokens are counted as rows times row length, all GPUs together."""
+class PretrainConfig:
+    """Decides the result of a run. Tokens are counted as rows times row length, over all ranks."""
 
     corpus: str
     size: str = "4m"
     tokens: int = 10_000_000
-    batch_rows: int = 16  # of one step, all GPUs together
-    micro_rows: int = 16  # at once on one device
-    matrix_rate: float = 0.02  # Muon
-    embedding_rate: float = 3e-3  # AdamW
+    batch_rows: int = 16  # of one step, over all ranks
+    micro_batch: int = 16  # rows at once on one device
+    muon_lr: float = 0.02  # matrices of the layers
+    embedding_lr: float = 3e-3  # embedding and norms, by AdamW
     weight_decay: float = 0.0
-    warmup: float = 0.02  # part of the tokens
-    decay: float = 0.3  # part of the tokens
+    warmup: float = 0.02  # fraction of the tokens
+    decay: float = 0.3  # fraction of the tokens
     seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What decides how far one call goes and what it says, not what it computes."""
+class RunLimits:
+    """Decides how far one call goes and what it reports, not what it computes."""
 
-    minutes: float = math.inf  # of wall clock, start, last evaluation and last save included
+    minutes: float = math.inf  # wall time, with start, last evaluation and last save
     steps: int = 0  # of this call; 0 for no limit
     threads: int = 0  # of the CPU; 0 for torch's choice
-    attention: str = ""  # a key of llama.ATTENTION; "" for what the device has
+    attention: str = ""  # a key of llama.ATTENTION; "" for the device's default
     evaluate_every: int = 100  # steps
     evaluation_rows: int = 256
     save_minutes: float = 3.0
     compiled: bool = True  # on a GPU
 
 
-@dataclass(slots=True)
-class Progress:
-    """Where a run stands."""
-
-    step: int = 0
-    tokens: int = 0
-    seconds: float = 0.0  # of training, over all pieces
-    corpus: str = ""  # identity of the one that ``cursor`` stands in
-    cursor: Cursor = field(default_factory=Cursor)
-
-
 @dataclass(frozen=True, slots=True)
-class Figures:
-    """Loss on held-out files in bits per byte of text.
+class _Learner:
+    """Everything that one step changes or needs."""
 
-    ``plain`` is of windows read left to right, to compare with other models; ``filled`` of what stands behind
-    ``<|fim_middle|>`` in windows with a hole, that is with the text behind the hole already known.
+    model: llama.Llama
+    forward: Callable[[Tensor, llama.Documents], Tensor]  # the model, compiled on a GPU
+    optimizers: Optimizers
+    learning_rates: dict[str, float]  # of each optimizer, before the schedule
+    clipped: list[nn.Parameter]  # parameters whose gradients are clipped
+
+
+def run(config: PretrainConfig, folder: Path, limits: RunLimits) -> HeldOutLoss:
+    """Train in ``folder``, from its last checkpoint if it has one, until all tokens are read or a limit is reached.
+
+    Raises UserError for a missing corpus, an attention that the device lacks, a checkpoint of another model.
     """
-
-    plain: float = math.nan
-    filled: float = math.nan
-
-
-def run(plan: Plan, folder: Path, limits: Limits) -> Figures:
-    """Train in ``folder``, from its last checkpoint if it holds one, until the plan or a limit is reached."""
-    began = time.monotonic()
-    rank, world, device = _device()
+    deadline = Deadline(limits.minutes)
+    ranks = join_ranks()
     if limits.threads:
         torch.set_num_threads(limits.threads)
-    torch.manual_seed(plan.seed)
+    torch.manual_seed(config.seed)
 
-    # Data: the same rows in the same order for every rank, which takes its share of each step.
-    corpus = shards.read_corpus(Path(plan.corpus))
-    tokenizer = tokenizers.load(Path(plan.corpus) / tokenizers.FILE_NAME)
-    hole = tokenizers.markers(tokenizer)[Marker.FIM_MIDDLE]
+    # Data: every rank has the same rows in the same order and takes its share of each step.
+    source = Path(config.corpus)
+    corpus = shards.read_manifest(source)
+    tokenizer = tokenizers.load(source / tokenizers.FILE_NAME)
+    fim_middle = tokenizers.markers(tokenizer)[Marker.FIM_MIDDLE]
     train, held_out = (
-        Packed(shards.load(Path(plan.corpus), split), corpus.end, hole, corpus.sequence, plan.seed)
+        PackedSplit(shards.load(source, split), corpus.end, fim_middle, corpus.sequence, config.seed)
         for split in ("train", "held-out")
     )
-    byte_lengths = torch.tensor(tokenizers.byte_lengths(tokenizer), device=device)
+    byte_lengths = torch.tensor(tokenizers.byte_lengths(tokenizer), device=ranks.device)
 
-    # Model and optimizers. Weights are float32; on a GPU the layers compute in bfloat16.
-    shape = shape_of(plan.size, tokenizer.get_vocab_size(), corpus.sequence)
-    attention = limits.attention or ("triton" if device.type == "cuda" else "each")
-    model = llama.Llama(shape, llama.ATTENTION[attention]).to(device)
-    matrices = [weight for name, weight in model.named_parameters() if "proj" in name]
-    others = [weight for name, weight in model.named_parameters() if "proj" not in name]
-    muon = Muon(matrices, lr=plan.matrix_rate, weight_decay=plan.weight_decay)
-    adam = torch.optim.AdamW(others, lr=plan.embedding_rate, betas=(0.9, 0.95), weight_decay=0.0)
-    progress = Progress()
-    if (folder / LAST).exists():
-        progress = _restore(folder / LAST, model, muon, adam)
-    if progress.corpus != corpus.identity:  # the next load of a corpus that is too large for one
-        progress.corpus, progress.cursor = corpus.identity, Cursor()
-    forward = torch.compile(model) if device.type == "cuda" and limits.compiled else model
+    # Model, optimizers, and the state of the run.
+    size = named_size(config.size, tokenizer.get_vocab_size(), corpus.sequence)
+    model = llama.Llama(size, _attention(limits.attention, ranks.device)).to(ranks.device)
+    learner = _learner(model, config, compiled=limits.compiled and ranks.device.type == "cuda")
+    state = RunState()
+    if (previous := checkpoint.latest(folder / LAST)) is not None:
+        state = checkpoint.restore(previous, model, learner.optimizers)
+    if state.corpus != corpus.identity:  # another corpus, such as the next pack of a large one: read from its beginning
+        state.corpus, state.cursor = corpus.identity, Cursor()
+    log = RunLog(folder, {"config": asdict(config)}, model, ranks.world) if ranks.is_first else None
 
-    def loss_of(batch: Batch) -> Tensor:
-        with _half(device):
-            hidden = forward(batch.tokens, batch.documents)
-        return head_loss(hidden.flatten(0, 1), model.head, batch.targets.flatten())
-
-    log = _Log(folder, plan, model, world) if rank == 0 else None
-    figures, slow = Figures(), _Slowest()
-    stop_after = progress.step + limits.steps if limits.steps else 1 << 62
-    saved = now = time.monotonic()
-    for rows, after in steps(train, progress.cursor, plan.batch_rows):
-        finished = progress.tokens >= plan.tokens or progress.step >= stop_after
-        if _any(finished or now + slow.total > began + 60 * limits.minutes, device):
+    loss = HeldOutLoss()
+    last_step = state.step + limits.steps if limits.steps else 1 << 62
+    saved = started = time.monotonic()
+    for rows, cursor in steps(train, state.cursor, config.batch_rows):
+        finished = state.tokens >= config.tokens or state.step >= last_step
+        if ranks.any(finished or deadline.is_near()):
             break
 
-        # One step: the gradient of the mean over all targets of all its rows, however these are divided.
-        own = rows[rank::world]
-        batches = [train.batch(own[at : at + plan.micro_rows]) for at in range(0, len(own), plan.micro_rows)]
-        targets = _sum(torch.tensor(sum(batch.count for batch in batches), device=device))
-        loss = torch.zeros((), device=device)
-        for batch in batches:
-            part = loss_of(batch.to(device, model.attend is llama.attend_masked)) / targets
-            part.backward()
-            loss += part.detach()
-        for weight in model.parameters():
-            _sum(weight.grad)
-        torch.nn.utils.clip_grad_norm_(others, 1.0)
-        rate = schedule(progress.tokens / plan.tokens, plan.warmup, plan.decay)
-        for optimizer, full in ((muon, plan.matrix_rate), (adam, plan.embedding_rate)):
-            for group in optimizer.param_groups:
-                group["lr"] = full * rate
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-        progress.step += 1
-        progress.tokens += plan.batch_rows * corpus.sequence
-        progress.cursor = after
+        rate = schedule(state.tokens / config.tokens, config.warmup, config.decay)
+        batches = train.micro_batches(rows[ranks.rank :: ranks.world], config.micro_batch)
+        nats = _step(learner, batches, rate, ranks)
+        state.step += 1
+        state.tokens += config.batch_rows * corpus.sequence
+        state.cursor = cursor
 
-        if progress.step % _LOG_EVERY == 0:
-            nats = float(_sum(loss))
+        if state.step % _LOG_STEPS == 0:
+            mean_nats = float(ranks.sum(nats))
             if log is not None:
-                log.step(progress, nats, rate)
-        begun, now = now, time.monotonic()
-        slow.step = max(slow.step / 2, now - begun)  # the first one may hold a compilation
-        progress.seconds += now - begun
-        if progress.step % limits.evaluate_every == 0:
-            figures = evaluate(model, held_out, byte_lengths, limits.evaluation_rows, plan.micro_rows)
-            slow.evaluation = time.monotonic() - now
-            if log is not None:
-                log.evaluation(progress, figures)
-        if rank == 0 and time.monotonic() - saved > 60 * limits.save_minutes:
-            saved = time.monotonic()
-            _save(folder / LAST, plan, progress, figures, model, muon, adam, tokenizer)
-            slow.saving = time.monotonic() - saved
+                log.step(state, mean_nats, rate)
         now = time.monotonic()
+        deadline.step_took(now - started)
+        state.seconds += now - started
+        if state.step % limits.evaluate_every == 0:
+            loss = evaluate(model, held_out, byte_lengths, limits.evaluation_rows, config.micro_batch)
+            deadline.evaluation_took(time.monotonic() - now)
+            if log is not None:
+                log.evaluation(state, loss)
+        if ranks.is_first and time.monotonic() - saved > 60 * limits.save_minutes:
+            saved = time.monotonic()
+            checkpoint.save(folder / LAST, state, _described(config, loss), model, learner.optimizers, tokenizer)
+            deadline.save_took(time.monotonic() - saved)
+        started = time.monotonic()
 
-    figures = evaluate(model, held_out, byte_lengths, limits.evaluation_rows, plan.micro_rows)
+    loss = evaluate(model, held_out, byte_lengths, limits.evaluation_rows, config.micro_batch)
     if log is not None:
-        _save(folder / LAST, plan, progress, figures, model, muon, adam, tokenizer)
-        log.evaluation(progress, figures)
+        checkpoint.save(folder / LAST, state, _described(config, loss), model, learner.optimizers, tokenizer)
+        log.evaluation(state, loss)
         log.close()
-    return figures
+    return loss
 
 
 def schedule(done: float, warmup: float, decay: float) -> float:
-    """The factor of the learning rates when ``done`` of the tokens are: up, level, down to nothing."""
+    """Factor of the learning rates after a fraction ``done`` of the tokens: up, level, down to 0."""
     return max(min(1.0, (done + 1e-3) / max(warmup, 1e-9), (1 - done) / max(decay, 1e-9)), 0.0)
 
 
-@torch.no_grad()
-def evaluate(model: llama.Llama, data: Packed, byte_lengths: Tensor, rows_at_most: int, micro_rows: int) -> Figures:
-    """Bits per byte on the first rows of ``data``, always the same ones. Every rank computes all of them."""
-    device = byte_lengths.device
-    rows = data.rows(0)[:rows_at_most]
-    nats, read = torch.zeros(2, device=device), torch.zeros(2, device=device)
-    for at in range(0, len(rows), micro_rows):
-        batch = data.batch(rows[at : at + micro_rows])
-        kinds = batch.kinds(data.hole).to(device)
-        batch = batch.to(device, model.attend is llama.attend_masked)
-        with _half(device):
-            hidden = model(batch.tokens, batch.documents)
-        losses = token_losses(hidden.flatten(0, 1), model.head, batch.targets.flatten())
-        lengths = byte_lengths[batch.targets.clamp(min=0)].flatten() * (batch.targets.flatten() != IGNORED)
-        for kind in (0, 1):
-            counted = (kinds.flatten() == kind) & (lengths > 0)
-            nats[kind] += losses[counted].sum()
-            read[kind] += lengths[counted].sum()
-    plain, filled = (nats / read / math.log(2)).tolist()
-    return Figures(plain, filled)
+def _attention(name: str, device: torch.device) -> llama.Attend:
+    """The attention of a name, or the device's default."""
+    if name == "varlen" and device.type != "cuda":
+        raise UserError("--attention varlen needs a CUDA device and torch finds none; use --attention each on a CPU")
+    return llama.ATTENTION[name or ("triton" if device.type == "cuda" else "each")]
 
 
-def _half(device: torch.device) -> torch.autocast:
-    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
+def _learner(model: llama.Llama, config: PretrainConfig, compiled: bool) -> _Learner:
+    parameters = split_parameters(model)
+    optimizers = make_optimizers(parameters, config.muon_lr, config.embedding_lr, config.weight_decay)
+    learning_rates = {"muon": config.muon_lr, "adam": config.embedding_lr}
+    forward = torch.compile(model) if compiled else model
+    return _Learner(model, forward, optimizers, learning_rates, parameters.others)
 
 
-def _device() -> tuple[int, int, torch.device]:
-    """Rank, number of ranks, and the device of this one (torchrun sets the environment)."""
-    rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-    cuda = torch.cuda.is_available()
-    if world > 1 and not dist.is_initialized():
-        dist.init_process_group("nccl" if cuda else "gloo")
-    if not cuda:
-        return rank, world, torch.device("cpu")
-    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-    torch.cuda.set_device(device)
-    return rank, world, device
+def _step(learner: _Learner, batches: list[Batch], rate: float, ranks: Ranks) -> Tensor:
+    """One optimizer step on the mean loss over all targets of all ranks, however these are divided.
+
+    Returns this rank's share of that mean, in nats.
+    """
+    model, device = learner.model, ranks.device
+    targets = ranks.sum(torch.tensor(sum(batch.count for batch in batches), device=device))
+    total = torch.zeros((), device=device)
+    for batch in batches:
+        batch = batch.to(device, model.needs_mask)
+        with llama.half_precision(device):
+            hidden = learner.forward(batch.tokens, batch.documents)
+        loss = linear_cross_entropy(hidden.flatten(0, 1), model.head, batch.targets.flatten()) / targets
+        loss.backward()
+        total += loss.detach()
+    for weight in model.parameters():
+        assert weight.grad is not None
+        ranks.sum(weight.grad)
+    nn.utils.clip_grad_norm_(learner.clipped, 1.0)
+    for name, optimizer in learner.optimizers.items():
+        for group in optimizer.param_groups:
+            group["lr"] = learner.learning_rates[name] * rate
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    return total
 
 
-def _sum(tensor: Tensor) -> Tensor:
-    """The sum over all ranks, in place."""
-    if dist.is_initialized():
-        dist.all_reduce(tensor)
-    return tensor
-
-
-def _any(condition: bool, device: torch.device) -> bool:
-    """Whether it holds for any rank: all stop at the same step."""
-    return bool(_sum(torch.tensor(float(condition), device=device))) if dist.is_initialized() else condition
-
-
-def _save(
-    folder: Path, plan: Plan, progress: Progress, figures: Figures, model: llama.Llama, muon: Muon,
-    adam: torch.optim.AdamW, tokenizer: Tokenizer,
-) -> None:  # fmt: skip
-    """A checkpoint: there whole or not at all. What it replaces is kept until it is there."""
-    part, old = folder.with_suffix(".part"), folder.with_suffix(".old")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    llama.save(model, part)
-    tokenizer.save(str(part / tokenizers.FILE_NAME))
-    torch.save({"muon": muon.state_dict(), "adam": adam.state_dict()}, part / OPTIMIZERS)
-    state = {"plan": asdict(plan), "progress": asdict(progress), "figures": asdict(figures)}
-    (part / "progress.json").write_text(json.dumps(state, indent=2))
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    part.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _restore(folder: Path, model: llama.Llama, muon: Muon, adam: torch.optim.AdamW) -> Progress:
-    device = model.head.device
-    model.load_state_dict(load_file(folder / llama.WEIGHTS, device=str(device)))
-    if (folder / OPTIMIZERS).exists():  # weights that travelled in parts come without
-        optimizers = torch.load(folder / OPTIMIZERS, map_location=device, weights_only=True)
-        muon.load_state_dict(optimizers["muon"])
-        adam.load_state_dict(optimizers["adam"])
-    return read_progress(folder)
-
-
-def read_progress(folder: Path) -> Progress:
-    """Where the run that wrote a checkpoint stood."""
-    found = json.loads((folder / "progress.json").read_text())["progress"]
-    return Progress(**{**found, "cursor": Cursor(**found["cursor"])})
-
-
-@dataclass(slots=True)
-class _Slowest:
-    """Seconds that are still needed when the last step begins; guesses until there is something to go by."""
-
-    step: float = 1.0
-    evaluation: float = 5.0
-    saving: float = 5.0
-
-    @property
-    def total(self) -> float:
-        return self.step + self.evaluation + self.saving
-
-
-class _Log:
-    """What a run says: a line now and then, the same to ``log.jsonl``, curves for TensorBoard."""
-
-    def __init__(self, folder: Path, plan: Plan, model: llama.Llama, world: int) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
-        folder.mkdir(parents=True, exist_ok=True)
-        self._file = (folder / "log.jsonl").open("a")
-        self._board = SummaryWriter(str(folder / "tensorboard"))
-        # Windows fill their rows: a token sees half a row on average.
-        self._operations = model.operations(model.shape.sequence / 2)
-        self._peak = world * _peak_flops(model.head.device)
-        self._before: tuple[int, float] | None = None
-        parameters = sum(weight.numel() for weight in model.parameters())
-        self._write({"plan": asdict(plan), "parameters": parameters, "peak_gflops": round(self._peak / 1e9)})
-
-    def step(self, progress: Progress, nats: float, rate: float) -> None:
-        now = time.monotonic()
-        entry = {"step": progress.step, "tokens": progress.tokens, "loss_nats": round(nats, 4), "rate": round(rate, 4)}
-        if self._before is not None:
-            speed = (progress.tokens - self._before[0]) / (now - self._before[1])
-            mfu = speed * self._operations / self._peak
-            entry |= {"tokens_per_second": round(speed), "mfu": round(mfu, 3)}
-        self._before = progress.tokens, now
-        self._write(entry)
-        self._plot(entry)
-
-    def evaluation(self, progress: Progress, figures: Figures) -> None:
-        entry = {"step": progress.step, "tokens": progress.tokens, "seconds": round(progress.seconds)}
-        entry |= {f"held_out_bits_per_byte_{name}": round(value, 4) for name, value in asdict(figures).items()}
-        self._before = None  # the time this took is not the steps'
-        self._write(entry)
-        self._plot(entry)
-
-    def _write(self, entry: dict[str, Any]) -> None:
-        line = json.dumps(entry)
-        print(line, flush=True)
-        self._file.write(line + "\n")
-        self._file.flush()
-
-    def _plot(self, entry: dict[str, Any]) -> None:
-        for name, value in entry.items():
-            if name != "step":
-                self._board.add_scalar(name, value, entry["step"])
-
-    def close(self) -> None:
-        self._file.close()
-        self._board.close()
-
-
-def _peak_flops(device: torch.device) -> float:
-    """What a device can do at most: by its data sheet, or measured with a matrix product where there is none."""
-    if device.type == "cuda":
-        name = torch.cuda.get_device_name(device)
-        for known, tflops in _PEAK_TFLOPS.items():
-            if known in name:
-                return tflops * 1e12
-    size = 1024
-    kind = torch.bfloat16 if device.type == "cuda" else torch.float32
-    a = torch.randn(size, size, device=device, dtype=kind)
-    best = math.inf
-    for _ in range(5):
-        begun = time.perf_counter()
-        float((a @ a)[0, 0])  # a number is asked for, so the product has been made
-        best = min(best, time.perf_counter() - begun)
-    return 2 * size**3 / best
+def _described(config: PretrainConfig, loss: HeldOutLoss) -> dict[str, object]:
+    """Entries of a checkpoint besides the state of the run; ``export`` reads the figures."""
+    return {"config": asdict(config), "figures": asdict(loss)}

@@ -108,15 +108,3 @@ def idiom_of(macro: str) -> Idiom | None:
 #: Labels in assembly: SYM_FUNC_START(memcpy), SYM_CODE_START_LOCAL(x), ENTRY(x). Plain .globl labels are not symbols.
 ASM_LABEL = re.compile(rb"^[ \t]*(?:SYM_(?:FUNC|CODE|DATA|TYPED_FUNC)_START\w*|SYM_FUNC_ALIAS\w*|SYM_DATA|ENTRY|"
                        rb"WEAK|_GLOBAL|_GLOBAL_TOC|LEAF|NESTED)\s*\(\s*(\w+)", re.M)  # fmt: skip
-
-#: Calls by which a function says itself that it may sleep: ``might_sleep()`` of include/linux/kernel.h and similar.
-SLEEP_MARKERS = frozenset({b"might_sleep", b"might_sleep_if", b"might_fault", b"might_alloc", b"__might_sleep",
-                      b"__might_fault", b"cond_resched", b"schedule", b"schedule_timeout", b"msleep"})  # fmt: skip
-
-#: Words that may precede ``(`` without being a call.
-NOT_CALLS = frozenset(
-    {b"if", b"for", b"while", b"switch", b"return", b"sizeof", b"defined", b"typeof", b"__typeof__", b"case",
-     b"__attribute__", b"_Alignof", b"__alignof__", b"alignof", b"else", b"do", b"goto", b"asm", b"__asm__",
-     b"void", b"int", b"char", b"long", b"unsigned", b"bool", b"struct", b"__volatile__", b"volatile", b"const",
-     b"static", b"offsetof", b"_Static_assert", b"__aligned", b"__section", b"__typeof", b"_Generic"}
-)  # fmt: skip

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 
-from kexpert.core.c.extract import callees, identifiers, may_sleep
 from kexpert.core.c.lex import blank_comments
 from kexpert.core.c.skeleton import DESIGNATOR, SLANTED_BRACE
+from kexpert.core.c.word_scan import callees, identifiers, may_sleep
 from kexpert.core.symbols import Assignment, FileFacts, Flag, Kind, Symbol
 from kexpert.core.text import changed_range
 

@@ -24,7 +24,7 @@ from kexpert.model.decoding.decoder import Logits
 from kexpert.model.decoding.vocabulary import Vocabulary, without_leading_space
 from kexpert.model.engines.in_process_engine import MAX_CONTEXT, InProcessEngine, common_prefix_length, markers_among
 from kexpert.prompt.manifest import Manifest, mismatch, tokenizer_hash
-from kexpert_kernels.implementation import implementation  # type: ignore[import-untyped]
+from kexpert_kernels.implementation import implementation
 
 #: Tokens evaluated between two looks at ``cancelled()``, by device.
 _BATCH_TOKENS = {"cuda": 512, "cpu": 128}

@@ -1,0 +1,196 @@
+"""One small adapter for each front end: a scenario's question in, its answer in the common form out."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import unquote, urlsplit
+
+from kexpert.cli.main import main
+from kexpert.workspace.saved_tree import SavedTree
+from kexpert.workspace.snapshot import Position, Refusal
+from tests.scenarios.scenario import Answer, Scenario, flattened, shown
+from tests.support.lsp_client import CAPABILITIES, Client, RequestFailed
+
+#: Settings for all front ends: nothing in the background that could change an answer.
+CONFIG = """\
+vectors.enabled = false
+inline.enabled = false
+diagnostics.checkpatch = false
+index.jobs = 1
+index.watch = false
+"""
+
+
+class FrontEnd(ABC):
+    """A way to ask about one tree, whose index is on disk. ``asks`` are the questions that it knows."""
+
+    asks: ClassVar[frozenset[str]]
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @abstractmethod
+    def answer(self, scenario: Scenario) -> Answer: ...
+
+    def close(self) -> None:  # noqa: B027 (most have nothing to end)
+        """End what was started."""
+
+
+class Facade(FrontEnd):
+    """``kexpert.workspace``, which all others stand on."""
+
+    asks = frozenset({
+        "hover", "definition", "declaration", "type_definition", "implementation", "references", "completion",
+        "signature_help", "outline", "symbols", "incoming", "outgoing", "rename", "search",
+    })  # fmt: skip
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self._tree = SavedTree(root, lambda message: None)
+        self._snapshot = self._tree.snapshot()
+
+    def close(self) -> None:
+        self._tree.close()
+
+    def answer(self, scenario: Scenario) -> Answer:
+        snapshot, at = self._snapshot, Position(scenario.path, scenario.line, scenario.column)
+        match scenario.ask:
+            case "hover":
+                card = snapshot.hover(at)
+                return card.to_markdown() if card else ""
+            case "signature_help":
+                found = snapshot.signature_help(at)
+                return found.label if found else ""
+            case "completion":
+                completions = snapshot.completion(at)
+                return [item.label for item in completions.items] if completions else []
+            case "outline":
+                entries = snapshot.document_symbols(scenario.path)
+                return flattened(entries, lambda entry: entry.symbol.name, lambda entry: entry.children)
+            case "symbols":
+                return [symbol.name for symbol in snapshot.workspace_symbols(scenario.argument)]
+            case "search":
+                return [found.name for found in snapshot.search(scenario.argument)]
+            case "incoming" | "outgoing":
+                calls = snapshot.incoming_calls if scenario.ask == "incoming" else snapshot.outgoing_calls
+                return [call.symbol.name for symbol in snapshot.prepare_calls(at) for call in calls(symbol)]
+            case "rename":
+                try:
+                    spans = snapshot.rename(at, scenario.argument)
+                except Refusal as reason:
+                    return str(reason)
+                return [self._place(scenario.path, start) for start, _ in spans]
+            case "references":
+                return [self._place(use.path, use.start) for file in snapshot.references(at) for use in file]
+        spans = getattr(snapshot, scenario.ask)(at)
+        return [self._place(span.path, span.start) for span in spans]
+
+    def _place(self, path: str, offset: int) -> str:
+        source = self._snapshot.source(path)
+        assert source is not None
+        return shown(path, *source.lines.to_position(offset, "utf-32"))
+
+
+class LanguageServer(FrontEnd):
+    """A real ``kexpert serve``, asked in UTF-16 as most editors do."""
+
+    asks = Facade.asks
+    _JUMPS: ClassVar = {
+        "definition": "definition", "declaration": "declaration", "implementation": "implementation",
+        "type_definition": "typeDefinition", "references": "references",
+    }  # fmt: skip
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self._client = Client()
+        self._client.initialize(root, textDocument={**CAPABILITIES["textDocument"], "inlineCompletion": {}})
+        self._open: set[str] = set()
+
+    def close(self) -> None:
+        with self._client:
+            self._client.leave()
+
+    def answer(self, scenario: Scenario) -> Answer:
+        client, uri = self._client, self._client.uri(scenario.path)
+        if scenario.path and scenario.path not in self._open:
+            client.open_file(scenario.path)
+            self._open.add(scenario.path)
+        at = {"line": scenario.line, "character": self._units(scenario.path, scenario.line, scenario.column)}
+        match scenario.ask:
+            case "hover":
+                card = client.at("hover", uri, at)
+                return card["contents"]["value"] if card else ""
+            case "signature_help":
+                found = client.at("signatureHelp", uri, at)
+                return found["signatures"][0]["label"] if found else ""
+            case "completion":
+                items = client.at("completion", uri, at)["items"]
+                return [item["label"] for item in sorted(items, key=lambda item: item["sortText"])]
+            case "outline":
+                entries = client.request("textDocument/documentSymbol", {"textDocument": {"uri": uri}})
+                return flattened(entries, lambda entry: entry["name"], lambda entry: entry.get("children"))
+            case "symbols":
+                return [found["name"] for found in client.request("workspace/symbol", {"query": scenario.argument})]
+            case "search":
+                command = {"command": "kexpert.search", "arguments": [scenario.argument]}
+                return [found["name"] for found in client.request("workspace/executeCommand", command)]
+            case "incoming" | "outgoing":
+                items = client.at("prepareCallHierarchy", uri, at) or []
+                method, end = f"callHierarchy/{scenario.ask}Calls", {"incoming": "from", "outgoing": "to"}[scenario.ask]
+                return [call[end]["name"] for item in items for call in client.request(method, {"item": item})]
+            case "rename":
+                try:
+                    changes = client.at("rename", uri, at, newName=scenario.argument)["changes"]
+                except RequestFailed as refused:
+                    return str(refused)
+                return [self._place(uri, edit["range"]) for uri, edits in changes.items() for edit in edits]
+        context = {"context": {"includeDeclaration": True}} if scenario.ask == "references" else {}
+        places = client.at(self._JUMPS[scenario.ask], uri, at, **context) or []
+        return [self._place(place["uri"], place["range"]) for place in places]
+
+    def _line(self, path: str, line: int) -> str:
+        return (self.root / path).read_text("utf-8").split("\n")[line] if path else ""
+
+    def _units(self, path: str, line: int, column: int) -> int:
+        return len(self._line(path, line)[:column].encode("utf-16-le")) // 2
+
+    def _place(self, uri: str, span: Any) -> str:
+        path = os.path.relpath(unquote(urlsplit(uri).path), self.root)
+        line, units = span["start"]["line"], span["start"]["character"]
+        before = self._line(path, line).encode("utf-16-le")[: 2 * units].decode("utf-16-le")
+        return shown(path, line, len(before))
+
+
+class CommandLine(FrontEnd):
+    """``kexpert COMMAND … --json``."""
+
+    asks = frozenset({"hover", "definition", "references", "symbols", "search"})
+
+    def answer(self, scenario: Scenario) -> Answer:
+        match scenario.ask:
+            case "symbols" | "search":
+                method = ["--method", "bm25"] if scenario.ask == "search" else []
+                return [hit["name"] for hit in self._run("search", scenario.argument, *method)["results"]]
+            case "hover":
+                return self._run("hover", self._at(scenario)).get("markdown", "")
+        places = self._run(scenario.ask, self._at(scenario))
+        return [shown(place["path"], place["line"] - 1, place["column"] - 1) for place in places]
+
+    def _at(self, scenario: Scenario) -> str:
+        return f"{self.root}/{shown(scenario.path, scenario.line, scenario.column)}"
+
+    def _run(self, *arguments: str) -> Any:
+        """The JSON that a command prints; an empty object where it finds nothing."""
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(io.StringIO()):
+            main([*arguments, "--json", "--tree", str(self.root)])
+        return json.loads(printed.getvalue() or "{}")
+
+
+FRONT_ENDS: dict[str, type[FrontEnd]] = {"facade": Facade, "lsp": LanguageServer, "cli": CommandLine}

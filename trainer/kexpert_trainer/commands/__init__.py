@@ -1,0 +1,42 @@
+"""One module a command: ``HELP``, ``add_arguments(parser)`` and ``run(args)``.
+
+They translate arguments and print results; the work is elsewhere. ``run`` imports what it needs (torch, numpy).
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Protocol
+
+from kexpert_trainer.commands import (
+    corpus,
+    embedder,
+    evaluate_inline,
+    evaluate_search,
+    export,
+    model,
+    pack,
+    parts,
+    pretrain,
+    tokenizer,
+)
+
+
+class Command(Protocol):
+    """The interface of a module of this folder."""
+
+    @property
+    def HELP(self) -> str: ...
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
+
+    def run(self, args: argparse.Namespace) -> None: ...
+
+
+#: Name -> module, in the order of ``--help``.
+COMMANDS: dict[str, Command] = {
+    "embedder": embedder, "model": model, "tokenizer": tokenizer, "corpus": corpus, "pack": pack,
+    "pretrain": pretrain, "export": export, "parts": parts,
+}  # fmt: skip
+#: The same for ``kexpert-train evaluate WHAT``.
+EVALUATIONS: dict[str, Command] = {"search": evaluate_search, "inline": evaluate_inline}
