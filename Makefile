@@ -33,7 +33,7 @@ test-vscode: $(DEVELOPMENT) ## the extension in a real VS Code: needs Chromium, 
 test-gpu: $(if $(GPU_PYTHON),,$(DEVELOPMENT)) ## the Triton kernels, and training with them, on a CUDA device
 	@KEXPERT_TEST_DEVICE=cuda $(ON_GPU) -m pytest tests/kernels tests/trainer/test_gpu.py $(SIDE_BY_SIDE)
 
-lint: $(DEVELOPMENT) ## ruff, mypy (strict on core and features), import contracts
+lint: $(DEVELOPMENT) ## ruff, mypy (strict), import contracts
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo

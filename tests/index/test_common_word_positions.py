@@ -102,7 +102,7 @@ def test_answers_do_not_depend_on_how_far_the_pass_came(start: dict[str, bytes],
             assert by_positions == by_reading
         bring_up(root, database, None)
         run_parts(root, database, 6)
-        assert answers(root, database)[0] == {word: searched(root, word) for word in WORDS}
+        assert answers(root, database)[0] == {word: found_by_search(root, word) for word in WORDS}
 
 
 def bring_up(root: Path, database: Path, changed: set[str] | None) -> None:
@@ -136,7 +136,7 @@ def flat(files: Iterable[FileUses]) -> list[Use]:
     return [use for file in files for use in file]
 
 
-def searched(root: Path, word: str) -> list[Use]:
+def found_by_search(root: Path, word: str) -> list[Use]:
     return [use for file in sorted(scan(root), key=lambda file: file.path)
             for use in uses(file.path, (root / file.path).read_bytes(), word.encode())]  # fmt: skip
 

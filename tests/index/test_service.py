@@ -250,7 +250,7 @@ def test_a_file_that_kills_its_worker_is_named_and_left_out(make_tree: Maker) ->
 
 
 def _writable(database: Path) -> bool:
-    """Whether the workers of a killed process are gone too."""
+    """True if the workers of a killed process are gone too."""
     try:
         with sqlite3.connect(database, timeout=0.1) as db:
             db.execute("BEGIN IMMEDIATE")

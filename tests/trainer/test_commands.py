@@ -24,10 +24,10 @@ def test_single_commands_lead_from_a_tree_to_a_model(tmp_path: Path, capsys: pyt
         assert main([which, *given]) == OK
 
     source = tree(tmp_path / "tree")
-    vocabulary, whole, packed, run = (tmp_path / name for name in ("tokenizer.json", "corpus", "packed", "run"))
+    vocabulary, full, packed, run = (tmp_path / name for name in ("tokenizer.json", "corpus", "packed", "run"))
     command("tokenizer", tree=source, out=vocabulary, vocabulary=400)
-    command("corpus", tree=source, tokenizer=vocabulary, out=whole, sequence=128, jobs=1)
-    command("pack", corpus=whole, out=packed, megabytes=1)
+    command("corpus", tree=source, tokenizer=vocabulary, out=full, sequence=128, jobs=1)
+    command("pack", corpus=full, out=packed, megabytes=1)
     command("pretrain", corpus=packed, out=run, size="tiny", tokens=1024, batch_rows=4, micro_batch=4, threads=1)
     command("parts", checkpoint=run / "last", parts=tmp_path / "parts")
     assert main(["parts", "--join", "--parts", str(tmp_path / "parts"), "--checkpoint", str(tmp_path / "joined")]) == OK
@@ -127,7 +127,7 @@ def test_every_option_in_the_guide_exists() -> None:
         name = command.split()[1]
         module = EVALUATIONS[command.split()[2]] if name == "evaluate" else COMMANDS.get(name)
         if module is None:
-            continue  # a sentence about the program as a whole
+            continue  # a sentence about the program in general
         parser = argparse.ArgumentParser()
         module.add_arguments(parser)
         for option in re.findall(r"--[a-z0-9-]+", command):

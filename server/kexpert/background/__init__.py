@@ -1,4 +1,4 @@
-"""What index and search share: the tree on disk, databases, locks, a worker thread, worker processes.
+"""Shared by index and search: the tree on disk, databases, locks, a worker thread, worker processes.
 
-Nothing here knows what is stored.
+The contents of the databases are in ``index`` and ``search``.
 """

@@ -100,7 +100,7 @@ class Database(ABC):
 
     @property
     def complete(self) -> bool:
-        """Whether the whole tree has been read once."""
+        """True if the whole tree has been read once."""
         return self.meta("complete") == "1"
 
     @classmethod

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
 
-#: How often a run looks whether it was cancelled.
+#: Time between two checks for cancellation.
 _POLL_SECONDS = 0.05
 #: Tasks given out for each process: the one that it works at and the next.
 _TASKS_PER_PROCESS = 2
@@ -56,7 +56,7 @@ def uncut(task: _Task) -> list[_Task]:
 
 @dataclass(frozen=True, slots=True)
 class ProcessPool(Generic[_Task, _Result]):
-    """How tasks are run. Each ``run`` starts its processes and ends them."""
+    """Runs tasks in worker processes. Each ``run`` starts its processes and ends them."""
 
     work: Callable[[_Task], _Result]
     jobs: int

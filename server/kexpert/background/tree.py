@@ -22,7 +22,7 @@ _EVERYTHING = PathPatterns()
 
 
 class FileKind(IntEnum):
-    """How a file is read. The numbers are stored."""
+    """The language of a file. The numbers are stored."""
 
     C = 1
     HEADER = 2
@@ -55,7 +55,7 @@ def find_root(path: str | os.PathLike[str]) -> Path | None:
 
 
 def is_tree(folder: Path) -> bool:
-    """Whether a folder is the top of a kernel tree: it has Kconfig, Makefile, and MAINTAINERS or include/linux."""
+    """True if a folder is the top of a kernel tree: it has Kconfig, Makefile, and MAINTAINERS or include/linux."""
     try:
         return (
             (folder / "Kconfig").is_file()
@@ -67,7 +67,7 @@ def is_tree(folder: Path) -> bool:
 
 
 def kind_of(path: str) -> FileKind | None:
-    """How the index reads a file of this name; None if it does not."""
+    """The kind of a file by its name; None if it is not indexed."""
     name = path.rpartition("/")[2]
     if name.endswith(".c"):
         return FileKind.C

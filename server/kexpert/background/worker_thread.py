@@ -35,7 +35,7 @@ class WorkerThread:
 
     @property
     def stopping(self) -> bool:
-        """Whether the thread was asked to end; long work looks here now and then."""
+        """True if the thread was asked to end; long work looks here now and then."""
         return self._stopping
 
     def start(self) -> None:

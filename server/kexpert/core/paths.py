@@ -37,7 +37,7 @@ class PathPatterns:
         return bool(self._patterns)
 
     def matches(self, path: str, is_folder: bool = False) -> bool:
-        """Whether a pattern covers a file of the tree or a folder around it."""
+        """True if a pattern covers a file of the tree or a folder around it."""
         return self._match(path, is_folder) is not None
 
     def matching(self, path: str) -> str:

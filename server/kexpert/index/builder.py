@@ -48,7 +48,7 @@ _Batch = list[tuple[int, TreeFile]]
 
 @dataclass(slots=True)
 class BuildReport:
-    """What a run did and cost.
+    """Results and costs of a run.
 
     ``files`` and ``symbols`` count what the index then holds. ``common_words_seconds`` follows ``seconds``, after
     which all is known but the stored positions of common words.
@@ -206,7 +206,7 @@ def index_batch(
 
 
 def facts_of(file: TreeFile, data: bytes) -> FileFacts:
-    """What the index keeps of a file, by its kind."""
+    """Extract the facts of a file that the index stores."""
     if file.kind is FileKind.KCONFIG:
         return FileFacts(symbols=_config_symbols(file.path, data), identifiers=identifiers(data))
     if file.kind is FileKind.MAKEFILE:

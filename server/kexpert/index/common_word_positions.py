@@ -68,7 +68,7 @@ class _File(NamedTuple):
 
 
 def is_pass_due(store: SymbolStore) -> bool:
-    """Whether more than ``_MAX_UNCOVERED_FILES`` files are not covered."""
+    """True if more than ``_MAX_UNCOVERED_FILES`` files are not covered."""
     try:
         late = store.db.execute("SELECT count(*) FROM files WHERE id > (SELECT coalesce(max(id), 0) FROM place_parts)")
     except sqlite3.OperationalError:  # no pass has begun

@@ -89,7 +89,7 @@ class DiskView(View):
         return path in self._overlay or (self._holds(path) and os.path.isfile(f"{self.root}/{path}"))
 
     def _holds(self, path: str) -> bool:
-        """Whether a path lies in the tree."""
+        """True if a path lies in the tree."""
         if ".." not in path and not path.startswith("/"):
             return True
         return relative_path(Path(self.root), f"{self.root}/{path}") is not None
@@ -280,7 +280,7 @@ class DiskView(View):
         return found
 
     def _is_of(self, written: str, struct: str) -> bool:
-        """Whether an initialiser of ``written`` ("outer.member" for a nested one) fills ``struct``."""
+        """True if an initialiser of ``written`` ("outer.member" for a nested one) fills ``struct``."""
         if "." not in written:
             return written == struct
         outer, *members = written.split(".")

@@ -60,7 +60,7 @@ _DOUBTFUL = re.compile(rb"['\\/]")
 
 
 def _plain(data: bytes, line: int, at: int) -> bool:
-    """Whether a line up to ``at`` surely opens neither a string nor a ``//`` comment."""
+    """True if a line up to ``at`` surely opens neither a string nor a ``//`` comment."""
     return not (
         data.find(b'"', line, at) >= 0
         or data.find(b"'", line, at) >= 0

@@ -158,7 +158,7 @@ class IndexReader:
         )
 
     def has_many(self, prefix: str, limit: int) -> bool:
-        """Whether at least ``limit`` symbols begin with ``prefix``."""
+        """True if at least ``limit`` symbols begin with ``prefix``."""
         counted = "SELECT count(*) FROM (SELECT 1 FROM symbols WHERE name >= ? AND name < ? LIMIT ?)"
         rows = self._rows(counted, (prefix, _after(prefix), limit))
         return bool(rows) and rows[0][0] >= limit
@@ -263,11 +263,11 @@ class IndexReader:
             found.update(row[0] for row in rows)
         return found
 
-    def assignments(self, column: str, value: str, limit: int) -> list[tuple[tuple[Any, ...], FileIdentity]]:
-        """(the fields of an Assignment, the identity of its file) of each that has ``value`` in ``column``."""
+    def assignments(self, column: str, value: str, limit: int) -> list[tuple[tuple[Any, ...], tuple[int, int]]]:
+        """(the fields of an Assignment, the (size, mtime_ns) of its file) of each that has ``value`` in ``column``."""
         assert column in ("function", "member")
         return [
-            ((struct, member, function, table, path, at, line), FileIdentity(size, mtime))
+            ((struct, member, function, table, path, at, line), (size, mtime))
             for struct, member, function, table, at, line, path, size, mtime in self._rows(
                 "SELECT a.struct, a.member, a.function, a.tbl, a.at, a.line, f.path, f.size, f.mtime_ns"
                 f" FROM assignments a JOIN files f ON f.id = a.id >> {FILE_SHIFT} WHERE a.{column} = ? LIMIT ?",
@@ -282,7 +282,7 @@ class IndexReader:
         )
         rows += self._rows(f"SELECT DISTINCT {_FILE} {_FROM} WHERE s.name = ?", (word,))
         rows += self._rows(f"SELECT DISTINCT {_FILE} {_FROM_REGISTERS} WHERE r.name = ?", (word,))
-        return {path: StoredFile(number, FileIdentity(*identity)) for path, number, *identity in rows}
+        return {row[0]: StoredFile._make(row[1:]) for row in rows}
 
     def common_word(self, word: str) -> CommonWord:
         """The stored positions of a word; they cover no file if it is not common."""
@@ -342,12 +342,12 @@ class IndexReader:
         return data[line:at], word[0] if word else b""
 
     def is_indexed(self, path: str) -> bool:
-        """Whether the index holds a file as it is on disk now."""
+        """True if the index holds a file as it is on disk now."""
         rows = self._rows("SELECT size, mtime_ns FROM files WHERE path = ?", (path,))
         return bool(rows) and self.is_current(path, FileIdentity(*rows[0]))
 
     def is_current(self, path: str, identity: tuple[int, int]) -> bool:
-        """Whether a file on disk still has the (size, mtime_ns) with which it was indexed."""
+        """True if a file on disk still has the (size, mtime_ns) with which it was indexed."""
         return FileIdentity.of(f"{self.root}/{path}") == identity
 
     def symbols_now(self, path: str) -> list[Symbol]:

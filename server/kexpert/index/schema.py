@@ -68,17 +68,22 @@ _SUBWORD_KINDS = ",".join(str(int(kind)) for kind in sorted(_BY_SUBWORD))
 
 
 def _is_register_table(symbols: Sequence[Symbol]) -> bool:
-    """Whether a file is a register header: hundreds of macros and nothing else.
+    """True if a file is a register header: hundreds of macros and nothing else.
 
     There are millions of registers, and nobody looks for one by a part of its name."""
     return len(symbols) > 400 and all(symbol[1] is Kind.MACRO for symbol in symbols)
 
 
 class StoredFile(NamedTuple):
-    """A file in the index, with its identity when it was read."""
+    """A file in the index, with its size and mtime when it was read. Flat, because a query reads thousands."""
 
     id: int
-    identity: FileIdentity
+    size: int
+    mtime_ns: int
+
+    @property
+    def identity(self) -> FileIdentity:
+        return FileIdentity(self.size, self.mtime_ns)
 
 
 class SymbolStore(Database):
@@ -108,11 +113,11 @@ class SymbolStore(Database):
         rows = self.db.execute(
             "SELECT path, id, size, mtime_ns FROM files WHERE path >= ? AND path < ?", (under, under + "\U0010ffff")
         )
-        return {path: StoredFile(number, FileIdentity(*identity)) for path, number, *identity in rows}
+        return {row[0]: StoredFile._make(row[1:]) for row in rows}
 
     def file(self, path: str) -> StoredFile | None:
         row = self.db.execute("SELECT id, size, mtime_ns FROM files WHERE path = ?", (path,)).fetchone()
-        return StoredFile(row[0], FileIdentity(*row[1:])) if row else None
+        return StoredFile._make(row) if row else None
 
     def next_id(self) -> int:
         """The lowest file id above all that were ever used."""

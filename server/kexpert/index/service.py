@@ -95,7 +95,7 @@ class IndexService:
 
     @property
     def is_watching(self) -> bool:
-        """Whether the system reports changes to files of the tree."""
+        """True if the system reports changes to files of the tree."""
         return self._watcher is not None and self._watcher.is_watching
 
     def start(self) -> None:
@@ -246,7 +246,7 @@ class IndexService:
             )
 
     def _is_interrupted(self) -> bool:
-        """Whether something more urgent than tidying up came."""
+        """True if something more urgent than tidying up came."""
         return self._thread.stopping or self._has_work()
 
     def _files_watched(self, paths: Iterable[str]) -> None:

@@ -13,7 +13,7 @@ from kexpert.index.schema import StoredFile, SymbolStore
 
 @dataclass(slots=True)
 class UpdatePlan:
-    """What an update does: files to read, paths to drop, notes for the user."""
+    """The work of an update: files to read, paths to drop, notes for the user."""
 
     todo: list[TreeFile]
     gone: list[str]

@@ -63,7 +63,7 @@ class Watcher:
 
     @property
     def is_watching(self) -> bool:
-        """Whether inotify reports changes."""
+        """True if inotify reports changes."""
         return self._observer is not None and self._observer.is_alive()
 
     def close(self) -> None:

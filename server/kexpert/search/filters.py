@@ -126,5 +126,5 @@ def _built(
 
 
 def allowed(path: str, kind: ChunkKind, files: Collection[str] | None, kinds: Collection[ChunkKind]) -> bool:
-    """Whether a chunk passes the filters."""
+    """True if a chunk passes the filters."""
     return (not kinds or kind in kinds) and (files is None or path in files)

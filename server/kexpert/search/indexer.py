@@ -55,7 +55,7 @@ _TITLE = "Indexing for search"
 
 @dataclass(frozen=True, slots=True)
 class SearchSettings:
-    """How search is kept: the options ``vectors.*``."""
+    """The options ``vectors.*``."""
 
     vectors: bool = True
     url: str = ""

@@ -31,7 +31,7 @@ _ANSWER_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class SearchReport:
-    """What search has after a run: chunks, and how many of them have a vector."""
+    """Results and costs of a run: all chunks, those that have a vector, time, sizes."""
 
     chunks: int
     vectors: int
@@ -102,7 +102,7 @@ def build_search(
 
 
 def _is_up_to_date(root: Path, directory: Path, settings: SearchSettings, open_index: OpenIndexedFiles) -> bool:
-    """Whether there is nothing to do, decided without loading any vectors."""
+    """True if there is nothing to do, decided without loading any vectors."""
     from kexpert.search.embedder import EmbedderError, load_embedder
 
     if ChunkStore.state_of(directory / "search.db", root) is not IndexState.READY:

@@ -50,7 +50,7 @@ class VectorIndex(Protocol):
 
 
 class SymbolFacts(Protocol):
-    """What the ranker and the filters ask of the symbol index; a ``View`` answers it."""
+    """The part of a ``View`` that the ranker and the filters use."""
 
     def data(self, path: str) -> bytes | None: ...
     def files_mentioning(self, name: str) -> list[str]: ...

@@ -1,4 +1,4 @@
-"""What the search database holds: its version, its tables, and the words under which a chunk is found."""
+"""The search database: its version, its tables, and the stems under which a chunk is found."""
 
 from __future__ import annotations
 

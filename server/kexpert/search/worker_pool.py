@@ -82,12 +82,12 @@ class WorkerPool:
 
     @property
     def is_ready(self) -> bool:
-        """Whether every worker has opened its databases."""
+        """True if every worker has opened its databases."""
         return all(each.is_ready for each in self.workers)
 
     @property
     def has_vectors(self) -> bool:
-        """Whether every worker could open its vectors."""
+        """True if every worker could open its vectors."""
         return all(each.has_vectors for each in self.workers)
 
     def nearest(

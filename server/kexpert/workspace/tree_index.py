@@ -75,7 +75,7 @@ class TreeIndex:
 
     @property
     def writer(self) -> bool:
-        """Whether this process writes the index; of several on one tree one does."""
+        """True if this process writes the index; of several on one tree one does."""
         return self.index.writer
 
     def start(self) -> None:

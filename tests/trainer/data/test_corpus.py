@@ -176,7 +176,7 @@ def test_shards_name_their_files_and_licences(tmp_path: Path) -> None:
 def test_an_interrupted_corpus_continues_with_the_missing_shards(tmp_path: Path) -> None:
     make_corpus(tmp_path)
     folder = tmp_path / "corpus"
-    whole = {path.name: path.read_bytes() for path in folder.iterdir()}
+    full = {path.name: path.read_bytes() for path in folder.iterdir()}
     done, lost = folder / "train-000.xz", folder / "train-001.xz"
     before = done.stat().st_mtime_ns
     lost.unlink()
@@ -184,7 +184,7 @@ def test_an_interrupted_corpus_continues_with_the_missing_shards(tmp_path: Path)
     (folder / "corpus.json").unlink()
     make_corpus(tmp_path)
     assert done.stat().st_mtime_ns == before
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == full
 
 
 def test_another_config_makes_another_corpus(tmp_path: Path) -> None:

@@ -39,10 +39,10 @@ def test_byte_lengths_add_up_to_the_text(parts: list[str]) -> None:
 @given(st.one_of(LINES, ODD.map("".join)))
 def test_the_encoder_agrees_with_the_tokenizer(text: str) -> None:
     text = text.encode("utf-8", "replace").decode()
-    for whole in (text, f"{text}\n{text}"):
-        encoding = tokenizer().encode(whole)
-        assert ENCODER.ids(whole) == encoding.ids
-        assert ENCODER.starts(whole) == [start for start, _ in encoding.offsets]
+    for full in (text, f"{text}\n{text}"):
+        encoding = tokenizer().encode(full)
+        assert ENCODER.ids(full) == encoding.ids
+        assert ENCODER.starts(full) == [start for start, _ in encoding.offsets]
 
 
 def test_the_name_of_a_marker_in_a_text_is_text() -> None:
@@ -81,4 +81,11 @@ def test_a_tokenizer_without_markers_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.json"
     Tokenizer(models.BPE()).save(str(path))
     with pytest.raises(ValueError, match="fim_prefix"):
+        tokenizers.load(path)
+
+
+def test_a_broken_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "broken.json"
+    path.write_text("{")
+    with pytest.raises(ValueError, match="not a tokenizer"):
         tokenizers.load(path)

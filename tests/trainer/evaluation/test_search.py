@@ -102,8 +102,8 @@ def test_the_searched_copy_has_no_comments(trees: tuple[Path, Path], tmp_path: P
     files = survey(trees[0], is_for_evaluation)
     copy_blanked(trees[0], tmp_path / "copy", [file.path for file in files])
     for file in files:
-        blanked, whole = ((tree / file.path).read_text() for tree in (tmp_path / "copy", trees[0]))
-        assert len(blanked) == len(whole) and "@w" not in blanked and "return" in blanked
+        blanked, full = ((tree / file.path).read_text() for tree in (tmp_path / "copy", trees[0]))
+        assert len(blanked) == len(full) and "@w" not in blanked and "return" in blanked
         assert file.questions[0].text not in blanked
 
 

@@ -206,14 +206,14 @@ def test_training_reduces_held_out_loss(config: PretrainConfig, tmp_path: Path) 
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(config: PretrainConfig, tmp_path: Path) -> None:
-    run(config, tmp_path / "whole", RunLimits())
+    run(config, tmp_path / "full", RunLimits())
     run(config, tmp_path / "broken", RunLimits(steps=5))
     assert read_state(tmp_path / "broken" / LAST).step == 5
     run(config, tmp_path / "broken", RunLimits(steps=4))
     run(config, tmp_path / "broken", RunLimits())
-    whole, broken = weights(tmp_path / "whole"), weights(tmp_path / "broken")
-    assert whole.keys() == broken.keys()
-    assert all(torch.equal(whole[name], broken[name]) for name in whole)
+    full, broken = weights(tmp_path / "full"), weights(tmp_path / "broken")
+    assert full.keys() == broken.keys()
+    assert all(torch.equal(full[name], broken[name]) for name in full)
 
 
 def test_a_run_continues_with_another_corpus(config: PretrainConfig, tmp_path: Path) -> None:
@@ -236,10 +236,10 @@ def test_pretraining_imports_little_besides_torch() -> None:
 
 
 def test_the_size_of_micro_batches_does_not_change_the_result(config: PretrainConfig, tmp_path: Path) -> None:
-    whole = replace(config, tokens=2 * 4 * SEQUENCE)
-    run(whole, tmp_path / "whole", RunLimits())
-    run(replace(whole, micro_batch=1), tmp_path / "divided", RunLimits())
-    one, other = weights(tmp_path / "whole"), weights(tmp_path / "divided")
+    full = replace(config, tokens=2 * 4 * SEQUENCE)
+    run(full, tmp_path / "full", RunLimits())
+    run(replace(full, micro_batch=1), tmp_path / "divided", RunLimits())
+    one, other = weights(tmp_path / "full"), weights(tmp_path / "divided")
     for name in one:
         torch.testing.assert_close(one[name], other[name], atol=1e-4, rtol=1e-3)
 
@@ -323,9 +323,9 @@ def test_weights_are_split_into_parts_and_joined(config: PretrainConfig, tmp_pat
     assert len(names) > 3
     assert max((tmp_path / "parts" / name).stat().st_size for name in names[1:]) <= 50_000
     parts.join(tmp_path / "parts", tmp_path / "joined")
-    whole, joined = load_file(last / llama.WEIGHTS), load_file(tmp_path / "joined" / llama.WEIGHTS)
-    for name in whole:
-        torch.testing.assert_close(joined[name], whole[name], atol=1e-3, rtol=4e-3)
+    full, joined = load_file(last / llama.WEIGHTS), load_file(tmp_path / "joined" / llama.WEIGHTS)
+    for name in full:
+        torch.testing.assert_close(joined[name], full[name], atol=1e-3, rtol=4e-3)
     (tmp_path / "parts" / names[-1]).unlink()
     with pytest.raises(ValueError, match=names[-1]):
         parts.join(tmp_path / "parts", tmp_path / "joined")

@@ -23,7 +23,7 @@ from kexpert_trainer.commands import (
 
 
 class Command(Protocol):
-    """What a module of this folder offers."""
+    """The interface of a module of this folder."""
 
     @property
     def HELP(self) -> str: ...

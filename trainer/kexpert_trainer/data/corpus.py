@@ -138,7 +138,7 @@ def _shards(selected: Sequence[str], config: CorpusConfig) -> Iterator[tuple[str
 
 @dataclass(slots=True)
 class _Worker:
-    """What a worker process keeps between shards."""
+    """State of a worker process between shards."""
 
     tree: Path
     folder: Path

@@ -108,7 +108,7 @@ class _ChunkWords:
 
 @dataclass(slots=True)
 class _Batch:
-    """What a worker process read from some files."""
+    """Words that a worker process read from some files."""
 
     chunks: list[_ChunkWords]
     mentions: list[tuple[str, str, list[str]]]  # (path, function, words); path "": a text under Documentation/

@@ -49,7 +49,7 @@ class CorpusManifest:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """What commands print of a corpus."""
+        """The summary that commands print."""
         return {"shards": len(self.shards["train"]), "tokens": self.tokens, "bytes": self.bytes}
 
 

@@ -57,10 +57,13 @@ def train(texts: Iterable[str], vocabulary: int) -> Tokenizer:
 
 
 def load(path: Path) -> Tokenizer:
-    """Read a ``tokenizer.json``. Raises UserError if there is none, or if it lacks a marker."""
+    """Read a ``tokenizer.json``. Raises UserError if it is missing, broken, or lacks a marker."""
     if not path.is_file():
         raise UserError(f"{path}: no such file; make it with kexpert-train tokenizer")
-    tokenizer = _literal(Tokenizer.from_file(str(path)))
+    try:
+        tokenizer = _literal(Tokenizer.from_file(str(path)))
+    except Exception as problem:  # tokenizers raises nothing more specific
+        raise UserError(f"{path}: not a tokenizer.json ({problem}); make it with kexpert-train tokenizer") from None
     markers(tokenizer)
     return tokenizer
 
@@ -138,5 +141,5 @@ def byte_lengths(tokenizer: Tokenizer) -> list[int]:
 
 
 def summary(tokenizer: Tokenizer) -> dict[str, int | str]:
-    """What commands print of a tokenizer."""
+    """The summary that commands print."""
     return {"vocabulary": tokenizer.get_vocab_size(), "identity": identity(tokenizer)}

@@ -212,8 +212,8 @@ def names(hole: Hole, text: str) -> list[str]:
     """Identifiers of a suggestion, completed where the hole splits one; none from its strings and comments."""
     begun = re.search(r"\w*\Z", hole.before)
     more = re.match(r"\w*", hole.after)
-    whole = (begun[0] if begun else "") + text + (more[0] if more else "")
-    code = _NO_CODE.sub(" ", whole)
+    completed = (begun[0] if begun else "") + text + (more[0] if more else "")
+    code = _NO_CODE.sub(" ", completed)
     return [name for name in _NAME.findall(code) if name not in KEYWORDS]
 
 

@@ -55,7 +55,7 @@ class SearchQuestion:
 
 @dataclass(frozen=True, slots=True)
 class FileSurvey:
-    """What the choice of questions and pool needs to know of a file."""
+    """Facts of a file for the choice of questions and pool."""
 
     path: str
     functions: int  # chunks of kind function, as ``kexpert.core.retrieval.chunk`` finds them without comments

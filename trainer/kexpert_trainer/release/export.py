@@ -62,7 +62,7 @@ _MAX_SHOWN = 8
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What manifest and card say of a model besides its weights."""
+    """Description of a model for its manifest and card."""
 
     name: str
     provenance: str  # one sentence: what trained it, when, for how long

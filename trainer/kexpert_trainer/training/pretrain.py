@@ -200,5 +200,5 @@ def _step(learner: _Learner, batches: list[Batch], rate: float, ranks: Ranks) ->
 
 
 def _described(config: PretrainConfig, loss: HeldOutLoss) -> dict[str, object]:
-    """What a checkpoint says besides the state of the run; ``export`` reads the figures."""
+    """Entries of a checkpoint besides the state of the run; ``export`` reads the figures."""
     return {"config": asdict(config), "figures": asdict(loss)}

@@ -1,4 +1,4 @@
-"""What a run reports: a line now and then on standard output and in ``log.jsonl``, curves for TensorBoard."""
+"""Log of a run: a line now and then on standard output and in ``log.jsonl``, curves for TensorBoard."""
 
 from __future__ import annotations
 
