@@ -36,7 +36,7 @@ def mapper(encoding: Encoding, texts: dict[str, bytes]) -> LocationMapper:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32"])
-def test_many_locations_are_what_few_would_be(encoding: Encoding) -> None:
+def test_encoded_locations_equal_single_ones(encoding: Encoding) -> None:
     places = mapper(encoding, TEXTS)
     spans = [
         Span(path, at, at + 1) for path, data in TEXTS.items() for at in range(len(data)) if data[at : at + 1] == b"a"
@@ -61,7 +61,7 @@ def test_a_symbol_survives_the_way_to_the_client_and_back() -> None:
 
 
 @pytest.mark.parametrize("data", [None, [], {}, "x", [1] * 9, ["f", 999, "a.c", 0, 0, 0, 0, "", 0]])
-def test_what_is_no_symbol_of_ours_is_none(data: object) -> None:
+def test_data_that_is_no_symbol_is_none(data: object) -> None:
     assert from_protocol.symbol(data) is None
 
 
