@@ -24,6 +24,7 @@ MAINLINE = (
     "https://github.com/torvalds/linux.git",
 )
 NEEDED_BYTES = 1_600_000_000
+HAS_DATA_FILTER = hasattr(tarfile, "data_filter")  # since Python 3.11.4; Debian 12 has 3.11.2
 
 
 class NoTree(Exception):
@@ -108,8 +109,6 @@ def from_git(trees: Path) -> Path:
 
 def unpack(archive: Path, trees: Path) -> Path:
     """Unpack into a temporary folder, then rename it, so that a tree in ``trees`` is always complete."""
-    if not hasattr(tarfile, "data_filter"):
-        raise NoTree(f"{archive}: this Python cannot unpack archives safely; use 3.11.4 or newer, or set TREE=DIR")
     need_room(trees)
     name = archive.name.removesuffix(".tar.xz")
     part = part_of(trees, name)
@@ -117,7 +116,11 @@ def unpack(archive: Path, trees: Path) -> Path:
         with archive.open("rb") as raw, tarfile.open(fileobj=raw, mode="r|xz") as tar:
             size, shown = archive.stat().st_size, 0.0
             for member in tar:
-                tar.extract(member, part, filter="data")
+                if HAS_DATA_FILTER:
+                    tar.extract(member, part, filter="data")
+                else:
+                    check_member(member, part)
+                    tar.extract(member, part)
                 if time.monotonic() - shown > 2:
                     shown = time.monotonic()
                     say(f"unpacking {archive.name}: {100 * raw.tell() // size} %")
@@ -127,6 +130,18 @@ def unpack(archive: Path, trees: Path) -> Path:
         return settle(tops[0], trees / name)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def check_member(member: tarfile.TarInfo, root: Path) -> None:
+    """Raise NoTree if a member of an archive is a device, or is or points outside ``root``."""
+    path = root / member.name
+    paths = [path]
+    if member.issym():
+        paths.append(path.parent / member.linkname)
+    elif member.islnk():
+        paths.append(root / member.linkname)
+    if member.isdev() or not all(Path(os.path.realpath(each)).is_relative_to(root.resolve()) for each in paths):
+        raise NoTree(f"{member.name}: this member of the archive is a device or leaves its folder; set TREE=DIR")
 
 
 def settle(part: Path, final: Path) -> Path:

@@ -57,18 +57,18 @@ def main() -> int:
         if made.returncode:
             return fail(f"{sys.executable} -m venv failed; on Debian: apt-get install python3-venv", made.stdout)
     extras = ",".join(sys.argv[1:])
-    first = "kexpert (the first time compiles llama.cpp: about four minutes on two cores)"
+    first = "kexpert (the first time compiles llama.cpp: about four minutes on two idle cores)"
     print(f"Installing {f'the extras {extras}' if extras else first} into .venv", flush=True)
-    # -v: pip shows what CMake prints while it compiles
-    pip = [python, "-m", "pip", "install", "-v", "--no-input", "--disable-pip-version-check", "--progress-bar", "off"]
+    # -v: pip passes on what CMake and Ninja print
+    pip = [str(python), "-m", "pip", "install", "-v", "--no-input", "--disable-pip-version-check"]
     started = time.monotonic()
-    if run([*pip, "-c", "constraints.txt", "-e", f".[{extras}]" if extras else "."]):
+    if run([*pip, "--progress-bar", "off", "-c", "constraints.txt", "-e", f".[{extras}]" if extras else "."]):
         return fail(f"pip failed; the whole log is in {LOG}", "\n".join(errors(log_lines())))
     print(f"Installed in {elapsed(started)}", flush=True)
     return 0
 
 
-def run(command: Sequence[str | Path]) -> int:
+def run(command: Sequence[str]) -> int:
     """Run pip with its output in the log, and show progress. Returns pip's exit status."""
     in_place = sys.stdout.isatty()
     poll_seconds = _TERMINAL_POLL_SECONDS if in_place else _PIPE_POLL_SECONDS
@@ -147,4 +147,7 @@ def fail(message: str, detail: str = "") -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -32,13 +32,24 @@ def make_tree(root: Path) -> Path:
     return root
 
 
+@pytest.fixture(params=[True, False], ids=["data filter", "Python 3.11.2"])
+def data_filter(request: pytest.FixtureRequest, get_tree: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unpack with tarfile's data filter, where this Python has it, and without."""
+    monkeypatch.setattr(get_tree, "HAS_DATA_FILTER", request.param and get_tree.HAS_DATA_FILTER)
+
+
 def make_archive(path: Path, *names: str) -> Path:
+    """Write an archive of files and, for a name ``link -> target``, symbolic links."""
     with tarfile.open(path, "w:xz") as tar:
         for name in names:
             data = b"x" * 100
+            name, _, target = name.partition(" -> ")
             member = tarfile.TarInfo(name)
-            member.size = len(data)
-            tar.addfile(member, io.BytesIO(data))
+            if target:
+                member.type, member.linkname = tarfile.SYMTYPE, target
+            else:
+                member.size = len(data)
+            tar.addfile(member, None if target else io.BytesIO(data))
     return path
 
 
@@ -71,22 +82,28 @@ def test_an_unpacked_tree_is_reused_and_the_preferred_tree_comes_first(
     assert get_tree.get_tree() == trees / "linux-source-6.1"
 
 
+@pytest.mark.usefixtures("data_filter")
 def test_an_archive_is_unpacked_completely(get_tree: ModuleType, tmp_path: Path) -> None:
-    archive = make_archive(tmp_path / "linux-source-9.9.tar.xz", *(f"linux-source-9.9/{name}" for name in TREE_FILES))
+    names = (*TREE_FILES, "scripts/dtc/include-prefixes/arm -> ../../../include")
+    archive = make_archive(tmp_path / "linux-source-9.9.tar.xz", *(f"linux-source-9.9/{name}" for name in names))
     trees = tmp_path / "trees"
     trees.mkdir()
     assert get_tree.unpack(archive, trees) == trees / "linux-source-9.9"
     assert [p.name for p in trees.iterdir()] == ["linux-source-9.9"]
     assert get_tree.unpacked(trees) == trees / "linux-source-9.9"
+    assert (trees / "linux-source-9.9/scripts/dtc/include-prefixes/arm/linux/kernel.h").is_file()
 
 
 @pytest.mark.parametrize(
     "names",
     [
         pytest.param(["../escaped"], id="member outside the folder"),
+        pytest.param(["linux/link -> ../../.."], id="link to the outside"),
+        pytest.param(["linux/link -> ..", "linux/link/link -> ..", "linux/link/link/escaped"], id="links in a row"),
         pytest.param(["linux-source-9.9/README"], id="contains no tree"),
     ],
 )
+@pytest.mark.usefixtures("data_filter")
 def test_a_bad_archive_leaves_nothing(get_tree: ModuleType, tmp_path: Path, names: list[str]) -> None:
     archive = make_archive(tmp_path / "linux-source-9.9.tar.xz", *names)
     trees = tmp_path / "trees"

@@ -1,4 +1,4 @@
-"""checkpatch's words, as diagnostics."""
+"""The output of checkpatch as diagnostics."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from kexpert.features.diagnostics import MAX_FINDINGS, Severity, from_checkpatch
 SOURCE = Source("a.c", b"int a;\n\tint  b; \n\n")
 
 
-def test_a_finding_stands_on_the_text_of_its_line() -> None:
+def test_finding_spans_the_text_of_its_line() -> None:
     (found,) = from_checkpatch(b"/t/a.c:2: ERROR:CODE_INDENT: use tabs: always\n", SOURCE)
     assert SOURCE.data[found.start : found.end] == b"int  b;"
     assert (found.severity, found.code, found.message) == (Severity.ERROR, "CODE_INDENT", "use tabs: always")
 
 
-def test_findings_keep_their_order_and_other_lines_are_passed_over() -> None:
+def test_findings_keep_their_order_and_other_lines_are_skipped() -> None:
     output = b"Use of uninitialized value $x\na.c:1: WARNING:B: two\n\ntotal: 3 errors\na.c:2: CHECK:A: one\r\n"
     assert [d.message for d in from_checkpatch(output, SOURCE)] == ["two", "one"]
 
 
-def test_a_finding_about_the_file_or_past_its_end_has_a_place_all_the_same() -> None:
+def test_finding_about_the_file_or_past_its_end_has_a_place() -> None:
     whole, past = from_checkpatch(b"a.c: WARNING:X: whole\na.c:99: WARNING:Y: past\n", SOURCE)
     assert SOURCE.data[whole.start : whole.end] == b"int a;"
     assert past.start == past.end == len(SOURCE.data)
 
 
-def test_there_is_an_end_to_findings() -> None:
+def test_number_of_findings_is_bounded() -> None:
     assert len(from_checkpatch(b"a.c:1: WARNING:X: again\n" * (MAX_FINDINGS + 5), SOURCE)) == MAX_FINDINGS
 
 

@@ -1,4 +1,4 @@
-"""The call around the cursor: its label, its parameters, the one being written."""
+"""Signature help: the label of the call around the cursor, its parameters and the active one."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def help_at(code: str) -> SignatureHelp | None:
         ("sys_open(/*|*/);", "long sys_open(const char __user *filename, int flags)", "const char __user *filename"),
     ],
 )  # fmt: skip
-def test_the_parameter_being_written(code: str, label: str, active: str) -> None:
+def test_active_parameter_is_the_one_being_written(code: str, label: str, active: str) -> None:
     found = help_at(code)
     assert found is not None
     assert found.active is not None
@@ -72,12 +72,12 @@ def test_kernel_doc_explains_the_call_and_its_parameters() -> None:
     ]  # fmt: skip
 
 
-def test_past_the_last_parameter_none_is_active() -> None:
+def test_no_parameter_is_active_after_the_last() -> None:
     found = help_at("pair(1, 2, /*|*/);")
     assert found is not None
     assert found.active is None
 
 
 @pytest.mark.parametrize("code", ["if (o/*|*/)", "call(1);/*|*/", "unknown(/*|*/)", "(int)/*|*/x", "/* call(/*|*/"])
-def test_no_call_no_help(code: str) -> None:
+def test_no_help_outside_known_calls(code: str) -> None:
     assert help_at(code) is None

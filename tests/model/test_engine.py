@@ -10,7 +10,8 @@ import pytest
 
 from kexpert.abilities import Refused
 from kexpert.model import engine
-from kexpert.model.engine import EngineChoice, ModelSettings, choose_engine, open_engine
+from kexpert.model.engine import choose_engine, open_engine
+from kexpert.model.types import EngineChoice, ModelSettings
 from kexpert.prompt.manifest import Manifest, dump_manifest, tokenizer_hash
 
 

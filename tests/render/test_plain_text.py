@@ -12,8 +12,8 @@ from kexpert.core.docs.kerneldoc import parse_kerneldoc
 from kexpert.features.hover.card import HoverCard, Place, PlainText, RestructuredText, Title
 from kexpert.features.hover.hover import hover
 from kexpert.render import plain_text
-from tests.features.hover.test_hover import START, in_function, user
 from tests.support.complexity import assert_linear
+from tests.support.hover_cards import START, in_function, user
 from tests.support.memory_view import at_cursor
 
 FUNCTION_CARD = """\
@@ -110,5 +110,5 @@ def test_any_text_is_survived(text: str) -> None:
 @pytest.mark.parametrize(
     "piece", ["`", "`a<", "``a", ":a", "*a", "**a ", "&struct ", "@", "%a", "  ", ".. a:: ", "a::\n"]
 )
-def test_time_grows_with_the_length(piece: str) -> None:
-    assert_linear(lambda count: plain_text.from_restructured_text(piece * count))
+def test_writing_plain_text_takes_linear_time(piece: str) -> None:
+    assert_linear(lambda size: plain_text.from_restructured_text(piece * size))

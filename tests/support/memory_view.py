@@ -15,7 +15,7 @@ from tests.support.fixture_text import CURSOR, cut_cursor, files_of
 
 __all__ = ["CURSOR", "MemoryView", "at_cursor", "files_of"]
 def at_cursor(fixture: str) -> tuple[MemoryView, Source, int]:
-    """The tree of a fixture, the file that holds ``/*|*/`` (taken out) and where it stood."""
+    """The tree of a fixture, the file that holds ``/*|*/`` (removed) and its offset."""
     files = files_of(fixture)
     path, offset = cut_cursor(files)
     view = MemoryView(files)
@@ -25,7 +25,7 @@ def at_cursor(fixture: str) -> tuple[MemoryView, Source, int]:
 
 
 class MemoryView(BufferView):
-    """What the index would say of these files, worked out by looking at all of them."""
+    """A View that reads all its files for each answer, in place of an index."""
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
         self.sources = {path: Source(path, data) for path, data in files.items()}

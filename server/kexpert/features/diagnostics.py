@@ -1,4 +1,4 @@
-"""What ``scripts/checkpatch.pl --terse --show-types`` prints, as diagnostics of a text."""
+"""The output of ``scripts/checkpatch.pl --terse --show-types`` as diagnostics of a text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import Enum
 
 from kexpert.core.c.source import Source
 
-#: More than any file in the tree has; a garbage file can give one for every line.
+#: More than any file of the kernel has; a file of garbage can give one for every line.
 MAX_FINDINGS = 2000
 
 _FINDING = re.compile(rb":(?:(\d{1,9}):)? (ERROR|WARNING|CHECK):([A-Z0-9_]{1,64}): ([^\r\n]*)")
@@ -22,7 +22,7 @@ class Severity(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One remark, on the stretch ``start:end`` of the text."""
+    """A finding on ``text[start:end]``."""
 
     start: int
     end: int
@@ -34,8 +34,8 @@ class Diagnostic:
 def from_checkpatch(output: bytes, source: Source) -> list[Diagnostic]:
     """The findings in checkpatch's output on ``source``, in its order, each on its line's text.
 
-    Lines of another form (perl's own warnings, a summary) are passed over. A finding about the
-    whole file stands on the first line.
+    Lines of another form (perl's own warnings, a summary) are skipped. A finding about the
+    whole file is placed on the first line.
     """
     found: list[Diagnostic] = []
     for row in output.splitlines():
@@ -53,7 +53,7 @@ def from_checkpatch(output: bytes, source: Source) -> list[Diagnostic]:
 
 
 def _text_of_line(source: Source, line: int) -> tuple[int, int]:
-    """Where the line's text is, without the blanks at its ends; lines past the end are the last one."""
+    """The (start, end) of a line without the blanks at its ends. Past the end of the text: of the last line."""
     lines = source.lines
     line = min(max(line, 0), len(lines.starts) - 1)
     text = lines.line_bytes(line)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from kexpert import __version__
 
 if TYPE_CHECKING:
-    from kexpert.model.engine import EngineChoice, ModelSettings
+    from kexpert.model.types import EngineChoice, ModelSettings
     from kexpert.workspace.settings import Settings
 
 #: Distributions that the server needs; those of the extras are left out.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kexpert.abilities import Completer
     from kexpert.core.c.source import Source
     from kexpert.features.inline.suggest import InlineConfig, InlineState, Suggestion
-    from kexpert.model.engine import ModelSettings
+    from kexpert.model.types import ModelSettings
     from kexpert.view import View
     from kexpert.workspace.listener import Listener
     from kexpert.workspace.settings import Settings
@@ -110,7 +110,8 @@ class InlineSession:
 
     def _opened(self) -> Completer | None:
         from kexpert.abilities import Refused
-        from kexpert.model.engine import ModelSettings, choose_engine, open_engine
+        from kexpert.model.engine import choose_engine, open_engine
+        from kexpert.model.types import ModelSettings
 
         with self._opening:
             if self._engine is not None or self._disabled:

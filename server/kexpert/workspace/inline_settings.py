@@ -11,7 +11,7 @@ from kexpert.workspace.settings import Settings
 
 if TYPE_CHECKING:
     from kexpert.features.inline.suggest import InlineConfig
-    from kexpert.model.engine import ModelSettings
+    from kexpert.model.types import ModelSettings
 
 #: log(0) is minus infinity, so a probability is at least this.
 _MIN_PROBABILITY = 1e-9
@@ -35,7 +35,7 @@ _patterns = lru_cache(maxsize=4)(PathPatterns)
 
 def wanted_model(settings: Settings) -> ModelSettings:
     """Which model the settings name."""
-    from kexpert.model.engine import ModelSettings
+    from kexpert.model.types import ModelSettings
 
     return ModelSettings(
         settings.model_path,

@@ -1,4 +1,4 @@
-"""What is proposed at a cursor, in order."""
+"""Completion at a cursor, in order."""
 
 from __future__ import annotations
 
@@ -121,17 +121,17 @@ def test_labels_after_goto() -> None:
     assert labels(body("goto /*|*/\nout:\n\treturn 0;")) == ["out"]
 
 
-def test_designators_not_yet_given_come_first() -> None:
+def test_designators_that_are_not_set_come_first() -> None:
     found = proposals("static struct file_operations o = {\n\t.open = x,\n\t./*|*/\n};\n")
     assert [item.label for item in found.items] == ["read", "limits", "open"]
     assert found.items[0].insert_text == "read = "
 
 
-def test_a_designator_that_has_its_value_gets_no_second_equals_sign() -> None:
+def test_designator_with_a_value_gets_no_second_equals_sign() -> None:
     assert proposals("struct file_operations o = { .re/*|*/ = 3 };\n").items[0].insert_text == "read"
 
 
-def test_an_empty_place_in_an_initialiser_offers_designators() -> None:
+def test_empty_place_in_an_initialiser_offers_designators() -> None:
     assert labels("struct file_operations o = {\n\t/*|*/\n};\n")[:3] == [".open", ".read", ".limits"]
 
 
@@ -160,7 +160,7 @@ def test_directives() -> None:
     assert labels("#if/*|*/\n") == ["ifdef", "ifndef", "if"]
 
 
-def test_a_kernel_doc_skeleton_above_a_function() -> None:
+def test_kernel_doc_template_above_a_function() -> None:
     found = proposals("/**/*|*/\nint area(int width, ...)\n{\n}\n").items
     assert [item.label for item in found] == ["kernel-doc for area()"]
     assert found[0].insert_text.startswith("/**\n * area() - ")
@@ -168,7 +168,7 @@ def test_a_kernel_doc_skeleton_above_a_function() -> None:
     assert "Return:" in found[0].insert_text
 
 
-def test_a_skeleton_inside_a_comment_that_is_already_closed() -> None:
+def test_template_in_a_comment_that_is_already_closed() -> None:
     found = proposals("/**\n * /*|*/\n */\nstruct area { int width; };\n").items
     assert found[0].insert_text.startswith(" * struct area - ")
     assert "*/" not in found[0].insert_text
@@ -180,7 +180,7 @@ def test_nothing_in_comments_strings_and_numbers(code: str) -> None:
     assert labels(code) == []
 
 
-def test_a_cut_list_says_so() -> None:
+def test_list_that_is_cut_is_incomplete() -> None:
     found = proposals(body("inode->/*|*/"), limit=2)
     assert (len(found.items), found.incomplete) == (2, True)
 

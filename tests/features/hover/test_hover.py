@@ -11,13 +11,10 @@ from pathlib import Path
 import pytest
 
 from kexpert.core.c.source import Source
-from kexpert.core.docs.kerneldoc import KernelDoc
 from kexpert.core.symbols import Kind
 from kexpert.features.hover.card import (
-    Enumerator,
     Export,
     HoverCard,
-    Implementations,
     Operation,
     OptionHelp,
     Place,
@@ -27,161 +24,10 @@ from kexpert.features.hover.card import (
 )
 from kexpert.features.hover.hover import HoverConfig, card_for_symbol, hover
 from kexpert.render import markdown
+from tests.support.hover_cards import FOO, START, card, in_function, kernel_doc, no_card, user
 from tests.support.memory_view import MemoryView, at_cursor
 
 GOLDEN = Path(__file__).parent / "golden"
-
-
-def card(fixture: str) -> HoverCard:
-    """The card at the cursor; its span must hold the cursor."""
-    view, source, offset = at_cursor(fixture)
-    found = hover(view, source, offset)
-    assert found is not None
-    assert found.start is not None
-    assert found.end is not None
-    assert found.start <= offset <= found.end
-    return found
-
-
-def kernel_doc(found: HoverCard) -> KernelDoc:
-    [doc] = found.documentation
-    assert isinstance(doc, KernelDoc)
-    return doc
-
-
-def no_card(fixture: str) -> bool:
-    return hover(*at_cursor(fixture)) is None
-
-
-FOO = """
-//- MAINTAINERS
-Maintainers List
-----------------
-
-FOO DRIVER
-M:	Ada Example <ada@example.org>
-L:	linux-foo@example.org (moderated)
-S:	Maintained
-F:	drivers/foo/
-F:	include/linux/foo.h
-
-THE REST
-M:	Linus Example <linus@example.org>
-S:	Buried alive in reporters
-F:	*
-F:	*/
-//- drivers/foo/Kconfig
-config FOO
-	tristate "Foo support"
-	depends on PCI
-	select BAR
-	help
-	  Say Y here to support the foo.
-
-	  If unsure, say N.
-//- drivers/foo/Makefile
-obj-$(CONFIG_FOO) += foo.o
-foo-y := core.o ops.o
-//- .config
-CONFIG_FOO=m
-//- lib/foo_wait.c
-void foo_wait(struct foo *foo)
-{
-	might_sleep();
-}
-//- include/linux/foo.h
-/* SPDX-License-Identifier: GPL-2.0 */
-/*
- * foo.h - Interface of the foo bus
- *
- * Copyright (C) 2001 Ada Example
- */
-#ifndef _LINUX_FOO_H
-#define _LINUX_FOO_H
-struct foo;
-/**
- * enum foo_state - what a foo is doing
- * @FOO_IDLE: nothing
- * @FOO_BUSY: something
- */
-enum foo_state { FOO_IDLE, FOO_BUSY = 4, FOO_DEAD, };
-/**
- * struct foo_ops - what a foo driver provides
- * @open: called on first use
- */
-struct foo_ops {
-	int (*open)(struct foo *foo);
-	void (*close)(struct foo *foo); /* may be NULL */
-};
-struct foo {
-	const struct foo_ops *ops;
-	u8 state; /* an enum foo_state */
-	u64 count;
-};
-typedef int (*foo_fn)(struct foo *foo);
-extern int foo_limit;
-#ifdef CONFIG_FOO
-int foo_start(struct foo *foo, int *count);
-#else
-static inline int foo_start(struct foo *foo, int *count) { return 0; }
-#endif
-#define UL(x) x##UL
-#define BIT(nr) (UL(1) << (nr))
-#define FOO_READY BIT(3)
-#define FOO_LIMIT_DEFAULT 16
-#endif
-//- drivers/foo/core.c
-// SPDX-License-Identifier: GPL-2.0
-#include <linux/foo.h>
-/* How many foos there may be. */
-int foo_limit = FOO_LIMIT_DEFAULT;
-module_param(foo_limit, int, 0444);
-MODULE_PARM_DESC(foo_limit, "Upper limit of foos "
-		 "(default 16)");
-EXPORT_SYMBOL(foo_limit);
-static DEFINE_PER_CPU(int, foo_hits);
-/**
- * foo_start() - start a foo
- * @foo: the foo
- * @count: where the count goes
- *
- * Starting a started_foo is *harmless*.
- *
- * Context: process context.
- * Return: 0 or a negative errno.
- */
-int foo_start(struct foo *foo,
-	      int *count)
-{
-	foo_wait(foo);
-	this_cpu_inc(foo_hits);
-	return foo->ops->open(foo);
-}
-EXPORT_SYMBOL_NS_GPL(foo_start, FOO_BUS);
-//- drivers/foo/ops.c
-#include <linux/foo.h>
-static int ops_open(struct foo *foo)
-{
-	int count = 0; /* what foo_start() counts */
-
-	if (foo->state == FOO_DEAD)
-		return foo_start(foo, &count);
-	return FOO_READY;
-}
-static const struct foo_ops ops_table = { .open = ops_open };
-"""
-
-
-def user(body: str) -> str:
-    """The tree with one more file of the driver."""
-    return FOO + "//- drivers/foo/user.c\n#include <linux/foo.h>\n" + body
-
-
-def in_function(line: str) -> str:
-    return user("int f(struct foo *foo, int n)\n{\n\t" + line + "\n}\n")
-
-
-START = in_function("return foo_/*|*/start(foo, &n);")
 
 
 def test_function_from_its_definition() -> None:
@@ -255,7 +101,7 @@ def test_lock_rules_are_shown() -> None:
     assert "Must hold `&s->lock`" in markdown.hover_card(found)
 
 
-def test_long_signature_is_wrapped_behind_its_parenthesis() -> None:
+def test_long_signature_is_wrapped_after_its_parenthesis() -> None:
     found = card(
         "static ssize_t __init foo_read_many(struct file *file, char __user *buf, size_t count, loff_t *pos)\n{\n"
         "\treturn 0;\n}\nvoid g(void)\n{\n\tfoo_read_/*|*/many();\n}\n"
@@ -292,101 +138,7 @@ long f(void)
     ]
 
 
-def test_member_with_kernel_doc_type_and_implementations() -> None:
-    found = card(in_function("return foo->ops->op/*|*/en(foo);"))
-    assert (found.what, found.owner) == ("member", "struct foo_ops")
-    assert found.code == "int (*open)(struct foo *foo);"
-    assert found.documentation == (RestructuredText("called on first use"),)
-    assert found.implementations == Implementations(("ops_open",), 1)
-
-
-def test_member_with_the_comment_beside_it() -> None:
-    found = card(in_function("return foo->st/*|*/ate;"))
-    assert (found.owner, found.code) == ("struct foo", "u8 state;")
-    assert found.documentation == (PlainText("an enum foo_state"),)
-    assert found.implementations is None
-
-
-def test_struct_has_its_layout() -> None:
-    found = card(user("struct fo/*|*/o *foo;\n"))
-    assert found.layout is not None
-    assert found.layout.size == 24
-    assert "struct foo" in found.code
-
-
-def test_struct_layout_reaches_into_other_structs() -> None:
-    found = card(user("struct pair { struct foo a; struct foo *b; };\nstruct pa/*|*/ir *p;\n"))
-    assert found.layout is not None
-    assert found.layout.size == 32
-
-
-def test_struct_layout_knows_macros_and_enumerators_as_array_lengths() -> None:
-    found = card(user("struct fo/*|*/o_table { u32 busy[FOO_BUSY]; char name[FOO_LIMIT_DEFAULT]; };\n"))
-    assert found.layout is not None
-    assert [one.size for one in found.layout.fields] == [16, 16]
-
-
-def test_a_size_that_is_not_known_is_not_invented() -> None:
-    found = card(user("struct fo/*|*/o_user { struct never_defined inner; int last; };\n"))
-    assert found.layout is not None
-    assert found.layout.size is None
-
-
-def test_a_struct_that_holds_itself_ends() -> None:
-    found = card(user("struct fo/*|*/o_self { struct foo_self inner; };\n"))
-    assert found.layout is not None
-    assert found.layout.size is None
-
-
-def test_enum_and_enumerator_have_values() -> None:
-    found = card(user("enum foo_st/*|*/ate s;\n"))
-    assert found.enumerators == (Enumerator("FOO_IDLE", 0), Enumerator("FOO_BUSY", 4), Enumerator("FOO_DEAD", 5))
-    dead = card(in_function("return FOO_DE/*|*/AD;"))
-    assert (dead.owner, dead.value, dead.documentation) == ("enum foo_state", 5, ())
-    assert card(in_function("return FOO_BU/*|*/SY;")).documentation == (RestructuredText("something"),)
-
-
-def test_enumerators_behind_an_if_have_no_invented_value() -> None:
-    fixture = "enum e {\n\tA,\n#ifdef X\n\tB,\n#endif\n\tC,\n\tD = 9,\n\tE,\n};\nenum /*|*/e x;\n"
-    assert [one.value for one in card(fixture).enumerators] == [0, None, None, 9, 10]
-
-
-def test_function_like_macro_is_expanded_at_its_use() -> None:
-    found = card(in_function("return B/*|*/IT(n + 1);"))
-    assert (found.expansion, found.value) == ("(UL(1) << (n + 1))", None)
-    assert found.code == "#define BIT(nr) (UL(1) << (nr))"
-    assert card(in_function("return B/*|*/IT(3);")).value == 8
-
-
-def test_object_like_macro_has_its_value() -> None:
-    found = card(in_function("return FOO_/*|*/READY;"))
-    assert found.value == 8
-    assert found.code == "#define FOO_READY BIT(3)"
-
-
-def test_macro_at_its_definition_is_not_expanded() -> None:
-    found = card(FOO.replace("#define BIT(nr)", "#define B/*|*/IT(nr)"))
-    assert (found.expansion, found.value) == ("", None)
-
-
-def test_macro_that_differs_by_condition_has_no_value() -> None:
-    fixture = (
-        "//- include/linux/p.h\n#ifdef BIG\n#define SHIFT 16\n#else\n#define SHIFT 12\n#endif\n"
-        "#define SIZE (1 << SHIFT)\n"
-        "//- mm/x.c\n#include <linux/p.h>\nint f(void)\n{\n\treturn SI/*|*/ZE;\n}\n"
-    )
-    assert card(fixture).value is None
-    shift = card(fixture.replace("SI/*|*/ZE", "SHI/*|*/FT"))
-    assert shift.value is None
-    assert len(shift.variants) == 1
-
-
-def test_typedef_says_what_it_names() -> None:
-    found = card(user("foo_/*|*/fn fn;\n"))
-    assert (found.what, found.code) == ("typedef", "typedef int (*foo_fn)(struct foo *foo);")
-
-
-def test_variable_with_export_declaration_and_module_parameter() -> None:
+def test_variable_has_its_export_declaration_and_module_parameter() -> None:
     found = card(in_function("return foo_li/*|*/mit;"))
     assert found.code == "int foo_limit = FOO_LIMIT_DEFAULT;"
     assert found.documentation == (
@@ -437,7 +189,7 @@ def test_config_option() -> None:
     assert "`m`" in text
 
 
-def test_include_shows_what_the_header_says_of_itself() -> None:
+def test_include_shows_the_description_of_the_header() -> None:
     found = card("".join([FOO, "//- drivers/foo/user.c\n#include <linux/fo/*|*/o.h>\n"]))
     assert found.place == Place("include/linux/foo.h", 0)
     assert found.documentation == (PlainText("Interface of the foo bus"),)
@@ -451,7 +203,7 @@ def test_documentation_page() -> None:
     assert found.documentation == (Title("Using a foo"), RestructuredText("A foo is used\nas follows."))
 
 
-def test_nothing_is_shown_where_nothing_is_known() -> None:
+def test_unknown_names_have_no_card() -> None:
     assert no_card("int f(void)\n{\n\treturn no_such_/*|*/thing;\n}\n")
     assert no_card("int a;\n/*|*/\nint b;\n")
     assert no_card('char *s = "fo/*|*/o";\n')
@@ -498,7 +250,7 @@ class Counting(MemoryView):
         return super().__getattribute__(name)
 
 
-def test_a_hover_asks_the_view_a_bounded_number_of_times() -> None:
+def test_number_of_questions_to_the_view_is_bounded() -> None:
     files = {f"arch/a{n}/f.c": b"void busy(void)\n{\n" + b"".join(b"\tcall_%d();\n" % m for m in range(200)) + b"}\n"
              for n in range(60)}  # fmt: skip
     files["x.c"] = b"void f(void)\n{\n\tbusy();\n}\n"

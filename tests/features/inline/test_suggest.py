@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from kexpert.abilities import Token
+from kexpert.abilities import Token, TokenOrigin
 from kexpert.core.c.source import Source
 from kexpert.features.inline.memory import SuggestionMemory
 from kexpert.features.inline.suggest import InlineConfig, InlineState, Suggestion, ahead, as_item, recall, suggest
@@ -88,6 +88,46 @@ def test_typing_through_a_suggestion_runs_no_model() -> None:
     assert len(completer.contexts) == 2
 
 
+@dataclass
+class CopyingCompleter(ScriptedCompleter):
+    """Copies the first lines of its text and writes the rest itself."""
+
+    copied_lines: int = 1
+
+    def tokens(self) -> list[Token]:
+        lines = self.text.splitlines(keepends=True)
+        origins: list[TokenOrigin] = ["copied" if at < self.copied_lines else "model" for at in range(len(lines))]
+        tokens = [Token(line, self.logprob, origin=origin) for line, origin in zip(lines, origins, strict=True)]
+        return [*tokens, Token("", self.logprob, last=True)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "copied_lines", "text", "origin"),
+    [
+        ("a = helper(1);\n", 1, "a = helper(1);", "copied"),
+        ("a = helper(1);\n\thelper(2);\n", 2, "a = helper(1);\n\thelper(2);", "copied"),
+        ("a = helper(1);\n\thelper(2);\n", 1, "a = helper(1);\n\thelper(2);", "model"),
+        ("a = helper(1);\n}\n\nint g;\n", 1, "a = helper(1);", "copied"),  # the model's "}" is not shown
+        ("a = helper(1);\n", 0, "a = helper(1);", "model"),
+    ],
+)
+def test_suggestion_of_copied_lines_alone_is_copied(answer: str, copied_lines: int, text: str, origin: str) -> None:
+    found = suggested(STATEMENT, CopyingCompleter(answer, copied_lines=copied_lines))
+    assert found
+    assert (found.text, found.origin) == (text, origin)
+
+
+def test_rest_of_a_copied_suggestion_is_typed_through() -> None:
+    view, source, offset = at_cursor(TREE + STATEMENT)
+    completer, state = CopyingCompleter("a = helper(1);\n"), InlineState()
+    first = suggest(view, source, offset, completer, InlineConfig(), state)
+    assert first
+    assert first.origin == "copied"
+    found = suggest(view, *typed(source, offset, b"a = "), completer, InlineConfig(), state)
+    assert found
+    assert (found.text, found.origin) == ("helper(1);", "typed through")
+
+
 def test_edit_elsewhere_ends_a_suggestion() -> None:
     view, source, offset = at_cursor(TREE + ASSIGNMENT)
     completer, state = ScriptedCompleter("helper(1);"), InlineState()
@@ -165,43 +205,3 @@ def test_suggestions_in_large_files_take_little_memory() -> None:
     found = memory.find(Source("a.h", before + b"int" + after + b"9"), len(before) + len(b"int"), -1)
     assert found
     assert found.text == b" j;"
-
-
-@dataclass
-class CopyingCompleter(ScriptedCompleter):
-    """Copies the first lines of its text and writes the rest itself."""
-
-    copied_lines: int = 1
-
-    def tokens(self) -> list[Token]:
-        lines = self.text.splitlines(keepends=True)
-        origins = ["copied" if at < self.copied_lines else "model" for at in range(len(lines))]
-        tokens = [Token(line, self.logprob, origin=origin) for line, origin in zip(lines, origins, strict=True)]
-        return [*tokens, Token("", self.logprob, last=True)]
-
-
-@pytest.mark.parametrize(
-    ("says", "copied_lines", "text", "origin"),
-    [
-        ("a = helper(1);\n", 1, "a = helper(1);", "copied"),
-        ("a = helper(1);\n\thelper(2);\n", 2, "a = helper(1);\n\thelper(2);", "copied"),
-        ("a = helper(1);\n\thelper(2);\n", 1, "a = helper(1);\n\thelper(2);", "model"),
-        ("a = helper(1);\n}\n\nint g;\n", 1, "a = helper(1);", "copied"),  # the model's "}" is not shown
-        ("a = helper(1);\n", 0, "a = helper(1);", "model"),
-    ],
-)
-def test_a_suggestion_of_copied_lines_alone_is_copied(says: str, copied_lines: int, text: str, origin: str) -> None:
-    found = suggested(STATEMENT, CopyingCompleter(says, copied_lines=copied_lines))
-    assert found
-    assert (found.text, found.origin) == (text, origin)
-
-
-def test_the_rest_of_a_copied_suggestion_is_typed_through() -> None:
-    view, source, offset = at_cursor(TREE + STATEMENT)
-    completer, state = CopyingCompleter("a = helper(1);\n"), InlineState()
-    first = suggest(view, source, offset, completer, InlineConfig(), state)
-    assert first
-    assert first.origin == "copied"
-    found = suggest(view, *typed(source, offset, b"a = "), completer, InlineConfig(), state)
-    assert found
-    assert (found.text, found.origin) == ("helper(1);", "typed through")

@@ -73,7 +73,7 @@ def tree() -> MemoryView:
     return at_cursor(TREE + "//- x.c\n/*|*/")[0]
 
 
-def test_outgoing_calls_prefer_the_files_own_statics() -> None:
+def test_outgoing_calls_prefer_statics_of_the_file() -> None:
     view = tree()
     assert names(view, outgoing(view, symbol(view, "foo_add", "lib/foo.c"))) == [
         ("helper", "lib/foo.c", ["helper", "helper"])
@@ -92,7 +92,7 @@ def test_outgoing_calls_of_a_macro_are_in_its_body() -> None:
     ]
 
 
-def test_a_call_through_ops_leads_to_the_assigned_functions() -> None:
+def test_call_through_ops_leads_to_the_assigned_functions() -> None:
     view = tree()
     assert names(view, outgoing(view, symbol(view, "a_run", "drivers/a/a.c"))) == [
         ("a_open", "drivers/a/a.c", ["open"])
@@ -124,7 +124,7 @@ def prepared(cursor: str) -> list[tuple[str, str]]:
     return [(one.name, one.path) for one in prepare(*at_cursor(TREE.replace(plain, cursor)))]
 
 
-def test_prepare_finds_the_function_behind_a_call_a_prototype_and_an_ops_member() -> None:
+def test_prepare_finds_the_function_of_a_call_a_prototype_and_an_ops_member() -> None:
     assert prepared("return foo_/*|*/add(x);")[0] == ("foo_add", "lib/foo.c")
     assert prepared("int foo_/*|*/add(int a);")[0] == ("foo_add", "lib/foo.c")
     assert prepared("foo->ops->op/*|*/en(1)") == [("a_open", "drivers/a/a.c")]

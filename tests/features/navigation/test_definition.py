@@ -1,4 +1,4 @@
-"""Jumps, asked for at a cursor, answered with the line they land on."""
+"""Jumps from a cursor, each target as its line."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def user(body: str) -> str:
     return TREE + f"//- drivers/c/c.c\n#include <linux/foo.h>\n{body}"
 
 
-def test_a_call_leads_to_the_one_definition_that_is_meant() -> None:
+def test_call_leads_to_the_meant_definition() -> None:
     found = lands(definition, user("int f(struct foo *foo)\n{\n\treturn foo_/*|*/start(foo);\n}\n"))
     assert found == ["arch/x86/foo.c: int foo_start(struct foo *foo)"]
 
@@ -85,7 +85,7 @@ def test_on_a_definition_the_declaration_comes_first() -> None:
     ]
 
 
-def test_a_definition_that_nothing_else_declares_leads_to_itself() -> None:
+def test_definition_without_a_declaration_leads_to_itself() -> None:
     fixture = TREE.replace("static int a_open(", "static int a_/*|*/open(")
     assert lands(definition, fixture) == ["drivers/a/a.c: static int a_open(struct foo *foo)"]
 
@@ -127,7 +127,7 @@ long f(void)
     ]
 
 
-def test_the_name_inside_a_defining_macro_is_what_the_macro_makes() -> None:
+def test_name_inside_a_defining_macro_means_what_the_macro_defines() -> None:
     fixture = """
 //- include/linux/syscalls.h
 asmlinkage long sys_open(const char __user *filename, int flags);
@@ -144,7 +144,7 @@ SYSCALL_DEFINE2(op/*|*/en, const char __user *, filename, int, flags)
 
 
 @pytest.mark.parametrize("text", ["#inc/*|*/lude <a.h>\nint include;\n", "ret/*|*/urn;\nint f(int return);\n"])
-def test_keywords_and_directives_mean_nothing(text: str) -> None:
+def test_keywords_and_directives_lead_nowhere(text: str) -> None:
     assert lands(definition, text) == []
 
 
@@ -179,6 +179,6 @@ def test_implementations_of_a_prototype_are_the_definitions_of_every_arch() -> N
 
 
 @pytest.mark.parametrize("jump", [definition, declaration, type_definition, implementation])
-def test_where_nothing_stands_there_is_nothing_to_jump_to(jump: Jump) -> None:
+def test_jump_from_an_empty_place_finds_nothing(jump: Jump) -> None:
     assert lands(jump, "int a;\n/*|*/\nint b;\n") == []
     assert lands(jump, "int f(void)\n{\n\treturn no_such_/*|*/thing;\n}\n") == []

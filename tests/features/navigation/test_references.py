@@ -1,4 +1,4 @@
-"""References, highlights and renaming: every occurrence, written out as the line it stands on."""
+"""References, highlights and renaming: every occurrence as the line that holds it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from itertools import chain
 
 import pytest
 
-from kexpert.features.navigation.references import RenameError, highlights, prepare_rename, references, rename
+from kexpert.features.navigation.references import highlights, references
+from kexpert.features.navigation.rename import RenameError, prepare_rename, rename
 from tests.support.memory_view import at_cursor
 
 TREE = """
@@ -68,7 +69,7 @@ def put(cursor: str) -> str:
     return TREE.replace(plain, cursor)
 
 
-def test_global_function_everywhere_but_where_a_static_has_its_name() -> None:
+def test_global_function_is_found_except_in_files_with_a_static_of_its_name() -> None:
     fixture = put("return helper(foo->count) + foo_/*|*/count();")
     assert sorted(lines(fixture)) == [
         "drivers/a/a.c: int foo_count(void)",
@@ -97,7 +98,7 @@ def test_local_in_its_scope_only() -> None:
     assert lines(put("return helper_/*|*/left;"), include_declaration=False) == ["drivers/a/a.c: return helper_left;"]
 
 
-def test_member_behind_dot_and_arrow_but_no_local_of_that_name() -> None:
+def test_member_is_found_after_dot_and_arrow_and_no_local_of_its_name() -> None:
     assert lines(put("return foo->cou/*|*/nt + foo_count();")) == [
         "include/linux/foo.h: struct foo { int count; };",
         "drivers/a/a.c: return foo->count + foo_count();",
@@ -120,7 +121,7 @@ def marked(fixture: str) -> list[tuple[str, bool]]:
     ]
 
 
-def test_highlights_tell_writes_from_reads() -> None:
+def test_highlights_distinguish_writes_from_reads() -> None:
     fixture = """
 static int total;
 int f(int x)
@@ -142,13 +143,13 @@ int f(int x)
     ]
 
 
-def test_highlights_of_a_local_leave_its_namesakes_alone() -> None:
+def test_highlights_of_a_local_leave_out_other_variables_of_its_name() -> None:
     fixture = "struct s { int x; };\nint f(struct s *s, int x)\n{\n\treturn s->x + /*|*/x;\n}\n"
     fixture += "int g(int x)\n{\n\treturn x;\n}\n"
     assert marked(fixture) == [("int f(struct s *s, int x)", True), ("return s->x + x;", False)]
 
 
-def test_highlights_of_a_name_that_nobody_defines() -> None:
+def test_highlights_of_a_name_without_a_definition() -> None:
     assert marked("int f(void)\n{\n\twho(1);\n\treturn wh/*|*/o(2);\n}\n") == [
         ("who(1);", False), ("return who(2);", False)]  # fmt: skip
 
@@ -170,7 +171,7 @@ def refusal(fixture: str, new_name: str = "fresh") -> str:
     return str(caught.value)
 
 
-def test_renaming_a_parameter_keeps_to_it_and_its_kernel_doc() -> None:
+def test_renaming_a_parameter_changes_it_and_its_kernel_doc() -> None:
     fixture = """
 /**
  * f() - add
@@ -203,7 +204,7 @@ int f(struct s *s, int count)
 """
 
 
-def test_renaming_a_static_function_takes_prototype_macro_bodies_and_kernel_doc_along() -> None:
+def test_renaming_a_static_function_changes_prototype_macro_bodies_and_kernel_doc() -> None:
     fixture = """
 static int foo_get(int);
 #define GET() foo_get(1)
@@ -275,6 +276,6 @@ def test_a_local_is_not_renamed_to_a_macro() -> None:
         ),
     ],
 )
-def test_what_other_code_may_need_is_refused(fixture: str, reason: str) -> None:
+def test_renaming_a_name_that_other_files_may_use_is_refused(fixture: str, reason: str) -> None:
     assert refusal(fixture) == reason
     assert prepare_rename(*at_cursor(fixture)) is None

@@ -1,4 +1,4 @@
-"""What a question finds and how it is shown, over a tree in memory."""
+"""Search results of a question in a tree in memory."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def lines_of(found: SearchResult, view: MemoryView) -> list[str]:
     return [text for _, text in found.lines]
 
 
-def test_a_result_stands_at_its_name_with_the_lines_that_match() -> None:
+def test_result_has_the_place_of_its_name_and_the_matching_lines() -> None:
     view = MemoryView(files_of(TREE.replace("/*|*/", "")))
     found = search(view, "wait for the writeback of a folio")
     first = found[0]
@@ -55,7 +55,7 @@ def test_a_result_stands_at_its_name_with_the_lines_that_match() -> None:
     assert lines_of(first, view) == ["trace_folio_wait(folio);", "wait_on_bit(folio, WRITEBACK);"]
 
 
-def test_what_a_question_names_comes_first() -> None:
+def test_definition_named_in_the_question_comes_first() -> None:
     view = MemoryView(files_of(TREE.replace("/*|*/", "")))
     assert search(view, "who calls wait_on_page")[0].name == "wait_on_page"
     assert search(view, "wait on page")[0].name == "wait_on_page"
@@ -63,13 +63,13 @@ def test_what_a_question_names_comes_first() -> None:
     assert len(asked) == len(set(asked))
 
 
-def test_a_selection_finds_its_like_elsewhere() -> None:
+def test_selection_finds_similar_code_in_other_files() -> None:
     view, source, _ = at_cursor(TREE)
     start = source.data.index(b"\tint tries")
     assert similar(view, source, start, len(source.data))[0].name == "wait_on_page"
 
 
-def test_nothing_selected_means_the_function_around() -> None:
+def test_empty_selection_means_the_function_around_it() -> None:
     view, source, offset = at_cursor(TREE)
     assert similar(view, source, offset, offset)[0].name == "wait_on_page"
     assert similar(view, source, len(source.data) - 1, len(source.data) - 1)[:1] != []

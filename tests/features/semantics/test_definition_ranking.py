@@ -1,4 +1,4 @@
-"""Which of several definitions comes first."""
+"""The order of several definitions of a name."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def ranked(fixture: str, name: str, path: str) -> list[str]:
     ids=["own file", "declaration over a foreign static", "body over stub", "kernel over tools", "x86 over arm",
          "own directory", "strong over weak", "header of an included header"],
 )  # fmt: skip
-def test_first(fixture: str, first: str) -> None:
+def test_best_definition_comes_first(fixture: str, first: str) -> None:
     own = "z/own.c" if "z/own.c" in fixture else "drivers/x/x.c"
     assert ranked(fixture, "f", own)[0] == first
 
 
-def test_the_current_architecture_comes_first_in_its_own_files() -> None:
+def test_architecture_of_the_file_comes_first() -> None:
     fixture = "//- arch/arm/a.c\nint f(void)\n{\n}\n//- arch/x86/a.c\nint f(void)\n{\n}\n//- arch/arm/b.c\nint x;\n"
     assert ranked(fixture, "f", "arch/arm/b.c") == ["arch/arm/a.c", "arch/x86/a.c"]

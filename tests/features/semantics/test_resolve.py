@@ -1,4 +1,4 @@
-"""What the thing under the cursor means, and the type of an expression."""
+"""The meaning of the name under the cursor, and the type of an expression."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def body(code: str, parameters: str = "struct inode *i, struct list_head *l") ->
         ("/* see vfs_thi/*|*/ng() */\n", "kernel/thing.c", "FUNCTION"),
     ],
 )
-def test_a_name_means_the_definition_that_is_visible_here(code: str, path: str, kind: str) -> None:
+def test_name_means_the_visible_definition(code: str, path: str, kind: str) -> None:
     found = resolved(code)
     assert found is not None
     assert (found.kind, found.symbols[0].path, found.symbols[0].kind.name) == ("symbol", path, kind)
@@ -122,14 +122,14 @@ def test_a_name_means_the_definition_that_is_visible_here(code: str, path: str, 
         (body("i->i_peer->\n\ti->i_mo/*|*/de = 1;"), "struct inode", "int"),
     ],
 )
-def test_a_member_means_that_of_the_struct_it_is_reached_through(code: str, struct: str, type_text: str) -> None:
+def test_member_belongs_to_the_struct_it_is_reached_through(code: str, struct: str, type_text: str) -> None:
     found = resolved(code)
     assert found is not None
     assert found.member is not None
     assert (found.kind, found.member.struct, found.member.type_text) == ("member", struct, type_text)
 
 
-def test_a_variable_and_a_struct_of_one_name_are_told_apart() -> None:
+def test_variable_and_struct_of_the_same_name_differ() -> None:
     tag = resolved(body("struct page *page;\n\tstruct pa/*|*/ge *q;"))
     variable = resolved(body("struct page *page;\n\tpa/*|*/ge->flags = 1;"))
     member = resolved(body("struct page *page;\n\tpage->fla/*|*/gs = 1;"))
@@ -176,7 +176,7 @@ def test_paths(code: str, kind: str, path: str | None) -> None:
 @pytest.mark.parametrize(
     "code", ['char *s = "vfs_thi/*|*/ng";\n', "int x = 12/*|*/34;\n", body("unknown/*|*/();"), "/*|*/"]
 )
-def test_nothing_is_made_up(code: str) -> None:
+def test_unknown_names_resolve_to_nothing(code: str) -> None:
     assert resolved(code) is None
 
 
@@ -209,7 +209,7 @@ def test_types_of_expressions(expression: str, type_text: str) -> None:
     assert found.text == type_text
 
 
-def test_macros_that_name_each_other_end() -> None:
+def test_recursive_macros_end() -> None:
     loop = "#define one(x) two(x)\n#define two(x) one(x)\n#define self self\n"
     assert type_of(*at_cursor(TREE + loop + body("one(i)->i_mo/*|*/de;"))) is None
     assert type_of(*at_cursor(TREE + loop + body("use(se/*|*/lf);"))) is None

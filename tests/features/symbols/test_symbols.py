@@ -21,7 +21,7 @@ def check_outline(text: str, expected: list[object]) -> None:
     assert tree(outline(Source("a.c", text.encode()))) == expected
 
 
-def test_members_and_enumerators_stand_in_their_container() -> None:
+def test_members_and_enumerators_are_inside_their_container() -> None:
     check_outline(
         """struct box {
 	int width;
@@ -42,7 +42,7 @@ EXPORT_SYMBOL(paint);
     )
 
 
-def test_a_name_as_it_is_written() -> None:
+def test_name_ends_as_it_is_written() -> None:
     text = "SYSCALL_DEFINE1(close, unsigned int, fd)\n{\n\treturn 0;\n}\n"
     source = Source("a.c", text.encode())
     (entry,) = outline(source)
@@ -86,5 +86,5 @@ def test_each_selection_is_inside_the_next_on_any_bytes(data: bytes, offset: int
 
 
 @given(st.binary(max_size=80))
-def test_the_outline_of_any_bytes(data: bytes) -> None:
+def test_any_bytes_have_an_outline(data: bytes) -> None:
     outline(Source("a.c", data))

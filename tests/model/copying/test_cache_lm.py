@@ -16,9 +16,10 @@ import pytest
 from kexpert.abilities import Cancelled, Completer, Failed, Neighbour, Neighbours, Proximity, Token
 from kexpert.model.copying.cache_lm import CacheLM
 from kexpert.model.copying.neighbour_index import NeighbourIndex
-from kexpert.model.engine import ModelSettings, choose_engine
+from kexpert.model.engine import choose_engine
 from kexpert.model.engines.llama_cpp_engine import LlamaCppEngine
 from kexpert.model.engines.worker_process import WorkerProcess
+from kexpert.model.types import ModelSettings
 from kexpert.prompt.fim import Context
 from kexpert.prompt.manifest import parse_manifest
 from tests.support.tiny_models import TinyVocabulary, write_manifest, write_model

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from kexpert.abilities import Cancelled, Refused
-from kexpert.model.engine import ModelSettings, choose_engine
+from kexpert.model.engine import choose_engine
 from kexpert.model.engines.llama_cpp_engine import LlamaCppEngine, quantize
 from kexpert.model.fim_markers import fit_prompt
+from kexpert.model.types import ModelSettings
 from kexpert.prompt.fim import Context, Excerpt, Marker
 from kexpert.prompt.manifest import parse_manifest
 from tests.support.tiny_models import (

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from kexpert.abilities import Cancelled, Refused
-from kexpert.model.engine import EngineChoice
 from kexpert.model.engines.worker_process import WorkerProcess
+from kexpert.model.types import EngineChoice
 from kexpert.prompt.fim import PROMPT_VERSION, Context, Marker
 from kexpert.prompt.manifest import Manifest, tokenizer_hash
 from tests.support.tiny_models import SentencePieceVocabulary, TinyVocabulary, byte_alphabet, write_model

@@ -17,9 +17,10 @@ from pathlib import Path
 import pytest
 
 from kexpert.abilities import Cancelled, Failed, Refused
-from kexpert.model.engine import EngineChoice, ModelSettings, choose_engine
+from kexpert.model.engine import choose_engine
 from kexpert.model.engines import worker_process as worker_module
 from kexpert.model.engines.worker_process import WorkerProcess
+from kexpert.model.types import EngineChoice, ModelSettings
 from kexpert.prompt.fim import Context
 from tests.support.tiny_models import TinyVocabulary, speaking_model, write_manifest, write_model
 from tests.support.waiting import eventually
@@ -211,7 +212,8 @@ def test_close_ends_a_child_that_reads_nothing(folder: Path) -> None:
 
 PARENT = """
 import sys, time
-from kexpert.model.engine import ModelSettings, choose_engine
+from kexpert.model.engine import choose_engine
+from kexpert.model.types import ModelSettings
 from kexpert.model.engines.worker_process import WorkerProcess
 
 worker = WorkerProcess(choose_engine(ModelSettings(path=sys.argv[1], device="cpu")), threads=1)

@@ -1,4 +1,4 @@
-"""What completion answers with, and how a name is matched against what is typed."""
+"""Completion items, and how a name is matched against the typed prefix."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ITEM_KINDS: dict[Kind, ItemKind] = {
     Kind.CONFIG: "config",
 }
 
-# How well a name matches, best first.
+# Match qualities, best first.
 PREFIX, PREFIX_ANY_CASE, SUBWORD, SUBSEQUENCE = range(4)
 
 
@@ -48,13 +48,13 @@ class CompletionItem:
     replace_start: int
     replace_end: int
     snippet: bool = False  # ``insert_text`` holds LSP tab stops
-    symbol: Symbol | None = None  # what a hover card of it is made from
+    symbol: Symbol | None = None  # for its hover card
     deprecated: bool = False
 
 
 @dataclass(slots=True)
 class Completions:
-    """``incomplete``: more would match; ask again when another character is typed."""
+    """``incomplete``: more would match; the client asks again when another character is typed."""
 
     items: list[CompletionItem] = field(default_factory=list)
     incomplete: bool = False
@@ -93,12 +93,12 @@ class CompletionRequest:
         start: int | None = None,
         snippet: bool = False,
     ) -> CompletionItem:
-        """An item that replaces the word typed so far, or what stands from ``start`` on."""
+        """An item that replaces the prefix, or the text from ``start`` on."""
         begin = self.start if start is None else start
         return CompletionItem(label, kind, detail, sort, insert or label, begin, self.offset, snippet, symbol)
 
     def matching(self, names: list[str]) -> list[tuple[str, int]]:
-        """Names that the prefix matches with how well, in the order given."""
+        """(name, match quality) of the names that the prefix matches, in the given order."""
         found = []
         for name in names:
             quality = match_quality(name, self.prefix)
@@ -108,7 +108,10 @@ class CompletionRequest:
 
 
 def match_quality(name: str, typed: str) -> int | None:
-    """How well ``typed`` matches a name: as prefix, at a subword (``alloc`` in k_alloc), scattered; None for not."""
+    """The quality with which ``typed`` matches a name: as prefix, at a subword (``alloc`` in k_alloc), scattered.
+
+    None if it does not.
+    """
     if name.startswith(typed):
         return PREFIX
     low_name, low_typed = name.lower(), typed.lower()

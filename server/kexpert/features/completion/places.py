@@ -1,4 +1,4 @@
-"""Completion where no expression stands: includes, directives, options, kernel-doc comments."""
+"""Completion outside expressions: includes, directives, options, kernel-doc comments."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _FILE: ItemKind = "file"
 _FOLDER: ItemKind = "folder"
 _OPENED = re.compile(rb"/\*\*(?!/)[ \t\r\n*]*\Z")
 _REST = re.compile(rb"(?:\s|\*(?!/))*+(?:\*/)?\s*+")
-_AHEAD = 8192
+_MAX_DECLARATION_BYTES = 8192
 
 
 def complete_include(request: CompletionRequest, line: bytes) -> Completions | None:
-    """Directories and headers behind ``#include <`` or ``"``; None where no include is written."""
+    """Directories and headers after ``#include <`` or ``"``; None if the line is no include."""
     match = _INCLUDE.match(line)
     if match is None:
         return None
@@ -91,14 +91,14 @@ def complete_config(request: CompletionRequest, line: bytes) -> Completions | No
 
 
 def complete_kerneldoc(request: CompletionRequest) -> Completions:
-    """A skeleton in a comment just opened by ``/**`` above a function, a struct or a macro; else nothing."""
+    """A template in a comment just opened by ``/**`` above a function, a struct or a macro; nothing elsewhere."""
     data, offset = request.source.data, request.offset
     begin = comment_start(data, offset)
     if begin is None or not _OPENED.match(data, begin, offset):
         return Completions()
     rest = _REST.match(data, offset)
     after = rest.end() if rest else offset
-    text = _skeleton_for(data[after : after + _AHEAD])
+    text = _template_for(data[after : after + _MAX_DECLARATION_BYTES])
     if text is None:
         return Completions()
     name, body = text
@@ -115,7 +115,7 @@ def complete_kerneldoc(request: CompletionRequest) -> Completions:
     return Completions([request.item(label, "snippet", "0", insert=insert, start=start, snippet=True)])
 
 
-def _skeleton_for(code: bytes) -> tuple[str, str] | None:
+def _template_for(code: bytes) -> tuple[str, str] | None:
     define = re.match(rb"#[ \t]*define[ \t]+(\w+)\(([^)]*)\)", code)
     if define:
         parameters = [part.strip() for part in define[2].decode("latin-1").split(",") if part.strip()]
@@ -144,8 +144,6 @@ def _skeleton_for(code: bytes) -> tuple[str, str] | None:
 
 
 def _parameter_names(tokens: Tokens, opening: int, closing: int) -> list[str]:
-
-
     names = []
     for start, stop in tokens.commas(opening + 1, closing):
         declared = read_parameter(tokens, start, stop)

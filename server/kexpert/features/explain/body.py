@@ -19,7 +19,7 @@ from kexpert.core.c.parse import parse
 from kexpert.core.c.source import Source
 from kexpert.core.symbols import Kind, Symbol
 from kexpert.core.text import decode
-from kexpert.features.hover.code_card import with_annotations
+from kexpert.features.hover.code_card import start_with_annotations
 
 _MAX_BYTES = 1 << 20  # of a longer function only the beginning is read
 _MAX_SHOWN_CHARS = 80
@@ -213,7 +213,7 @@ _WHAT = {Kind.FUNCTION: "function", Kind.SYSCALL: "system call", Kind.MACRO: "ma
 
 def body_of(source: Source, symbol: Symbol) -> Body:
     """The body of a symbol of this file."""
-    start = symbol.start if symbol.kind is Kind.MACRO else with_annotations(source.data, symbol.start)
+    start = symbol.start if symbol.kind is Kind.MACRO else start_with_annotations(source.data, symbol.start)
     return Body(source, symbol.name, _WHAT.get(symbol.kind, "function"), start, symbol.end, symbol.kind is Kind.MACRO)
 
 

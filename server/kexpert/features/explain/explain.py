@@ -31,7 +31,7 @@ from kexpert.features.explain.steps import steps_of
 from kexpert.features.explain.summary import summary_of
 from kexpert.features.explain.surroundings import config_facts, documentation_facts, similar_facts
 from kexpert.features.explain.users import Users, users
-from kexpert.features.hover.code_card import head, syscall_prototype
+from kexpert.features.hover.code_card import declaration_head, syscall_prototype
 from kexpert.features.semantics.resolve import resolve
 from kexpert.view import View
 
@@ -225,7 +225,7 @@ def _documented(doc: KernelDoc | None, line: int, path: str) -> list[Fact]:
 def _signature(source: Source, symbol: Symbol | None) -> str:
     if symbol is None:
         return ""
-    text = head(source.data, symbol)
+    text = declaration_head(source.data, symbol)
     if symbol.kind is Kind.SYSCALL:
         return syscall_prototype(text, symbol.name) or text
     if symbol.kind is Kind.MACRO:

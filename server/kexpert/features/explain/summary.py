@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from kexpert.core.c.source import Source
-from kexpert.core.docs.kerneldoc import KernelDoc, comment_above
+from kexpert.core.docs.kerneldoc import KernelDoc, comment_above, comment_text
 from kexpert.core.kernel.lock_calls import LOCK_CALLS
 from kexpert.core.kernel.resource_calls import ALLOCATORS, FREES, REFERENCES
 from kexpert.core.symbols import Kind, Symbol
@@ -14,7 +14,6 @@ from kexpert.features.explain.explanation import Explanation, FactKind, Location
 from kexpert.features.explain.flow import Flow
 from kexpert.features.explain.state import WRITERS
 from kexpert.features.explain.step_words import is_worth_telling
-from kexpert.features.hover.card_reader import plain_comment
 from kexpert.view import View
 
 _SENTENCE = re.compile(r"(.{15,240}?[.!?])(?:\s|\Z)", re.S)
@@ -45,10 +44,10 @@ def _fits(documented: str, name: str) -> bool:
 def _comment(source: Source, start: int) -> tuple[str, int] | None:
     """The first sentence of the comment above a definition."""
     span = comment_above(source.data, start)
-    text = plain_comment(source.data[span[0] : span[1]]) if span else ""
+    text = comment_text(source.data[span[0] : span[1]]) if span else ""
     paragraph = " ".join(text.split("\n\n", 1)[0].split()).replace("`", "'")
     paragraph = _NAMED.sub("", paragraph, count=1) if _NAMED.match(paragraph) else paragraph
-    if span is None or len(paragraph) < 15 or paragraph.startswith(("Return", "return", "@")):
+    if span is None or len(paragraph) < 15 or "SPDX-License" in text or paragraph.startswith(("Return", "return", "@")):
         return None
     match = _SENTENCE.match(paragraph)
     sentence = (match[1] if match else paragraph).partition(" @")[0]

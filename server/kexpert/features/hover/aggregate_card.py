@@ -8,56 +8,55 @@ from kexpert.core.docs.kerneldoc import inline_member_docs, parse_kerneldoc
 from kexpert.core.symbols import Kind, Symbol
 from kexpert.core.text import decode
 from kexpert.features.hover.card import HoverCard, plain_text, restructured_text
-from kexpert.features.hover.card_reader import MAX_VARIANTS, Reading, comment_of, other_variants
-from kexpert.features.hover.code_card import head, trimmed
-from kexpert.features.hover.comment_text import above_line, beside
-from kexpert.features.hover.enum_card import MAX_ENUM, enum_around, enumerators
+from kexpert.features.hover.card_reader import CardReader, comment_of, other_variants
+from kexpert.features.hover.code_card import declaration_head, first_lines
+from kexpert.features.hover.comment_text import comment_above_line, comment_beside_text
+from kexpert.features.hover.enum_values import MAX_ENUM_BYTES, enclosing_enum, enumerator_values
 from kexpert.features.hover.macro_card import MacroLookup
 from kexpert.features.hover.type_sizes import layout_of
 
+_KIND_WORDS = {Kind.STRUCT: "struct", Kind.UNION: "union", Kind.ENUM: "enum"}
 _MAX_ENUMERATORS = 24
 _MAX_BODY_LINES = 30
 
 
-def aggregate_card(reading: Reading, symbol: Symbol, symbols: Sequence[Symbol]) -> HoverCard:
-    """A struct, union or enum by its tag."""
-    word = {Kind.STRUCT: "struct", Kind.UNION: "union"}.get(symbol.kind, "enum")
-    variants = other_variants(reading, symbol, symbols)
-    card = HoverCard(symbol.name, word)
-    data = reading.data(symbol.path) or b""
-    card.documentation = reading.documentation([symbol, *variants[:2]])
-    card.place = reading.place(symbol)
-    card.variants = tuple(reading.place(one) for one in variants[:MAX_VARIANTS])
-    card.more_variants = max(0, len(variants) - MAX_VARIANTS)
-    card.maintainers = reading.maintainers(symbol.path)
+def aggregate_card(reader: CardReader, symbol: Symbol, symbols: Sequence[Symbol]) -> HoverCard:
+    """A struct, union or enum with a tag."""
+    variants = other_variants(reader, symbol, symbols)
+    card = HoverCard(symbol.name, _KIND_WORDS[symbol.kind])
+    data = reader.data(symbol.path) or b""
+    card.documentation = reader.documentation([symbol, *variants[:2]])
+    reader.add_places(card, symbol, variants)
     if symbol.kind == Kind.ENUM:
-        card.code = head(data, symbol)
-        found = enumerators(data[symbol.start : symbol.end][:MAX_ENUM], MacroLookup(reading))
+        card.code = declaration_head(data, symbol)
+        found = enumerator_values(data[symbol.start : symbol.end][:MAX_ENUM_BYTES], MacroLookup(reader))
         card.enumerators = tuple(found[:_MAX_ENUMERATORS])
         card.more_enumerators = max(0, len(found) - _MAX_ENUMERATORS)
         return card
-    card.layout = layout_of(reading, symbol) if reading.config.layout else None
-    shows_body = reading.config.layout and card.layout is None
-    card.code = trimmed(data[symbol.start : symbol.end], _MAX_BODY_LINES) if shows_body else head(data, symbol)
+    card.layout = layout_of(reader, symbol) if reader.config.layout else None
+    if reader.config.layout and card.layout is None:
+        card.code = first_lines(data[symbol.start : symbol.end], _MAX_BODY_LINES)
+    else:
+        card.code = declaration_head(data, symbol)
     return card
 
 
-def enumerator_card(reading: Reading, symbol: Symbol) -> HoverCard:
-    """One enumerator with its value, worked out from the enum around it."""
+def enumerator_card(reader: CardReader, symbol: Symbol) -> HoverCard:
+    """An enumerator with its value."""
     card = HoverCard(symbol.name, "enumerator", f"enum {symbol.scope}" if symbol.scope else "")
-    data = reading.data(symbol.path) or b""
+    data = reader.data(symbol.path) or b""
     card.code = decode(data[symbol.start : symbol.end]).strip()
-    card.place = reading.place(symbol)
-    card.maintainers = reading.maintainers(symbol.path)
-    extent = enum_around(data, symbol.name_start)
-    if extent is not None:
-        text = data[extent[0] : extent[1]]
-        values = {one.name: one.value for one in enumerators(text, MacroLookup(reading))}
+    reader.add_places(card, symbol)
+    span = enclosing_enum(data, symbol.name_start)
+    if span is not None:
+        text = data[span[0] : span[1]]
+        values = {enumerator.name: enumerator.value for enumerator in enumerator_values(text, MacroLookup(reader))}
         card.value = values.get(symbol.name)
-        doc = parse_kerneldoc(comment_of(data, extent[0]))
-        documented = {one.name: one.text for one in doc.params} if doc else {}
+        doc = parse_kerneldoc(comment_of(data, span[0]))
+        documented = {param.name: param.text for param in doc.params} if doc else {}
         described = documented.get(symbol.name) or inline_member_docs(text).get(symbol.name, "")
         card.documentation = restructured_text(described)
     if not card.documentation:
-        card.documentation = plain_text(beside(data, symbol.end) or above_line(data, symbol.start))
+        comment = comment_beside_text(data, symbol.end) or comment_above_line(data, symbol.start)
+        card.documentation = plain_text(comment)
     return card

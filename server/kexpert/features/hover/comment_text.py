@@ -1,4 +1,4 @@
-"""The comments that go with a line rather than a definition: beside it, and at the head of a file."""
+"""The words of comments beside a line, above a line, and at the head of a file."""
 
 from __future__ import annotations
 
@@ -16,48 +16,49 @@ _AUTHOR = re.compile(
     r"(?:written|authors?|maintained|contact|initial|based on|ported|modified)\b.{0,30}[:@]|.*\S+@\S+\.\w+", re.I
 )
 _FILE_NAME = re.compile(r"[\w./-]+\.[chS](?:\s*[-:]+\s*|\s*$)")
-_MAX_BESIDE = 500
-_HEAD_WINDOW = 16384
+_MAX_COMMENT_CHARS = 500
+_HEAD_BYTES = 16384
+_MAX_HEAD_COMMENTS = 4
 _MAX_PARAGRAPHS = 2
 
 
-def beside(data: bytes, end: int) -> str:
-    """The words of the comment behind what ends at ``end``, on the same line; "" when there is none."""
+def comment_beside_text(data: bytes, end: int) -> str:
+    """The comment on the same line after a declaration that ends at ``end``; "" if there is none."""
     span = comment_beside(data, end)
-    return " ".join(comment_text(data[span[0] : span[1]]).split())[:_MAX_BESIDE] if span else ""
+    return " ".join(comment_text(data[span[0] : span[1]]).split())[:_MAX_COMMENT_CHARS] if span else ""
 
 
-def above_line(data: bytes, at: int) -> str:
-    """The words of the plain comment above the line that holds ``at``; kernel-doc belongs to a whole definition."""
+def comment_above_line(data: bytes, at: int) -> str:
+    """The plain comment above the line that holds ``at``; "" for kernel-doc, which is about a whole definition."""
     span = comment_above(data, data.rfind(b"\n", 0, at) + 1)
     if span is None or data.startswith(b"/**", span[0]):
         return ""
-    return comment_text(data[span[0] : span[1]])[:_MAX_BESIDE]
+    return comment_text(data[span[0] : span[1]])[:_MAX_COMMENT_CHARS]
 
 
 def file_head(data: bytes) -> str:
-    """What the comments at the head of a file say of it, authors, copyright and licence left out."""
+    """The description in the comments at the head of a file, without authors, copyright and licence."""
     at = 0
-    window = data[:_HEAD_WINDOW]
-    for _ in range(4):
+    window = data[:_HEAD_BYTES]
+    for _ in range(_MAX_HEAD_COMMENTS):
         match = _HEAD.match(window, at)
         if match is None:
             break
         at = match.end()
-        told = _told(comment_text(match[1]))
-        if told:
-            return told
+        description = _description(comment_text(match[1]))
+        if description:
+            return description
     return ""
 
 
-def _told(text: str) -> str:
+def _description(text: str) -> str:
     paragraphs: list[str] = []
     for paragraph in re.split(r"\n\s*\n", text):
-        if _LEGAL.search(paragraph) and not _kept_lines(paragraph):
+        if _LEGAL.search(paragraph) and not _descriptive_lines(paragraph):
             if paragraphs:
                 break
             continue
-        kept = " ".join(_kept_lines(paragraph)).strip(" *-=#/")
+        kept = " ".join(_descriptive_lines(paragraph)).strip(" *-=#/")
         if kept and any(char.isalpha() for char in kept):
             paragraphs.append(kept)
         if len(paragraphs) == _MAX_PARAGRAPHS:
@@ -65,8 +66,8 @@ def _told(text: str) -> str:
     return "\n\n".join(paragraphs)
 
 
-def _kept_lines(paragraph: str) -> list[str]:
-    """The lines of a paragraph that tell something; none once the law begins."""
+def _descriptive_lines(paragraph: str) -> list[str]:
+    """The lines of a paragraph about the file, up to the first one about copyright or licence."""
     kept: list[str] = []
     for line in paragraph.splitlines():
         line = line.strip()

@@ -7,84 +7,85 @@ from collections.abc import Sequence
 from kexpert.core.kernel.locking_context import locking_rules
 from kexpert.core.symbols import Flag, Kind, Symbol
 from kexpert.features.hover.card import Export, HoverCard, Operation
-from kexpert.features.hover.card_reader import MAX_VARIANTS, Reading, in_reach, other_variants
-from kexpert.features.hover.code_card import head, syscall_prototype, trimmed, with_annotations
+from kexpert.features.hover.card_reader import CardReader, is_in_reach, other_variants
+from kexpert.features.hover.code_card import declaration_head, first_lines, start_with_annotations, syscall_prototype
 from kexpert.features.navigation.call_hierarchy import written_calls
 from kexpert.features.semantics.definition_ranking import is_private
 
-_WHAT = {
+_KIND_WORDS = {
     Kind.FUNCTION: "function", Kind.PROTOTYPE: "function", Kind.SYSCALL: "system call", Kind.TRACEPOINT: "tracepoint",
     Kind.ASM_LABEL: "assembly function",
 }  # fmt: skip
+_MAX_LINES = 16
 _MAX_OPERATIONS = 4
 _MAX_CALLEES = 14
-_MAX_BODY = 256 * 1024
-_MAX_SLEEPERS = 3
+_MAX_BODY_BYTES = 256 * 1024
+_MAX_SLEEPING = 3
 
 
-def function_card(reading: Reading, symbol: Symbol, symbols: Sequence[Symbol]) -> HoverCard:
-    """``symbols``: everything of that name; ``symbol``: the one that is meant."""
-    variants = other_variants(reading, symbol, symbols)
-    prototypes = [one for one in symbols if one.kind == Kind.PROTOTYPE and one is not symbol]
+def function_card(reader: CardReader, symbol: Symbol, symbols: Sequence[Symbol]) -> HoverCard:
+    """``symbols``: everything of that name; ``symbol``: the meant one of them."""
+    variants = other_variants(reader, symbol, symbols)
     prototypes = [
-        one for one in prototypes
-        if one.path == symbol.path or (not is_private(symbol) and in_reach(one.path, symbol.path))
-    ]  # fmt: skip
-    card = HoverCard(symbol.name, _WHAT.get(symbol.kind, "function"))
-    card.code = _code(reading, symbol)
-    card.documentation = reading.documentation([symbol, *prototypes[:3], *variants[:2]])
-    card.place = reading.place(symbol)
+        other
+        for other in symbols
+        if other.kind == Kind.PROTOTYPE
+        and other is not symbol
+        and (other.path == symbol.path or (not is_private(symbol) and is_in_reach(other.path, symbol.path)))
+    ]
+    card = HoverCard(symbol.name, _KIND_WORDS.get(symbol.kind, "function"))
+    card.code = _code(reader, symbol)
+    card.documentation = reader.documentation([symbol, *prototypes[:3], *variants[:2]])
+    reader.add_places(card, symbol, variants)
     if symbol.kind != Kind.PROTOTYPE and prototypes:
-        card.declared = reading.place(prototypes[0])
-    card.variants = tuple(reading.place(one) for one in variants[:MAX_VARIANTS])
-    card.more_variants = max(0, len(variants) - MAX_VARIANTS)
-    card.export = export_of(reading, symbol)
-    _context(reading, symbol, card)
-    card.callers = _callers(reading, symbol)
-    card.operations, card.more_operations = operations_of(reading, symbol)
-    card.maintainers = reading.maintainers(symbol.path)
+        card.declared = reader.place(prototypes[0])
+    card.export = export_of(reader, symbol)
+    _add_locking(reader, symbol, card)
+    card.callers = _caller_count(reader, symbol)
+    _add_operations(reader, symbol, card)
     return card
 
 
-def export_of(reading: Reading, symbol: Symbol) -> Export | None:
+def export_of(reader: CardReader, symbol: Symbol) -> Export | None:
     """How a symbol is exported to modules; a private one only by a line of its own file."""
-    rows = reading.lookup(symbol.name, (Kind.EXPORT,), limit=20)
+    exports = reader.lookup(symbol.name, (Kind.EXPORT,), limit=20)
     if is_private(symbol):
-        rows = [row for row in rows if row.path == symbol.path]
-    rows.sort(key=lambda row: row.path != symbol.path)
-    if not rows:
+        exports = [export for export in exports if export.path == symbol.path]
+    exports.sort(key=lambda export: export.path != symbol.path)
+    if not exports:
         return None
-    macro, _, namespace = rows[0].scope.partition(":")
+    macro, _, namespace = exports[0].scope.partition(":")
     return Export(macro, namespace)
 
 
-def operations_of(reading: Reading, symbol: Symbol) -> tuple[tuple[Operation, ...], int]:
-    """The ops tables in which a function stands, and how many more than are listed."""
-    assigned = reading.view.assignments_of(symbol.name)
+def _add_operations(reader: CardReader, symbol: Symbol, card: HoverCard) -> None:
+    """The ops tables that hold a function."""
+    assignments = reader.view.assignments_of(symbol.name)
     if is_private(symbol):
-        assigned = [one for one in assigned if one.path == symbol.path]
-    found = list(dict.fromkeys(Operation(one.member, one.struct, one.table) for one in assigned))
-    return tuple(found[:_MAX_OPERATIONS]), max(0, len(found) - _MAX_OPERATIONS)
+        assignments = [assignment for assignment in assignments if assignment.path == symbol.path]
+    operations = list(dict.fromkeys(Operation(each.member, each.struct, each.table) for each in assignments))
+    card.operations = tuple(operations[:_MAX_OPERATIONS])
+    card.more_operations = max(0, len(operations) - _MAX_OPERATIONS)
 
 
-def _code(reading: Reading, symbol: Symbol) -> str:
-    data = reading.data(symbol.path)
+def _code(reader: CardReader, symbol: Symbol) -> str:
+    data = reader.data(symbol.path)
     if not data:
         return ""
     if symbol.kind in (Kind.TRACEPOINT, Kind.ASM_LABEL):
-        return trimmed(data[symbol.start : symbol.end], 16)
-    text = head(data, symbol)
+        return first_lines(data[symbol.start : symbol.end], _MAX_LINES)
+    text = declaration_head(data, symbol)
     if symbol.kind == Kind.SYSCALL:
         text = "\n".join(part for part in (syscall_prototype(text, symbol.name), text) if part)
     return text
 
 
-def _context(reading: Reading, symbol: Symbol, card: HoverCard) -> None:
-    """The rules the function states itself; else whether what it calls may sleep."""
-    data = reading.data(symbol.path)
+def _add_locking(reader: CardReader, symbol: Symbol, card: HoverCard) -> None:
+    """The rules that the function states itself; if it does not sleep itself, the sleeping functions it calls."""
+    data = reader.data(symbol.path)
     if not data or symbol.kind not in (Kind.FUNCTION, Kind.SYSCALL, Kind.PROTOTYPE):
         return
-    rules = locking_rules(data[with_annotations(data, symbol.start) : symbol.end][:_MAX_BODY])
+    rules = locking_rules(data[start_with_annotations(data, symbol.start) : symbol.end][:_MAX_BODY_BYTES])
     card.rules = rules if rules else None
     if symbol.kind == Kind.PROTOTYPE or rules.may_sleep:
         return
@@ -93,28 +94,32 @@ def _context(reading: Reading, symbol: Symbol, card: HoverCard) -> None:
     )
     sleeping: list[str] = []
     for name in list(names)[:_MAX_CALLEES]:
-        if _may_sleep(reading, name, symbol.path):
+        if _may_sleep(reader, name, symbol.path):
             sleeping.append(name)
-        if len(sleeping) == _MAX_SLEEPERS:
+        if len(sleeping) == _MAX_SLEEPING:
             break
     card.sleeps_through = tuple(sleeping)
 
 
-def _may_sleep(reading: Reading, name: str, path: str) -> bool:
-    found = reading.lookup(name, (Kind.FUNCTION,), limit=20)
-    own = [one for one in found if one.path == path]
-    if not own:
-        own = [one for one in found if not is_private(one) and not one.path.startswith(("tools/", "scripts/"))]
-    return any(one.flags & Flag.MAY_SLEEP for one in own)
+def _may_sleep(reader: CardReader, name: str, path: str) -> bool:
+    """True if the function that a call in the file ``path`` means may sleep."""
+    found = reader.lookup(name, (Kind.FUNCTION,), limit=20)
+    meant = [symbol for symbol in found if symbol.path == path]
+    if not meant:
+        meant = [
+            symbol for symbol in found
+            if not is_private(symbol) and not symbol.path.startswith(("tools/", "scripts/"))
+        ]  # fmt: skip
+    return any(symbol.flags & Flag.MAY_SLEEP for symbol in meant)
 
 
-def _callers(reading: Reading, symbol: Symbol) -> int | None:
+def _caller_count(reader: CardReader, symbol: Symbol) -> int | None:
     """Number of functions that call it, by name; of a private function, in its own file.
 
     None if it is not wanted, or not known because the index is being built.
     """
-    if not reading.config.callers or not reading.view.complete or symbol.kind in (Kind.SYSCALL, Kind.TRACEPOINT):
+    if not reader.config.callers or not reader.view.complete or symbol.kind in (Kind.SYSCALL, Kind.TRACEPOINT):
         return None
     if is_private(symbol):
-        return sum(1 for one in reading.view.callers(symbol.name) if one.path == symbol.path)
-    return reading.view.caller_count(symbol.name)
+        return sum(caller.path == symbol.path for caller in reader.view.callers(symbol.name))
+    return reader.view.caller_count(symbol.name)

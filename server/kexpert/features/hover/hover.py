@@ -1,4 +1,4 @@
-"""Hover: what stands under the cursor, as a card of facts."""
+"""Hover: the name under the cursor as a card of facts."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from kexpert.core.symbols import Kind, Symbol
 from kexpert.core.text import decode
 from kexpert.features.hover.aggregate_card import aggregate_card, enumerator_card
 from kexpert.features.hover.card import HoverCard, Place, Similar
-from kexpert.features.hover.card_reader import DEFAULT_CONFIG, HoverConfig, Reading
+from kexpert.features.hover.card_reader import DEFAULT_CONFIG, CardReader, HoverConfig
 from kexpert.features.hover.config_card import config_card
 from kexpert.features.hover.function_card import function_card
 from kexpert.features.hover.macro_card import macro_card
-from kexpert.features.hover.member_card import member_card, member_row_card
+from kexpert.features.hover.member_card import member_card, member_symbol_card
 from kexpert.features.hover.place_text import documentation_card, include_card
 from kexpert.features.hover.variable_card import local_card, parameter_card, typedef_card, variable_card
 from kexpert.features.semantics.definition_ranking import kernel_first
@@ -41,7 +41,7 @@ def hover(view: View, source: Source, offset: int, config: HoverConfig = DEFAULT
     wants_similar = config.similar_within_seconds > 0 and found.kind == "symbol"
     if wants_similar:
         _similar(view, found.symbols, 0.0)  # starts the search, which runs while the card is made
-    card = _card(Reading(view, source, config), source, found)
+    card = _card(CardReader(view, source, config), source, found)
     if card is not None:
         card.start, card.end = found.start, found.end
         if wants_similar:
@@ -66,55 +66,56 @@ def _similar(view: View, symbols: Sequence[Symbol], seconds: float) -> tuple[Sim
 
 
 def card_for_symbol(view: View, symbol: Symbol, config: HoverConfig = DEFAULT_CONFIG) -> HoverCard | None:
-    """The card of a symbol of the index, for a completion item, say. It has no "See also"."""
-    return _symbol_card(Reading(view, None, config), symbol, view.lookup(symbol.name), None)
+    """The card of a symbol of the index, as for a completion item. It has no "See also"."""
+    return _symbol_card(CardReader(view, None, config), symbol, view.lookup(symbol.name), None)
 
 
 def warm(view: View, source: Source) -> None:
-    """Read what every card of a tree needs, so that the first one does not wait for it."""
-    Reading(view, source).maintainers(source.path)
+    """Read what every card of a tree needs, so that the first card does not wait for it."""
+    CardReader(view, source).maintainers(source.path)
 
 
-def _card(reading: Reading, source: Source, found: Resolved) -> HoverCard | None:
+def _card(reader: CardReader, source: Source, found: Resolved) -> HoverCard | None:
     if found.kind in ("local", "label") and found.local is not None:
         return local_card(source, found.local)
     if found.kind == "member":
-        return member_card(reading, found)
+        return member_card(reader, found)
     if found.kind == "include":
-        return include_card(reading, found.name, found.path)
+        return include_card(reader, found.name, found.path)
     if found.kind == "document":
-        return documentation_card(reading, found.name, found.path)
+        return documentation_card(reader, found.name, found.path)
     if found.kind == "config":
-        return config_card(reading, found.name, found.symbols)
+        return config_card(reader, found.name, found.symbols)
     if not found.symbols:
         return None
-    here = [one for one in found.symbols if one.path == source.path and one.name_start == found.start]
-    symbols = here or kernel_first([one for one in found.symbols if one.kind not in _MENTIONS], reading.data)
-    primary = (symbols or found.symbols)[0]
-    return _symbol_card(reading, primary, found.symbols, None if here else (source.data, found.end))
+    here = [symbol for symbol in found.symbols if symbol.path == source.path and symbol.name_start == found.start]
+    defining = [symbol for symbol in found.symbols if symbol.kind not in _MENTIONS]
+    symbols = here or kernel_first(defining, reader.data) or found.symbols
+    return _symbol_card(reader, symbols[0], found.symbols, None if here else (source.data, found.end))
 
 
 def _symbol_card(
-    reading: Reading, symbol: Symbol, symbols: Sequence[Symbol], use: tuple[bytes, int] | None
+    reader: CardReader, symbol: Symbol, symbols: Sequence[Symbol], use: tuple[bytes, int] | None
 ) -> HoverCard | None:
+    """``symbols``: everything of that name. ``use``: the text and the end of the name where it is used."""
     match symbol.kind:
         case Kind.FUNCTION | Kind.PROTOTYPE | Kind.SYSCALL | Kind.TRACEPOINT | Kind.ASM_LABEL:
-            return function_card(reading, symbol, symbols)
+            return function_card(reader, symbol, symbols)
         case Kind.MACRO:
-            return macro_card(reading, symbol, symbols, use)
+            return macro_card(reader, symbol, symbols, use)
         case Kind.STRUCT | Kind.UNION | Kind.ENUM:
-            return aggregate_card(reading, symbol, symbols)
+            return aggregate_card(reader, symbol, symbols)
         case Kind.ENUMERATOR:
-            return enumerator_card(reading, symbol)
+            return enumerator_card(reader, symbol)
         case Kind.MEMBER:
-            return member_row_card(reading, symbol)
+            return member_symbol_card(reader, symbol)
         case Kind.TYPEDEF:
-            return typedef_card(reading, symbol, symbols)
+            return typedef_card(reader, symbol, symbols)
         case Kind.VARIABLE | Kind.DECLARATION:
-            return variable_card(reading, symbol, symbols)
+            return variable_card(reader, symbol, symbols)
         case Kind.MODULE_PARAM:
-            return parameter_card(reading, symbol, symbols)
+            return parameter_card(reader, symbol)
         case Kind.CONFIG:
-            return config_card(reading, symbol.name, symbols)
+            return config_card(reader, symbol.name, symbols)
         case _:
             return None

@@ -1,4 +1,4 @@
-"""Cards of macros: the definition, and what it stands for where it is used."""
+"""Cards of macros: the definition, and its expansion where it is used."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ from collections.abc import Sequence
 
 from kexpert.core.symbols import Kind, Symbol
 from kexpert.features.hover.card import HoverCard
-from kexpert.features.hover.card_reader import MAX_VARIANTS, Reading, other_variants
-from kexpert.features.hover.code_card import trimmed
-from kexpert.features.hover.enum_card import enum_around, enumerators
+from kexpert.features.hover.card_reader import CardReader, other_variants
+from kexpert.features.hover.code_card import first_lines
+from kexpert.features.hover.enum_values import enclosing_enum, enumerator_values
 from kexpert.features.semantics.definition_ranking import is_private
 from kexpert.features.semantics.macro_expansion import Macro, call_arguments, expand, parse_macro
 
 _MAX_LINES = 12
-_MAX_EXPANSION = 900
+_MAX_EXPANSION_CHARS = 900
 _MAX_CANDIDATES = 6
+#: Variants whose conditions and text are read.
+_MAX_READ_VARIANTS = 9
 
-#: What the compiler or the configuration gives, as an LP64 kernel built by a current compiler has it.
+#: Values that the compiler or the configuration gives, for an LP64 kernel and a current compiler.
 _KNOWN = {
     macro.name: macro
     for macro in map(
@@ -34,38 +36,37 @@ _KNOWN = {
 }
 
 
-def macro_card(reading: Reading, symbol: Symbol, symbols: Sequence[Symbol], use: tuple[bytes, int] | None) -> HoverCard:
-    """``use``: the text and the offset behind the macro's name where it is used; None at its definition."""
-    variants = other_variants(reading, symbol, symbols)
-    looked_at = variants[: MAX_VARIANTS + 1]
-    variants = [one for one in looked_at if reading.in_kernel(one)] + variants[len(looked_at) :]
-    text = reading.text(symbol)
-    card = HoverCard(symbol.name, "macro", code=trimmed(text, _MAX_LINES))
-    card.documentation = reading.documentation([symbol, *variants[:3]])
-    card.place = reading.place(symbol)
-    card.variants = tuple(reading.place(one) for one in variants[:MAX_VARIANTS])
-    card.more_variants = max(0, len(variants) - MAX_VARIANTS)
-    card.maintainers = reading.maintainers(symbol.path)
+def macro_card(
+    reader: CardReader, symbol: Symbol, symbols: Sequence[Symbol], use: tuple[bytes, int] | None
+) -> HoverCard:
+    """``use``: the text and the offset after the macro's name where it is used; None at its definition."""
+    variants = other_variants(reader, symbol, symbols)
+    read = [variant for variant in variants[:_MAX_READ_VARIANTS] if reader.is_for_kernel(variant)]
+    variants = read + variants[_MAX_READ_VARIANTS:]
+    text = reader.text(symbol)
+    card = HoverCard(symbol.name, "macro", code=first_lines(text, _MAX_LINES))
+    card.documentation = reader.documentation([symbol, *variants[:3]])
+    reader.add_places(card, symbol, variants)
     macro = parse_macro(text)
     if macro is not None:
-        _expansion(reading, macro, use, card)
-        if any(_contradicts(reading, symbol, one) for one in looked_at if one in variants):
+        _add_expansion(reader, macro, use, card)
+        if any(_contradicts(reader, symbol, variant) for variant in read):
             card.value = None
     return card
 
 
-def _contradicts(reading: Reading, symbol: Symbol, other: Symbol) -> bool:
-    """Whether another definition of as good a standing says something else: then the value is not known."""
-    equal = other.path == symbol.path or other.path.split("/")[0] == symbol.path.split("/")[0] in ("include", "arch")
-    return equal and reading.text(other).split() != reading.text(symbol).split()
+def _contradicts(reader: CardReader, symbol: Symbol, other: Symbol) -> bool:
+    """True if an equally good definition has another text: then the value is not known."""
+    shared = ("include", "arch")
+    is_equal = other.path == symbol.path or other.path.split("/")[0] == symbol.path.split("/")[0] in shared
+    return is_equal and reader.text(other).split() != reader.text(symbol).split()
 
 
 class MacroLookup:
-    """Finds the one meaning of a macro or an enumerator; declines where definitions differ. Answers
-    are kept."""
+    """Finds the only meaning of a macro or an enumerator; None if definitions differ. Answers are kept."""
 
-    def __init__(self, reading: Reading) -> None:
-        self._reading = reading
+    def __init__(self, reader: CardReader) -> None:
+        self._reader = reader
         self._known: dict[str, Macro | None] = dict(_KNOWN)
 
     def __call__(self, name: str) -> Macro | None:
@@ -74,46 +75,44 @@ class MacroLookup:
         return self._known[name]
 
     def _find(self, name: str) -> Macro | None:
-        reading = self._reading
-        rows = reading.lookup(name, (Kind.MACRO, Kind.ENUMERATOR), limit=20)
-        found = [one for one in rows if one.kind == Kind.MACRO]
-        if rows and not found:
-            return self._enumerator(rows)
-        own = [one for one in found if one.path == reading.near]
-        shared = [one for one in found if not is_private(one) and one.path.startswith("include/")]
+        reader = self._reader
+        symbols = reader.lookup(name, (Kind.MACRO, Kind.ENUMERATOR), limit=20)
+        macros = [symbol for symbol in symbols if symbol.kind == Kind.MACRO]
+        if symbols and not macros:
+            return self._enumerator(symbols)
+        own = [macro for macro in macros if macro.path == reader.path]
+        shared = [macro for macro in macros if not is_private(macro) and macro.path.startswith("include/")]
         candidates = own or shared
         if len(candidates) > _MAX_CANDIDATES:
             return None
-        texts = [reading.text(one) for one in candidates if len(candidates) == 1 or reading.in_kernel(one)]
+        texts = [reader.text(macro) for macro in candidates if len(candidates) == 1 or reader.is_for_kernel(macro)]
         if len({b"".join(text.split()) for text in texts}) != 1:
             return None
         return parse_macro(texts[0])
 
-
-    def _enumerator(self, rows: list[Symbol]) -> Macro | None:
-        """An enumerator as a macro that stands for its value, when it has one value only."""
+    def _enumerator(self, symbols: list[Symbol]) -> Macro | None:
+        """An enumerator with only one value, as a macro of that value."""
         values: set[int | None] = set()
-        for row in rows[:_MAX_CANDIDATES]:
-            data = self._reading.data(row.path) or b""
-            extent = enum_around(data, row.name_start)
-            found = enumerators(data[extent[0] : extent[1]], self) if extent else []
-            values.add(next((one.value for one in found if one.name == row.name), None))
-        value = values.pop() if len(values) == 1 and len(rows) <= _MAX_CANDIDATES else None
-        return None if value is None else Macro(rows[0].name, None, "", str(value))
+        for symbol in symbols[:_MAX_CANDIDATES]:
+            data = self._reader.data(symbol.path) or b""
+            span = enclosing_enum(data, symbol.name_start)
+            found = enumerator_values(data[span[0] : span[1]], self) if span else []
+            values.add(next((enumerator.value for enumerator in found if enumerator.name == symbol.name), None))
+        value = values.pop() if len(values) == 1 and len(symbols) <= _MAX_CANDIDATES else None
+        return None if value is None else Macro(symbols[0].name, None, "", str(value))
 
 
-def _expansion(reading: Reading, macro: Macro, use: tuple[bytes, int] | None, card: HoverCard) -> None:
+def _add_expansion(reader: CardReader, macro: Macro, use: tuple[bytes, int] | None, card: HoverCard) -> None:
     arguments = None
     if macro.parameters is not None:
         arguments = call_arguments(*use) if use else None
         if arguments is None:
             return
-    lookup = MacroLookup(reading)
-    found = expand(macro, arguments, lookup)
-    if found is None:
+    expansion = expand(macro, arguments, MacroLookup(reader))
+    if expansion is None:
         return
-    card.value = found.value
-    text = found.text.expandtabs(8)
-    changed = found.text != macro.body and found.text != str(found.value)
-    if text and changed and len(text) <= _MAX_EXPANSION and text.count("\n") < _MAX_LINES:
+    card.value = expansion.value
+    text = expansion.text.expandtabs(8)
+    is_news = expansion.text != macro.body and expansion.text != str(expansion.value)
+    if text and is_news and len(text) <= _MAX_EXPANSION_CHARS and text.count("\n") < _MAX_LINES:
         card.expansion = text

@@ -1,4 +1,4 @@
-"""Cards of files that are named in a text: ``#include`` paths and pages under Documentation."""
+"""Cards of files that a text names: ``#include`` paths and pages under Documentation."""
 
 from __future__ import annotations
 
@@ -6,41 +6,40 @@ import re
 
 from kexpert.core.text import decode
 from kexpert.features.hover.card import HoverCard, Place, Title, plain_text, restructured_text
-from kexpert.features.hover.card_reader import Reading
+from kexpert.features.hover.card_reader import CardReader
 from kexpert.features.hover.comment_text import file_head
 
 _UNDERLINE = re.compile(r"([=\-~^#*+\"'`.:_])\1{2,}\s*\Z")
 _SKIPPED = re.compile(r"\s*(?:\.\.|:\w[\w ]*:|%YAML|---|#|\$id|\$schema)")
-_PAGE_WINDOW = 16384
-_MAX_PARAGRAPH = 1500
+_PAGE_BYTES = 16384
+_MAX_PARAGRAPH_CHARS = 1500
 
 
-def include_card(reading: Reading, name: str, path: str | None) -> HoverCard | None:
-    """The header behind an ``#include``; None when no such file is in the tree."""
-    data = reading.data(path) if path else None
+def include_card(reader: CardReader, name: str, path: str | None) -> HoverCard | None:
+    """The header of an ``#include``; None if it is not in the tree."""
+    data = reader.data(path) if path else None
     if path is None or data is None:
         return None
     card = HoverCard(name, "header" if path.endswith(".h") else "included file", place=Place(path, 0))
     card.documentation = plain_text(file_head(data))
-    card.maintainers = reading.maintainers(path)
+    card.maintainers = reader.maintainers(path)
     return card
 
 
-def documentation_card(reading: Reading, name: str, path: str | None) -> HoverCard | None:
+def documentation_card(reader: CardReader, name: str, path: str | None) -> HoverCard | None:
     """A page under Documentation: its title and its first paragraph."""
-    data = reading.data(path) if path else None
+    data = reader.data(path) if path else None
     if path is None or data is None:
         return None
-    title, paragraph = page_head(decode(data[:_PAGE_WINDOW]))
+    title, paragraph = page_head(decode(data[:_PAGE_BYTES]))
     card = HoverCard(name, "documentation", place=Place(path, 0))
     card.documentation = (*((Title(title),) if title else ()), *restructured_text(paragraph))
-    card.maintainers = reading.maintainers(path)
+    card.maintainers = reader.maintainers(path)
     return card
 
 
 def page_head(text: str) -> tuple[str, str]:
-    """Title and first paragraph of a reStructuredText, YAML binding or plain text page; "" for
-    what is not there."""
+    """(title, first paragraph) of a page in reStructuredText, of a YAML binding or of a plain text; "" for none."""
     lines = [line.rstrip() for line in text.splitlines()]
     title, at = _title(lines)
     paragraph: list[str] = []
@@ -57,7 +56,7 @@ def page_head(text: str) -> tuple[str, str]:
         if line and not _UNDERLINE.match(line) and not (not paragraph and _UNDERLINE.match(following)):
             paragraph.append(line)
         at += 1
-    return title, "\n".join(paragraph)[:_MAX_PARAGRAPH]
+    return title, "\n".join(paragraph)[:_MAX_PARAGRAPH_CHARS]
 
 
 def _title(lines: list[str]) -> tuple[str, int]:

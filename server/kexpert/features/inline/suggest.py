@@ -55,12 +55,12 @@ class InlineState:
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """``text`` to insert at ``offset``. ``logprob`` is the model's confidence (see ``_confidence``). With a
-    ``hidden_reason`` it is not shown; ``hidden_detail`` is the part that is wrong. Times are in seconds from the
-    request on.
+    """``text`` to insert at ``offset``.
 
-    ``origin`` is "copied" if the whole text is lines copied from neighbours, "model" if any of it is the model's, and
-    "typed through" if it is the rest of an earlier suggestion, whatever its origin.
+    ``logprob`` is the model's confidence (see ``_confidence``). With a ``hidden_reason`` it is not shown;
+    ``hidden_detail`` is the part that is wrong. ``origin`` is "copied" if the whole text is lines copied from
+    neighbours, "model" if any of it is the model's, and "typed through" if it is the rest of an earlier suggestion of
+    any origin. Times are in seconds from the request on.
     """
 
     text: str
@@ -80,12 +80,11 @@ class Suggestion:
 
 @dataclass(slots=True)
 class _Answer:
-    """An answer that was read until its end: its text and, for each token, (end in the text, log-probability) and
-    (start in the text, origin)."""
+    """An answer that was read until its end."""
 
     text: str
-    logprobs: list[tuple[int, float]]
-    origins: list[tuple[int, TokenOrigin]]
+    logprobs: list[tuple[int, float]]  # of each token, with the end of its text
+    origins: list[tuple[int, TokenOrigin]]  # of each token that has text, with the start of its text
     first_token: float  # time.perf_counter() when it came; 0 if none came
 
 
@@ -114,9 +113,7 @@ def suggest(
     answer = _read(engine.stream(context, max_tokens, cancelled, neighbours), shape)
 
     text = without_repeated_end(answer.text, shape)
-    logprob = _confidence(answer.logprobs, len(text))
-    used = {origin for start, origin in answer.origins if start < len(text)}
-    origin: TokenOrigin = "copied" if used == {"copied"} else "model"
+    logprob, origin = _confidence(answer.logprobs, len(text)), _origin(answer.origins, len(text))
     if _has_crlf(cursor):
         text = text.replace("\n", "\r\n")
     inserted = encode(text)
@@ -192,6 +189,11 @@ def _read(stream: Generator[Token, None, None], shape: HoleShape) -> _Answer:
         else:
             rule.run_out()
     return _Answer(rule.suggestion, logprobs, origins, first_token)
+
+
+def _origin(origins: list[tuple[int, TokenOrigin]], size: int) -> TokenOrigin:
+    """The origin of the first ``size`` characters."""
+    return "copied" if {origin for start, origin in origins if start < size} == {"copied"} else "model"
 
 
 def _confidence(logprobs: list[tuple[int, float]], size: int) -> float:

@@ -1,8 +1,8 @@
-"""Call hierarchy: who calls a function, and what it calls.
+"""Call hierarchy: the callers of a function, and the functions it calls.
 
-Calls are read off the tokens of one function at a time, so that a foreign file is never parsed
-whole. A static function is called in its own file only (a static inline in a header from
-anywhere); a call of a global name in a file that has a static of that name means the static.
+Calls are read from the tokens of single functions, so that other files are not parsed. A static function is called in
+its own file only, a static inline of a header from anywhere. In a file with a static of a global's name, a call of that
+name means the static.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from kexpert.view import View
 CALLABLE = (Kind.FUNCTION, Kind.SYSCALL, Kind.MACRO, Kind.PROTOTYPE, Kind.TRACEPOINT, Kind.ASM_LABEL)
 _BODIES = (Kind.FUNCTION, Kind.SYSCALL, Kind.MACRO)
 _MAX_CALLEES = 200
-#: An ops call lists the functions behind it only when a reader could look through them.
-_FEW_IMPLEMENTATIONS = 12
+#: A call through an ops member leads to its functions only if they are no more than a reader can look through.
+_MAX_IMPLEMENTATIONS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class WrittenCall:
-    """A call as it stands in a body; ``member`` when it goes through ``->`` or ``.``."""
+    """A call as it is written in a body; ``member`` if it goes through ``->`` or ``.``."""
 
     name: str
     start: int  # of the name, in the file
@@ -82,8 +82,10 @@ def incoming(view: View, symbol: Symbol, cancelled: Callable[[], bool]) -> list[
 
 
 def outgoing(view: View, symbol: Symbol) -> list[Call]:
-    """What ``symbol`` calls, in the order of the first call. A call through an ops member leads
-    to the functions assigned to that member when they are few."""
+    """The functions that ``symbol`` calls, in the order of their first calls.
+
+    A call through an ops member leads to the functions assigned to it, if they are few.
+    """
     source = view.source(symbol.path)
     if source is None:
         return []
@@ -103,7 +105,7 @@ def outgoing(view: View, symbol: Symbol) -> list[Call]:
 
 
 def written_calls(data: bytes, symbol: Symbol) -> Iterator[WrittenCall]:
-    """The calls in the body of one function (or in the text of a macro) of the file ``data``."""
+    """The calls in the body of a function, or in the text of a macro, of the file ``data``."""
     text = data[symbol.start : symbol.end]
     if symbol.kind == Kind.MACRO:
         tokens, first = Tokens(_macro_body(text)), 1
@@ -128,13 +130,13 @@ def best_callee(view: View, source: Source, name: str) -> Symbol | None:
 
 
 def _macro_body(text: bytes) -> bytes:
-    """A ``#define`` as plain code of the same length: the directive and the joins blanked."""
+    """A ``#define`` as plain code of the same length: the directive and the line joins are blanked."""
     head = text.find(b"define") + len(b"define")
     return b" " * head + text[head:].replace(b"\\\n", b" \n")
 
 
 def _declares(tokens: Tokens, at: int) -> bool:
-    """Whether the word before ``(`` is declared there (``struct foo bar(``) and not called."""
+    """True if the word before ``(`` is declared there (``struct foo bar(``) and not called."""
     return (
         tokens.is_word(at - 1)
         and tokens[at - 1] not in ("return", "else", "do", "case", "goto")
@@ -149,9 +151,9 @@ def _with_bodies(view: View, source: Source, name: str) -> list[Symbol]:
 def _implementing(view: View, source: Source, member: str, struct: str) -> list[Symbol]:
     """The functions assigned to a member of an ops struct, each once."""
     tag = struct.removeprefix("struct ").removeprefix("union ")
-    assigned = view.implementations(tag, member, limit=_FEW_IMPLEMENTATIONS + 1)
-    names: dict[str, str] = {one.function: one.path for one in assigned}
-    if not names or len(assigned) > _FEW_IMPLEMENTATIONS:
+    assigned = view.implementations(tag, member, limit=_MAX_IMPLEMENTATIONS + 1)
+    names: dict[str, str] = {assignment.function: assignment.path for assignment in assigned}
+    if not names or len(assigned) > _MAX_IMPLEMENTATIONS:
         return []
     targets: list[Symbol] = []
     for name, path in names.items():

@@ -1,4 +1,4 @@
-"""Jumps: to a definition, a declaration, the type, the implementations. All give spans of names, best first."""
+"""Jumps to definitions, declarations, types and implementations. All return spans of names, best first."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from kexpert.view import View
 _DECLARING = (Kind.PROTOTYPE, Kind.DECLARATION)
 _BODIES = (Kind.FUNCTION, Kind.SYSCALL, Kind.ASM_LABEL)
 _RECORDS = (Kind.STRUCT, Kind.UNION, Kind.ENUM)
-#: Rows that say something about a name without defining it.
+#: Kinds that mention a name and do not define it.
 _MENTIONS = (Kind.EXPORT, Kind.INITCALL)
-#: Kinds whose name in the index is not the text that stands in the file.
+#: Kinds whose name in the index is not the text in the file.
 _RENAMED = (Kind.SYSCALL, Kind.TRACEPOINT, Kind.CONFIG, Kind.MODULE_PARAM)
 
 
 def definition(view: View, source: Source, offset: int) -> list[Span]:
-    """Where the thing at ``offset`` is defined: the file that most likely is meant, with its variants
-    under ``#if``; an editor jumps to a single place and opens a list for more. Other variants are
-    ``implementation``'s. On a definition itself: its declarations and its other variants; itself
-    only when there are none."""
+    """The definitions of the name at ``offset`` in the file that is most likely meant.
+
+    Several are variants under ``#if``: an editor jumps to a single place and lists more. ``implementation`` finds the
+    variants in other files. On a definition: its declarations and other variants; itself if it has none.
+    """
     found = resolve(view, source, offset)
     if found is None:
         return []
@@ -34,8 +35,8 @@ def definition(view: View, source: Source, offset: int) -> list[Span]:
     here = [symbol for symbol in symbols if symbol.path == source.path and symbol.name_start == found.start]
     if not here:
         ranked = kernel_first(symbols, lambda path: _data(view, path))
-        meant = [one for one in ranked if one.kind not in _DECLARING] or ranked[:1]
-        return spans_of(view, [one for one in meant if one.path == meant[0].path])
+        meant = [symbol for symbol in ranked if symbol.kind not in _DECLARING] or ranked[:1]
+        return spans_of(view, [symbol for symbol in meant if symbol.path == meant[0].path])
     if here[0].kind in _DECLARING:
         bodies = [symbol for symbol in symbols if symbol.kind not in _DECLARING and symbol not in here]
         return spans_of(view, bodies or _declarations(view, source, here[0].name, symbols) or here)
@@ -45,7 +46,7 @@ def definition(view: View, source: Source, offset: int) -> list[Span]:
 
 
 def declaration(view: View, source: Source, offset: int) -> list[Span]:
-    """The prototypes and ``extern`` declarations of a name; its definition when it has none."""
+    """The prototypes and ``extern`` declarations of a name; its definition if it has none."""
     found = resolve(view, source, offset)
     if found is None:
         return []
@@ -68,8 +69,7 @@ def type_definition(view: View, source: Source, offset: int) -> list[Span]:
 
 
 def implementation(view: View, source: Source, offset: int) -> list[Span]:
-    """The bodies behind a name: the functions assigned to an ops member, the definitions (one an
-    arch, say) of a declared function."""
+    """The bodies of a name: the functions assigned to an ops member, or all definitions of a function."""
     found = resolve(view, source, offset)
     if found is None:
         return []
@@ -78,7 +78,7 @@ def implementation(view: View, source: Source, offset: int) -> list[Span]:
         return _assigned(view, view.implementations(tag_of(struct), found.name))
     if found.kind != "symbol":
         return []
-    if found.symbols[0].kind == Kind.MEMBER:  # the type of what it is a member of is not known
+    if found.symbols[0].kind == Kind.MEMBER:  # of a struct that is not known
         return _assigned(view, view.implementations("", found.name))
     bodies = [symbol for symbol in found.symbols if symbol.kind in _BODIES]
     name = found.symbols[0].name if found.symbols else found.name
@@ -120,11 +120,11 @@ def _places(view: View, source: Source, found: Resolved) -> list[Span]:
     return spans_of(view, found.symbols)
 
 
-def _declarations(view: View, source: Source, name: str, near: list[Symbol]) -> list[Symbol]:
-    """Declarations of a name; those of a static function are in its own file alone."""
+def _declarations(view: View, source: Source, name: str, definitions: list[Symbol]) -> list[Symbol]:
+    """Declarations of a name; for a static function, those of its own file."""
     declared = view.lookup(name, _DECLARING)
-    if near and near[0].flags & Flag.STATIC:
-        declared = [symbol for symbol in declared if symbol.path == near[0].path]
+    if definitions and definitions[0].flags & Flag.STATIC:
+        declared = [symbol for symbol in declared if symbol.path == definitions[0].path]
     return rank_definitions(view, declared, source)
 
 
@@ -134,16 +134,17 @@ def _data(view: View, path: str) -> bytes | None:
 
 
 def _assigned(view: View, assignments: list[Assignment]) -> list[Span]:
-    """The definitions of the assigned functions; the place of the assignment where none is known."""
+    """The definitions of the assigned functions; the place of the assignment if none is known."""
     spans: dict[Span, None] = {}
     seen: set[tuple[str, str]] = set()
-    for one in assignments:
-        if (one.function, one.path) in seen:
+    for assignment in assignments:
+        if (assignment.function, assignment.path) in seen:
             continue
-        seen.add((one.function, one.path))
-        bodies = view.lookup(one.function, (*_BODIES, Kind.MACRO), limit=50)
-        own = [symbol for symbol in bodies if symbol.path == one.path]
+        seen.add((assignment.function, assignment.path))
+        bodies = view.lookup(assignment.function, (*_BODIES, Kind.MACRO), limit=50)
+        own = [symbol for symbol in bodies if symbol.path == assignment.path]
         shared = [symbol for symbol in bodies if not symbol.flags & Flag.STATIC or symbol.path.endswith(".h")]
-        for span in spans_of(view, own or shared) or [Span(one.path, one.start, one.start + len(one.function))]:
+        end = assignment.start + len(assignment.function)
+        for span in spans_of(view, own or shared) or [Span(assignment.path, assignment.start, end)]:
             spans[span] = None
     return list(spans)

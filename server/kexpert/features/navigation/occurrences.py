@@ -1,4 +1,4 @@
-"""Where a name stands in one file's code, and what role it plays there."""
+"""The occurrences of a name in the code of one file, and their roles."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kexpert.core.c.scope import local_binding
 from kexpert.core.c.source import Source
 
 _WRITTEN = re.compile(rb"\s*(?:=(?!=)|\+\+|--|(?:[-+*/%&|^]|<<|>>)=)")
-_MAX_GAP = 200  # bytes of blanks looked over between a name and its operator
+_MAX_GAP_BYTES = 200  # of blanks between a name and its operator
 
 
 def words(code: bytes, name: str) -> Iterator[tuple[int, int]]:
@@ -20,14 +20,14 @@ def words(code: bytes, name: str) -> Iterator[tuple[int, int]]:
 
 
 def is_write(data: bytes, start: int, end: int) -> bool:
-    """Whether the variable at ``start:end`` is assigned to, counted up or down, or initialised."""
-    if _WRITTEN.match(data, end, end + _MAX_GAP):
+    """True if the variable at ``start:end`` is assigned, incremented, decremented or initialised."""
+    if _WRITTEN.match(data, end, end + _MAX_GAP_BYTES):
         return True
-    return data[max(0, start - _MAX_GAP) : start].rstrip().endswith((b"++", b"--"))
+    return data[max(0, start - _MAX_GAP_BYTES) : start].rstrip().endswith((b"++", b"--"))
 
 
 def in_file(source: Source, name: str) -> list[tuple[int, int]]:
-    """Every place in a file that can mean a file-scope name: no members, no locals of that name."""
+    """The occurrences in a file that can mean a name at file scope: no members, no locals of that name."""
     return [
         span
         for span in words(blank_comments(source.data), name)
@@ -36,5 +36,5 @@ def in_file(source: Source, name: str) -> list[tuple[int, int]]:
 
 
 def member_in_file(data: bytes, name: str) -> list[tuple[int, int]]:
-    """Every place in a file where ``name`` follows ``.`` or ``->``."""
+    """The occurrences of ``name`` in a file after ``.`` or ``->``."""
     return [span for span in words(blank_comments(data), name) if is_member_use(data, span[0])]

@@ -1,10 +1,9 @@
-"""References over the tree, highlights in a file; renaming is in ``rename`` and offered here too.
+"""References in the tree, highlights in a file.
 
-How exact: locals and labels are bound by scope. Names private to a ``.c`` file are looked for in
-that file, with members and locals of the same name left out. Global names are matched by name;
-files with a static of their own of that name are left out. Members are matched by name behind
-``.`` and ``->`` in the files that name the struct, a typedef of it, or (where it is no widely known
-one) a struct that holds it; where the struct is not known, in the files of this folder.
+Precision: locals and labels are bound by scope. Names private to a ``.c`` file are looked for in that file, without
+members and locals of the same name. Global names are matched by name, except in files with a static of that name.
+Members are matched by name after ``.`` and ``->`` in files that name the struct, a typedef of it, or, unless it is
+widely known, a struct that holds it; if the struct is not known, in the files of this folder.
 """
 
 from __future__ import annotations
@@ -18,16 +17,13 @@ from kexpert.core.symbols import FileUses, Kind, Span, Symbol, Use
 from kexpert.core.text import decode, identifier_at
 from kexpert.features.navigation.definition import name_span
 from kexpert.features.navigation.occurrences import in_file, is_write, member_in_file
-from kexpert.features.navigation.rename import RenameError, prepare_rename, rename
 from kexpert.features.semantics.definition_ranking import is_private
 from kexpert.features.semantics.resolve import Resolved, resolve
 from kexpert.view import View
 
-__all__ = ["Highlight", "RenameError", "highlights", "prepare_rename", "references", "rename"]
-
-#: A struct that more files name is reached in them; looking for its holders would find all the tree.
-_WIDELY_KNOWN = 400
-_HEADERS, _HOLDERS = 40, 30
+#: A struct that more files name is widely known: structs that hold it would lead to the whole tree.
+_WIDELY_KNOWN_FILES = 400
+_MAX_HEADERS, _MAX_HOLDERS = 40, 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +61,7 @@ def _each(spans: Iterable[Span]) -> list[FileUses]:
 
 
 def highlights(view: View, source: Source, offset: int) -> list[Highlight]:
-    """The occurrences in this file of what stands at ``offset``, a name that nobody defines included."""
+    """The occurrences in this file of the name at ``offset``, also of a name without a definition."""
     found = resolve(view, source, offset)
     if found is not None and found.local is not None:
         return _marked(source, occurrences(source, found.local), {found.local.name_start})
@@ -80,7 +76,9 @@ def highlights(view: View, source: Source, offset: int) -> list[Highlight]:
             spans = sorted({*spans, (declared, declared + len(name.encode("utf-8", "surrogateescape")))})
         return _marked(source, spans, set())
     symbols = found.symbols if found is not None else []
-    defined = {one.name_start for one in symbols if one.path == source.path and one.kind != Kind.PROTOTYPE}
+    defined = {
+        symbol.name_start for symbol in symbols if symbol.path == source.path and symbol.kind != Kind.PROTOTYPE
+    }
     return _marked(source, in_file(source, name), defined)
 
 
@@ -123,7 +121,7 @@ def _of_symbols(
 
 
 def _same_thing(primary: Symbol, row: Symbol) -> bool:
-    """Whether a row of the same name defines or declares what ``primary`` is."""
+    """True if a symbol of the same name defines or declares what ``primary`` is."""
     if row.kind in (Kind.MEMBER, Kind.EXPORT, Kind.INITCALL, Kind.MODULE_PARAM):
         return False
     return row.path == primary.path or not (is_private(row) or is_private(primary))
@@ -153,13 +151,13 @@ def _files_that_know(view: View, found: Resolved, source: Source) -> set[str]:
         folder = source.path.rpartition("/")[0] + "/"
         return {path for path in view.files_mentioning(found.name) if path.startswith(folder)}
     files = set(view.files_mentioning(tag))
-    if len(files) > _WIDELY_KNOWN:
+    if len(files) > _WIDELY_KNOWN_FILES:
         return files
     headers = sorted(path for path in files if path.endswith(".h"))
     holders: set[str] = set()
-    for path in headers[:_HEADERS]:
+    for path in headers[:_MAX_HEADERS]:
         holders |= _holders(view, path, tag)
-    for holder in sorted(holders)[:_HOLDERS]:
+    for holder in sorted(holders)[:_MAX_HOLDERS]:
         files.update(view.files_mentioning(holder))
     return files
 

@@ -1,7 +1,7 @@
 """Renaming inside one file: locals, parameters, labels, and the statics of a ``.c`` file.
 
-Anything else is refused with one line that says why: the index knows names, not builds, and a
-rename over the tree that misses one arch is worse than none.
+Anything else is refused with a reason: the index knows names, not builds, and a rename in the whole tree that misses
+an arch is worse than none.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _MAX_OTHER_FILES = 200
 
 
 class RenameError(Exception):
-    """Why a rename cannot be done, in one line for the user."""
+    """The reason for which a rename is refused, in one line for the user."""
 
 
 def prepare_rename(view: View, source: Source, offset: int) -> tuple[int, int, str] | None:
-    """The (start, end, name) that can be renamed at ``offset``; None when there is nothing that can."""
+    """The (start, end, name) that can be renamed at ``offset``; None if nothing can."""
     span = identifier_at(source.data, offset)
     if span is None:
         return None
@@ -42,7 +42,7 @@ def prepare_rename(view: View, source: Source, offset: int) -> tuple[int, int, s
 
 
 def rename(view: View, source: Source, offset: int, new_name: str) -> list[tuple[int, int]]:
-    """The spans of this file to be replaced by ``new_name``, in order; RenameError when it would not be safe."""
+    """The spans of this file to replace by ``new_name``, in order. Raises RenameError if that is not safe."""
     if not _IDENTIFIER.match(new_name):
         raise RenameError(f"'{new_name}' is not a C identifier")
     if new_name in KEYWORDS:
@@ -78,7 +78,7 @@ def _target(view: View, source: Source, offset: int) -> Local | Symbol:
 
 
 def _made_by_macro(view: View, source: Source, symbol: Symbol) -> str:
-    """What ``DEVICE_ATTR_RO(foo)`` names when it makes or uses ``symbol`` (dev_attr_foo, foo_show); else ""."""
+    """``foo`` if ``DEVICE_ATTR_RO(foo)`` makes or uses ``symbol`` (dev_attr_foo, foo_show); "" otherwise."""
     for other in view.symbols_in(source.path):
         if not other.flags & Flag.IDIOM:
             continue
@@ -90,7 +90,7 @@ def _made_by_macro(view: View, source: Source, symbol: Symbol) -> str:
 
 
 def _included_by(view: View, source: Source, name: str) -> str:
-    """A file that mentions ``name`` and includes this ``.c`` file; "" when none does."""
+    """A file that mentions ``name`` and includes this ``.c`` file; "" if none does."""
     base = source.path.rpartition("/")[2].encode()
     include = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*[\"<](?:[^\">\n]*/)?" + re.escape(base) + rb"[\">]", re.M)
     for path in view.files_mentioning(name)[:_MAX_OTHER_FILES]:

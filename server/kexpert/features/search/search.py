@@ -1,4 +1,4 @@
-"""Search by meaning: what a question asks for, and what is like a piece of code."""
+"""Search by meaning: code and documentation for a question, and code similar to a piece of code."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _KINDS = {
     Kind.UNION: ChunkKind.STRUCT, Kind.ENUM: ChunkKind.STRUCT, Kind.MACRO: ChunkKind.MACRO,
     Kind.CONFIG: ChunkKind.CONFIG,
 }  # fmt: skip
-#: Lines shown of a result.
+#: Lines shown of a result, and lines of a long function that are read to choose them.
 _SHOWN_LINES = 2
-#: Lines of a long function that are looked at for them.
 _READ_LINES = 400
+_MAX_LINE_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """A result: what it is and where its name stands; ``lines`` (0-based, with their text) say why."""
+    """A result: its kind and the span of its name; ``lines`` (0-based, with their text) are those that match."""
 
     name: str
     kind: ChunkKind
     path: str
-    start: int  # of the name, or of the whole where it has none
+    start: int  # of the name; of the whole if it has none
     end: int
     line: int  # 0-based
     score: float
@@ -39,19 +39,21 @@ class SearchResult:
 
 
 def search(view: View, query: str, limit: int = 20, method: SearchMethod | None = None) -> list[SearchResult]:
-    """Code and documentation for a question, best first; what it calls by its full name comes before all.
-    Raises ``index.filters.FilterError``."""
+    """Code and documentation for a question, best first; definitions that it names come before all.
+
+    Raises FilterError.
+    """
     hits = view.search(query, limit, method)
     found = [shown for hit in hits if (shown := _show(view, hit, query))]
     if method in (None, SearchMethod.RERANKED):
         named = _named(view, query)
-        places = {(one.path, one.name) for one in named}
-        found = named + [one for one in found if (one.path, one.name) not in places]
+        known = {(result.path, result.name) for result in named}
+        found = named + [result for result in found if (result.path, result.name) not in known]
     return found[:limit]
 
 
 def similar(view: View, source: Source, start: int, end: int, limit: int = 10) -> list[SearchResult]:
-    """What is most like the code from ``start`` to ``end``; of an empty span, like the function around it."""
+    """The code most similar to that from ``start`` to ``end``; for an empty span, to the function around it."""
     chunk = _selected(source, start, end)
     if chunk is None:
         return []
@@ -59,7 +61,7 @@ def similar(view: View, source: Source, start: int, end: int, limit: int = 10) -
 
 
 def _named(view: View, query: str) -> list[SearchResult]:
-    """Definitions of the names that a query holds: written whole (``kmem_cache_alloc``), or the query itself."""
+    """Definitions of the names in a query: words with a ``_`` (``kmem_cache_alloc``), and its words joined by ``_``."""
     words = query.split()
     names = [word for word in words if "_" in word and _NAME.fullmatch(word)]
     if all(_NAME.fullmatch(word) for word in words):
@@ -75,7 +77,7 @@ def _named(view: View, query: str) -> list[SearchResult]:
 
 
 def _selected(source: Source, start: int, end: int) -> Chunk | None:
-    """A selection as a chunk; the chunk around the cursor where nothing is selected."""
+    """A selection as a chunk; the chunk around the cursor if nothing is selected."""
     if source.data[start:end].strip():
         body = decode(source.data[start:end])
         return Chunk(source.path, ChunkKind.FUNCTION, "", source.lines.line_of(start), start, end, "", body)
@@ -84,7 +86,7 @@ def _selected(source: Source, start: int, end: int) -> Chunk | None:
 
 
 def _show(view: View, hit: Hit, query: str) -> SearchResult | None:
-    """A hit with its place and the lines that match; None when its file is gone."""
+    """A hit with its place and the lines that match; None if its file no longer exists."""
     source = view.source(hit.path)
     if source is None:
         return None
@@ -98,7 +100,7 @@ def _show(view: View, hit: Hit, query: str) -> SearchResult | None:
 
 
 def _matching(source: Source, hit: Hit, wanted: set[str], own: int) -> tuple[tuple[int, str], ...]:
-    """The lines of a chunk that hold most of a question's words, in their order."""
+    """The lines of a chunk that share the most words with a question, in their order."""
     first = source.lines.line_of(hit.start)
     last = min(source.lines.line_of(max(hit.end - 1, hit.start)), first + _READ_LINES)
     scored = []
@@ -107,5 +109,5 @@ def _matching(source: Source, hit: Hit, wanted: set[str], own: int) -> tuple[tup
             continue
         text = decode(source.lines.line_bytes(line)).strip()
         if count := len(wanted.intersection(stems(text))):
-            scored.append((-count, line, text[:200]))
+            scored.append((-count, line, text[:_MAX_LINE_CHARS]))
     return tuple(sorted((line, text) for _, line, text in sorted(scored)[:_SHOWN_LINES]))

@@ -1,1 +1,1 @@
-"""What an expression means: its symbol, its type, its value, its expansion. Used by every other feature."""
+"""The meaning of an expression: its symbol, type, value and expansion. Every other feature uses it."""

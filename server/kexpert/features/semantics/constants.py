@@ -1,7 +1,7 @@
-"""Integer constant expressions of C, worked out with the types of an LP64 kernel.
+"""Integer constant expressions of C, evaluated with the types of an LP64 kernel.
 
-Tokens in, an int out; anything that is not surely a constant (an unknown name, an unknown cast,
-floating point, a division by zero) gives None.
+Tokens in, an int out; None for anything that is not certainly a constant: an unknown name or cast, floating point, a
+division by zero.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _TYPES |= {f"__{kind}{bits}": sign * bits for kind, sign in (("u", 1), ("s", -1)
            for bits in (8, 16, 32, 64)}  # fmt: skip
 _QUALIFIERS = {"const", "volatile", "__force", "__bitwise"}
 
-#: The words that may stand in a constant expression once all macros are replaced.
+#: The words that a constant expression may hold after all macros are replaced.
 WORDS = frozenset({*_TYPES, *_QUALIFIERS, "sizeof"})
 
 
 class NotConstant(Exception):
-    """The tokens are no integer constant expression that can be trusted."""
+    """The tokens are no integer constant expression, or not certainly one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ class _Parser:
         return _literal(token)
 
     def type_between(self) -> int | None:
-        """The width of the type when ``(type)`` stands here, and the tokens are consumed."""
+        """Read ``(type)`` and return the width of the type; None, with nothing read, if there is none here."""
         at = self.at + 1
         words: list[str] = []
         while at < len(self.tokens) and (self.tokens[at] in _TYPES or self.tokens[at] in _QUALIFIERS):

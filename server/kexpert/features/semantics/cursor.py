@@ -1,4 +1,4 @@
-"""Everything that a feature asks about one cursor, each part worked out once and when it is first needed."""
+"""Everything that a feature asks about one cursor; each part is computed once, when it is first needed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The call that holds a place, and the type that is expected there."""
+"""The call around a place, and the type that is expected there."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class CallSite:
 
 
 def call_around(tokens: Tokens, at: int) -> CallSite | None:
-    """The innermost call whose parentheses hold what follows token ``at``."""
+    """The innermost call whose parentheses hold the token after ``at``."""
     opening = tokens.enclosing(at + 1, "(")
     while opening > 0:
         before = tokens[opening - 1]
@@ -40,7 +40,7 @@ def call_around(tokens: Tokens, at: int) -> CallSite | None:
 
 
 def expected_type(types: Types, tokens: Tokens, at: int, offset: int) -> CType | None:
-    """The type wanted behind token ``at``: by an assignment, a comparison, a ``case``, an argument, ``return``."""
+    """The type expected after token ``at``: in an assignment, a comparison, a ``case``, an argument, a ``return``."""
     text = tokens[at]
     if text in _COMPARED:
         return types.at(tokens, chain_start(tokens, at - 1), at, offset) or _designated(types, tokens, at, offset)

@@ -1,4 +1,4 @@
-"""Where ``#include`` looks, without a build: the kernel's own search order, guessed from the path."""
+"""The folders where ``#include`` looks: the kernel's own search order, guessed from the path without a build."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 from kexpert.core.c.source import Source
 from kexpert.view import View
 
-#: What a file outside ``arch/`` is read as.
+#: The architecture of files outside ``arch/``.
 DEFAULT_ARCH = "x86"
 
 _INCLUDE = re.compile(rb"#[ \t]*include[ \t]*(?:<([^>\n]*)>|\"([^\"\n]*)\")")
@@ -43,7 +43,7 @@ def includes_of(source: Source) -> tuple[Include, ...]:
 
 
 def include_directories(path: str, quoted: bool) -> list[str]:
-    """Directories to look in, in order, for an include that stands in ``path``."""
+    """Directories to look in, in order, for an include in the file ``path``."""
     here = path.rpartition("/")[0]
     arch = arch_of(path) or DEFAULT_ARCH
     found = [here] if quoted else []
@@ -51,10 +51,10 @@ def include_directories(path: str, quoted: bool) -> list[str]:
         found += ["tools/include", f"tools/arch/{arch}/include", "tools/include/uapi", "tools/lib",
                   "/".join(path.split("/")[:2])]  # fmt: skip
     found += [f"arch/{arch}/include", "include", f"arch/{arch}/include/uapi", "include/uapi"]
-    above = here
-    while "/" in above:  # directories that drivers add by ccflags-y: their own, and those above
-        found += [above, f"{above}/include"]
-        above = above.rpartition("/")[0]
+    folder = here
+    while "/" in folder:  # drivers add their own folder and those above by ccflags-y
+        found += [folder, f"{folder}/include"]
+        folder = folder.rpartition("/")[0]
     return found
 
 
@@ -79,5 +79,5 @@ def _normal(path: str) -> str:
 
 
 def resolve_include(view: View, source: Source, name: str, quoted: bool) -> str | None:
-    """Tree path of an included file; None for generated and missing ones."""
+    """The path of an included file in the tree; None for a generated or missing file."""
     return next((path for path in include_candidates(source.path, name, quoted) if view.exists(path)), None)

@@ -1,4 +1,4 @@
-"""Initialisers: which struct the braces fill, so what ``.open`` in them means."""
+"""Initialisers: the struct that the braces fill, and so the meaning of ``.open`` in them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _MAX_NESTING = 12
 
 
 def designated(tokens: Tokens, dot: int) -> bool:
-    """Whether the ``.`` stands in a designator, ``.a.b[2].c``, and is no member access."""
+    """True if the ``.`` belongs to a designator, ``.a.b[2].c``, and is no member access."""
     if tokens[dot] != ".":
         return False
     at = dot
@@ -24,15 +24,15 @@ def designated(tokens: Tokens, dot: int) -> bool:
 
 
 def designated_owner(types: Types, tokens: Tokens, dot: int, offset: int) -> CType | None:
-    """The type whose member is named behind the ``.`` of a designator."""
+    """The type whose member the name after the ``.`` of a designator is."""
     outer = braces_type(types, tokens, tokens.enclosing(dot, "{"), offset)
     return _designated_type(types, tokens, _designator_start(tokens, dot), dot, outer)
 
 
 def braces_type(types: Types, tokens: Tokens, brace: int, offset: int, depth: int = 0) -> CType | None:
-    """The type that the initialiser which opens at ``brace`` fills; an array's braces have the array's type.
+    """The type that the initialiser which opens at ``brace`` fills: of an array for the braces of an array.
 
-    ``.`` inside an array's braces can only mean its element: the element is given then.
+    Inside those, ``.`` can only mean an element: then the type of the element.
     """
     if brace < 1 or depth > _MAX_NESTING:
         return None
@@ -59,7 +59,7 @@ def braces_type(types: Types, tokens: Tokens, brace: int, offset: int, depth: in
 
 
 def _designator_start(tokens: Tokens, at: int) -> int:
-    """Back over ``.a.b[2]`` to where the designator, or the left side of an assignment, begins."""
+    """Go back over ``.a.b[2]`` to the beginning of the designator, or of the left side of an assignment."""
     while at > 0:
         if tokens[at] == "]" and tokens.partner(at) > 0:
             at = tokens.partner(at)
@@ -83,7 +83,7 @@ def _designated_type(types: Types, tokens: Tokens, at: int, stop: int, outer: CT
 
 
 def _declaration_start(tokens: Tokens, at: int) -> int:
-    """Back to where the declaration begins that token ``at`` belongs to."""
+    """Go back to the beginning of the declaration that token ``at`` belongs to."""
     at -= 1
     while at >= 0:
         text = tokens[at]

@@ -1,8 +1,8 @@
-"""Macro expansion as a reader does it: the arguments put in place, a constant worked out.
+"""Macro expansion as a reader does it: arguments in place of parameters, constants evaluated.
 
-This is no preprocessor. A macro's definition is found by a ``Lookup`` that may decline (several
-definitions under different conditions, a budget spent), and then the expansion stops or the value
-stays unknown: nothing here guesses. Integers are those of an LP64 kernel.
+This is no preprocessor. A ``Lookup`` finds the definition of a macro. It may return None (several definitions under
+different conditions, a budget spent); then the expansion stops, or the value stays unknown. Nothing here guesses.
+Integers are those of an LP64 kernel.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from kexpert.core.text import decode
 from kexpert.features.semantics.constants import WORDS, evaluate_tokens
 
-#: Longer definitions and calls are not expanded; it also bounds the work of the token pattern.
+#: Maximum characters of a definition or a call; bounds the work of the token pattern too.
 MAX_TEXT = 8192
 MAX_TOKENS = 4000
 MAX_DEPTH = 24
@@ -42,7 +42,7 @@ class Macro:
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """What a macro stands for at one place: the text, and the integer it comes to if it is one."""
+    """The expansion of a macro at one place: its text, and its value if it is an integer."""
 
     text: str
     value: int | None
@@ -84,12 +84,14 @@ def call_arguments(data: bytes, offset: int) -> list[str] | None:
     if start >= len(tokens) or tokens[start] != "(":
         return None
     found = _arguments(tokens, start)
-    return None if found is None else [re.sub(r"\s+", " ", "".join(one)).strip() for one in found[0]]
+    return None if found is None else [re.sub(r"\s+", " ", "".join(argument)).strip() for argument in found[0]]
 
 
 def expand(macro: Macro, arguments: list[str] | None, lookup: Lookup) -> Expansion | None:
-    """What the macro stands for with these arguments, one step deep; followed further while the
-    result is nothing but another macro. None when the arguments do not fit."""
+    """The expansion of the macro with these arguments, one step deep; further while it is only another macro.
+
+    None if the arguments do not fit.
+    """
     text = substitute(macro, arguments)
     if text is None:
         return None
@@ -148,8 +150,7 @@ def _skip_blanks(tokens: list[str], at: int) -> int:
 
 
 def _arguments(tokens: list[str], opening: int) -> tuple[list[list[str]], int] | None:
-    """The comma-separated token lists between ``(`` at ``opening`` and its ``)``, and the index
-    behind that; None when it does not close."""
+    """(tokens of each argument after the ``(`` at ``opening``, index after its ``)``); None if it does not close."""
     depth = 0
     found: list[list[str]] = [[]]
     for at in range(opening, len(tokens)):
@@ -179,7 +180,7 @@ def _fill(tokens: list[str], values: dict[str, str], variadic: str) -> str:
             if following < len(tokens):
                 pasted = tokens[following]
                 value = values.get(pasted, pasted)
-                # GNU C: "fmt, ## args" drops the comma when nothing is given for args.
+                # GNU C: "fmt, ## args" drops the comma if args is empty.
                 if pasted == variadic and out and out[-1] == ",":
                     value = f" {value}" if value else out.pop()[:0]
                 out.append(value)
@@ -191,7 +192,7 @@ def _fill(tokens: list[str], values: dict[str, str], variadic: str) -> str:
 
 
 def _sole_macro(text: str, seen: set[str], lookup: Lookup) -> tuple[Macro, list[str] | None] | None:
-    """The macro and its arguments when ``text`` is one macro and nothing beside it."""
+    """The macro and its arguments if ``text`` is only a macro."""
     tokens = [token for token in tokenize(text) if not token.startswith(("//", "/*"))]
     while len(tokens) > 2 and tokens[0] == "(" and tokens[-1] == ")" and _IDENTIFIER.match(tokens[1]):
         tokens = tokens[1:-1]
@@ -213,9 +214,10 @@ def _sole_macro(text: str, seen: set[str], lookup: Lookup) -> tuple[Macro, list[
 
 
 class _Rescan:
-    """Replaces all macros, each left alone inside its own expansion, and gives up at the first
-    word that is none and that no constant holds. The steps are counted: a chain of macros that
-    each name the next one twice doubles at every level."""
+    """Replaces all macros, but none inside its own expansion. Gives up at the first other word that no constant holds.
+
+    Steps are counted: a chain of macros in which each names the next twice doubles at every level.
+    """
 
     def __init__(self, lookup: Lookup) -> None:
         self.lookup = lookup

@@ -1,4 +1,4 @@
-"""The members of a struct or union, read off its text: anonymous ones flattened, macros understood."""
+"""The members of a struct or union, read from its text: anonymous records flattened, macros understood."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Member:
     type: CType  # .text is the normalised text, "struct inode *"
     path: str
     name_start: int
-    struct: str  # "struct file": the record it is reached through; "struct" when that has no tag
+    struct: str  # "struct file": the record it is reached through; "struct" if that has no tag
     start: int
     end: int
 
@@ -29,7 +29,7 @@ class Member:
 
 @lru_cache(maxsize=256)
 def members_of(text: bytes, path: str, start: int, struct: str) -> tuple[Member, ...]:
-    """Members of the record whose text, which begins at byte ``start`` of its file, is given."""
+    """Members of a record by its text, which begins at byte ``start`` of its file."""
     tokens = Tokens(text, base=start)
     brace = 0
     while brace < len(tokens) and tokens[brace] != "{":

@@ -1,4 +1,4 @@
-"""What stands at a place: which local, member, symbol, file or option an identifier means."""
+"""The meaning of an identifier at a place: a local, member, symbol, file or option."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ResolvedKind = Literal["local", "label", "member", "symbol", "include", "config"
 
 TAGS: dict[str, tuple[Kind, ...]] = {"struct": (Kind.STRUCT,), "union": (Kind.UNION,), "enum": (Kind.ENUM,)}
 _ALL_TAGS = (Kind.STRUCT, Kind.UNION, Kind.ENUM)
-#: What an ordinary identifier cannot mean.
+#: Kinds that an ordinary identifier cannot mean.
 _OTHER_NAMESPACES = frozenset({*_ALL_TAGS, Kind.MEMBER, Kind.CONFIG})
 _CALLED = frozenset({Kind.FUNCTION, Kind.PROTOTYPE, Kind.MACRO, Kind.SYSCALL, Kind.TRACEPOINT, Kind.VARIABLE,
                      Kind.DECLARATION, Kind.ASM_LABEL})  # fmt: skip
@@ -40,15 +40,15 @@ _DOCUMENT = re.compile(rb"Documentation/[\w./+-]*\w")
 _TAG_BEFORE = re.compile(rb"\b(struct|union|enum)\s+&?$")
 #: ``SYSCALL_DEFINE3(open, …)``: the macro before the argument that names what it makes.
 _MAKER = re.compile(rb"^(?:static[ \t]+)?(\w+)[ \t]*\((?:[ \t]*\w+[ \t]*,)*[ \t]*\Z", re.M)
-#: What tells a name from a word in a comment.
-_NO_PROSE = re.compile(r"[_0-9]|.[A-Z]")
-_LINE_REACH = 4096
-_MAX_GAP = 80
+#: Marks of a name among the words of a comment.
+_NAME_MARKS = re.compile(r"[_0-9]|.[A-Z]")
+_MAX_LINE_BYTES = 4096
+_MAX_GAP_BYTES = 80
 
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """The meaning of what stands under the cursor. ``kind`` says which of the fields holds it."""
+    """The meaning of the name under the cursor. ``kind`` says which field holds it."""
 
     kind: ResolvedKind
     name: str  # as written: "open", "linux/fs.h", "CONFIG_NUMA", "Documentation/foo.rst"
@@ -61,7 +61,7 @@ class Resolved:
 
 
 def resolve(view: View, source: Source, offset: int) -> Resolved | None:
-    """What the identifier, include or document path at ``offset`` means; None where nothing is known."""
+    """The meaning of the identifier, include or document path at ``offset``; None if nothing is known."""
     data = source.data
     path = _path_at(view, source, offset)
     if path:
@@ -71,7 +71,7 @@ def resolve(view: View, source: Source, offset: int) -> Resolved | None:
         return None
     start, end = span
     name = data[start:end].decode("latin-1")
-    if name in KEYWORDS or data[max(start - _MAX_GAP, 0) : start].rstrip(b" \t").endswith(b"#"):
+    if name in KEYWORDS or data[max(start - _MAX_GAP_BYTES, 0) : start].rstrip(b" \t").endswith(b"#"):
         return None
     if name.startswith("CONFIG_"):
         options = view.lookup(name, (Kind.CONFIG,))
@@ -94,9 +94,9 @@ def _path_at(view: View, source: Source, offset: int) -> Resolved | None:
         if include.start > offset:
             break
     data = source.data
-    begin = max(data.rfind(b"\n", 0, offset) + 1, offset - _LINE_REACH)
-    end = data.find(b"\n", offset, offset + _LINE_REACH)
-    for match in _DOCUMENT.finditer(data, begin, end if end >= 0 else offset + _LINE_REACH):
+    begin = max(data.rfind(b"\n", 0, offset) + 1, offset - _MAX_LINE_BYTES)
+    end = data.find(b"\n", offset, offset + _MAX_LINE_BYTES)
+    for match in _DOCUMENT.finditer(data, begin, end if end >= 0 else offset + _MAX_LINE_BYTES):
         if match.start() <= offset <= match.end():
             name = match[0].decode("latin-1")
             return Resolved("document", name, match.start(), match.end(), path=name if view.exists(name) else None)
@@ -118,8 +118,8 @@ def _in_comment(view: View, source: Source, name: str, start: int, end: int) -> 
     if tag:
         return _symbol(view, source, name, start, end, TAGS[tag[1].decode()])
     called = data[end : end + 1] == b"("
-    if not called and data[start - 1 : start] not in (b"&", b"%", b"@") and not _NO_PROSE.search(name):
-        return None  # a word of a sentence, though some driver may have a variable "the"
+    if not called and data[start - 1 : start] not in (b"&", b"%", b"@") and not _NAME_MARKS.search(name):
+        return None  # a word of a sentence, even if some driver has a variable "the"
     return _symbol(view, source, name, start, end, _CALLED if called else ())
 
 
@@ -166,7 +166,7 @@ def _symbol(
 
 def _made_here(view: View, source: Source, name: str, start: int) -> list[Symbol]:
     """The symbols that a macro forms from the argument at ``start``: sys_open, trace_sched_switch."""
-    line = source.data.rfind(b"\n", max(start - _LINE_REACH, 0), start) + 1
+    line = source.data.rfind(b"\n", max(start - _MAX_LINE_BYTES, 0), start) + 1
     maker = _MAKER.match(source.data, line, start)
     idiom = idiom_of(maker[1].decode("latin-1")) if maker else None
     for template in idiom.names if idiom else ():
@@ -183,7 +183,7 @@ def _namespace(kind: Kind) -> Collection[Kind]:
 
 
 def _declared_member(view: View, source: Source, name: str, start: int) -> Member | None:
-    """The member whose own declaration the cursor stands on."""
+    """The member whose own declaration holds the cursor."""
     if enclosing_function(source, start):
         return None
     for row in view.lookup(name, (Kind.MEMBER,)):
@@ -197,7 +197,7 @@ def _declared_member(view: View, source: Source, name: str, start: int) -> Membe
 
 
 def _member_at(types: Types, tokens: Tokens, at: int, offset: int) -> Member | None:
-    """The member that stands behind ``.`` or ``->``, in an expression or a designated initialiser."""
+    """The member after ``.`` or ``->``, in an expression or a designated initialiser."""
     name = tokens[at]
     if designated(tokens, at - 1):
         owner = designated_owner(types, tokens, at - 1, offset)
@@ -207,7 +207,7 @@ def _member_at(types: Types, tokens: Tokens, at: int, offset: int) -> Member | N
 
 
 def chain_start(tokens: Tokens, at: int) -> int:
-    """Where the postfix expression begins whose last token is ``at``: ``a`` of ``a->b[1].c(x)``."""
+    """The first token of the postfix expression that ends with token ``at``: ``a`` of ``a->b[1].c(x)``."""
     while at >= 0:
         text = tokens[at]
         if text in (")", "]", "}"):
@@ -219,7 +219,7 @@ def chain_start(tokens: Tokens, at: int) -> int:
                 return opening
             at = opening - 1
         elif tokens.is_word(at):
-            # a line that ends in ``->`` is being typed: what stands below it is another expression
+            # a line that ends in ``->`` is being typed: the line below is another expression
             if tokens[at - 1] not in (".", "->") or tokens.begins_line(at):
                 return at
             at -= 2
@@ -254,8 +254,7 @@ def _member_argument(view: View, source: Source, tokens: Tokens, at: int, offset
 
 
 def type_of(view: View, source: Source, place: Node | int) -> CType | None:
-    """Type of an expression: of a node, or of the one that ends with the identifier at an offset
-    (``a->b`` for a place in ``b``)."""
+    """The type of an expression: of a node, or of what ends with the identifier at an offset (``a->b`` for ``b``)."""
     types = Types(view, source)
     if isinstance(place, Node):
         tokens = enclosing_tokens(source, place.start_byte)
@@ -279,6 +278,6 @@ def type_of(view: View, source: Source, place: Node | int) -> CType | None:
     return types.at(tokens, chain_start(tokens, at), at + 1, span[0])
 
 
-def members(view: View, ctype: CType, near: Source) -> list[Member]:
-    """Members of the struct or union that a type is or points to; anonymous ones flattened."""
-    return list(Types(view, near).members(ctype))
+def members(view: View, ctype: CType, source: Source) -> list[Member]:
+    """Members of the struct or union that a type in ``source`` is or points to; anonymous records flattened."""
+    return list(Types(view, source).members(ctype))

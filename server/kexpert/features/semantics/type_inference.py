@@ -1,7 +1,7 @@
-"""The type of an expression, and what a type has for members.
+"""The type of an expression, and the members of a type.
 
-Read off tokens and the declarations the view finds by name. What cannot be told is None, never a
-guess; the number of look-ups for one question is bounded.
+Read from tokens and from the declarations that the view finds by name. A type that is not certain is None, never a
+guess. The number of look-ups for one request is bounded.
 """
 
 from __future__ import annotations
@@ -31,13 +31,14 @@ from kexpert.view import View
 
 _MAX_DEPTH = 24
 _MAX_LOOKUPS = 60
-_MAX_EXPANSION = 8000
-_HEADER = 2000
-_VARIANTS = 4
+_MAX_EXPANSION = 8000  # bytes of a macro
+_MAX_HEADER_BYTES = 2000
+_MAX_VARIANTS = 4
+_MAX_TYPEDEFS = 6
 
 VALUES = (Kind.FUNCTION, Kind.PROTOTYPE, Kind.MACRO, Kind.VARIABLE, Kind.DECLARATION, Kind.ENUMERATOR, Kind.SYSCALL)
 
-#: Calls whose value is a pointer to the type that stands as this argument.
+#: Calls whose value is a pointer to the type that is this argument.
 _POINTER_TO_ARGUMENT = dict.fromkeys(
     ("container_of", "container_of_const", "list_entry", "list_first_entry", "list_last_entry", "list_entry_rcu",
      "list_first_entry_or_null", "list_first_or_null_rcu", "list_entry_lockless", "hlist_entry", "hlist_entry_safe",
@@ -53,11 +54,11 @@ _LIKE_ARGUMENT = dict.fromkeys(
      "round_down", "roundup", "rounddown", "ALIGN", "PTR_ALIGN", "DIV_ROUND_UP", "likely", "unlikely", "swap",
      "list_next_entry", "list_prev_entry", "array_index_nospec", "no_free_ptr", "__force_cast"), 0,
 )  # fmt: skip
-#: Calls whose value is what this argument points to.
+#: Calls whose value is the target of this argument.
 _TARGET_OF_ARGUMENT = dict.fromkeys(
     ("smp_load_acquire", "smp_store_release", "xchg", "cmpxchg", "cmpxchg_relaxed", "xchg_relaxed", "get_unaligned"), 0,
 )  # fmt: skip
-#: Calls whose value has the type that stands as this argument.
+#: Calls whose value has the type that is this argument.
 _TYPE_ARGUMENT = {"min_t": 0, "max_t": 0, "clamp_t": 0, "va_arg": 1, "__builtin_va_arg": 1}
 _VOID_POINTER = frozenset(
     {"kmalloc", "kzalloc", "kcalloc", "kmalloc_array", "kvmalloc", "kvzalloc", "kvcalloc", "kvmalloc_array",
@@ -85,13 +86,13 @@ Scope = Callable[[str], CType | None]
 
 
 def starts_type(tokens: Tokens, at: int) -> bool:
-    """Whether a type surely begins here: a keyword says so."""
+    """True if a keyword says that a type begins here."""
     text = tokens[at]
     return text in PRIMITIVE or text in TAGGED or text in QUALIFIERS or text in TYPEOF
 
 
 class Types:
-    """Answers about types for one request; what it looked up is kept as long as it lives."""
+    """Type inference for one request. An instance keeps what it looked up."""
 
     def __init__(self, view: View, source: Source, local_types: dict[int, dict[str, CType]] | None = None) -> None:
         """``local_types``: what is known already of the locals that can be named at an offset."""
@@ -105,7 +106,7 @@ class Types:
     # -- expressions ---------------------------------------------------------------------------
 
     def at(self, tokens: Tokens, start: int, stop: int, offset: int) -> CType | None:
-        """The type of ``tokens[start:stop]``, an expression that stands at ``offset`` in the source."""
+        """The type of ``tokens[start:stop]``, an expression at ``offset`` in the source."""
         if offset not in self._local_types:
             visible = (local for local in locals_at(self.source, offset) if local.kind != "label")
             self._local_types[offset] = {local.name: local.type for local in visible}
@@ -204,7 +205,7 @@ class Types:
         return (_INT if text[:1].isdigit() or text[:1] == "'" else None), start + 1
 
     def _block_value(self, tokens: Tokens, brace: int, scope: Scope) -> CType | None:
-        """``({ …; x; })`` is worth what its last statement is."""
+        """The type of ``({ …; x; })``, which is that of its last statement."""
         close = tokens.partner(brace)
         if close < 0:
             return None
@@ -237,7 +238,7 @@ class Types:
         return self._names[name]
 
     def _global(self, name: str, scope: Scope) -> CType | None:
-        for symbol in self.lookup(name, VALUES)[:_VARIANTS]:
+        for symbol in self.lookup(name, VALUES)[:_MAX_VARIANTS]:
             if symbol.kind is Kind.MACRO:
                 found = None if symbol.flags & Flag.FUNCTION_LIKE else self._expanded(symbol, [], scope)
             else:
@@ -265,7 +266,7 @@ class Types:
         local = scope(name)
         if local is not None:
             return self._called(self.plain(local, scope))
-        for symbol in self.lookup(name, VALUES)[:_VARIANTS]:
+        for symbol in self.lookup(name, VALUES)[:_MAX_VARIANTS]:
             if symbol.kind is Kind.MACRO:
                 found = self._expanded(symbol, [tokens.join(*argument) for argument in arguments], scope)
             elif symbol.kind is Kind.SYSCALL:
@@ -298,7 +299,7 @@ class Types:
     # -- declarations --------------------------------------------------------------------------
 
     def lookup(self, name: str, kinds: tuple[Kind, ...]) -> list[Symbol]:
-        """Ranked definitions; none once too much was asked for one request."""
+        """Ranked definitions; none after ``_MAX_LOOKUPS`` look-ups."""
         if self._lookups >= _MAX_LOOKUPS or not name:
             return []
         self._lookups += 1
@@ -308,7 +309,8 @@ class Types:
         """The type that a symbol's own declaration gives it."""
         if symbol.kind is Kind.ENUMERATOR:
             return CType(f"enum {symbol.scope}".rstrip())
-        tokens = Tokens(self.view.text(symbol)[: _HEADER + max(symbol.name_start - symbol.start, 0)], base=symbol.start)
+        end = _MAX_HEADER_BYTES + max(symbol.name_start - symbol.start, 0)
+        tokens = Tokens(self.view.text(symbol)[:end], base=symbol.start)
         if symbol.flags & Flag.IDIOM:
             return macro_type(tokens)
         declaration = read_declaration(tokens, 0, symbol.path)
@@ -322,7 +324,7 @@ class Types:
         return self.plain(declared.type, scope) if declared else None
 
     def plain(self, of: CType, scope: Scope) -> CType:
-        """A ``typeof(…)`` replaced by the type it stands for."""
+        """A type without ``typeof(…)``."""
         if not of.base.startswith("typeof("):
             return of
         tokens = Tokens(of.base[7:-1].encode("latin-1", "replace"))
@@ -333,11 +335,11 @@ class Types:
         return replace(found, derived=(*of.derived, *found.derived)) if found else of
 
     def resolved(self, of: CType) -> CType:
-        """Typedefs followed down to what they stand for."""
-        for _ in range(6):
+        """A type with its typedefs followed."""
+        for _ in range(_MAX_TYPEDEFS):
             if of.body or of.keyword or not of.name.isidentifier() or of.name in PRIMITIVE:
                 break
-            below = next(filter(None, map(self.declared, self.lookup(of.name, (Kind.TYPEDEF,))[:_VARIANTS])), None)
+            below = next(filter(None, map(self.declared, self.lookup(of.name, (Kind.TYPEDEF,))[:_MAX_VARIANTS])), None)
             if below is None or (below.base == of.base and not below.derived):
                 break
             of = replace(below, derived=(*of.derived, *below.derived))
@@ -349,7 +351,7 @@ class Types:
         return next((member for member in self.members(of) if member.name == name), None)
 
     def members(self, of: CType) -> tuple[Member, ...]:
-        """Members of the struct or union that a type is, or points to; in order, anonymous ones flattened."""
+        """Members of the struct or union that a type is or points to; in order, anonymous records flattened."""
         of = self.resolved(of)
         if of.keyword not in RECORDS:
             return ()
@@ -370,9 +372,9 @@ class Types:
 
 
 def _operators(tokens: Tokens, start: int, stop: int) -> list[int]:
-    """Where the operators between operands stand that no bracket encloses; postfix ones are not among them."""
+    """The tokens that are operators between operands, outside brackets; without postfix operators."""
     found: list[int] = []
-    operand = False  # whether one has just been read
+    operand = False  # True after an operand
     at = start
     while at < stop:
         text = tokens[at]
@@ -402,7 +404,7 @@ def _operators(tokens: Tokens, start: int, stop: int) -> list[int]:
 
 
 def _cast_end(tokens: Tokens, at: int, stop: int) -> int:
-    """The index behind ``(type)`` when a cast (or a compound literal) begins at ``at``, else 0."""
+    """The index after ``(type)`` if a cast or a compound literal begins at ``at``, else 0."""
     if tokens[at] != "(":
         return 0
     past = tokens.past(at)
@@ -424,7 +426,7 @@ def _cast_end(tokens: Tokens, at: int, stop: int) -> int:
 
 
 def _substituted(body: Tokens, names: list[str], arguments: list[str]) -> str:
-    """A macro's body with its arguments put in place; ``##`` joins its neighbours."""
+    """A macro's body with arguments in place of parameters; ``##`` joins its neighbours."""
     values = dict(zip(names, arguments, strict=False))
     if names and names[-1].endswith("..."):
         rest = ", ".join(arguments[len(names) - 1 :])
@@ -445,6 +447,6 @@ def _substituted(body: Tokens, names: list[str], arguments: list[str]) -> str:
 
 
 def _is_plain_type(text: str) -> bool:
-    """Whether an argument is a type and so must not be put in parentheses."""
+    """True for an argument that is a type, which must not be put in parentheses."""
     first = re.match(r"\w+", text)
     return first is not None and (first[0] in PRIMITIVE or first[0] in QUALIFIERS)

@@ -1,4 +1,4 @@
-"""Symbols of a name, for a search that names one."""
+"""Symbols by their name, for a search for a single word."""
 
 from __future__ import annotations
 

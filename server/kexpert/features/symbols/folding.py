@@ -1,8 +1,7 @@
-"""What an editor may fold: blocks, comments, branches of ``#if``, long macros, runs of ``#include``.
+"""Folding ranges: blocks, comments, branches of ``#if``, long macros, runs of ``#include``.
 
-Read off the text and not off the syntax tree, so that folds stay put while a line is half typed and
-where ``#if`` splits a statement. A fold leaves its last line visible when that line is a ``}``, an
-``#else`` or an ``#endif``, as editors do on their own.
+Read from the text and not from the syntax tree, so that folds do not jump while a line is half typed or where ``#if``
+splits a statement. A last line that is a ``}``, an ``#else`` or an ``#endif`` stays visible.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Literal, TypeAlias
 
 from kexpert.core.c.lex import blank_comments
 from kexpert.core.c.source import Source
-from kexpert.core.text import LineIndex
+from kexpert.core.positions import LineIndex
 
 _COMMENT = re.compile(rb"//|/\*")
 _STRUCTURE = re.compile(rb"[{}]|^[ \t]*#[ \t]*(\w+)", re.MULTILINE)
@@ -30,7 +29,7 @@ class Fold:
 
 
 def folds(source: Source) -> list[Fold]:
-    """All folds by line; where two begin on one line, the longer."""
+    """All folds by line; the longer of two that begin on the same line."""
     code = blank_comments(source.data, strings=False)
     found: dict[int, Fold] = {}
     for fold in (*_comments(source, code), *_structure(source.lines, blank_comments(source.data))):
@@ -41,7 +40,7 @@ def folds(source: Source) -> list[Fold]:
 
 
 def _comments(source: Source, code: bytes) -> Iterator[Fold]:
-    """``code`` is the text with its comments blanked: what looks like a comment there is in a string."""
+    """``code`` is the text with its comments blanked: anything that looks like a comment there is in a string."""
     data, lines = source.data, source.lines
     at = 0
     run: tuple[int, int] | None = None  # first and last line of neighbouring // comments
@@ -72,14 +71,14 @@ def _comments(source: Source, code: bytes) -> Iterator[Fold]:
         yield Fold(*run, "comment")
 
 
-#: Lines on which the open blocks begin, innermost first. A linked list, so that keeping one for each
-#: branch of an ``#if`` costs nothing however deep the blocks are.
+#: Lines on which the open blocks begin, innermost first. A linked list: keeping a copy for each branch of an ``#if``
+#: costs nothing, however deep the blocks are.
 _Opened: TypeAlias = "tuple[int, _Opened] | None"
 
 
 def _structure(lines: LineIndex, code: bytes) -> Iterator[Fold]:
-    """Braces and directives. Each branch of an ``#if`` opens and closes braces on its own account:
-    what the first branch leaves open counts."""
+    """Folds of braces and directives. Each branch of an ``#if`` begins with the same open blocks; those that the first
+    branch leaves open are open after it."""
     opened: _Opened = None
     branches: list[tuple[int, _Opened, tuple[_Opened] | None]] = []  # line, blocks at #if, blocks after its 1st branch
     includes: list[int] = []
@@ -113,7 +112,7 @@ def _structure(lines: LineIndex, code: bytes) -> Iterator[Fold]:
 
 
 def _head_line(lines: LineIndex, code: bytes, line: int, brace: int) -> int:
-    """The line a block's fold begins on: for a brace alone on its line, the line before."""
+    """The first line of a block's fold: for a brace alone on its line, the line before."""
     if line and not code[lines.starts[line] : brace].strip() and lines.line_bytes(line - 1).strip():
         return line - 1
     return line

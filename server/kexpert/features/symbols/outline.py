@@ -11,13 +11,13 @@ from kexpert.view import View
 
 _CONTAINERS = (Kind.STRUCT, Kind.UNION, Kind.ENUM)
 _INNER = (*_CONTAINERS, Kind.MEMBER, Kind.ENUMERATOR)
-#: An export repeats a name that the outline has already.
+#: Kinds that repeat a name of the outline.
 _LEFT_OUT = (Kind.EXPORT,)
 
 
 @dataclass(slots=True)
 class OutlineEntry:
-    """A symbol with what stands inside it; ``name_end`` ends the name as the text spells it."""
+    """A symbol with the symbols inside it; ``name_end`` ends the name as it is written in the text."""
 
     symbol: Symbol
     name_end: int
@@ -25,7 +25,7 @@ class OutlineEntry:
 
 
 def outline(source: Source) -> list[OutlineEntry]:
-    """The symbols of a text in order; members and enumerators inside their struct, union or enum."""
+    """The symbols of a text in order, with members and enumerators inside their struct, union or enum."""
     symbols = [s for s in source.facts.symbols if s.kind not in _LEFT_OUT]
     symbols.sort(key=lambda s: (s.start, -s.end))
     roots: list[OutlineEntry] = []
@@ -48,7 +48,7 @@ def name_end(source: Source, symbol: Symbol) -> int:
 
 
 def workspace_symbols(view: View, query: str, limit: int = 100) -> list[Symbol]:
-    """Symbols for what was typed into a symbol search, best first. Nothing typed asks for nothing."""
+    """Symbols for the words typed into a symbol search, best first; none for no words."""
     query = query.strip()
     if not query:
         return []

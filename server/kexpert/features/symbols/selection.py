@@ -1,11 +1,11 @@
-"""Selections that grow: the word, then every syntax node around it, up to the file."""
+"""Growing selections: the word, then every syntax node around it, up to the file."""
 
 from __future__ import annotations
 
 from kexpert.core.c.source import Source
 from kexpert.core.text import identifier_at
 
-#: Nested text can be deeper than any client's JSON parser cares for; the middle is left out.
+#: Deeper nesting breaks JSON parsers of clients; the middle is left out.
 MAX_DEPTH = 100
 
 

@@ -6,7 +6,7 @@ from lsprotocol import types
 
 from kexpert.core.c.function_extent import enclosing_function
 from kexpert.core.c.source import Source
-from kexpert.lsp.position_mapper import Json
+from kexpert.lsp.locations import Json
 from kexpert.lsp.request import Request, answers
 from kexpert.workspace.snapshot import Position
 

@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kexpert.abilities import NO_NEIGHBOURS, Cancelled, Completer, Failed, Neighbours, Refused, Token
-from kexpert.model.engine import Api
+from kexpert.model.types import Api
 from kexpert.prompt.fim import Context
 
 #: Timeout of connecting and of each read, for completions and for ``probe``.

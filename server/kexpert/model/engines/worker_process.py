@@ -47,7 +47,7 @@ from dataclasses import asdict
 from typing import Any
 
 from kexpert.abilities import NO_NEIGHBOURS, Cancelled, Completer, Failed, Neighbours, Refused, Token
-from kexpert.model.engine import EngineChoice
+from kexpert.model.types import EngineChoice
 from kexpert.prompt.fim import Context
 from kexpert.prompt.manifest import dump_manifest
 
