@@ -146,6 +146,14 @@ int f(struct d *d, int x)
     assert found.gaps
 
 
+@pytest.mark.parametrize(("macro", "label"), [("RETURN_IF(x);", ""), ("CHECK(x);", "error:\n\treturn -EIO;\n")])
+def test_a_jump_that_a_macro_hides_allows_no_claim_about_all_paths(macro: str, label: str) -> None:
+    unlocked = "\tmutex_unlock(&d->m);\n\treturn 0;\n"
+    found = explained(f"int f(struct d *d, int x)\n{{\n\tmutex_lock(&d->m);\n\t{macro}\n{unlocked}{label}}}\n")
+    assert "Takes `&d->m` (mutex); releases it too" in [one.text for one in found.calling]
+    assert found.gaps == ("Not all paths through this code could be followed: facts and steps may be missing",)
+
+
 def test_every_lock_that_can_be_taken_can_be_released() -> None:
     takes = {call.kind for call in LOCK_CALLS.values() if call.action != "release"}
     releases = {call.kind for call in LOCK_CALLS.values() if call.action == "release"}

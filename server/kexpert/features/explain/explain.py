@@ -239,7 +239,7 @@ def _gaps(body: Body, flow: Flow, analysis: ReturnAnalysis) -> tuple[str, ...]:
     if body.root is None:
         gaps.append("No body could be read here")
     elif not flow.complete:
-        gaps.append("Parts of the code could not be parsed: facts and steps may be missing")
+        gaps.append("Not all paths through this code could be followed: facts and steps may be missing")
     if analysis.exhausted:
         gaps.append("Too long to follow every returned value")
     return tuple(gaps)

@@ -1,12 +1,13 @@
 """The control flow of a function: a point for each statement and condition, edges between them.
 
 A switch, a loop and a goto have their edges; code under ``#if`` may run or not. ``Flow.complete`` is False where an
-edge may be missing (syntax errors, computed gotos, nesting that is too deep): then nothing that depends on *all* paths
-may be said.
+edge may be missing (syntax errors, computed gotos, jumps within macros, nesting that is too deep): then nothing that
+depends on *all* paths may be said.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from tree_sitter import Node
@@ -23,6 +24,8 @@ _NO_RETURN = frozenset({
     "BUG", "panic", "do_exit", "make_task_dead", "unreachable", "__builtin_unreachable", "kthread_exit",
     "kthread_complete_and_exit", "do_group_exit", "machine_halt",
 })  # fmt: skip
+#: Names of macros that may hold a ``return`` or a ``goto``.
+_JUMPS = re.compile(r"RETURN|(?:^|_)RET(?:_|$)|GOTO|BAIL|(?:^|_)TRY(?:_|$)")
 #: An edge that leaves the end of a point, with the outcome of its condition where it has one.
 End = tuple["Point", bool | None]
 
@@ -98,14 +101,18 @@ class Flow:
 
     def _jumps_of_macros(self) -> None:
         """Edges to labels that are given to a macro: ``ceph_decode_32_safe(&p, end, value, e_inval)``."""
-        if not self.labels:
-            return
-        for point in self.points:
+        reached = {name for _, name in self._gotos}
+        for point in self.points if self.labels else ():
             for call in point.calls:
                 for argument in call.arguments:
                     label = self.labels.get(self.body.text(argument)) if argument.type == "identifier" else None
                     if label is not None and self.body.text(argument) not in self.body.locals:
                         point.successors.append((label, None))
+                        reached.add(self.body.text(argument))
+        if self.labels.keys() - reached:
+            self.complete = False  # a macro jumps there without naming it
+        if any(_JUMPS.search(call.name) for point in self.points for call in point.calls if not call.member):
+            self.complete = False
 
     # -- building -------------------------------------------------------------------------------
 
