@@ -132,6 +132,11 @@ int f(struct d *d, int x)
     assert "Takes `&d->m` (mutex); releases it too" in [one.text for one in found.calling]
 
 
+def test_a_lock_that_is_dropped_for_a_while_is_said_to_be_taken_again() -> None:
+    found = explained("void f(struct d *d)\n{\n\tspin_unlock(&d->lock);\n\tg(d);\n\tspin_lock(&d->lock);\n}\n")
+    assert [one.text for one in found.calling] == ["Releases `&d->lock` (spinlock) and takes it again"]
+
+
 def test_code_that_cannot_be_parsed_gives_no_claim_about_all_paths() -> None:
     found = explained("""
 int f(struct d *d, int x)

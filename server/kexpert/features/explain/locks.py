@@ -135,6 +135,9 @@ def lock_statements(body: Body, flow: Flow, uses: list[LockUse], rules: list[Sta
                 statements.append(Statement(f"Releases {group[0].described}", locations))
             continue
         first = takes[0]
+        if [use.call.action for use in group] == ["release", "take"] and not (group[0].guard or group[1].guard):
+            statements.append(Statement(f"Releases {first.described} and takes it again", locations))
+            continue
         verb = "Tries to take" if all(use.call.action == "try" for use in takes) else "Takes"
         balanced = states is not None and not states.get(key, _HELD) & _HELD
         if balanced or all(use.scoped for use in takes):
