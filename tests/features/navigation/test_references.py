@@ -264,7 +264,7 @@ def test_a_local_is_not_renamed_to_a_macro() -> None:
     [
         ("int shar/*|*/ed(void)\n{\n\treturn 0;\n}\n", "'shared' is not static in this file: other files may use it"),
         ("struct s { int mem/*|*/ber; };\n", "'member' is no local and no static of this file"),
-        ("int f(void)\n{\n/*|*/\n\treturn 0;\n}\n", "nothing that can be renamed stands here"),
+        ("int f(void)\n{\n/*|*/\n\treturn 0;\n}\n", "nothing here can be renamed"),
         (
             "//- drivers/x/y.c\n#include \"x.c\"\nint g(void) { return own(); }\n"
             "//- drivers/x/x.c\nstatic int ow/*|*/n(void)\n{\n\treturn 0;\n}\n",

@@ -55,7 +55,7 @@ def reason_to_hide(
 
 
 def _repetition(data: bytes, offset: int, text: bytes) -> str:
-    """A line or a group of words that a suggestion repeats, or a line that stands above or below it already."""
+    """A line or a group of words that a suggestion repeats, or a line that is above or below it already."""
     lines = [line.strip() for line in text.split(b"\n")]
     long_lines = [line for line in lines if len(line) >= _MIN_LINE_LETTERS]
     for line in long_lines:
