@@ -1,4 +1,4 @@
-"""Suggestions made a moment ago: typing through a shown suggestion, or after an accepted one, runs no model."""
+"""Suggestions made a moment ago: typing through a shown suggestion, or continuing after an accepted suggestion, runs no model."""
 
 from __future__ import annotations
 
