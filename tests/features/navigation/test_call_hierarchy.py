@@ -53,7 +53,8 @@ int b(void)
 
 
 def symbol(view: MemoryView, name: str, path: str) -> Symbol:
-    return next(symbol for symbol in view.lookup(name) if symbol.path == path and symbol.kind in (Kind.FUNCTION, Kind.MACRO))
+    rows = view.lookup(name, (Kind.FUNCTION, Kind.MACRO))
+    return next(row for row in rows if row.path == path)
 
 
 def names(view: MemoryView, calls: list[Call]) -> list[tuple[str, str, list[str]]]:

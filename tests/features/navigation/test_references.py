@@ -117,7 +117,8 @@ def marked(fixture: str) -> list[tuple[str, bool]]:
     found = highlights(view, source, offset)
     assert len({source.data[highlight.start : highlight.end] for highlight in found}) <= 1
     return [
-        (source.lines.line_bytes(source.lines.line_of(highlight.start)).decode().strip(), highlight.write) for highlight in found
+        (source.lines.line_bytes(source.lines.line_of(highlight.start)).decode().strip(), highlight.write)
+        for highlight in found
     ]
 
 
