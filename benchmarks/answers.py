@@ -147,7 +147,7 @@ def record(client: Client, places: list[Use]) -> Answers:
 
 
 class Recorder:
-    """Asks, and keeps what is answered in a form without the tree's own place on the disk."""
+    """Asks a server and records its answers, without the path of the tree."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -155,7 +155,7 @@ class Recorder:
         self._root = client.root.as_uri() + "/"
 
     def __call__(self, key: str, method: str, params: Any, reduce: Callable[[Any], Any] = lambda answer: answer) -> Any:
-        """The server's own answer; what ``reduce`` makes of it is kept as ``key``."""
+        """The server's own answer; ``reduce``'s result is recorded under ``key``."""
         try:
             answer = self.client.request(method, params)
         except ServerError as error:
@@ -230,7 +230,7 @@ def command(client: Client, name: str, *arguments: Any) -> Any:
 
 
 def inline(complete: list[str], root: Path, places: list[Use], env: dict[str, str]) -> Answers:
-    """What ``kexpert complete --batch`` writes after names, the rest of their line taken away."""
+    """Suggestions of ``kexpert complete --batch`` after names whose rest of the line is cut."""
     questions, keys = [], []
     for use in spread(places, INLINE_PLACES):
         lines = (root / use.path).read_bytes().split(b"\n")

@@ -1,6 +1,6 @@
-"""``make bench``: measure on a tree, beside ctags and clangd; the table goes into docs/benchmarks.md, JSON to stdout.
+"""``make bench``: measure on a tree, next to ctags and clangd; tables go to docs/benchmarks.md, JSON to stdout.
 
-No figure here decides a test. Run it on a machine that does nothing else.
+No test depends on these figures. Run it on an idle machine.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SHOWN_MISSES = 20
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tree", type=Path, required=True)
-    parser.add_argument("--only", choices=PARTS, action="append", help="some parts; the page is then left as it is")
+    parser.add_argument("--only", choices=PARTS, action="append", help="measure only these; the page stays as it is")
     parser.add_argument("--cache", type=Path, help="keep the index there between runs (default: a fresh one)")
     args = parser.parse_args()
     root, parts = args.tree.resolve(), args.only or PARTS
@@ -47,7 +47,7 @@ def measure(root: Path, parts: tuple[str, ...], cache: Path, work: Path) -> dict
         "cpu": cpu_name(), "python": platform.python_version(),
     }  # fmt: skip
     if "index" in parts:
-        say("reading the tree once, so that all find it in memory")
+        say("reading the tree once, so that every program finds it in the page cache")
         indexing.read_once(root)
         say("ctags -R")
         report["ctags"] = indexing.ctags_index(root, work / "tags")
@@ -123,8 +123,8 @@ def index_table(report: dict[str, Any]) -> Iterator[str]:
         yield f"| names alone / ctags | {wall:.1f} | {cpu:.1f} | {index['peak_rss_mb'] / ctags['peak_rss_mb']:.1f} | |"
     chunks = report["search"]["chunks"]
     yield f"\n{index['files']:,} files, {index['symbols']:,} symbols, {chunks:,} chunks with a vector."
-    yield f"All names are there after {index['seconds']:.0f} s; where the commonest stand is noted in the"
-    yield f"{index['places_seconds']:.0f} s after that, which the first row includes.\n"
+    yield f"All names are there after {index['seconds']:.0f} s; the positions of the most common in the"
+    yield f"{index['places_seconds']:.0f} s after that, included in the first row.\n"
 
 
 def latency_table(report: dict[str, dict[str, float]]) -> Iterator[str]:

@@ -18,9 +18,9 @@ from kexpert.core.symbols import Kind
 FILES = 1500
 PARSED_FILES = 3000
 
-#: What ctags takes for functions and no one calls so: it does not expand the macro that makes the function.
+#: Names that ctags gives to functions made by macros, which it does not expand.
 _MACRO_MADE = re.compile(r"(COMPAT_)?SYSCALL_DEFINE\w*|\w*BPF_CALL_\d|[A-Z][A-Z0-9_]+")
-#: Names that no function has. A few functions are named like loops, so there ctags must agree.
+#: Names that no function has. A few functions are named like loops; for these ctags must agree.
 _FALSE = re.compile(r"if|for|while|switch|do|else|return|sizeof|(COMPAT_)?SYSCALL_DEFINE\w*")
 _LOOP = re.compile(r"\w*for_each\w*")
 

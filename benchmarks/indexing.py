@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.processes import Cost, measure
 
-#: ctags reads .h as C++ unless told.
+#: Without a language map ctags reads .h as C++.
 CTAGS = ("ctags", "--languages=C", "--map-C=+.h")
 
 
@@ -25,7 +25,7 @@ def read_once(root: Path) -> None:
 
 
 def kexpert_index(root: Path, cache: Path, *options: str) -> dict[str, float]:
-    """What the command says of itself, and what its processes cost."""
+    """The figures that ``kexpert index`` reports, with the cost of its processes."""
     command = [sys.executable, "-m", "kexpert", "index", "--tree", str(root), "--json", *options]
     cost = measure(command, root, environment(cache))
     return {

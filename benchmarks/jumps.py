@@ -50,7 +50,7 @@ class Jump:
 
 
 def draw(root: Path, paths: list[str] | None = None, per_class: int = PER_CLASS) -> list[Jump]:
-    """Uses with their one right answer, the same every time, at most ``per_class`` of a kind."""
+    """Uses with one right answer, the same every time, at most ``per_class`` of a kind."""
     paths = files(root, FILES, ".c") if paths is None else paths
     drawn = [use for use in uses(root, paths, USES_PER_FILE) if use.before not in (".", ">")]
     hidden = {
@@ -104,7 +104,7 @@ def ctags(root: Path, arguments: list[str], paths: Iterable[str] = ()) -> Iterat
 
 
 def judge(client: Client, jumps: list[Jump]) -> dict[str, dict[str, Any]]:
-    """Ask a server for every jump; what was right first time, and what was wrong."""
+    """Ask a server for every jump; counts of right first answers and a line for each wrong one, by kind."""
     report: dict[str, dict[str, Any]] = {}
     opened = ""
     for jump in sorted(jumps, key=lambda j: (j.use.path, j.use.line)):

@@ -1,4 +1,4 @@
-"""How long an editor waits: the real server over stdio, a warm index, positions drawn at random."""
+"""Latencies of the real server over stdio, with a warm index, at random positions."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ TIMEOUT_SECONDS = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """One request: milliseconds until its answer, and whether the answer said anything."""
+    """One request: milliseconds until its answer; ``answered`` if the answer was not empty."""
 
     ms: float
     answered: bool
 
 
 def latencies(root: Path, cache: Path) -> dict[str, dict[str, float]]:
-    """Milliseconds by request, and what the process was after all of them."""
+    """Milliseconds by request, and the memory of the processes at the end."""
     drawn = list(uses(root, files(root, FILES, ".c"), USES_PER_FILE))
     random.Random(SEED).shuffle(drawn)
     started = time.perf_counter()
@@ -77,7 +77,7 @@ def references(client: Client, use: Use) -> Wait:
 
 
 def timed(client: Client, call: Callable[[], Any]) -> Wait:
-    """Until the last byte of the answer was read; what a client makes of it is its own. An error is an endless wait."""
+    """Time until the last byte of the answer was read, without decoding it. An error counts as infinite."""
     started = time.perf_counter()
     try:
         answer = call()

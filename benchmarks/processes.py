@@ -1,4 +1,4 @@
-"""What a command and everything it starts costs: wall time, CPU time, peak memory."""
+"""Cost of a command with all its processes: wall time, CPU time, peak memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 2**20
 SAMPLE_SECONDS = 0.1
-#: A server that is still busy by then is measured as it is.
+#: A server that is still busy after this time is measured as it is.
 SETTLE_SECONDS = 180
 
 
@@ -65,7 +65,7 @@ def rss_mb(pid: int) -> float:
 
 
 def settle(session: int) -> None:
-    """Wait until the processes of a session have nothing more to do of their own accord."""
+    """Wait until the processes of a session use no CPU, at most ``SETTLE_SECONDS``."""
     end, quiet, last = time.monotonic() + SETTLE_SECONDS, 0, _cpu_s(session)
     while quiet < 3 and time.monotonic() < end:
         time.sleep(1)
@@ -92,5 +92,5 @@ def _of_session(session: int) -> list[int]:
 
 
 def _stat(pid: int) -> list[bytes]:
-    """The fields of /proc/PID/stat from the third on, behind the name that may hold anything."""
+    """The fields of /proc/PID/stat from the third on: after the name, which may hold any character."""
     return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()

@@ -1,4 +1,4 @@
-"""What is drawn from a tree: files, and uses of names in them. The same seed draws the same."""
+"""Random samples of a tree: files, and uses of names in them. The same seed gives the same sample."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SEED = 20260101
-#: Generated register headers: a third of the tree's bytes and nothing a person reads.
+#: Generated register headers: a third of the bytes of the tree, read by nobody.
 GENERATED = "drivers/gpu/drm/amd/include/"
 
 _NO_CODE = re.compile(rb'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|#\s*include[^\n]*', re.DOTALL)
@@ -31,7 +31,7 @@ class Use:
     line: int
     column: int
     name: str
-    before: str  # the word before, else the character before; blanks skipped
+    before: str  # the word before it, or else the character before it; blanks are skipped
 
     @property
     def position(self) -> dict[str, int]:

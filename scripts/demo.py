@@ -99,7 +99,7 @@ def references(client: Client) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where in a file of the tree a question is asked."""
+    """A position in a file of the tree."""
 
     path: str
     uri: str

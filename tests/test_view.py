@@ -62,7 +62,7 @@ def names(symbols: list[Symbol]) -> list[str]:
     return [symbol.name for symbol in symbols]
 
 
-def test_text_is_the_files_own_bytes(view: View) -> None:
+def test_text_is_the_bytes_of_the_file(view: View) -> None:
     for path, data in FILES.items():
         source = view.source(path)
         assert source is not None
@@ -71,7 +71,7 @@ def test_text_is_the_files_own_bytes(view: View) -> None:
 
 
 @pytest.mark.parametrize("path", ["absent.c", "", "drivers", "../outside.c", "/etc/passwd", "untitled:x.c", "a\0b"])
-def test_what_is_not_in_the_tree_is_no_file(view: View, path: str) -> None:
+def test_a_path_outside_the_tree_is_no_file(view: View, path: str) -> None:
     assert view.source(path) is None
     assert view.data(path) is None
     assert not view.exists(path)
@@ -79,7 +79,7 @@ def test_what_is_not_in_the_tree_is_no_file(view: View, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["absent", "..", "/etc", "net/far.c", "a\0b"])
-def test_what_is_no_directory_lists_nothing(view: View, path: str) -> None:
+def test_a_path_that_is_no_directory_lists_nothing(view: View, path: str) -> None:
     assert view.list_dir(path) == {}
 
 
@@ -95,7 +95,7 @@ def test_lookup_finds_all_variants_of_exactly_this_name(view: View) -> None:
     assert view.lookup("gizmo_star") == view.lookup("Gizmo_start") == view.lookup("") == []
 
 
-def test_what_a_buffer_no_longer_says_is_not_found(view: View) -> None:
+def test_a_name_that_a_buffer_removed_is_not_found(view: View) -> None:
     assert view.lookup("gizmo_old") == view.lookup_prefix("gizmo_old") == view.lookup_fuzzy("gizmo_old") == []
     assert view.files_mentioning("gizmo_old") == view.references("gizmo_old") == []
 
@@ -115,7 +115,7 @@ def test_symbols_of_a_file_come_by_position(view: View) -> None:
     assert [symbol.start for symbol in found] == sorted(symbol.start for symbol in found)
 
 
-def test_a_prefix_finds_each_name_and_kind_once_and_what_is_near_first(view: View) -> None:
+def test_a_prefix_finds_each_name_and_kind_once_and_near_names_first(view: View) -> None:
     found = view.lookup_prefix("gizmo_", near="net/far.c")
     assert found[0].name == "gizmo_far"
     assert {"gizmo_start", "gizmo_open", "gizmo_fops", "gizmo_far"} <= set(names(found))
@@ -160,7 +160,7 @@ def test_references_leave_out_comments_and_strings_and_come_by_path(view: View) 
     assert [use.member for file in view.references("size") for use in file].count(True) == 1
 
 
-def test_callers(view: View) -> None:
+def test_callers_of_a_function(view: View) -> None:
     assert sorted(names(view.callers("gizmo_start"))) == ["gizmo_open", "stop"]
     assert len(view.callers("gizmo_start", limit=1)) == 1
     assert view.callers("absent") == []
@@ -190,7 +190,7 @@ def test_the_place_of_a_symbol_is_that_of_its_name_or_unknown(view: View) -> Non
     assert view.place_of(start._replace(path="absent.c")) is None
 
 
-def test_search_never_finds_what_is_not_there(view: View) -> None:
+def test_search_finds_files_of_the_tree_only(view: View) -> None:
     some = chunks("drivers/gizmo/core.c", FILES["drivers/gizmo/core.c"])[0]
     for hit in [*view.search("start a gizmo"), *view.similar(some)]:
         assert hit.path in FILES

@@ -117,7 +117,7 @@ def test_index_leaves_the_tree_alone(kexpert: Shell, tree: Path) -> None:
     assert there == FILES.keys()
 
 
-def test_the_first_definition_is_a_place_to_click(kexpert: Shell, tree: Path) -> None:
+def test_definition_prints_path_line_and_column(kexpert: Shell, tree: Path) -> None:
     assert kexpert("definition", at(tree, "drivers/frob/user.c", "frob_start")) == 0
     first = kexpert.out.splitlines()[0]
     assert first == f"{at(tree, 'drivers/frob/core.c', 'frob_start(struct')}: int frob_start(struct frob *f)"
@@ -238,7 +238,7 @@ def test_batch_search_by_each_method(by_meaning: Shell, tree: Path, method: str)
     assert "kind:verb" in refused["error"]
 
 
-def test_doctor_tells_of_the_vectors(kexpert: Shell, by_meaning: Shell) -> None:
+def test_doctor_reports_the_vectors(kexpert: Shell, by_meaning: Shell) -> None:
     by_meaning("doctor", "--json")
     finding = next(each for each in json.loads(by_meaning.out) if each["what"] == "search")
     assert finding["state"] == "ok"
@@ -258,7 +258,7 @@ def test_doctor_names_tree_and_index(kexpert: Shell, tree: Path) -> None:
     assert findings["checkpatch"]["state"] == "note"
 
 
-def test_doctor_says_how_to_get_an_index(
+def test_doctor_names_the_command_that_makes_an_index(
     kexpert: Shell, tree: Path, cache_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kexpert("doctor")
@@ -291,7 +291,7 @@ def test_a_failure_is_one_line(kexpert: Shell, arguments: list[str], said: str) 
     assert kexpert.err.count("\n") == 1
 
 
-def test_without_an_index_the_mend_is_named(kexpert: Shell, tree: Path, cache_home: Path) -> None:
+def test_without_an_index_the_index_command_is_named(kexpert: Shell, tree: Path, cache_home: Path) -> None:
     assert kexpert("search", "frob") == 1
     assert f"kexpert index --tree {tree}" in kexpert.err
     assert kexpert.err.count("\n") == 1
@@ -318,7 +318,7 @@ def test_wrong_usage_is_one_line_and_exit_code_2(kexpert: Shell, arguments: list
     assert kexpert.err.count("\n") == 1
 
 
-def test_a_reader_that_leaves_is_no_error(kexpert: Shell, tree: Path) -> None:
+def test_a_closed_pipe_is_no_error(kexpert: Shell, tree: Path) -> None:
     """As in ``kexpert search … | head -1``."""
     with start("search", "--batch", "-", "--tree", tree) as process:
         process.stdin.write(b"frob\n")

@@ -66,12 +66,12 @@ def complete(tree: Path, model: Path, *more: str) -> int:
     return main(["complete", "--tree", str(tree), "--model", str(model), *more])
 
 
-def test_it_prints_what_would_be_shown(tree: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_suggestion_is_printed(tree: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert complete(tree, model, f"{PLACE}:5:2") == 0
     assert capsys.readouterr().out == "return toy_wind(toy, 1);\n"
 
 
-def test_as_json_it_says_what_it_knows(tree: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_has_text_origin_and_times(tree: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert complete(tree, model, "--json", f"{PLACE}:5:2") == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["text"], found["shown"], found["doubt"], found["origin"]) == (
@@ -80,13 +80,13 @@ def test_as_json_it_says_what_it_knows(tree: Path, model: Path, capsys: pytest.C
     assert 0 < found["first_token_ms"] <= found["ms"]
 
 
-def test_as_json_it_says_that_a_line_is_copied(tree: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_says_that_a_line_is_copied(tree: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert complete(tree, model, "--json", f"{COPIES[1]}:4:2") == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["text"], found["shown"], found["origin"]) == (COPIED_LINE, True, "copied")
 
 
-def test_what_is_hidden_is_said_to_be(tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_hidden_suggestion_is_an_error(tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     liar = speaking_model(tmp_path / "liar", ("{\n", "\treturn", " unheard_of", ";"))
     assert complete(tree, liar, f"{PLACE}:5:2") == 1
     said = capsys.readouterr()
@@ -132,7 +132,7 @@ def test_a_bad_question_ends_a_batch_in_one_line(
     assert "question" in said.err
 
 
-def test_a_model_that_is_not_there_is_named(tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_model_is_named(tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert complete(tree, tmp_path / "nowhere", f"{PLACE}:5:2") == 1
     assert "nowhere: no such file" in capsys.readouterr().err
 
@@ -150,7 +150,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ("setting", "said"),
     [("inline.enabled = false", "inline.enabled is off"), ('inline.exclude = ["lib"]', "inline.exclude has 'lib'")],
 )
-def test_where_it_is_switched_off_it_says_so(
+def test_an_excluded_file_is_an_error_with_its_reason(
     tree: Path, model: Path, settings: Path, setting: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings.write_text(setting)
@@ -220,7 +220,7 @@ def test_the_doctor_tries_the_server(
     [("[model\n", "config.toml: cannot be read"), ('model.paht = "m.gguf"', "unknown option 'model.paht'"),
      ('model.device = "gpu"', "must be one of auto, cpu")],
 )  # fmt: skip
-def test_the_doctor_tells_of_settings_that_are_ignored(
+def test_the_doctor_names_ignored_settings(
     tree: Path, settings: Path, setting: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings.write_text(setting)
@@ -229,7 +229,7 @@ def test_the_doctor_tells_of_settings_that_are_ignored(
     assert said in found["settings"]["detail"]
 
 
-def test_the_doctor_says_which_model_and_why(
+def test_the_doctor_names_the_model_and_the_reason(
     tree: Path, model: Path, settings: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings.write_text(f'model.path = "{model}"\nmodel.device = "cpu"\n')

@@ -18,7 +18,7 @@ class Step:
     finished: bool = False
 
 
-def test_rate_and_time_left_are_those_of_what_is_under_way(
+def test_rate_and_time_left_are_those_of_the_running_phase(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A second part of the work begins with files that were done before it."""

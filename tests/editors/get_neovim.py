@@ -1,4 +1,4 @@
-"""A Neovim new enough for these tests: the machine's own, else Debian's, unpacked into a cache of the tests.
+"""A Neovim for these tests: the machine's own if it is new enough, else Debian's, unpacked into a cache.
 
 Debian's stable releases carry an older one, so the packages of a later suite are unpacked beside each other with the C
 library they were built for. Nothing is installed, and apt's own lists and settings stay as they are.
@@ -106,7 +106,7 @@ Acquire::Languages "none";
 
 
 def mirror() -> str:
-    """Where this machine has Debian's packages from."""
+    """The address from which this machine gets Debian packages."""
     targets = ("apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Identifier: Packages")
     for line in run(*targets).splitlines():
         address = line.split()[0]
@@ -143,7 +143,7 @@ exec {shlex.quote(str(placed / "usr/bin/nvim"))} "$@"
 
 
 def run(*command: str, env: dict[str, str] | None = None) -> str:
-    """What a program prints; NoNeovim with its last line when it fails."""
+    """Run a program; its output. Raises NoNeovim with its last line of stderr."""
     try:
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
     except (OSError, subprocess.TimeoutExpired) as problem:

@@ -1,4 +1,4 @@
-"""What the editors' files say of the server's settings is what the server says."""
+"""The editors' files describe the server's settings as the server does."""
 
 from __future__ import annotations
 

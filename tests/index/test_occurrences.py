@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kexpert.core.c.lex import blank_comments
+from kexpert.core.positions import LineIndex
 from kexpert.core.symbols import UNKNOWN_COLUMN
-from kexpert.core.text import LineIndex
 from kexpert.index.occurrences import lines_and_columns, occurrences
 
 _PIECES = [b"foo", b"foo(", b" foo ", b"_foo", b"foo2", b"/* foo */", b"/*", b"*/", b"// foo\n", b'"foo"', b'"',

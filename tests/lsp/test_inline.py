@@ -31,7 +31,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """After an opening brace it winds a toy up, and then returns."""
+    """A model that writes one sentence after an opening brace."""
     sentence = ("{\n", "\treturn", " toy", "_wind", "(to", "y", ",", " ", "1", ");", "\n", "}")
     return speaking_model(tmp_path_factory.mktemp("model"), sentence)
 
@@ -67,7 +67,7 @@ def running(environment: dict[str, str], tree: Path, model: Path) -> Iterator[tu
 
 @pytest.fixture(scope="module")
 def busy(environment: dict[str, str], tree: Path, babbler: Path) -> Iterator[tuple[Client, str]]:
-    """A session with the model that writes for ever."""
+    """A session with the model that never stops writing."""
     with Client(env=environment) as client:
         uri = start(client, tree, babbler, **{"inline.tokens": 128, "inline.lines": 40, "inline.confidence": 0})
         client.open(uri, "")
@@ -87,7 +87,7 @@ def question(uri: str, position: dict[str, int]) -> dict[str, Any]:
 
 
 def inline(client: Client, uri: str, marked: str, kind: int = 2, **context: Any) -> Any:
-    """What is shown at the mark of a text, which the document has from now on."""
+    """Replace the document by a marked text; the suggestions shown at the mark."""
     text, position = cursor(marked)
     client.change(uri, {"text": text})
     answer = client.at("inlineCompletion", uri, position, context={"triggerKind": kind, **context})
@@ -109,14 +109,14 @@ def test_inline_completion_is_announced(client: Client) -> None:
     assert client.leave() == 0
 
 
-def test_typing_through_and_a_key_that_leaves_it(running: tuple[Client, str]) -> None:
+def test_a_suggestion_shrinks_as_it_is_typed_and_ends_at_another_letter(running: tuple[Client, str]) -> None:
     client, uri = running
     assert inline(client, uri, PLACE) == ["return toy_wind(toy, 1);"]
     assert inline(client, uri, PLACE.replace("/*|*/", "return toy_w/*|*/")) == ["ind(toy, 1);"]
     assert inline(client, uri, PLACE.replace("/*|*/", "return toy_x/*|*/")) == []
 
 
-def test_what_the_menu_holds_counts_as_typed(running: tuple[Client, str]) -> None:
+def test_the_selected_menu_entry_counts_as_typed(running: tuple[Client, str]) -> None:
     client, uri = running
     text, position = cursor(PLACE.replace("/*|*/", "ret/*|*/"))
     client.change(uri, {"text": text})
@@ -126,14 +126,14 @@ def test_what_the_menu_holds_counts_as_typed(running: tuple[Client, str]) -> Non
     assert answer == {"items": [{"insertText": "return toy_wind(toy, 1);", "range": chosen["range"]}]}
 
 
-def test_names_that_nobody_knows_are_not_shown(client: Client, tree: Path, tmp_path: Path) -> None:
+def test_a_suggestion_with_an_unknown_name_is_hidden(client: Client, tree: Path, tmp_path: Path) -> None:
     model = speaking_model(tmp_path / "liar", ("{\n", "\treturn", " toy", "_unwound", ";"))
     uri = start(client, tree, model)
     client.open(uri, "")
     assert inline(client, uri, PLACE) == []
 
 
-def test_what_is_unsure_is_shown_to_who_asks_for_it(client: Client, tree: Path, tmp_path: Path) -> None:
+def test_low_confidence_is_shown_on_explicit_request_only(client: Client, tree: Path, tmp_path: Path) -> None:
     model = speaking_model(tmp_path / "unsure", ("{\n", "\treturn", " 1", ";"), sure=0.15)
     uri = start(client, tree, model)
     client.open(uri, "")
@@ -142,7 +142,7 @@ def test_what_is_unsure_is_shown_to_who_asks_for_it(client: Client, tree: Path, 
     assert inline(client, uri, PLACE, kind=2) == []
 
 
-def test_what_is_unsure_is_in_no_menu(client: Client, tree: Path, tmp_path: Path) -> None:
+def test_low_confidence_is_never_in_the_menu(client: Client, tree: Path, tmp_path: Path) -> None:
     """Not even when a key has brought it before."""
     model = speaking_model(tmp_path / "unsure", ("{\n", "\treturn", " 1", ";"), sure=0.15)
     uri = start(client, tree, model, inline=False)
@@ -157,17 +157,17 @@ def test_what_is_unsure_is_in_no_menu(client: Client, tree: Path, tmp_path: Path
     ["drivers/net", "drivers/net/", "./drivers/net", "./drivers/net/*", "/drivers/net", "drivers/net/*", "drivers/n*",
      "drivers/net/a.c", "*.c", "**", "**/*", ".", "./"],
 )  # fmt: skip
-def test_a_folder_is_excluded_however_it_is_spelt(pattern: str) -> None:
+def test_a_folder_is_excluded_by_any_spelling_of_its_path(pattern: str) -> None:
     assert not is_on(Settings(inline_exclude=(pattern,)), "drivers/net/a.c")
 
 
 @pytest.mark.parametrize("pattern", ["drivers/ne", "net", "rivers/net", "drivers/net/a", "*.h", ".config"])
-def test_what_is_not_meant_is_not_excluded(pattern: str) -> None:
+def test_a_pattern_excludes_no_other_files(pattern: str) -> None:
     assert is_on(Settings(inline_exclude=(pattern,)), "drivers/net/a.c")
 
 
 @pytest.mark.parametrize("off", [{"enabled": False}, {"exclude": ["drivers/*"]}, {"exclude": ["./drivers/"]}])
-def test_it_can_be_switched_off_and_on(running: tuple[Client, str], off: dict[str, Any]) -> None:
+def test_settings_switch_suggestions_off_and_on(running: tuple[Client, str], off: dict[str, Any]) -> None:
     client, uri = running
     assert inline(client, uri, PLACE)
     client.notify("workspace/didChangeConfiguration", {"settings": {"kexpert": {"inline": off}}})
@@ -176,7 +176,7 @@ def test_it_can_be_switched_off_and_on(running: tuple[Client, str], off: dict[st
     assert inline(client, uri, PLACE)
 
 
-def test_switched_off_it_has_no_process(running: tuple[Client, str]) -> None:
+def test_no_worker_process_runs_while_suggestions_are_off(running: tuple[Client, str]) -> None:
     client, uri = running
     client.notify("workspace/didChangeConfiguration", {"settings": {"kexpert": {"inline": {"enabled": False}}}})
     inline(client, uri, PLACE)
@@ -192,7 +192,7 @@ def test_a_tree_cannot_choose_the_model(client: Client, tmp_path: Path, model: P
     assert all("your own settings only" in text for text in said)
 
 
-def test_without_a_model_everything_else_works(client: Client, tree: Path, tmp_path: Path) -> None:
+def test_other_features_work_without_a_model(client: Client, tree: Path, tmp_path: Path) -> None:
     uri = start(client, tree, tmp_path / "nowhere")
     client.open(uri, "")
     assert inline(client, uri, PLACE) == []
@@ -215,7 +215,7 @@ def test_a_worker_that_dies_costs_one_suggestion(client: Client, tree: Path, mod
     assert inline(client, uri, other) == ["return toy_wind(toy, 1);"]
 
 
-def test_a_worker_that_reads_nothing_does_not_keep_the_server(client: Client, tree: Path, model: Path) -> None:
+def test_the_server_exits_while_its_worker_is_stopped(client: Client, tree: Path, model: Path) -> None:
     uri = start(client, tree, model)
     client.open(uri, "")
     assert inline(client, uri, PLACE)
@@ -236,7 +236,7 @@ def silent() -> Iterator[str]:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
-def test_a_server_that_says_nothing_does_not_keep_ours(client: Client, tree: Path, silent: str) -> None:
+def test_the_server_exits_while_a_model_server_is_silent(client: Client, tree: Path, silent: str) -> None:
     uri = start(client, tree, silent)
     client.open(uri, "")
     text, position = cursor(PLACE)
@@ -251,7 +251,7 @@ def test_a_server_that_says_nothing_does_not_keep_ours(client: Client, tree: Pat
     assert client.leave() == 0
 
 
-def test_a_failure_is_said_once(client: Client, tree: Path) -> None:
+def test_a_failure_is_logged_once(client: Client, tree: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         gone = f"http://127.0.0.1:{server.getsockname()[1]}"
     uri = start(client, tree, gone)
@@ -263,7 +263,7 @@ def test_a_failure_is_said_once(client: Client, tree: Path) -> None:
     assert len([text for text in said if "inline completion: 127.0.0.1" in text]) == 1
 
 
-def test_no_worker_is_left_behind(client: Client, tree: Path, model: Path) -> None:
+def test_worker_processes_end_with_the_server(client: Client, tree: Path, model: Path) -> None:
     uri = start(client, tree, model)
     client.open(uri, "")
     inline(client, uri, PLACE)
@@ -273,8 +273,8 @@ def test_no_worker_is_left_behind(client: Client, tree: Path, model: Path) -> No
     eventually(lambda: not any(Path(f"/proc/{child}").exists() for child in children))
 
 
-def test_the_newest_question_is_answered_at_once(busy: tuple[Client, str]) -> None:
-    """Neovim never cancels: the server itself lets the older questions go."""
+def test_a_newer_question_ends_the_older_ones(busy: tuple[Client, str]) -> None:
+    """Neovim never cancels, so the server drops older questions itself."""
     client, uri = busy
     text, position = cursor(PLACE)
     client.change(uri, {"text": text})
@@ -294,7 +294,7 @@ def test_a_cancelled_question_ends(busy: tuple[Client, str]) -> None:
     assert refused.value.code == -32800
 
 
-def test_an_editor_without_inline_completion_has_it_in_its_menu(client: Client, tree: Path, model: Path) -> None:
+def test_the_menu_has_the_suggestion_without_inline_completion(client: Client, tree: Path, model: Path) -> None:
     uri = start(client, tree, model, inline=False)
     client.open(uri, "")
     text, position = cursor(PLACE.replace("/*|*/", "ret/*|*/"))
@@ -308,7 +308,7 @@ def test_an_editor_without_inline_completion_has_it_in_its_menu(client: Client, 
     assert first["textEdit"]["range"]["start"]["character"] == 1
 
 
-def test_an_editor_with_inline_completion_has_it_there_alone(running: tuple[Client, str]) -> None:
+def test_the_menu_lacks_the_suggestion_with_inline_completion(running: tuple[Client, str]) -> None:
     client, uri = running
     text, position = cursor(PLACE.replace("/*|*/", "ret/*|*/"))
     client.change(uri, {"text": text})

@@ -88,7 +88,7 @@ def test_similar_code_is_offered_for_a_selection_and_found(client: Client, tree:
     assert names(command(client, "kexpert.findSimilar", uri, at_cursor))[0] == "frob_probe"
 
 
-def test_a_hover_says_what_to_see_also(client: Client, tree: Path) -> None:
+def test_a_hover_names_similar_code(client: Client, tree: Path) -> None:
     uri = (tree / "mm/probe.c").as_uri()
     client.open(uri, PROBE)
     where = {"textDocument": {"uri": uri}, "position": {"line": 0, "character": 6}}
@@ -102,7 +102,7 @@ def test_a_hover_says_what_to_see_also(client: Client, tree: Path) -> None:
     eventually(seen, seconds=5)  # a hover does not wait long for it
 
 
-def test_what_is_saved_is_found(client: Client, tree: Path) -> None:
+def test_a_saved_file_is_found(client: Client, tree: Path) -> None:
     path = tree / "drivers/new.c"
     path.write_text("int omega_copy(int zeta)\n{\n\treturn copy_thing(zeta);\n}\n")
     client.notify("workspace/didChangeWatchedFiles", {"changes": [{"uri": path.as_uri(), "type": 1}]})

@@ -50,7 +50,7 @@ def running() -> Iterator[Client]:
 # The life of a connection
 
 
-def test_a_connection_ends_in_order(client: Client) -> None:
+def test_shutdown_and_exit_end_the_server_with_code_0(client: Client) -> None:
     client.initialize()
     assert client.leave() == 0
 
@@ -99,23 +99,6 @@ def test_capabilities_are_those_of_the_protocol(client: Client) -> None:
     converter = get_converter()
     structured = converter.structure(announced, types.ServerCapabilities)
     assert json.loads(json.dumps(converter.unstructure(structured))) == announced
-
-
-@pytest.mark.parametrize("rename", [{"prepareSupport": True}, {}])
-def test_no_capability_is_an_empty_object(client: Client, rename: dict[str, bool]) -> None:
-    """Clients that test a capability for truth would read an empty object as "no"."""
-    announced = client.initialize(textDocument={"rename": rename})
-    assert empty_objects(announced) == []
-
-
-def empty_objects(value: Any, path: str = "capabilities") -> list[str]:
-    """Paths of all empty objects and lists in a JSON value."""
-    if not isinstance(value, (dict, list)):
-        return []
-    if not value:
-        return [path]
-    items = value.items() if isinstance(value, dict) else enumerate(value)
-    return [found for key, each in items for found in empty_objects(each, f"{path}.{key}")]
 
 
 # Files outside the tree
@@ -176,19 +159,19 @@ def test_a_nonsense_request_is_answered_and_the_server_lives(running: Client, me
         framed(b'{"jsonrpc": "2.0", "method": "$/cancelRequest", "params": {}}'),
     ],
 )
-def test_nonsense_on_the_wire_does_no_harm(running: Client, raw: bytes) -> None:
+def test_the_server_survives_nonsense_on_the_wire(running: Client, raw: bytes) -> None:
     running.send_raw(raw)
     assert running.request("workspace/symbol", {"query": ""}) == []
 
 
 @pytest.mark.parametrize("uri", ["untitled:Untitled-1", "nonsense", "file:///no/such/dir/a.c", "http://x/y.c", ""])
-def test_documents_of_any_kind_get_what_their_text_gives(running: Client, uri: str) -> None:
+def test_documents_with_any_uri_have_an_outline(running: Client, uri: str) -> None:
     running.open(uri, "struct foo {\n\tint a;\n};\n")
     (found,) = running.request("textDocument/documentSymbol", {"textDocument": {"uri": uri}})
     assert (found["name"], [child["name"] for child in found["children"]]) == ("foo", ["a"])
 
 
-def test_positions_past_every_end_are_taken_back(running: Client) -> None:
+def test_positions_past_the_end_mean_the_end(running: Client) -> None:
     uri = "untitled:far"
     running.open(uri, "int a;\n")
     far = {"line": 2**31 - 1, "character": 2**31 - 1}
@@ -200,7 +183,7 @@ def test_positions_past_every_end_are_taken_back(running: Client) -> None:
     assert [symbol["name"] for symbol in found] == ["a", "b"]
 
 
-def test_a_document_that_was_never_opened(running: Client) -> None:
+def test_a_document_that_was_never_opened_and_is_no_file_has_no_answers(running: Client) -> None:
     assert running.at("hover", "file:///no/such/file.c", {"line": 0, "character": 0}) is None
     assert running.request("textDocument/documentSymbol", {"textDocument": {"uri": "file:///no/such/file.c"}}) is None
 
@@ -216,7 +199,7 @@ def test_a_document_that_was_never_opened(running: Client) -> None:
         (["utf-16"], "utf-16", "utf-16-le"),
     ],
 )
-def test_places_in_any_encoding(client: Client, offered: list[str], chosen: str, unit: str) -> None:
+def test_positions_are_right_in_every_encoding(client: Client, offered: list[str], chosen: str, unit: str) -> None:
     assert client.initialize(encodings=offered)["positionEncoding"] == chosen
     width = {"utf-8": 1, "utf-16-le": 2, "utf-32-le": 4}[unit]
     before = '/* "🐧é" */ '
@@ -239,7 +222,7 @@ def test_a_client_that_offers_nothing_known_counts_in_utf16(offered: object) -> 
     assert choose_encoding({"capabilities": {"general": {"positionEncodings": offered}}}) == "utf-16"
 
 
-def test_bytes_that_are_not_utf8_stay_in_place(client: Client) -> None:
+def test_bytes_that_are_not_utf8_count_as_one_column(client: Client) -> None:
     client.initialize(encodings=["utf-8"])
     body = (
         b'{"jsonrpc":"2.0","method":"textDocument/didOpen","params":{"textDocument":'
@@ -253,7 +236,7 @@ def test_bytes_that_are_not_utf8_stay_in_place(client: Client) -> None:
 # A tree
 
 
-def test_a_jump_to_another_file(client: Client, tree: Path) -> None:
+def test_definition_jumps_to_another_file(client: Client, tree: Path) -> None:
     client.initialize(tree)
     text, here = cursor(USER.replace("toy_wind", "toy/*|*/_wind", 1))
     uri = (tree / "drivers/toy/user.c").as_uri()
@@ -263,7 +246,7 @@ def test_a_jump_to_another_file(client: Client, tree: Path) -> None:
     assert found[0]["range"]["start"] == position_after(CORE.partition("toy_wind(struct")[0])
 
 
-def test_references_over_the_tree(client: Client, tree: Path) -> None:
+def test_references_cover_the_tree(client: Client, tree: Path) -> None:
     client.initialize(tree)
     text, here = cursor(USER.replace("toy_wind", "toy/*|*/_wind", 1))
     uri = (tree / "drivers/toy/user.c").as_uri()
@@ -346,7 +329,7 @@ def test_the_tree_is_found_from_the_first_file(client: Client, tree: Path) -> No
     assert found[0]["uri"].endswith("drivers/toy/core.c")
 
 
-def test_no_tree_is_said_once_and_the_files_own_features_go_on(client: Client, tmp_path: Path) -> None:
+def test_a_missing_tree_is_shown_once_and_open_files_still_have_answers(client: Client, tmp_path: Path) -> None:
     client.initialize(tmp_path)
     for name in ("a.c", "b.c"):
         client.open((tmp_path / name).as_uri(), "static int one(void)\n{\n\treturn 1;\n}\nint two = 2;\n")
@@ -368,7 +351,7 @@ def test_indexing_shows_its_progress_and_ends_it(client: Client, tree: Path) -> 
     client.wait_for("$/progress", lambda params: params["token"] == token and params["value"]["kind"] == "end")
 
 
-def test_changed_files_are_watched_where_the_client_can(client: Client, tree: Path) -> None:
+def test_the_client_is_asked_to_watch_files(client: Client, tree: Path) -> None:
     client.initialize(tree)
     (registration,) = client.wait_for_request("client/registerCapability")["registrations"]
     assert registration["method"] == "workspace/didChangeWatchedFiles"
@@ -386,7 +369,7 @@ def test_bad_options_are_named_and_the_server_works(client: Client, tree: Path) 
     assert client.leave() == 0
 
 
-def test_settings_that_the_client_holds(environment: dict[str, str], tree: Path) -> None:
+def test_settings_are_asked_of_the_client(environment: dict[str, str], tree: Path) -> None:
     answers = {"workspace/configuration": lambda params: [{"log": {"level": "whisper"}}]}
     with Client(env=environment, answers=answers) as client:
         client.initialize(tree, workspace={"configuration": True})
@@ -475,7 +458,7 @@ def test_a_long_request_delays_no_short_one_and_can_be_cancelled(client: Client,
     assert client.leave() == 0
 
 
-def test_checkpatch_is_ended_after_its_time(client: Client, checked_tree: Path) -> None:
+def test_checkpatch_is_ended_after_its_timeout(client: Client, checked_tree: Path) -> None:
     (checked_tree / "scripts/checkpatch.pl").write_text("sleep 60;")
     client.initialize(checked_tree, options={"diagnostics.timeout_seconds": 0.2}, textDocument={"diagnostic": {}})
     uri = (checked_tree / "drivers/toy/user.c").as_uri()
@@ -487,7 +470,7 @@ def test_checkpatch_is_ended_after_its_time(client: Client, checked_tree: Path) 
 # Over a socket
 
 
-def test_a_socket_is_for_this_machine_only() -> None:
+def test_an_address_that_other_machines_reach_is_refused() -> None:
     command = "import sys; from kexpert.lsp.server import serve; sys.exit(serve(('0.0.0.0', 0)))"
     refused = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=False)
     assert refused.returncode == 2
@@ -495,7 +478,7 @@ def test_a_socket_is_for_this_machine_only() -> None:
     assert "0.0.0.0" in refused.stderr
 
 
-def test_a_conversation_over_a_socket() -> None:
+def test_the_server_speaks_over_a_socket() -> None:
     command = "import sys; from kexpert.lsp.server import serve; sys.exit(serve(('127.0.0.1', 0)))"
     with subprocess.Popen([sys.executable, "-c", command], stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None

@@ -7,12 +7,13 @@ import json
 import pytest
 
 from kexpert.core.c.source import Source
+from kexpert.core.positions import Encoding
 from kexpert.core.symbols import FileUses, Flag, Kind, Span, Symbol, Use
-from kexpert.core.text import Encoding, decode
+from kexpert.core.text import decode
 from kexpert.features.completion.item import ITEM_KINDS, CompletionItem
 from kexpert.index.occurrences import uses
 from kexpert.lsp import from_protocol, to_protocol
-from kexpert.lsp.position_mapper import PositionMapper
+from kexpert.lsp.locations import LocationMapper
 from kexpert.lsp.to_protocol import symbol_data
 from kexpert.lsp.transport import response
 from kexpert.workspace.documents import Documents
@@ -26,16 +27,16 @@ TEXTS = {
 }
 
 
-def mapper(encoding: Encoding, texts: dict[str, bytes]) -> PositionMapper:
+def mapper(encoding: Encoding, texts: dict[str, bytes]) -> LocationMapper:
     """Of a workspace without a tree that has these texts open."""
     documents = Documents()
     for path, data in texts.items():
         documents = documents.opened(path, decode(data))
-    return PositionMapper(Snapshot(None, documents, encoding, Settings(), None), {})
+    return LocationMapper(Snapshot(None, documents, encoding, Settings(), None), {})
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32"])
-def test_many_locations_are_what_few_would_be(encoding: Encoding) -> None:
+def test_encoded_locations_equal_single_ones(encoding: Encoding) -> None:
     places = mapper(encoding, TEXTS)
     spans = [
         Span(path, at, at + 1) for path, data in TEXTS.items() for at in range(len(data)) if data[at : at + 1] == b"a"
@@ -60,7 +61,7 @@ def test_a_symbol_survives_the_way_to_the_client_and_back() -> None:
 
 
 @pytest.mark.parametrize("data", [None, [], {}, "x", [1] * 9, ["f", 999, "a.c", 0, 0, 0, 0, "", 0]])
-def test_what_is_no_symbol_of_ours_is_none(data: object) -> None:
+def test_data_that_is_no_symbol_is_none(data: object) -> None:
     assert from_protocol.symbol(data) is None
 
 

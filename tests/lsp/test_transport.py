@@ -19,12 +19,12 @@ def framed(body: bytes) -> bytes:
 
 
 @given(st.text().filter(lambda s: all(not 0xD800 <= ord(c) <= 0xDFFF for c in s)))
-def test_text_goes_over_unchanged(text: str) -> None:
+def test_text_survives_framing(text: str) -> None:
     assert read_message(io.BytesIO(frame({"text": text}))) == {"text": text}
 
 
 @given(st.text(st.characters() | st.sampled_from("\ud83d\udc27\udce9\\u\U0001f427")))
-def test_what_goes_out_is_strict_json(text: str) -> None:
+def test_messages_are_strict_json(text: str) -> None:
     json.loads(frame([text]).partition(b"\r\n\r\n")[2])[0].encode("utf-8")
 
 
@@ -46,14 +46,14 @@ def test_headers_in_any_case_and_order_and_stray_lines() -> None:
 
 
 @pytest.mark.parametrize("body", [b"{", b"", b"[" * 100_000, b"\xff", b"nul", b"null", b"1" * 5000])
-def test_a_bad_body_is_told_and_the_next_message_arrives(body: bytes) -> None:
+def test_a_bad_body_raises_and_the_next_message_is_read(body: bytes) -> None:
     stream = io.BytesIO(framed(body) + framed(b'"next"'))
     with pytest.raises(BadMessage):
         read_message(stream)
     assert read_message(stream) == "next"
 
 
-def test_a_message_beyond_all_measure_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_message_above_the_size_limit_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire, "MAX_BODY_BYTES", 10)
     stream = io.BytesIO(framed(b"x" * 5000) + framed(b"1"))
     with pytest.raises(BadMessage, match="5000"):

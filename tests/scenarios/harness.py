@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
-from kexpert.cli.main import main
+from kexpert.__main__ import main
+from kexpert.render.markdown import hover_card
 from kexpert.workspace.saved_tree import SavedTree
 from kexpert.workspace.snapshot import Position, Refusal
 from tests.scenarios.scenario import Answer, Scenario, flattened, shown
@@ -38,12 +39,12 @@ class FrontEnd(ABC):
     @abstractmethod
     def answer(self, scenario: Scenario) -> Answer: ...
 
-    def close(self) -> None:  # noqa: B027 (most have nothing to end)
+    def close(self) -> None:  # noqa: B027 (not every front end starts something)
         """End what was started."""
 
 
 class Facade(FrontEnd):
-    """``kexpert.workspace``, which all others stand on."""
+    """``kexpert.workspace``, the base of all other front ends."""
 
     asks = frozenset({
         "hover", "definition", "declaration", "type_definition", "implementation", "references", "completion",
@@ -63,7 +64,7 @@ class Facade(FrontEnd):
         match scenario.ask:
             case "hover":
                 card = snapshot.hover(at)
-                return card.to_markdown() if card else ""
+                return hover_card(card) if card else ""
             case "signature_help":
                 found = snapshot.signature_help(at)
                 return found.label if found else ""

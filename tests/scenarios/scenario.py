@@ -18,7 +18,7 @@ A file ``NAME.toml`` holds one tree and its questions:
 to look for, ``path`` a whole file, ``new_name`` what a rename is asked for. An answer is a list or a text:
 
 - definition, declaration, type_definition, implementation, references, rename: places, PATH:LINE:COL from 1, columns in
-  code points; ``@MARK`` stands for the place of a mark. A refused rename is the text of the reason;
+  code points; ``@MARK`` is the place of a mark. The answer to a refused rename is the reason, a text;
 - completion: labels in order; incoming, outgoing, symbols, search: names in order;
 - outline: names, a member as OUTER/INNER;
 - hover, signature_help: a text, empty where there is nothing.

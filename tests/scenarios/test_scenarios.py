@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kexpert.cli.main import main
+from kexpert.__main__ import main
 from tests.scenarios.harness import CONFIG, FRONT_ENDS, FrontEnd
 from tests.scenarios.scenario import Scenario, ScenarioTree, complaints, load
 from tests.support.toy_tree import home_environment, write_tree

@@ -22,7 +22,7 @@ from typing import IO, Any, Self
 #: The server of this Python.
 SERVE = (sys.executable, "-m", "kexpert", "serve")
 
-#: The capabilities of an editor that can do most things.
+#: Capabilities of a full-featured editor.
 CAPABILITIES: dict[str, Any] = {
     "general": {"positionEncodings": ["utf-16"]},
     "window": {"workDoneProgress": True},
@@ -100,7 +100,7 @@ class Client:
 
     @property
     def in_progress(self) -> int:
-        """How many progress reports of the server are open."""
+        """Number of open progress reports of the server."""
         return len(self._progress)
 
     def __enter__(self) -> Self:

@@ -17,7 +17,7 @@ __all__ = ["CURSOR", "MemoryView", "at_cursor", "files_of"]
 
 
 def at_cursor(fixture: str) -> tuple[MemoryView, Source, int]:
-    """The tree of a fixture, the file that holds ``/*|*/``, and the offset of that mark, which is taken out."""
+    """The tree of a fixture, the file that holds ``/*|*/`` (removed) and its offset."""
     files = files_of(fixture)
     path, offset = cut_cursor(files)
     view = MemoryView(files)
@@ -27,7 +27,7 @@ def at_cursor(fixture: str) -> tuple[MemoryView, Source, int]:
 
 
 class MemoryView(BufferView):
-    """Answers as the index would, by looking at all files each time."""
+    """A View that reads all its files for each answer, in place of an index."""
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
         self.sources = {path: Source(path, data) for path, data in files.items()}

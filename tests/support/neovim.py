@@ -1,4 +1,4 @@
-"""A Neovim without a screen that a test tells what to do."""
+"""A headless Neovim under the control of a test."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 from tests.support.waiting import eventually
 
 PLUGIN = Path(__file__).resolve().parents[2] / "editors" / "neovim"
-#: How long to wait for the server, and for anything else, in milliseconds.
+#: Maximum wait for anything, in milliseconds.
 PATIENCE = 20_000
 
 
@@ -66,7 +66,7 @@ class Neovim:
             shutil.rmtree(self._sockets, ignore_errors=True)
 
     def lua(self, body: str, **values: Any) -> Any:
-        """What a piece of Lua returns; ``values`` are its locals."""
+        """Run Lua and return its result; ``values`` are its locals."""
         names = "".join(f"local {name} = _A.{name}\n" for name in values)
         function = f"(function() {names}{body}\nend)()"
         expression = f"json_encode(luaeval({_quoted(function)}, json_decode({_quoted(json.dumps(values))})))"
@@ -82,7 +82,7 @@ class Neovim:
         return json.loads(done.stdout)
 
     def until(self, body: str, **values: Any) -> Any:
-        """What a piece of Lua returns as soon as that is neither nil, false nor empty."""
+        """Run Lua until its result is neither nil, false nor empty; returns it."""
         awaited = f"""
             local found
             vim.wait({PATIENCE}, function()
@@ -96,7 +96,7 @@ class Neovim:
         return found
 
     def ask(self, method: str, parameters: str) -> Any:
-        """What the server answers to a request about the document; the parameters are Lua."""
+        """The server's result of a request about the document; ``parameters`` is Lua."""
         wait = f"vim.lsp.buf_request_sync(0, 'textDocument/{method}', {parameters}, {PATIENCE})"
         (answer,) = self.lua(f"return vim.tbl_values({wait})")
         return answer["result"]
@@ -122,7 +122,7 @@ class Neovim:
         self.lua("vim.api.nvim_input(keys)", keys=keys)
 
     def forget(self) -> None:
-        """Back to an empty window, changes thrown away."""
+        """Return to an empty window and discard changes."""
         self.press("<Esc>")
         self.lua("vim.cmd('silent! only! | %bwipeout! | cclose | call setqflist([])')")
 
@@ -137,5 +137,5 @@ def _quoted(text: str) -> str:
 
 
 def options(lua: Mapping[str, Any]) -> str:
-    """An init.lua that gives kexpert a configuration."""
+    """The text of an init.lua that configures kexpert."""
     return f"vim.lsp.config('kexpert', vim.json.decode([==[{json.dumps(lua)}]==]))\n"

@@ -7,7 +7,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kexpert.core.text import Encoding, decode
+from kexpert.core.positions import Encoding
+from kexpert.core.text import decode
 from kexpert.workspace.documents import Documents, Edit
 
 PATH = "drivers/a.c"

@@ -13,6 +13,7 @@ from kexpert.background.tree import examine, scan
 from kexpert.core.paths import PathPatterns
 from kexpert.workspace.inline_settings import is_on
 from kexpert.workspace.settings import Settings
+from tests.support.toy_tree import write_tree
 
 FILES = [
     "tools/perf/a.c", "tools/b.h", "samples/c.c", "drivers/gpu/drm/d.c", "drivers/gpu/e.c", "drivers/net/f.c",
@@ -22,11 +23,7 @@ FILES = [
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("linux")
-    for path in FILES:
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_bytes(b"int x;\n")
-    return root
+    return write_tree(tmp_path_factory.mktemp("linux"), dict.fromkeys(FILES, b"int x;\n"))
 
 
 def excluded_from_index(tree: Path, patterns: tuple[str, ...]) -> set[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from kexpert import __version__
-from kexpert.core.text import Encoding
+from kexpert.core.positions import Encoding
 from kexpert.lsp.transport import BadMessage, Writer, error_response, read_message
 
 #: Of lsprotocol's ErrorCodes and TextDocumentSyncKind, which take too long to import here; a test compares them.

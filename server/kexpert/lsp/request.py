@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from kexpert.lsp.position_mapper import PositionMapper
+from kexpert.lsp.locations import LocationMapper
 from kexpert.lsp.scheduler import Cancelled, ThreadIntent
 from kexpert.lsp.uris import path_of
 from kexpert.workspace.snapshot import Position, Snapshot
@@ -35,8 +35,8 @@ class Request:
     spellings: Mapping[str, str]
 
     @cached_property
-    def places(self) -> PositionMapper:
-        return PositionMapper(self.snapshot, self.spellings)
+    def places(self) -> LocationMapper:
+        return LocationMapper(self.snapshot, self.spellings)
 
     @property
     def uri(self) -> str:

@@ -24,7 +24,7 @@ from kexpert.core.c.source import Source
 from kexpert.core.retrieval.chunk import ChunkKind
 from kexpert.core.symbols import Flag, Kind, Span, Symbol
 from kexpert.core.text import decode
-from kexpert.lsp.position_mapper import Json, PositionMapper
+from kexpert.lsp.locations import Json, LocationMapper
 
 if TYPE_CHECKING:
     from kexpert.features.completion.item import CompletionItem, ItemKind
@@ -88,7 +88,7 @@ def symbol_data(symbol: Symbol) -> list[Any]:
 
 
 def document_symbols(
-    places: PositionMapper, source: Source, entries: list[OutlineEntry], nested: bool, uri: str
+    places: LocationMapper, source: Source, entries: list[OutlineEntry], nested: bool, uri: str
 ) -> list[Json]:
     """An outline as DocumentSymbols, or flat as SymbolInformation for clients without hierarchy."""
     flat = list(_walk(entries))
@@ -151,7 +151,7 @@ def _detail(symbol: Symbol) -> str:
     return symbol.scope if symbol.kind == Kind.INITCALL else _DETAIL.get(symbol.kind, "")
 
 
-def workspace_symbols(places: PositionMapper, symbols: list[Symbol]) -> list[Json]:
+def workspace_symbols(places: LocationMapper, symbols: list[Symbol]) -> list[Json]:
     """Symbols with where their names stand; those whose text no longer exists are left out."""
     return [
         {
@@ -165,7 +165,7 @@ def workspace_symbols(places: PositionMapper, symbols: list[Symbol]) -> list[Jso
     ]
 
 
-def found(places: PositionMapper, results: Sequence[SearchResult]) -> list[Json]:
+def found(places: LocationMapper, results: Sequence[SearchResult]) -> list[Json]:
     """Results of a search, as the commands give them; those whose file no longer exists are left out."""
     located = places.locations_or_none([Span(one.path, one.start, one.end) for one in results])
     return [
@@ -182,7 +182,7 @@ def found(places: PositionMapper, results: Sequence[SearchResult]) -> list[Json]
     ]
 
 
-def found_symbols(places: PositionMapper, results: Sequence[SearchResult]) -> list[Json]:
+def found_symbols(places: LocationMapper, results: Sequence[SearchResult]) -> list[Json]:
     """Results of a search as symbols of the workspace."""
     located = places.locations_or_none([Span(one.path, one.start, one.end) for one in results])
     return [
@@ -197,7 +197,7 @@ def found_symbols(places: PositionMapper, results: Sequence[SearchResult]) -> li
     ]
 
 
-def call_item(places: PositionMapper, symbol: Symbol) -> Json | None:
+def call_item(places: LocationMapper, symbol: Symbol) -> Json | None:
     """A symbol in the call hierarchy; None if its file no longer exists."""
     name = Span(symbol.path, symbol.name_start, symbol.name_start + len(symbol.name))
     whole = Span(symbol.path, min(symbol.start, name.start), max(symbol.end, name.end))
@@ -215,7 +215,7 @@ def call_item(places: PositionMapper, symbol: Symbol) -> Json | None:
     }
 
 
-def calls(places: PositionMapper, found: Iterable[Call], end: str) -> list[Json]:
+def calls(places: LocationMapper, found: Iterable[Call], end: str) -> list[Json]:
     """Edges of the call hierarchy; ``end`` says which end the item is: "from" or "to"."""
     return [
         {end: item, "fromRanges": [location["range"] for location in places.locations(call.spans)]}
@@ -239,13 +239,13 @@ def folding_range(fold: Fold) -> Json:
     return item
 
 
-def highlights(places: PositionMapper, source: Source, found: list[Highlight]) -> list[Json]:
+def highlights(places: LocationMapper, source: Source, found: list[Highlight]) -> list[Json]:
     ranges = places.ranges(source.data, [(h.start, h.end) for h in found])
     kinds = [DocumentHighlightKind.Write if h.write else DocumentHighlightKind.Read for h in found]
     return [{"range": span, "kind": int(kind)} for span, kind in zip(ranges, kinds, strict=True)]
 
 
-def diagnostics(places: PositionMapper, source: Source, found: list[Diagnostic]) -> list[Json]:
+def diagnostics(places: LocationMapper, source: Source, found: list[Diagnostic]) -> list[Json]:
     ranges = places.ranges(source.data, [(d.start, d.end) for d in found])
     return [
         {
@@ -260,7 +260,7 @@ def diagnostics(places: PositionMapper, source: Source, found: list[Diagnostic])
 
 
 def completion_items(
-    places: PositionMapper, source: Source, items: Sequence[CompletionItem], snippets: bool
+    places: LocationMapper, source: Source, items: Sequence[CompletionItem], snippets: bool
 ) -> list[Json]:
     ranges = places.ranges(source.data, [(item.replace_start, item.replace_end) for item in items])
     found = []

@@ -10,7 +10,8 @@ from kexpert.background.file_identity import FileIdentity
 from kexpert.background.tree import read
 from kexpert.core.c.source import Source
 from kexpert.core.paths import is_tree_path
-from kexpert.core.text import EditedText, Encoding, LineIndex, encode
+from kexpert.core.positions import EditedText, Encoding, LineIndex
+from kexpert.core.text import encode
 
 
 @dataclass(frozen=True, slots=True)

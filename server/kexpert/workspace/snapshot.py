@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from kexpert.core.c.source import Source
+from kexpert.core.positions import Encoding
 from kexpert.core.symbols import FileUses, Span, Symbol
-from kexpert.core.text import Encoding, decode, encode
+from kexpert.core.text import decode, encode
 from kexpert.view import FilterError, SearchMethod, View
 from kexpert.workspace.buffer_view import BufferView
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kexpert.core.paths import is_tree_path
-from kexpert.core.text import Encoding
+from kexpert.core.positions import Encoding
 from kexpert.workspace.documents import Documents, Edit
 from kexpert.workspace.inline_session import InlineSession, RunInBackground
 from kexpert.workspace.settings import Layer, Settings, client_layer, file_layers, resolve_settings

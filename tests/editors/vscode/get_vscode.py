@@ -25,7 +25,7 @@ class NoVSCode(Exception):
 
 @dataclass(frozen=True)
 class VSCode:
-    """Where the parts lie."""
+    """Paths of the parts."""
 
     folder: Path
     chromium: str

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from kexpert.core.c.parse import Parsed, parse
+from kexpert.core.positions import LineIndex
 from kexpert.core.symbols import FileFacts
-from kexpert.core.text import LineIndex
 
 
 class Source:

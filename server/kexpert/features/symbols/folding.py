@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 
 from kexpert.core.c.lex import blank_comments
 from kexpert.core.c.source import Source
-from kexpert.core.text import LineIndex
+from kexpert.core.positions import LineIndex
 
 _COMMENT = re.compile(rb"//|/\*")
 _STRUCTURE = re.compile(rb"[{}]|^[ \t]*#[ \t]*(\w+)", re.MULTILINE)

@@ -7,7 +7,7 @@ from typing import Any
 from lsprotocol import types
 
 from kexpert.lsp import from_protocol, to_protocol
-from kexpert.lsp.position_mapper import Json
+from kexpert.lsp.locations import Json
 from kexpert.lsp.request import Request, answers
 
 

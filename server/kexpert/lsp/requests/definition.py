@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lsprotocol import types
 
 from kexpert.core.symbols import Span
-from kexpert.lsp.position_mapper import Json
+from kexpert.lsp.locations import Json
 from kexpert.lsp.request import Request, answers
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lsprotocol import types
 
 from kexpert.lsp import to_protocol
-from kexpert.lsp.position_mapper import Json
+from kexpert.lsp.locations import Json
 from kexpert.lsp.request import Request, answers
 
 

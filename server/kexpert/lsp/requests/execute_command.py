@@ -9,7 +9,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
 from kexpert.lsp import from_protocol, to_protocol
-from kexpert.lsp.position_mapper import Json
+from kexpert.lsp.locations import Json
 from kexpert.lsp.request import Request, answers
 from kexpert.lsp.scheduler import ThreadIntent
 from kexpert.workspace.snapshot import Position, Refusal

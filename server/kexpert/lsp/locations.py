@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING, Any
 
+from kexpert.core.positions import span_positions
 from kexpert.core.symbols import UNKNOWN_COLUMN, FileUses, Span, Symbol
-from kexpert.core.text import span_positions
 from kexpert.lsp.transport import Encoded
 from kexpert.lsp.uris import uri_of
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 
-class PositionMapper:
+class LocationMapper:
     """Ranges in files, in the client's encoding and under the client's URIs. Every position passes through here."""
 
     def __init__(self, snapshot: Snapshot, spellings: Mapping[str, str]) -> None:
