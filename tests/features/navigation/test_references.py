@@ -115,9 +115,10 @@ def test_cancelled_references_stop() -> None:
 def marked(fixture: str) -> list[tuple[str, bool]]:
     view, source, offset = at_cursor(fixture)
     found = highlights(view, source, offset)
-    assert len({source.data[one.start : one.end] for one in found}) <= 1
+    assert len({source.data[highlight.start : highlight.end] for highlight in found}) <= 1
     return [
-        (source.lines.line_bytes(source.lines.line_of(one.start)).decode().strip(), one.write) for one in found
+        (source.lines.line_bytes(source.lines.line_of(highlight.start)).decode().strip(), highlight.write)
+        for highlight in found
     ]
 
 
