@@ -410,7 +410,7 @@ def about(plan: BenchmarkPlan) -> dict[str, Any]:
         "triton": triton.__version__,
         "cuda": torch.version.cuda,
         "flops": "4 x batch x heads x queries x keys x d, half if causal; backward 2.5 times that",
-        "peak_mib": "beside the inputs; of a backward pass together with the forward pass before it",
+        "peak_mib": "in addition to the inputs; for a backward pass together with the forward pass before it",
         "ceilings": ceilings(plan),
     }
 
