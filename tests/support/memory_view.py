@@ -1,4 +1,4 @@
-"""A tree in memory: files in one string, and a View over them."""
+"""A ``View`` of files in memory, and the cursor in a fixture."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from kexpert.workspace.buffer_view import BufferView
 from tests.support.fixture_text import CURSOR, cut_cursor, files_of
 
 __all__ = ["CURSOR", "MemoryView", "at_cursor", "files_of"]
+
+
 def at_cursor(fixture: str) -> tuple[MemoryView, Source, int]:
     """The tree of a fixture, the file that holds ``/*|*/`` (removed) and its offset."""
     files = files_of(fixture)
@@ -41,12 +43,12 @@ class MemoryView(BufferView):
         return names
 
     def search(self, query: str, limit: int = 20, method: SearchMethod | None = None) -> list[Hit]:
-        """Chunks that share most stems with a query."""
+        """The chunks that share the most stems with a query."""
         wanted = set(query_stems(query))
-        return self._most_alike(lambda chunk: len(wanted.intersection(stems(f"{chunk.name} {chunk.summary}"))), limit)
+        return self._best(lambda chunk: len(wanted.intersection(stems(f"{chunk.name} {chunk.summary}"))), limit)
 
     def similar(self, chunk: Chunk, limit: int = 10, other_files: bool = False, timeout: float = 2.0) -> list[Hit]:
-        """Chunks that share most stems with a piece of code."""
+        """The chunks that share the most stems with a piece of code."""
         wanted = set(stems(chunk.body))
 
         def common_stems(other: Chunk) -> int:
@@ -54,9 +56,9 @@ class MemoryView(BufferView):
                 return 0
             return len(wanted.intersection(stems(other.body)))
 
-        return self._most_alike(common_stems, limit)
+        return self._best(common_stems, limit)
 
-    def _most_alike(self, score: Callable[[Chunk], int], limit: int) -> list[Hit]:
+    def _best(self, score: Callable[[Chunk], int], limit: int) -> list[Hit]:
         every = [(score(chunk), chunk) for path, s in self.sources.items() for chunk in chunks(path, s.data)]
         best = sorted(((points, chunk) for points, chunk in every if points), key=lambda pair: -pair[0])
         return [Hit(c.path, c.kind, c.name, c.line, c.start, c.end, points, (0, 0)) for points, c in best[:limit]]

@@ -25,4 +25,4 @@ def add_arguments(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     snapshot, at = asked_about(args)
-    return print_spans(args, snapshot, snapshot.definition(at), "no definition is known of what stands there")
+    return print_spans(args, snapshot, snapshot.definition(at), "no definition of the name there is known")

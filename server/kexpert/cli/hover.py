@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     snapshot, at = asked_about(args)
     card = snapshot.hover(at)
     if card is None:
-        raise Failure(f"{args.position}: nothing is known about what stands there")
+        raise Failure(f"{args.position}: nothing is known about this place")
     from kexpert.render import json as render_json
     from kexpert.render.markdown import hover_card
 

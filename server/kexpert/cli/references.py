@@ -26,4 +26,4 @@ def add_arguments(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     snapshot, at = asked_about(args)
     spans = [use for file in snapshot.references(at) for use in file]
-    return print_spans(args, snapshot, spans, "no uses are known of what stands there")
+    return print_spans(args, snapshot, spans, "no uses of the name there are known")

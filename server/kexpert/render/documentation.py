@@ -53,7 +53,7 @@ def _parameter(param: Param, markup: Markup) -> str:
 
 
 def _option(entries: Sequence[KconfigEntry], value: str | None, markup: Markup) -> str:
-    """All definitions of one option, and its value in ``.config`` if there is one."""
+    """All definitions of an option, and its value in ``.config`` if it has any."""
     head = markup.code(f"CONFIG_{entries[0].name}")
     types = list(dict.fromkeys(entry.type for entry in entries if entry.type))
     head += f" ({', '.join(types)})" if types else ""

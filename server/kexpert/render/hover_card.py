@@ -112,7 +112,7 @@ def _place(place: Place, markup: Markup, with_what: bool = False) -> str:
 
 
 def _listed(label: str, items: list[str], more: int) -> list[str]:
-    """One line for one item, else a line for each under the label."""
+    """A single item on the line of its label; several on lines of their own under it."""
     tail = [f"and {more} more"] if more else []
     if len(items) + len(tail) <= 1:
         return [f"{label} {item}" for item in items]

@@ -58,7 +58,7 @@ def complete_batch(root: Path, lines: Iterable[str], settings: Settings) -> Iter
     """An answer for every question, as an editor would get it that has the file open.
 
     A question is ``{"path": …, "before": …, "after": …}``. With ``"typed"`` the same is asked again after these
-    letters, with nothing remembered but what the model has read. With ``"middle"``, which is what truly stands
+    letters, with nothing remembered but what the model has read. With ``"middle"``, which is the true text
     between the two, the bits that the model needs for it are counted.
     """
     index = TreeIndex(root, watch=False)

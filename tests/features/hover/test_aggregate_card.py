@@ -37,7 +37,7 @@ def test_struct_layout_reaches_into_other_structs() -> None:
 def test_struct_layout_knows_macros_and_enumerators_as_array_lengths() -> None:
     found = card(user("struct fo/*|*/o_table { u32 busy[FOO_BUSY]; char name[FOO_LIMIT_DEFAULT]; };\n"))
     assert found.layout is not None
-    assert [one.size for one in found.layout.fields] == [16, 16]
+    assert [each.size for each in found.layout.fields] == [16, 16]
 
 
 def test_struct_with_a_member_of_unknown_size_has_no_size() -> None:
@@ -62,7 +62,7 @@ def test_enum_and_enumerator_have_values() -> None:
 
 def test_enumerators_after_an_if_have_no_value() -> None:
     fixture = "enum e {\n\tA,\n#ifdef X\n\tB,\n#endif\n\tC,\n\tD = 9,\n\tE,\n};\nenum /*|*/e x;\n"
-    assert [one.value for one in card(fixture).enumerators] == [0, None, None, 9, 10]
+    assert [each.value for each in card(fixture).enumerators] == [0, None, None, 9, 10]
 
 
 def test_typedef_shows_its_type() -> None:

@@ -41,7 +41,7 @@ def test_function_from_its_definition() -> None:
     assert found.place.conditions == ("CONFIG_FOO",)
     assert found.declared is not None
     assert (found.declared.path, found.declared.conditions) == ("include/linux/foo.h", ("CONFIG_FOO",))
-    assert [(one.path, one.conditions) for one in found.variants] == [("include/linux/foo.h", ("!CONFIG_FOO",))]
+    assert [(place.path, place.conditions) for place in found.variants] == [("include/linux/foo.h", ("!CONFIG_FOO",))]
     assert found.export == Export("EXPORT_SYMBOL_NS_GPL", "FOO_BUS")
     assert found.sleeps_through == ("foo_wait",)
     assert found.callers == 2
@@ -82,7 +82,7 @@ def test_variants_of_every_arch_are_named() -> None:
     found = card(archs + "//- mm/x.c\nvoid f(void)\n{\n\tcopy_/*|*/words();\n}\n")
     assert found.place is not None
     assert found.place.conditions == ("arch x86",)
-    assert {one.conditions for one in found.variants} == {("arch alpha",), ("arch arm",)}
+    assert {place.conditions for place in found.variants} == {("arch alpha",), ("arch arm",)}
 
 
 def test_many_variants_are_capped() -> None:

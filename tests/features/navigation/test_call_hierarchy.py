@@ -53,7 +53,8 @@ int b(void)
 
 
 def symbol(view: MemoryView, name: str, path: str) -> Symbol:
-    return next(one for one in view.lookup(name) if one.path == path and one.kind in (Kind.FUNCTION, Kind.MACRO))
+    rows = view.lookup(name, (Kind.FUNCTION, Kind.MACRO))
+    return next(row for row in rows if row.path == path)
 
 
 def names(view: MemoryView, calls: list[Call]) -> list[tuple[str, str, list[str]]]:
@@ -121,7 +122,7 @@ def test_incoming_calls_can_be_cancelled() -> None:
 def prepared(cursor: str) -> list[tuple[str, str]]:
     plain = cursor.replace("/*|*/", "")
     assert TREE.count(plain) == 1
-    return [(one.name, one.path) for one in prepare(*at_cursor(TREE.replace(plain, cursor)))]
+    return [(symbol.name, symbol.path) for symbol in prepare(*at_cursor(TREE.replace(plain, cursor)))]
 
 
 def test_prepare_finds_the_function_of_a_call_a_prototype_and_an_ops_member() -> None:

@@ -115,9 +115,10 @@ def test_cancelled_references_stop() -> None:
 def marked(fixture: str) -> list[tuple[str, bool]]:
     view, source, offset = at_cursor(fixture)
     found = highlights(view, source, offset)
-    assert len({source.data[one.start : one.end] for one in found}) <= 1
+    assert len({source.data[highlight.start : highlight.end] for highlight in found}) <= 1
     return [
-        (source.lines.line_bytes(source.lines.line_of(one.start)).decode().strip(), one.write) for one in found
+        (source.lines.line_bytes(source.lines.line_of(highlight.start)).decode().strip(), highlight.write)
+        for highlight in found
     ]
 
 
@@ -264,7 +265,7 @@ def test_a_local_is_not_renamed_to_a_macro() -> None:
     [
         ("int shar/*|*/ed(void)\n{\n\treturn 0;\n}\n", "'shared' is not static in this file: other files may use it"),
         ("struct s { int mem/*|*/ber; };\n", "'member' is no local and no static of this file"),
-        ("int f(void)\n{\n/*|*/\n\treturn 0;\n}\n", "nothing that can be renamed stands here"),
+        ("int f(void)\n{\n/*|*/\n\treturn 0;\n}\n", "nothing here can be renamed"),
         (
             "//- drivers/x/y.c\n#include \"x.c\"\nint g(void) { return own(); }\n"
             "//- drivers/x/x.c\nstatic int ow/*|*/n(void)\n{\n\treturn 0;\n}\n",

@@ -1,1 +1,1 @@
-"""Hover cards: one file for each kind of thing that a card describes."""
+"""Hover cards: a file for each kind of thing that a card describes. ``render`` writes them."""

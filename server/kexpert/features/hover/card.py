@@ -1,4 +1,4 @@
-"""The hover card: facts about one thing, as data. ``render`` says how they look.
+"""The hover card: facts about a name, as data. ``render`` decides how they look.
 
 A part that is not known is empty or None.
 """
@@ -37,7 +37,7 @@ class RestructuredText:
 
 @dataclass(frozen=True, slots=True)
 class OptionHelp:
-    """The Kconfig entries of one option, and its value in ``.config`` if there is one."""
+    """The Kconfig entries of an option, and its value in ``.config``; None if it has none."""
 
     entries: tuple[KconfigEntry, ...]
     value: str | None
@@ -99,7 +99,7 @@ class Enumerator:
 
 @dataclass(frozen=True, slots=True)
 class Maintainers:
-    """What MAINTAINERS says of a file."""
+    """The MAINTAINERS entry of a file."""
 
     title: str
     people: tuple[str, ...]
@@ -129,7 +129,7 @@ class HoverCard:
     code: str = ""
     documentation: tuple[Documentation, ...] = ()
     value: int | None = None
-    expansion: str = ""  # C, what a macro stands for here
+    expansion: str = ""  # C: the text that replaces a macro here
     enumerators: tuple[Enumerator, ...] = ()
     more_enumerators: int = 0
     layout: Layout | None = None

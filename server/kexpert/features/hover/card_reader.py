@@ -1,4 +1,4 @@
-"""What one hover reads of the tree: each file once, a bounded number of look-ups, and the facts that all cards have."""
+"""A hover's access to the tree: each file is read once, look-ups are bounded. Sets the facts that all cards have."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ DEFAULT_CONFIG = HoverConfig()
 
 
 class CardReader:
-    """Reads a view for one card. ``path`` is the file under the cursor; "" for a card made from the index alone."""
+    """Reads a view for a card. ``path`` is the file under the cursor; "" for a card made from the index alone."""
 
     def __init__(self, view: View, source: Source | None, config: HoverConfig = DEFAULT_CONFIG) -> None:
         self.view = view
@@ -106,7 +106,7 @@ class CardReader:
         return self._build_conditions[path]
 
     def documentation(self, symbols: Collection[Symbol]) -> tuple[Documentation, ...]:
-        """The kernel-doc of the first symbol that has one; else the first plain comment above one."""
+        """The kernel-doc of the first symbol that has one; else the first plain comment above any of them."""
         plain = ""
         for symbol in symbols:
             comment = comment_of(self.data(symbol.path) or b"", symbol.start)

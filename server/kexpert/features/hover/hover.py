@@ -13,10 +13,10 @@ from kexpert.features.hover.aggregate_card import aggregate_card, enumerator_car
 from kexpert.features.hover.card import HoverCard, Place, Similar
 from kexpert.features.hover.card_reader import DEFAULT_CONFIG, CardReader, HoverConfig
 from kexpert.features.hover.config_card import config_card
+from kexpert.features.hover.file_card import documentation_card, include_card
 from kexpert.features.hover.function_card import function_card
 from kexpert.features.hover.macro_card import macro_card
 from kexpert.features.hover.member_card import member_card, member_symbol_card
-from kexpert.features.hover.place_text import documentation_card, include_card
 from kexpert.features.hover.variable_card import local_card, parameter_card, typedef_card, variable_card
 from kexpert.features.semantics.definition_ranking import kernel_first
 from kexpert.features.semantics.resolve import Resolved, resolve

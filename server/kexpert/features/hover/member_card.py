@@ -71,7 +71,7 @@ def _describe(reader: CardReader, member: Symbol, card: HoverCard) -> None:
 
 
 def _documentation(reader: CardReader, data: bytes, member: Symbol) -> tuple[Documentation, ...]:
-    """The struct's kernel-doc, else an inline one, else the comment beside or above."""
+    """The member's text in the struct's kernel-doc, else an inline comment, else the comment beside or above."""
     record = _enclosing_record(reader, member)
     if record is not None:
         doc = parse_kerneldoc(comment_of(data, record.start))

@@ -15,7 +15,7 @@ from kexpert.features.semantics.cursor import CursorContext
 from kexpert.features.semantics.resolve import chain_start
 from kexpert.view import View
 
-#: Why a suggestion is hidden; "" for one that is shown.
+#: The reason for which a suggestion is hidden; "" for a shown suggestion.
 HiddenReason = Literal["", "empty", "unsure", "repetition", "unknown name"]
 
 _WORD = re.compile(rb"[A-Za-z_]\w*")
@@ -28,14 +28,14 @@ _BUILT_IN = re.compile(r"__(?:builtin_\w+|func__|FUNCTION__|FILE__|LINE__|VA_ARG
 _DIRECTIVES = frozenset({"include", "define", "ifdef", "ifndef", "if", "elif", "else", "endif", "undef", "error"})
 #: A line of fewer letters may repeat; a longer one may occur this often.
 _MIN_LINE_LETTERS, _MAX_SAME_LINES = 4, 2
-#: Words in a row, up to so many at a time, that may not occur this often one after another.
+#: Groups of up to ``_MAX_WORD_GROUP`` words may not occur ``_REPEATED_WORDS`` times in a row.
 _MAX_WORD_GROUP, _REPEATED_WORDS = 3, 4
 
 
 def reason_to_hide(
     cursor: CursorContext, text: bytes, logprob: float, min_logprob: float
 ) -> tuple[HiddenReason, str]:
-    """(why to hide a suggestion, the part of it that is wrong); ("", "") for one to show.
+    """(reason to hide a suggestion, the part of it that is wrong); ("", "") for a suggestion to show.
 
     ``logprob`` is the model's confidence, NaN if the engine gives none.
     """
@@ -55,7 +55,7 @@ def reason_to_hide(
 
 
 def _repetition(data: bytes, offset: int, text: bytes) -> str:
-    """A line or a group of words that a suggestion repeats, or a line that stands above or below it already."""
+    """A line or a group of words that a suggestion repeats, or a line that is above or below it already."""
     lines = [line.strip() for line in text.split(b"\n")]
     long_lines = [line for line in lines if len(line) >= _MIN_LINE_LETTERS]
     for line in long_lines:

@@ -1,4 +1,4 @@
-"""Suggestions made a moment ago: typing through a shown suggestion, or after an accepted one, runs no model."""
+"""The last suggestions. Typing through a suggestion, or going on after it is accepted, runs no model."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def rename(view: View, source: Source, offset: int, new_name: str) -> list[tuple
 def _target(view: View, source: Source, offset: int) -> Local | Symbol:
     found = resolve(view, source, offset)
     if found is None:
-        raise RenameError("nothing that can be renamed stands here")
+        raise RenameError("nothing here can be renamed")
     if found.local is not None:
         return found.local
     if found.kind != "symbol" or not found.symbols:

@@ -34,7 +34,7 @@ WORDS = frozenset({*_TYPES, *_QUALIFIERS, "sizeof"})
 
 
 class NotConstant(Exception):
-    """The tokens are no integer constant expression, or not certainly one."""
+    """The tokens are not certainly an integer constant expression."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ class Include(NamedTuple):
 
 
 def arch_of(path: str) -> str:
-    """The architecture a file belongs to, "" for a generic one."""
+    """The architecture that a file belongs to; "" for a generic file."""
     match = _ARCH.match(path)
     return match[1] if match else ""
 

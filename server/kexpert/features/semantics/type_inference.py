@@ -1,7 +1,7 @@
 """The type of an expression, and the members of a type.
 
 Read from tokens and from the declarations that the view finds by name. A type that is not certain is None, never a
-guess. The number of look-ups for one request is bounded.
+guess. The number of look-ups for a request is bounded.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def starts_type(tokens: Tokens, at: int) -> bool:
 
 
 class Types:
-    """Type inference for one request. An instance keeps what it looked up."""
+    """Type inference for a request. An instance keeps what it looked up."""
 
     def __init__(self, view: View, source: Source, local_types: dict[int, dict[str, CType]] | None = None) -> None:
         """``local_types``: what is known already of the locals that can be named at an offset."""
