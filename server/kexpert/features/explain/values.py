@@ -40,6 +40,7 @@ class Value:
 
 
 UNKNOWN = Value("unknown", "")
+CONSTANTS = ("errno", "error pointer", "zero", "null", "constant")
 
 
 def value_of(body: Body, node: Node) -> Value:
@@ -134,6 +135,56 @@ def _assigned(body: Body, node: Node, variable: str, loop_macro: bool) -> Value 
     if loop_macro and kind == "identifier" and body.text(node) == variable:
         return UNKNOWN
     return None
+
+
+def member_values(body: Body, member: str, end: int) -> list[Value]:
+    """Values that a body assigns to ``x->y``; none if it does so after the byte ``end`` too."""
+    values: list[Value] = []
+    for node in walk(body.root) if body.root is not None else ():
+        if node.type == "assignment_expression":
+            left, right = node.child_by_field_name("left"), node.child_by_field_name("right")
+            if left is not None and right is not None and body.text(left) == member:
+                values.append(value_of(body, right))
+                if right.end_byte > end:
+                    return []
+    return values
+
+
+def mentions(code: str, variable: str) -> bool:
+    return re.search(rf"(?<![\w.>]){re.escape(variable)}\b", code) is not None
+
+
+def tests_only(code: str, variable: str) -> bool:
+    """Whether a condition is about the value of a variable alone: ``ret``, ``!ret``, ``ret < 0``, ``IS_ERR(ret)``."""
+    name = re.escape(variable)
+    tested = rf"!?\s*(?:{name}|IS_ERR(?:_OR_NULL)?\({name}\))\s*(?:[<>=!]=?\s*(?:0|NULL|-E\w+))?"
+    return re.fullmatch(tested, code) is not None
+
+
+def zero_outcome(body: Body, point: Point, variable: str) -> bool | None:
+    """The outcome of a branch that says that a variable is 0; None if neither does."""
+    if not point.parts:
+        return None
+    node = point.parts[0]
+    zero_is = False
+    for _ in range(20):
+        if node.type == "parenthesized_expression" and node.named_child_count == 1:
+            node = node.named_children[0]
+            continue
+        if node.type == "unary_expression" and body.raw(node).startswith(b"!"):
+            inner = node.child_by_field_name("argument")
+            if inner is None:
+                return None
+            node, zero_is = inner, not zero_is
+            continue
+        call = body.call(node) if node.type == "call_expression" else None
+        if call is None or call.name not in ("likely", "unlikely", "WARN_ON", "WARN_ON_ONCE") or not call.arguments:
+            break
+        node = call.arguments[0]
+    if node.type == "identifier":
+        return zero_is if body.text(node) == variable else None
+    match = re.fullmatch(rf"{re.escape(variable)} ?([!=]=) ?(?:0|NULL)", body.text(node))
+    return None if match is None else zero_is is (match[1] != "==")
 
 
 def can_pass(body: Body, point: Point, outcome: bool | None, variable: str, value: Value) -> bool:
