@@ -39,6 +39,7 @@ class Value:
         return self.kind == "errno"
 
 
+_SAME_TRUTH = ("likely", "unlikely", "WARN_ON", "WARN_ON_ONCE")
 UNKNOWN = Value("unknown", "")
 CONSTANTS = ("errno", "error pointer", "zero", "null", "constant")
 
@@ -165,26 +166,36 @@ def zero_outcome(body: Body, point: Point, variable: str) -> bool | None:
     """The outcome of a branch that says that a variable is 0; None if neither does."""
     if not point.parts:
         return None
-    node = point.parts[0]
-    zero_is = False
+    node, truth = _tested(body, point.parts[0])
+    if node.type == "identifier":
+        return not truth if body.text(node) == variable else None
+    match = re.fullmatch(rf"{re.escape(variable)} ?([!=]=) ?(?:0|NULL)", body.text(node))
+    return None if match is None else truth is (match[1] == "==")
+
+
+def tested_call(body: Body, point: Point, function: str) -> bool | None:
+    """The outcome of a branch with which a call gave other than 0, where the condition is that call or its opposite."""
+    if not point.parts:
+        return None
+    node, truth = _tested(body, point.parts[0])
+    call = body.call(node) if node.type == "call_expression" else None
+    return truth if call is not None and call.name == function else None
+
+
+def _tested(body: Body, node: Node) -> tuple[Node, bool]:
+    """What a condition tests, and the outcome with which it is not 0: ``(!unlikely(x))`` -> ``x``, False."""
+    truth = True
     for _ in range(20):
+        call = body.call(node) if node.type == "call_expression" else None
         if node.type == "parenthesized_expression" and node.named_child_count == 1:
             node = node.named_children[0]
-            continue
-        if node.type == "unary_expression" and body.raw(node).startswith(b"!"):
-            inner = node.child_by_field_name("argument")
-            if inner is None:
-                return None
-            node, zero_is = inner, not zero_is
-            continue
-        call = body.call(node) if node.type == "call_expression" else None
-        if call is None or call.name not in ("likely", "unlikely", "WARN_ON", "WARN_ON_ONCE") or not call.arguments:
+        elif node.type == "unary_expression" and body.raw(node).startswith(b"!") and node.named_children:
+            node, truth = node.named_children[0], not truth
+        elif call is not None and call.name in _SAME_TRUTH and call.arguments:
+            node = call.arguments[0]
+        else:
             break
-        node = call.arguments[0]
-    if node.type == "identifier":
-        return zero_is if body.text(node) == variable else None
-    match = re.fullmatch(rf"{re.escape(variable)} ?([!=]=) ?(?:0|NULL)", body.text(node))
-    return None if match is None else zero_is is (match[1] != "==")
+    return node, truth
 
 
 def can_pass(body: Body, point: Point, outcome: bool | None, variable: str, value: Value) -> bool:
@@ -224,7 +235,7 @@ def _call_truth(body: Body, node: Node, variable: str, value: Value) -> bool | N
     if call is None or len(call.arguments) != 1:
         return None
     argument = call.arguments[0]
-    if call.name in ("likely", "unlikely", "WARN_ON", "WARN_ON_ONCE"):
+    if call.name in _SAME_TRUTH:
         return _truth(body, argument, variable, value)
     if argument.type == "identifier" and body.text(argument) == variable:
         if call.name == "IS_ERR":
