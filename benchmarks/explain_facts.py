@@ -5,8 +5,9 @@
 The tree must be indexed. ``checked_functions.json`` is the list. A claim that the list neither holds nor contradicts
 is looked up in ``checked_functions_judged.json``, where a reader judged it from the source; a claim that is not there
 either counts as not judged. Conditions of returned values are prose in the list, so all of them are judged: right if
-the value is returned whenever the code comes to that place and the condition holds. Precision is right / (right + wrong).
-Recall is the part of the list that is stated; an entry counts as stated if its value is, whatever the condition.
+the value is returned whenever the code comes to that place and the condition holds. Precision is right /
+(right + wrong). Recall is the part of the list that is stated; an entry counts as stated if its value is, whatever
+the condition.
 """
 
 from __future__ import annotations

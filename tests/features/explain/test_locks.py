@@ -250,3 +250,15 @@ int f(struct dev *dev)
     assert "Tries to take `&dev->mutex` (mutex), released before it returns" in texts
     assert "Tries to take `&dev->sem` (semaphore), released before it returns" in texts
     assert "Tries to take `&dev->raw` (raw spinlock)" in texts
+
+
+def test_a_dropped_lock_may_be_taken_again_on_some_paths_or_in_another_mode() -> None:
+    def calling(body: str) -> list[str]:
+        return [one.text for one in explained(f"int f(struct d *d)\n{{\n{body}}}\n").calling if "again" in one.text]
+
+    assert calling("\tspin_unlock(&d->a);\n\tif (d->x)\n\t\treturn 1;\n\tspin_lock(&d->a);\n\treturn 0;\n") == [
+        "Releases `&d->a` (spinlock) and takes it again on some paths"
+    ]
+    assert calling("\tup_read(&d->a);\n\tdown_write(&d->a);\n\treturn 0;\n") == [
+        "Releases `&d->a` (rw_semaphore, for reading) and takes it again, for writing"
+    ]

@@ -89,7 +89,7 @@ def lock_statements(body: Body, flow: Flow, uses: list[LockUse], rules: list[Sta
         state = states.get(key)
         if releases and state is not None and not state.taken_first:
             if not any("takes it again" in rule.text and _is_about(rule, key[1]) for rule in rules):
-                statements.append(Statement(f"Releases {first.described} and takes it again", locations))
+                statements.append(Statement(_dropped(releases[0], takes, state), locations))
             continue
         verb = "Tries to take" if all(use.call.action == "try" for use in takes) else "Takes"
         balanced = state is not None and not state.final & HELD
@@ -101,6 +101,16 @@ def lock_statements(body: Body, flow: Flow, uses: list[LockUse], rules: list[Sta
             released = ""
         statements.append(Statement(f"{verb} {first.described}{released}", locations))
     return statements
+
+
+def _dropped(release: LockUse, takes: list[LockUse], state: LockStates) -> str:
+    """What happens to a lock that the caller holds: it may be taken again, perhaps in another mode."""
+    mode = takes[0].call.mode
+    other = release.call.mode and not mode.startswith(release.call.mode)
+    again = "tries to take" if all(use.call.action == "try" for use in takes) else "takes"
+    again += " it again" + f", {mode}" * bool(other)
+    described = release.described if other else takes[0].described
+    return f"Releases {described} and {again}{' on some paths' * bool(state.final & FREE)}"
 
 
 def _is_about(rule: Statement, lock: str) -> bool:

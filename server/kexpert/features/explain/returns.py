@@ -68,7 +68,7 @@ class Spread:
 
     reached: list[tuple[Point, Value]] = field(default_factory=list)
     gotos: list[tuple[Point, Value]] = field(default_factory=list)
-    killers: list[Point] = field(default_factory=list)
+    killers: list[tuple[Point, bool]] = field(default_factory=list)  # with it: whether the value is still untested
 
 
 class ReturnAnalysis:
@@ -231,7 +231,7 @@ class ReturnAnalysis:
         return list(found.values())
 
     def _decided(
-        self, way: Way, value: Value, leave: Guard | None, line: int, end: Point, killers: list[Point]
+        self, way: Way, value: Value, leave: Guard | None, line: int, end: Point, killers: list[tuple[Point, bool]]
     ) -> tuple[Value, Guard | None, int]:
         """The condition of a value that leaves under a guard, and its line."""
         base, start = way.base, way.start.line if way.start.kind != "entry" else end.line
@@ -241,8 +241,9 @@ class ReturnAnalysis:
         elif leave is not None and value.kind in CONSTANTS and tests_only(without_likely(leave.text), way.variable):
             leave = leave.parent  # says nothing: the value is known
         guard = joined(leave, base)
-        if 0 < len(killers) <= _MAX_KILLERS and condition_of(guard) is not None:
-            guard = self._unless_overwritten(way, guard, end, killers)
+        replacing = [point for point, untested in killers if untested is (value is way.value)]
+        if 0 < len(replacing) <= _MAX_KILLERS and condition_of(guard) is not None:
+            guard = self._unless_overwritten(way, guard, end, replacing)
         return value, guard, start if leave is None or joined(leave, base) is base else line
 
     def _unless_overwritten(self, way: Way, guard: Guard | None, end: Point, killers: list[Point]) -> Guard | None:
@@ -284,7 +285,7 @@ class ReturnAnalysis:
                 self.exhausted = True
                 return Spread()
             if point is not start and id(point) in way.killed and id(point) not in way.ends:
-                found.killers.append(point)
+                found.killers.append((point, current is way.value))
                 continue
             if point.kind == "goto" and point is not start:
                 found.gotos.append((point, current))
