@@ -285,7 +285,7 @@ int f(struct d *d, struct task_struct *task)
 	const struct cred *cred = get_task_cred(task); //= reference: takes a reference on `cred` (`get_task_cred()`)
 	struct file *file = fget(d->fd); //= reference: tries to take a reference on `file` (`fget()`)
 
-	if (atomic_inc_not_zero(&d->refcnt)) //= reference: tries to take a reference on `&d->refcnt` (`atomic_inc_not_zero()`)
+	if (atomic_inc_not_zero(&d->refs)) //= reference: tries to take a reference on `&d->refs` (`atomic_inc_not_zero()`)
 		atomic_inc(&d->users);
 	atomic_dec(&d->io_refcount); //= reference: drops a reference on `&d->io_refcount` (`atomic_dec()`)
 	fget(d->fd);

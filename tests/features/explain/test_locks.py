@@ -262,3 +262,18 @@ def test_a_dropped_lock_may_be_taken_again_on_some_paths_or_in_another_mode() ->
     assert calling("\tup_read(&d->a);\n\tdown_write(&d->a);\n\treturn 0;\n") == [
         "Releases `&d->a` (rw_semaphore, for reading) and takes it again, for writing"
     ]
+
+
+def test_a_lock_of_the_caller_that_is_taken_again_is_no_lock_that_is_left_held() -> None:
+    found = explained("""
+int drop_locked(struct d *d)
+{
+	if (!d->busy)
+		return 0;
+	spin_unlock(&d->lock);
+	wait(d);
+	spin_lock(&d->lock);
+	return -EAGAIN;
+}
+""", "drop_locked")  # fmt: skip
+    assert [one.text for one in found.calling] == ["Releases `&d->lock` (spinlock) and takes it again"]

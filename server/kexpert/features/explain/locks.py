@@ -106,11 +106,10 @@ def lock_statements(body: Body, flow: Flow, uses: list[LockUse], rules: list[Sta
 def _dropped(release: LockUse, takes: list[LockUse], state: LockStates) -> str:
     """What happens to a lock that the caller holds: it may be taken again, perhaps in another mode."""
     mode = takes[0].call.mode
-    other = release.call.mode and not mode.startswith(release.call.mode)
+    other = bool(mode and release.call.mode) and not mode.startswith(release.call.mode)
     again = "tries to take" if all(use.call.action == "try" for use in takes) else "takes"
-    again += " it again" + f", {mode}" * bool(other)
-    described = release.described if other else takes[0].described
-    return f"Releases {described} and {again}{' on some paths' * bool(state.final & FREE)}"
+    again += " it again" + " on some paths" * bool(state.final & FREE) + f", {mode}" * other
+    return f"Releases {(release if other or not mode else takes[0]).described} and {again}"
 
 
 def _is_about(rule: Statement, lock: str) -> bool:
@@ -189,7 +188,7 @@ def _values_when_held(body: Body, state: LockStates) -> str:
     """The constants that are returned with a lock held, as code; "" unless each return says for certain which it is."""
     held: dict[str, None] = {}
     free: set[str] = set()
-    for point, final in state.returns:
+    for point, final in state.returns if state.taken_first else ():
         value = value_of(body, point.parts[0]) if point.parts else None
         if value is None or value.kind not in CONSTANTS or (final & HELD and final != HELD):
             return ""
