@@ -1,12 +1,12 @@
-"""Attention in Triton: training, prefill and decoding, and its place inside transformers.
+"""Attention in Triton for training, prefill and decoding, and its integration with transformers.
 
-- ``flash_attention``      forward and backward, packed rows, for anything that has gradients or many queries
-- ``decode_attention``     few queries against a long cache of keys, contiguous or paged
+- ``flash_attention``      forward and backward, packed rows; for gradients or many queries
+- ``decode_attention``     few queries over a long key cache, contiguous or paged
 - ``attention_interface``  ``attn_implementation="kexpert_triton"`` for transformers
-- ``implementation``       that name where the kernels can run, ``sdpa`` elsewhere
-- ``ranges``               which keys a query sees
-- ``reference``            the same mathematics in plain PyTorch
-- ``autotuning``           block sizes for the device at hand
+- ``implementation``       chooses that name where the kernels can run, ``sdpa`` elsewhere
+- ``ranges``               the interval of keys that a query sees
+- ``reference``            the same computation in plain PyTorch
+- ``autotuning``           block sizes for the current device
 - ``benchmark``            ``python -m kexpert_kernels.benchmark``
 
 Importing the package imports nothing else; its modules import torch and triton.

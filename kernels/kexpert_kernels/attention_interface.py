@@ -1,17 +1,17 @@
-"""These kernels as an attention implementation of transformers.
+"""The kernels as an attention implementation of transformers.
 
     from kexpert_kernels import attention_interface
     attention_interface.register()
     AutoModelForCausalLM.from_pretrained(..., attn_implementation="kexpert_triton")
 
-A mask takes one of three forms on its way from the model to the kernels:
+A mask has one of three forms between the model and the kernels:
 
-- ``None``: causal with the last query at the last key, or everything for an encoder. Nothing is stored.
-- int32 (batch, 1, 2, queries): the interval of keys that each query sees, see ``ranges``. Padding, packed rows, sliding
-  and chunked windows and static caches are of this form. Four dimensions, since transformers takes a mask of so many
-  for finished and one of fewer for padding that is still to be worked in.
-- bool (batch, 1, queries, keys): for the few queries of a decoding step, which the decoding kernel reads as it is; and
-  for masks with holes or of unknown form, which go to torch's own attention, as do tensors that are not on a CUDA
+- ``None``: causal with the last query aligned to the last key, or full attention for an encoder. Nothing is stored.
+- int32 (batch, 1, 2, queries): the interval of keys that each query sees, see ``ranges``. Covers padding, packed rows,
+  sliding and chunked windows and static caches. It has four dimensions because transformers treats a 4-D mask as final
+  and combines a mask of fewer dimensions with padding.
+- bool (batch, 1, queries, keys): for the few queries of a decoding step; the decoding kernel reads it directly. Also
+  for masks with holes or of unknown form: those go to torch's own attention, as do all tensors that are not on a CUDA
   device.
 """
 
@@ -34,14 +34,14 @@ from kexpert_kernels.flash_attention import MAX_HEAD_DIMENSION, flash_attention
 from kexpert_kernels.ranges import mask_of_ranges, packed_ranges, ranges_of_mask
 
 NAME = "kexpert_triton"
-#: Queries of one step that still count as decoding: one token, or a draft of some.
+#: Maximum queries of a decoding step: one token, or a short draft.
 DECODING_QUERIES = 8
-#: Queries whose masks are looked at together when intervals are made: bounds the memory that takes.
+#: Queries whose dense mask is built at once when intervals are computed; bounds the memory of that step.
 QUERY_BLOCK = 256
 
 
 def register() -> str:
-    """Makes ``attn_implementation="kexpert_triton"`` known to transformers; returns that name."""
+    """Register ``attn_implementation="kexpert_triton"`` with transformers and return that name."""
     AttentionInterface.register(NAME, kexpert_attention)
     AttentionMaskInterface.register(NAME, kexpert_mask)
     return NAME
@@ -66,7 +66,7 @@ def kexpert_mask(
     device: torch.device | str = "cpu",
     **kwargs: Any,
 ) -> Tensor | None:
-    """The mask of one forward pass, shared by its layers, in the shortest form that says it (see above).
+    """Return the mask of one forward pass, shared by its layers, in the most compact of the three forms above.
 
     The arguments are those of ``transformers.masking_utils.sdpa_mask``.
     """
@@ -79,7 +79,7 @@ def kexpert_mask(
     if unpadded and unlimited and ((allow_is_causal_skip and aligned) or allow_is_bidirectional_skip):
         return None
     decoding = q_length <= DECODING_QUERIES and q_length < kv_length
-    # While a graph is traced the padding cannot be looked at; masks that need vmap can have any form.
+    # Tracing hides the values of the padding; masks that need vmap can have any form.
     if decoding or use_vmap or tracing or not (unpadded or _without_holes(span)):
         return sdpa_mask(
             batch_size,
@@ -103,7 +103,7 @@ def kexpert_mask(
 def _block_ranges(
     mask_function: Callable[..., Tensor], batch: int, query: Tensor, key: Tensor, padding: Tensor | None
 ) -> Tensor:
-    """Intervals (batch, 2, queries) of some queries, by asking the mask function for each pair."""
+    """Return the intervals (batch, 2, queries) of a block of queries; evaluates the mask function for each pair."""
     row = torch.arange(batch, device=key.device)[:, None, None, None]
     mask = mask_function(row, row[:1] * 0, query[None, None, :, None], key[None, None, None, :])
     mask = mask.expand(batch, 1, len(query), len(key))[:, 0]
@@ -111,7 +111,7 @@ def _block_ranges(
 
 
 def _without_holes(padding: Tensor) -> bool:
-    """Whether the ones of each row of a padding mask lie together."""
+    """Return True if the ones in each row of a padding mask are contiguous."""
     bits = padding.to(torch.int8)
     begins = (functional.pad(bits, (1, 0)).diff() == 1).sum(-1)
     return bool((begins <= 1).all())
@@ -131,9 +131,10 @@ def kexpert_attention(
     cu_seq_lens_k: Tensor | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    """Attention as a layer of transformers asks for it: (batch, heads, length, d) in, (batch, length, heads, d) out.
+    """Compute attention for a layer of transformers: (batch, heads, length, d) in, (batch, length, heads, d) out.
 
-    ``cu_seq_lens_q`` and ``cu_seq_lens_k`` speak of one packed row, and count where no mask says the same already.
+    ``cu_seq_lens_q`` and ``cu_seq_lens_k`` describe one packed row; they apply only without ``attention_mask``.
+    Raises ValueError for an argument of the model that the kernels do not support.
     """
     for unknown in ("softcap", "s_aux", "position_bias", "cache"):
         if kwargs.get(unknown) is not None:
@@ -148,13 +149,13 @@ def kexpert_attention(
     learning = torch.is_grad_enabled() and any(x.requires_grad for x in (query, key, value))
     small = fits(queries, query.shape[1] // key.shape[1], query.shape[3]) and not learning and not dropout
     dense = attention_mask is not None and attention_mask.dtype != torch.int32
-    mine = _runs_on(query.device) and query.shape[3] == value.shape[3] <= MAX_HEAD_DIMENSION
-    if mine and small and queries <= DECODING_QUERIES and (attention_mask is None or _per_batch(attention_mask)):
+    supported = _runs_on(query.device) and query.shape[3] == value.shape[3] <= MAX_HEAD_DIMENSION
+    if supported and small and queries <= DECODING_QUERIES and (attention_mask is None or _per_batch(attention_mask)):
         mask = None if attention_mask is None else attention_mask[:, 0]
         out, _ = decode_attention(
             query, key, value, causal=causal and mask is None, window=window, mask=mask, scale=scaling
         )
-    elif mine and not dense:
+    elif supported and not dense:
         rule = {"causal": causal, "window": window} if attention_mask is None else {"ranges": attention_mask[:, 0]}
         out, _ = flash_attention(query, key, value, **rule, scale=scaling, dropout=dropout)
     else:
@@ -163,15 +164,15 @@ def kexpert_attention(
 
 
 def _per_batch(mask: Tensor) -> bool:
-    """Whether a mask is boolean and the same for all heads."""
+    """Return True if a mask is boolean and shared by all heads."""
     return mask.dtype == torch.bool and mask.shape[1] == 1
 
 
 def _one_dtype(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Under autocast, or with rotary embeddings in fp32, query and key come wider than value."""
+    """Cast to one dtype: under autocast, or with rotary embeddings in fp32, query and key are wider than value."""
     device = query.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else value.dtype
-    if query.dtype == key.dtype == value.dtype == dtype:  # as nearly always; to() takes its time to find that out
+    if query.dtype == key.dtype == value.dtype == dtype:  # the usual case; three no-op to() calls are slow
         return query, key, value
     return query.to(dtype), key.to(dtype), value.to(dtype)
 
@@ -186,7 +187,7 @@ def _torch_attention(
     scale: float | None,
     dropout: float,
 ) -> Tensor:
-    """The same by ``scaled_dot_product_attention``, whatever the form of the mask."""
+    """Compute the same with ``scaled_dot_product_attention``, for every form of mask."""
     queries, keys = query.shape[2], key.shape[2]
     attend = functools.partial(
         functional.scaled_dot_product_attention, query, key, value, dropout_p=dropout, scale=scale, enable_gqa=True
@@ -200,5 +201,5 @@ def _torch_attention(
         mask = mask_of_ranges(mask[:, 0], keys)[:, None]
     if mask.dtype != torch.bool:
         return attend(attn_mask=mask)
-    seeing = mask.any(-1, keepdim=True)  # torch gives NaN for a query that sees nothing; here it gives zero
+    seeing = mask.any(-1, keepdim=True)  # torch returns NaN for a query that sees no key; the kernels return zero
     return attend(attn_mask=mask | ~seeing) * seeing

@@ -1,10 +1,10 @@
-"""Block sizes: which ones a device can run, which of them is fastest, and where that is remembered.
+"""Block sizes: find the fastest that a device can run, and cache the choice.
 
-A configuration that fits is found by trying: the candidates whose shared memory the device has are timed once for a
-case (kernel, head dimension, dtype, kind of mask, class of length), and the fastest is kept in memory and in
-``$XDG_CACHE_HOME/kexpert/kernels/<device>-<key>.json``, where the key holds the versions of triton and of these
-kernels. ``KEXPERT_KERNELS_TUNE=0`` takes the first candidate instead of timing. So does a CUDA graph that is being
-captured.
+The tuner times every candidate that fits the shared memory of the device, once for each case (kernel, head dimension,
+dtype, kind of mask, class of length). It keeps the fastest in memory and in
+``$XDG_CACHE_HOME/kexpert/kernels/<device>-<key>.json``; the key is a hash of the version of triton and of the source of
+these kernels. With ``KEXPERT_KERNELS_TUNE=0``, and while a CUDA graph is captured, it takes the first candidate without
+timing.
 """
 
 from __future__ import annotations
@@ -28,34 +28,34 @@ from torch import Tensor
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: The kernels run in Triton's interpreter, on the CPU; read when triton is imported, so it cannot change later.
+#: True if the kernels run in Triton's interpreter, on the CPU. Triton reads the variable when it is imported.
 INTERPRETED: bool = triton.knobs.runtime.interpret
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """Tile sizes and launch options; what M and N count is the kernel's matter."""
+    """Tile sizes and launch options. Each kernel defines what M and N count."""
 
     block_m: int
     block_n: int
     warps: int = 4
     stages: int = 2
-    tma: bool = False  # the tiles that a program walks over come through tensor descriptors: sm_90 and newer
+    tma: bool = False  # load the tiles of the inner loop through tensor descriptors; sm_90 and newer
 
 
 class Launch(Protocol):
-    """Launches a kernel with a configuration; with ``warmup`` it only compiles."""
+    """Launch a kernel with a configuration; with ``warmup`` only compile it."""
 
     def __call__(self, configuration: Configuration, /, warmup: bool = False) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """What decides which configurations are worth trying."""
+    """The properties of a device that decide which configurations are candidates."""
 
     name: str
     capability: tuple[int, int]
-    shared_memory: int  # bytes a block can have
+    shared_memory: int  # bytes available to a block
     processors: int = 1
 
     @staticmethod
@@ -71,7 +71,7 @@ class Device:
 INTERPRETER = Device("interpreter", (0, 0), 1 << 30)
 
 _C = Configuration
-#: By kernel and largest padded head dimension, the default first; a default that does not fit gives way to the next.
+#: Configurations by kernel and largest padded head dimension. The first that fits the device is the default.
 _TABLE: dict[str, dict[int, Sequence[Configuration]]] = {
     "forward": {
         64: [
@@ -106,14 +106,14 @@ _TABLE: dict[str, dict[int, Sequence[Configuration]]] = {
         ],
         256: [_C(64, 64, 8, 1), _C(64, 32, 4, 2), _C(32, 32, 4, 1), _C(16, 32, 4, 1), _C(64, 64, 8, 1, tma=True)],
     },
-    "decode": {  # M is not chosen: as many rows as a group and its queries need
+    "decode": {  # M is not tuned: the group and its queries determine the rows
         128: [_C(16, 64, 4, 3), _C(16, 128, 4, 2), _C(16, 128, 8, 2), _C(16, 32, 4, 4), _C(16, 64, 2, 2)],
         256: [_C(16, 32, 4, 3), _C(16, 64, 4, 2), _C(16, 16, 4, 2)],
     },
 }  # fmt: skip
 
-#: fp32 is multiplied exactly, without tensor cores, in unrolled code that for larger tiles takes minutes to compile and
-#: more registers than there are.
+#: Configurations for fp32. Its products are exact, without tensor cores, in unrolled code; larger tiles would take
+#: minutes to compile and exceed the registers.
 _FULL_PRECISION: dict[str, Sequence[Configuration]] = {
     **dict.fromkeys(("forward", "backward_keys", "backward_queries"), (_C(32, 32, 4, 1), _C(16, 16, 4, 1))),
     "decode": (_C(16, 32, 8, 2), _C(16, 16, 8, 2), _C(16, 16, 4, 2)),
@@ -121,11 +121,11 @@ _FULL_PRECISION: dict[str, Sequence[Configuration]] = {
 
 
 def shared_memory(kernel: str, c: Configuration, block_d: int, itemsize: int, capability: tuple[int, int]) -> int:
-    """Bytes of shared memory that a configuration takes, as the compiler of Triton 3.9 gives it out.
+    """Estimate the bytes of shared memory that a configuration takes with the compiler of Triton 3.9.
 
-    The tiles that stay; two for each stage in flight, which the products of sm_90 and sm_100 read where they arrive,
-    while elsewhere one stage is in registers by then; weights on their way to a product that wants them in another
-    layout; and what reductions exchange.
+    The sum of: the tiles that stay for the whole program; two tiles for each stage in flight (products on sm_90 and
+    sm_100 read them from shared memory, elsewhere one stage is already in registers); the weights, where a product
+    needs them in another layout; and the scratch space of reductions.
     """
     asynchronous = capability[0] in (9, 10) and (kernel != "decode" or c.block_m >= 64)
     buffers = c.stages if asynchronous else max(1, c.stages - 1)
@@ -142,7 +142,7 @@ def shared_memory(kernel: str, c: Configuration, block_d: int, itemsize: int, ca
     tiles = (2 if kernel.startswith("backward") else 1) * staying + 2 * buffers * arriving
     if kernel == "backward_keys":
         tiles += 2 * buffers * c.block_m * 4  # log-sum-exp and delta
-        tiles += arriving if c.stages == 1 else 0  # unless pipelined, one of the two lies there twice
+        tiles += arriving if c.stages == 1 else 0  # without pipelining one of the two is stored twice
     return tiles + moved * c.block_m * c.block_n * itemsize + 2048
 
 
@@ -150,10 +150,10 @@ def shared_memory(kernel: str, c: Configuration, block_d: int, itemsize: int, ca
 def candidates(
     kernel: str, block_d: int, itemsize: int, device: Device, *, tma: bool = False, rows: int | None = None
 ) -> Sequence[Configuration]:
-    """The configurations worth timing on a device, the default first.
+    """Return the configurations to time on a device, the default first.
 
-    :param tma: whether the tensors can be described to the copy engine at all.
-    :param rows: of a tile of queries, where that is not for the configuration to say.
+    :param tma: True if the tensors can be read through tensor descriptors.
+    :param rows: height of a tile of queries, for kernels that do not take it from the configuration.
     """
     if device is INTERPRETER:
         return [Configuration(32, 32)]
@@ -170,7 +170,7 @@ def candidates(
 
 
 def bucket(length: int) -> int:
-    """Classes of length that share a configuration: up to 512, 2048, 8192, beyond."""
+    """Return the class of a length; lengths of one class share a configuration (up to 512, 2048, 8192, above)."""
     return next((limit for limit in (512, 2048, 8192) if length <= limit), 1 << 30)
 
 
@@ -188,7 +188,7 @@ class Choices:
     def choose(
         self, case: str, candidates: Sequence[Configuration], launch: Callable[[Configuration], None]
     ) -> Configuration:
-        """The fastest candidate; one that the device cannot run after all counts as endlessly slow."""
+        """Time the candidates, store the fastest and return it; a candidate that fails to run loses."""
         best = min(candidates, key=lambda c: self._time(c, launch)) if len(candidates) > 1 else candidates[0]
         self._chosen[case] = best
         self._store()
@@ -197,17 +197,17 @@ class Choices:
     def _time(self, configuration: Configuration, launch: Callable[[Configuration], None]) -> float:
         try:
             return self._measure(lambda: launch(configuration))
-        except (triton.TritonError, RuntimeError):  # too large, refused by ptxas, or by the driver
+        except (triton.TritonError, RuntimeError):  # too large, or rejected by ptxas or the driver
             return float("inf")
 
     def _stored(self) -> dict[str, Configuration]:
         try:
             return {case: Configuration(**fields) for case, fields in json.loads(self._path.read_text()).items()}
         except (OSError, ValueError, TypeError, AttributeError):
-            return {}  # absent or damaged: timed again
+            return {}  # absent or damaged: tune again
 
     def _store(self) -> None:
-        """Replaces the file in one step, so that a reader sees all of it or none, with what others chose meanwhile."""
+        """Merge with the choices that other processes stored meanwhile, and replace the file atomically."""
         self._chosen = {**self._stored(), **self._chosen}
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -215,11 +215,11 @@ class Choices:
                 json.dump({case: asdict(c) for case, c in self._chosen.items()}, file, indent=1)
             os.replace(file.name, self._path)
         except OSError:
-            pass  # a cache that cannot be written costs time at the next start, nothing else
+            pass  # without the cache the next process tunes again
 
 
 def on_its_device(launcher: Callable[P, T]) -> Callable[P, T]:
-    """Triton launches on the current device, which need not be that of the tensors: here that of the first argument."""
+    """Make a launcher run on the device of its first argument; Triton launches on the current device."""
 
     @functools.wraps(launcher)
     def launch(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -235,9 +235,9 @@ def on_its_device(launcher: Callable[P, T]) -> Callable[P, T]:
 def choose(
     kernel: str, case: tuple[object, ...], like: Tensor, launch: Launch, *, tma: bool = False, rows: int | None = None
 ) -> Configuration:
-    """What to launch ``kernel`` with for this ``case``, whose first field is the padded head dimension.
+    """Return the configuration of ``kernel`` for ``case``, whose first field is the padded head dimension.
 
-    :param tma: as for ``candidates``, and ``rows`` as well.
+    ``tma`` and ``rows`` are those of ``candidates``.
     """
     block_d = case[0]
     assert isinstance(block_d, int)
@@ -258,12 +258,12 @@ def choose(
 
 @functools.cache
 def _name(kernel: str, *case: object) -> str:
-    """What a choice is filed under; put together once a case, since every call asks."""
+    """Return the key of a choice in the cache. Memoized, because every call of a kernel needs it."""
     return " ".join(map(str, (kernel, *case)))
 
 
 def _compile(configurations: Sequence[Configuration], launch: Launch) -> None:
-    """All of them side by side: each takes seconds, mostly outside Python. What fails here fails again when timed."""
+    """Compile in parallel: each takes seconds, mostly outside Python. Errors are ignored here and met when timing."""
     with ThreadPoolExecutor(os.cpu_count()) as pool, triton.AsyncCompileMode(pool, ignore_errors=True):
         for configuration in configurations:
             launch(configuration, warmup=True)
@@ -275,7 +275,7 @@ def _choices(index: int) -> Choices:
 
 
 def cache_file(device: Device) -> Path:
-    """Where the choices for a device are kept; another triton or another text of these kernels has another file."""
+    """Return the file of the choices for a device; its name depends on triton's version and these sources."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
     key = hashlib.blake2b(triton.__version__.encode() + sources, digest_size=6).hexdigest()

@@ -1,8 +1,8 @@
-"""``python -m kexpert_kernels.benchmark``: attention on the device at hand, beside what else there is.
+"""``python -m kexpert_kernels.benchmark``: attention on the current device, compared with other implementations.
 
-Writes ``benchmark.json`` and plots into a folder. Every row is a measurement of this run; what was not run, for want of
-time, memory or support, has no row but a line under ``left_out`` that says why. ``--device cpu --quick`` runs a few
-tiny shapes through Triton's interpreter: that the script works is all that such a run shows.
+Writes ``benchmark.json`` and plots into a folder. Every row is a measurement of this run. A measurement that could not
+run, for lack of time, memory or support, has no row; a line under ``left_out`` gives the reason.
+``--device cpu --quick`` runs a few tiny shapes through Triton's interpreter, which shows only that the script works.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class AttentionShape:
+    """The sizes of one call of attention; ``d`` is the head dimension."""
+
     batch: int
     heads: int
     key_heads: int
@@ -47,71 +49,72 @@ class Shape:
 
     @property
     def flops(self) -> float:
-        """Of the two products of the forward pass; half of the square where it is causal."""
+        """Operations of the two products of the forward pass; half of them if causal."""
         return 4 * self.batch * self.heads * self.queries * self.keys * self.d / (2 if self.causal else 1)
 
     def tensors(self, device: str, dtype: torch.dtype, learning: bool) -> tuple[Tensor, Tensor, Tensor]:
-        """Laid out (batch, length, heads, d) in memory, as the projections of a model leave them."""
+        """Return random q, k and v, stored (batch, length, heads, d) like the output of a model's projections."""
         sizes = (self.queries, self.heads), (self.keys, self.key_heads), (self.keys, self.key_heads)
         q, k, v = (torch.randn(self.batch, *size, self.d, device=device, dtype=dtype).transpose(1, 2) for size in sizes)
         return q.requires_grad_(learning), k.requires_grad_(learning), v.requires_grad_(learning)
 
     @property
     def elements_read(self) -> int:
-        """Numbers in its keys and values."""
+        """Number of elements in the keys and values."""
         return 2 * self.batch * self.key_heads * self.keys * self.d
 
     def cached(self, device: str, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
-        """Laid out (batch, heads, length, d) in memory, as the cache of a model holds its keys."""
+        """Return random q, k and v, stored (batch, heads, length, d) like a model's key cache."""
         sizes = (self.heads, self.queries), (self.key_heads, self.keys), (self.key_heads, self.keys)
         q, k, v = (torch.randn(self.batch, *size, self.d, device=device, dtype=dtype) for size in sizes)
         return q, k, v
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What one kind of run measures: on a GPU the whole table, in the interpreter a few tiny shapes."""
+class BenchmarkPlan:
+    """The measurements of a run: the whole table on a GPU, a few tiny shapes in the interpreter."""
 
     device: str
     dtype: torch.dtype
-    attention: list[Shape]
-    decode: list[Shape]
-    decode_bytes: int  # of keys and values that decoding reads before it comes to the first again: more than L2 holds
+    attention: list[AttentionShape]
+    decode: list[AttentionShape]
+    decode_bytes: int  # bytes of keys and values in one cycle of decoding; more than the L2 cache holds
     model: dict[str, int]
     prompt: int
     new_tokens: int
     train: tuple[int, int]  # batch, length
 
 
-def gpu_plan() -> Plan:
-    """16k tokens and 2,048 channels throughout, as in the FlashAttention papers; the most telling lengths first."""
-    shapes = [Shape(2, 8, 8, 512, 512, 64, causal) for causal in (False, True)]
+def gpu_plan() -> BenchmarkPlan:
+    """16k tokens and 2,048 channels throughout, as in the FlashAttention papers; the most important lengths first."""
+    shapes = [AttentionShape(2, 8, 8, 512, 512, 64, causal) for causal in (False, True)]
     for length in (4096, 16384, 512, 8192, 2048, 1024):
         for d in (128, 64):
             for causal in (True, False):
-                shapes.append(Shape(16384 // length, 2048 // d, 2048 // d, length, length, d, causal))
+                shapes.append(AttentionShape(16384 // length, 2048 // d, 2048 // d, length, length, d, causal))
                 if length == 4096:
-                    shapes.append(Shape(16384 // length, 2048 // d, 512 // d, length, length, d, causal))
+                    shapes.append(AttentionShape(16384 // length, 2048 // d, 512 // d, length, length, d, causal))
     decode = [
-        Shape(batch, 32, key_heads, 1, keys, d, False)
+        AttentionShape(batch, 32, key_heads, 1, keys, d, False)
         for d in (128, 64)
         for keys in (16384, 4096, 1024)
         for batch, key_heads in ((1, 8), (1, 32), (16, 8))
     ]
     model = {"hidden_size": 2048, "intermediate_size": 5632, "num_hidden_layers": 16, "num_attention_heads": 16,
              "num_key_value_heads": 4, "vocab_size": 32000, "max_position_embeddings": 32768}  # fmt: skip
-    return Plan("cuda", torch.bfloat16, shapes, decode, 256 * 2**20, model, 8192, 64, (2, 4096))
+    return BenchmarkPlan("cuda", torch.bfloat16, shapes, decode, 256 * 2**20, model, 8192, 64, (2, 4096))
 
 
-def quick_plan(device: str) -> Plan:
+def quick_plan(device: str) -> BenchmarkPlan:
     model = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2,
              "num_key_value_heads": 1, "vocab_size": 64, "max_position_embeddings": 64}  # fmt: skip
-    shapes = [Shape(1, 2, 2, 20, 20, 16, False), Shape(1, 2, 1, 40, 40, 16, True)]
-    return Plan(device, torch.float32, shapes, [Shape(1, 4, 2, 1, 70, 16, False)], 2**15, model, 12, 3, (1, 20))
+    shapes = [AttentionShape(1, 2, 2, 20, 20, 16, False), AttentionShape(1, 2, 1, 40, 40, 16, True)]
+    decode = [AttentionShape(1, 4, 2, 1, 70, 16, False)]
+    return BenchmarkPlan(device, torch.float32, shapes, decode, 2**15, model, 12, 3, (1, 20))
 
 
 def eager(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
-    """As the models of transformers write it."""
+    """Attention as the models of transformers write it."""
     group = q.shape[1] // k.shape[1]
     if group > 1:
         k, v = k.repeat_interleave(group, dim=1), v.repeat_interleave(group, dim=1)
@@ -123,7 +126,7 @@ def eager(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
 
 @functools.lru_cache(1)
 def _triangle(queries: int, keys: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """The mask that a model makes once for all its layers."""
+    """The causal mask, which a model builds once for all its layers."""
     return torch.full((queries, keys), -torch.inf, device=device, dtype=dtype).triu(1)
 
 
@@ -142,8 +145,10 @@ def flex(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
 
 @functools.lru_cache(1)
 def _flex(q: torch.Size, k: torch.Size, causal: bool, device: str) -> tuple[Callable[..., Tensor], Any]:
-    """Compiled for one shape, as is fastest. What was compiled before goes: after some shapes more, torch would give
-    the compiler up and run the uncompiled code without a word."""
+    """Compile FlexAttention for one shape, which is fastest.
+
+    Drop what was compiled before: after several shapes torch would stop compiling and silently run uncompiled code.
+    """
     from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
     torch._dynamo.reset()
@@ -165,14 +170,14 @@ IMPLEMENTATIONS: dict[str, Attention] = {
     "sdpa efficient": sdpa(SDPBackend.EFFICIENT_ATTENTION),
     "flex": flex,
 }
-#: Lengths that are measured with FlexAttention, which is compiled for each, and the longest with eager.
+#: Lengths measured with FlexAttention, which is compiled for each of them; then the maximum length for eager.
 FLEX_LENGTHS = (4096, 16384)
 EAGER_LENGTH = 4096
 
 
 @dataclass(slots=True)
 class Report:
-    """What has been measured so far; written anew after every shape, so that an interrupted run is kept."""
+    """The measurements so far; saved after every shape, so that an interrupted run keeps its rows."""
 
     folder: Path
     deadline: float
@@ -187,7 +192,7 @@ class Report:
         return False
 
     def attempt(self, what: str, measure: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
-        """What is measured, or nothing and a line why: whatever one measurement does, the others have their turn."""
+        """Return the measurement. If it fails, record the reason and return None, so that the others still run."""
         try:
             return measure(*args, **kwargs)
         except Exception as error:
@@ -207,7 +212,7 @@ class Report:
         return content
 
     def plot(self) -> None:
-        """Takes seconds, hence once a section; a machine without matplotlib keeps the figures."""
+        """Draw the plots, if matplotlib is installed. It takes seconds, so call it once for each section."""
         try:
             draw(self.save(), self.folder)
         except ImportError as error:
@@ -220,7 +225,7 @@ class Report:
 
 
 def milliseconds(run: Callable[[], object], device: str) -> float:
-    """The median of many runs with a cold L2 cache; of one run in the interpreter."""
+    """Return the median time of many runs with a cold L2 cache; on a CPU the time of one run."""
     if device == "cuda":
         return float(triton.testing.do_bench(run, warmup=20, rep=80, return_mode="median"))
     begin = time.perf_counter()
@@ -229,7 +234,7 @@ def milliseconds(run: Callable[[], object], device: str) -> float:
 
 
 def graphed_milliseconds(run: Callable[[], object], device: str) -> float:
-    """Without what the host takes to launch, as under CUDA graphs; the cache stays warm."""
+    """Return the time under CUDA graphs, without the cost of launches on the host; the cache is warm."""
     return float(triton.testing.do_bench_cudagraph(run, rep=40)) if device == "cuda" else milliseconds(run, device)
 
 
@@ -244,8 +249,8 @@ def peak_mib(run: Callable[[], object], device: str) -> float | None:
     return (torch.cuda.max_memory_allocated() - before) / 2**20
 
 
-def ceilings(plan: Plan) -> dict[str, float]:
-    """What the device does at most, measured: the product of two matrices, and a copy (bytes read and written)."""
+def ceilings(plan: BenchmarkPlan) -> dict[str, float]:
+    """Measure the peak rates of the device: a product of two matrices, and a copy (bytes read and written)."""
     n, size = (8192, 2**30) if plan.device == "cuda" else (64, 2**16)
     a, b = (torch.randn(n, n, device=plan.device, dtype=plan.dtype) for _ in range(2))
     source = torch.empty(size, device=plan.device, dtype=torch.uint8)
@@ -256,7 +261,7 @@ def ceilings(plan: Plan) -> dict[str, float]:
     }
 
 
-def suitable(shape: Shape, device: str, names: Collection[str]) -> Iterator[tuple[str, Attention]]:
+def suitable(shape: AttentionShape, device: str, names: Collection[str]) -> Iterator[tuple[str, Attention]]:
     for name in names:
         if device == "cpu" and name not in (OURS, "eager"):
             continue
@@ -267,20 +272,22 @@ def suitable(shape: Shape, device: str, names: Collection[str]) -> Iterator[tupl
         yield name, IMPLEMENTATIONS[name]
 
 
-def measure_attention(plan: Plan, report: Report, names: Collection[str]) -> None:
+def measure_attention(plan: BenchmarkPlan, report: Report, names: Collection[str]) -> None:
     for shape in plan.attention:
         for name, attend in suitable(shape, plan.device, names):
             if not report.has_time(f"{name} {shape}"):
                 continue
             try:
                 _forward_and_backward(plan, report, shape, name, attend)
-            except Exception as error:  # whatever one implementation does, the others have their turn
+            except Exception as error:  # the other implementations must still run
                 report.leave_out(f"{name} {shape}: {_first_line(error)}")
             gc.collect()
         report.save()
 
 
-def _forward_and_backward(plan: Plan, report: Report, shape: Shape, name: str, attend: Attention) -> None:
+def _forward_and_backward(
+    plan: BenchmarkPlan, report: Report, shape: AttentionShape, name: str, attend: Attention
+) -> None:
     q, k, v = shape.tensors(plan.device, plan.dtype, learning=True)
     still = [x.detach() for x in (q, k, v)]
     out = attend(q, k, v, shape.causal)
@@ -298,7 +305,7 @@ def _forward_and_backward(plan: Plan, report: Report, shape: Shape, name: str, a
     gqa = f" kv{shape.key_heads}" if shape.key_heads != shape.heads else ""
     what = f"b{shape.batch} h{shape.heads}{gqa} s{shape.queries} d{shape.d} {'causal' if shape.causal else 'full'}"
     passes = ("forward", forward, forward, shape.flops), ("backward", backward, both, 2.5 * shape.flops)
-    for kind, run, whole, flops in passes:
+    for kind, run, with_forward, flops in passes:
         ms = report.attempt(f"{kind} {name} {shape}", milliseconds, run, plan.device)
         if ms is None:
             continue
@@ -307,14 +314,14 @@ def _forward_and_backward(plan: Plan, report: Report, shape: Shape, name: str, a
         if kind == "forward" and shape.queries <= 1024:
             graphed = report.attempt(f"graphed {name} {shape}", graphed_milliseconds, run, plan.device)
             row |= {} if graphed is None else {"graphed_ms": graphed}
-        peak = report.attempt(f"memory of {kind} {name} {shape}", peak_mib, whole, plan.device)
+        peak = report.attempt(f"memory of {kind} {name} {shape}", peak_mib, with_forward, plan.device)
         report.add(**row, share=rate / report.about["ceilings"]["matmul_tflops"], peak_mib=peak)
 
 
-def measure_decode(plan: Plan, report: Report) -> None:
-    """GB/s are the bytes of keys and values over the time, whatever was read besides; replayed as a CUDA graph.
+def measure_decode(plan: BenchmarkPlan, report: Report) -> None:
+    """Measure decoding, replayed as a CUDA graph; GB/s counts only the bytes of keys and values.
 
-    So many sets of keys in turn that none is still in the L2 cache when its turn comes.
+    It cycles through several sets of keys, more than the L2 cache holds, so that each set is read from memory.
     """
     for shape in plan.decode:
         moved = shape.elements_read * plan.dtype.itemsize
@@ -338,13 +345,13 @@ def measure_decode(plan: Plan, report: Report) -> None:
     report.save()
 
 
-def measure_model(plan: Plan, report: Report) -> None:
-    """A Llama of random weights: tokens generated after a long prompt, and tokens of whole training steps."""
+def measure_model(plan: BenchmarkPlan, report: Report) -> None:
+    """Measure a Llama with random weights: generation after a long prompt, and whole training steps."""
     from transformers import AutoModelForCausalLM, LlamaConfig
 
     attention_interface.register()
     configuration = LlamaConfig(**plan.model, use_cache=True, bos_token_id=None, eos_token_id=None, pad_token_id=0)
-    with torch.device(plan.device):  # a GPU draws a billion numbers at once, a processor for a minute
+    with torch.device(plan.device):  # a CPU takes a minute to draw a billion numbers
         model = AutoModelForCausalLM.from_config(configuration, dtype=plan.dtype)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5)
     prompt = torch.randint(1, plan.model["vocab_size"], (1, plan.prompt), device=plan.device)
@@ -393,7 +400,7 @@ def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:200]}"
 
 
-def about(plan: Plan) -> dict[str, Any]:
+def about(plan: BenchmarkPlan) -> dict[str, Any]:
     gpu = torch.cuda.get_device_properties(0) if plan.device == "cuda" else None
     return {
         "device": gpu.name if gpu else "Triton's interpreter on the CPU: times mean nothing",
@@ -403,7 +410,7 @@ def about(plan: Plan) -> dict[str, Any]:
         "triton": triton.__version__,
         "cuda": torch.version.cuda,
         "flops": "4 x batch x heads x queries x keys x d, half if causal; backward 2.5 times that",
-        "peak_mib": "beside the inputs; of a backward pass together with the forward pass before it",
+        "peak_mib": "in addition to the inputs; for a backward pass together with the forward pass before it",
         "ceilings": ceilings(plan),
     }
 
@@ -413,7 +420,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     parser.add_argument("--quick", action="store_true", help="a few tiny shapes")
     parser.add_argument("--out", type=Path, default=Path("build/kernels"), help="folder for the JSON and the plots")
-    parser.add_argument("--minutes", type=float, default=7.5, help="stop after so many and keep what is done")
+    parser.add_argument("--minutes", type=float, default=7.5, help="stop after this time and keep what was measured")
     options = parser.parse_args(arguments)
     if options.device == "cpu" and os.environ.get("TRITON_INTERPRET") != "1":
         parser.error("--device cpu needs TRITON_INTERPRET=1 in the environment")
@@ -425,7 +432,7 @@ def main(arguments: list[str] | None = None) -> int:
     plan = quick_plan(options.device) if options.quick else gpu_plan()
     begin = time.monotonic()
     report = Report(options.out, 0.0, about(plan))
-    # What compiles for longest comes last, and the long table leaves some time to the others.
+    # FlexAttention compiles longest and comes last; each section leaves some time for those after it.
     plain = [name for name in IMPLEMENTATIONS if name != "flex"]
     for share, section, measure in (
         (0.6, "attention", functools.partial(measure_attention, names=plain)),

@@ -1,4 +1,4 @@
-"""What a benchmark's rows come to: the figures that are asked for, and plots beside what others published."""
+"""Summary figures and plots of a benchmark's rows, the plots with published results for comparison."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 #: TFLOP/s of the causal forward pass at 4,096 and 16,384 tokens on an H100 SXM5: Shah et al., "FlashAttention-3", 2024,
-#: figure 5. Another device and other versions: to know the order of magnitude by.
+#: figure 5. Device and versions differ from ours, so they only give the order of magnitude.
 PUBLISHED = {
     64: {"FlashAttention-2": (284, 299), "Triton": (363, 363), "cuDNN": (363, 388), "FlashAttention-3": (420, 473)},
     128: {"FlashAttention-2": (319, 335), "Triton": (353, 378), "cuDNN": (518, 539), "FlashAttention-3": (579, 616)},
@@ -17,7 +17,7 @@ OURS = "kexpert_triton"
 
 
 def summary(rows: list[dict[str, Any]], copy_gbps: float) -> dict[str, float | None]:
-    """The figures that the project wants to know, each from the rows of this run, or ``None`` where it has none."""
+    """Compute the summary figures from the rows of a run; ``None`` where the rows are missing."""
     by_shape: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
     for row in rows:
         by_shape.setdefault((row["pass"], row["what"]), {})[row["implementation"]] = row
@@ -49,7 +49,7 @@ def summary(rows: list[dict[str, Any]], copy_gbps: float) -> dict[str, float | N
 
 
 def draw(content: dict[str, Any], folder: Path) -> list[Path]:
-    """One PNG each for the forward pass, the backward pass and decoding, of those that have rows."""
+    """Write a PNG for each of forward pass, backward pass and decoding that has rows; return the paths."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -60,9 +60,9 @@ def draw(content: dict[str, Any], folder: Path) -> list[Path]:
         ("decode", "gbps", "keys"),
     ):
         rows = [row for row in content["rows"] if row["pass"] == kind]
-        if kind != "decode":  # lines join shapes of as many tokens
-            most = max((row["batch"] * row["queries"] for row in rows), default=0)
-            rows = [row for row in rows if row["batch"] * row["queries"] == most]
+        if kind != "decode":  # a line joins shapes with the same number of tokens
+            max_tokens = max((row["batch"] * row["queries"] for row in rows), default=0)
+            rows = [row for row in rows if row["batch"] * row["queries"] == max_tokens]
         if rows:
             written.append(_figure(content, rows, kind, unit, along, folder / f"{kind}.png"))
     return written
@@ -95,6 +95,6 @@ def _figure(content: dict[str, Any], rows: list[dict[str, Any]], kind: str, unit
 
 
 def _panel(row: dict[str, Any]) -> tuple[int, bool, str]:
-    """Rows that one pair of axes can hold: the same but for their length."""
+    """Return the key of a row's panel; rows of a panel differ only in length."""
     shared = f"{row['heads'] // row['key_heads']} heads a key"
     return row["d"], row["causal"], shared if row["pass"] != "decode" else f"batch {row['batch']}, {shared}"

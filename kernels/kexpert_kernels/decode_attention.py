@@ -1,7 +1,7 @@
-"""Attention of few queries over many keys: what generating a token takes. No gradients.
+"""Attention of few queries over many keys, for generating tokens. No gradients.
 
-Its cost is reading the keys and values once, so the work is split along them until every part of the device has some,
-and the heads that share a key head are one tile, so that no key is read twice.
+The cost is reading the keys and values once. The work is therefore split along the keys until every multiprocessor is
+busy, and the heads that share a key head form one tile, so that each key is read once.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from kexpert_kernels import autotuning
 from kexpert_kernels.autotuning import INTERPRETED, Configuration, Device
 from kexpert_kernels.tiles import LN2, LOG2E, new_output, tile_side, tiles_of
 
-#: More rows (queries x heads of a group) than this make a tile that is no longer bound by memory.
+#: Maximum rows of a tile (queries x heads of a group); a taller tile is no longer bound by memory.
 MAX_ROWS = 64
 MAX_SPLITS = 128
 
@@ -27,7 +27,7 @@ def load_keys(
     source, strides, table, batch, key_head, columns, end, page_size,
     D: tl.constexpr, BLOCK_D: tl.constexpr, PAGED: tl.constexpr,
 ):  # fmt: skip
-    """Rows ``columns`` of the keys or values of one sequence, zero from ``end`` on: (len(columns), BLOCK_D)."""
+    """Load rows ``columns`` of the keys or values of one sequence, zero from ``end`` on: (len(columns), BLOCK_D)."""
     inside = columns < end
     if PAGED:
         page = tl.load(table + columns // page_size, mask=inside, other=0).to(tl.int64)
@@ -49,14 +49,14 @@ def decode_kernel(
     """O_s = softmax(scale * Q K_s^T) V_s and L_s = logsumexp(scale * Q K_s^T) for each part s of the keys.
 
     One program computes one part for all queries of all heads that share a key head; row r of its tile is query
-    r // group of head r % group. Parts are equal shares of the keys that a sequence has, or that its mask leaves.
+    r // group of head r % group. The parts are equal shares of the keys of the sequence that its mask does not hide.
 
     Q        (batch, heads, queries, D)            fp16, bf16 or fp32, any strides; queries x group <= ROWS
     K, V     (batch, key heads, keys, D)           any strides; with PAGED (pages, key heads, page size, D)
     Table    (batch, pages of a sequence)          int32: key j is row j % page size of page Table[b, j // page size]
-    Lengths  (batch,)                              int32, keys that a sequence has; otherwise all
-    Mask     (batch, queries, keys)                bool, any strides; the two that grow with the keys not specialised
-    Out, Lse (splits, batch, heads, queries[, D])  fp32; with one part, the result itself
+    Lengths  (batch,)                              int32, keys of each sequence; otherwise all
+    Mask     (batch, queries, keys)                bool, any strides; those of batch and query are not specialized
+    Out, Lse (splits, batch, heads, queries[, D])  fp32; the final result if there is one part
 
     Causal: the last query sees the last key. Source: Dao et al., "Flash-Decoding for long-context inference", 2023.
     """
@@ -127,7 +127,7 @@ def decode_kernel(
 
 @triton.jit
 def _visible_part(Mask, mask_batch, mask_query, mask_key, batch, queries, begin, end):
-    """From the first key in [begin, end) that any query sees to the last, plus one: a static cache is mostly unseen."""
+    """Return the smallest interval in [begin, end) with all visible keys; most of a static cache is not visible."""
     first, last = end, begin
     for query in tl.range(0, queries):
         row = Mask + tl.cast(batch, tl.int64) * mask_batch + tl.cast(query, tl.int64) * mask_query
@@ -144,7 +144,7 @@ def reduce_kernel(
     Parts, PartLse, Out, Lse, o_strides, heads, queries, splits,
     D: tl.constexpr, BLOCK_S: tl.constexpr, BLOCK_D: tl.constexpr,
 ):  # fmt: skip
-    """L = logsumexp_s L_s and O = sum_s exp(L_s - L) O_s, one query of one head a program.
+    """L = logsumexp_s L_s and O = sum_s exp(L_s - L) O_s, one program for each query of each head.
 
     Parts (splits, batch, heads, queries, D) and PartLse (splits, batch, heads, queries) fp32, contiguous; Out and Lse
     as in ``decode_kernel``.
@@ -187,13 +187,14 @@ def decode_attention(
 
     :param q: (batch, heads, queries, d), fp16, bf16 or fp32, any strides; queries x (heads / key heads) up to 64.
     :param k: (batch, key heads, keys, d), or with ``table`` the pages (pages, key heads, page size, d).
-    :param causal: the last query sees the last key, the one before it all but that.
-    :param window: only the last ``window`` of the keys that a query sees.
-    :param lengths: int32 (batch,), how many keys each sequence has; otherwise all of them. Read on the device.
-    :param mask: boolean (batch, queries, keys), True where a query sees a key; beside the other rules.
-    :param table: int32 (batch, pages of a sequence), which page holds keys ``n * page size`` and following.
-    :return: the output like ``q``, and log-sum-exp (batch, heads, queries) in fp32. A query that sees nothing gives 0
-        and minus infinity.
+    :param causal: the last query sees all keys, the query before it all but the last key.
+    :param window: a query sees only the last ``window`` of its keys.
+    :param lengths: int32 (batch,), the number of keys of each sequence; otherwise all of them. Read on the device.
+    :param mask: boolean (batch, queries, keys), True where a query sees a key; applies in addition to the other rules.
+    :param table: int32 (batch, pages of a sequence); entry n is the page that holds keys from ``n * page size`` on.
+    :return: the output, shaped like ``q``, and log-sum-exp (batch, heads, queries) in fp32; 0 and minus infinity for a
+        query that sees no key.
+    :raises ValueError: shapes, dtypes or scale are not supported.
     """
     batch, heads, queries, d = q.shape
     if k.shape != v.shape or k.shape[3] != d or heads % k.shape[1] or (table is None and k.shape[0] != batch):
@@ -210,7 +211,7 @@ def decode_attention(
 
 
 def fits(queries: int, group: int, d: int) -> bool:
-    """Whether so many queries of so many heads that share a key head make one tile here."""
+    """Return True if ``queries`` x ``group`` rows of width ``d`` fit in one tile of ``decode_kernel``."""
     return queries * group <= MAX_ROWS and d <= 256
 
 
@@ -228,9 +229,11 @@ def launch_decode(
     splits: int | None = None,
     configuration: Configuration | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """:param window: 0 for none.
-    :param splits: parts of the keys; otherwise as many as give each multiprocessor two programs.
-    :param configuration: what the autotuner would otherwise choose.
+    """Launch the decoding kernel and, if the keys are split, the reduction.
+
+    :param window: 0 for none.
+    :param splits: number of parts of the keys; ``split_count`` unless given.
+    :param configuration: the autotuner's choice unless given.
     """
     batch, heads, queries, d = q.shape
     key_heads = k.shape[1]
@@ -270,7 +273,7 @@ def launch_decode(
 
 
 def split_count(programs: int, keys: int, like: Tensor) -> int:
-    """Parts of the keys that give each multiprocessor two programs, none shorter than 128 keys."""
+    """Return the number of parts that gives each multiprocessor two programs; no part is shorter than 128 keys."""
     processors = 8 if INTERPRETED else Device.of(like.device.index).processors
     return max(1, min(2 * processors // programs, tiles_of(keys, 128), MAX_SPLITS))
 

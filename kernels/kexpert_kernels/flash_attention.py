@@ -1,8 +1,8 @@
 """Attention with gradients: ``flash_attention`` for batches, ``flash_attention_packed`` for rows of many sequences.
 
-Called as it is, ``FlashAttention`` is a plain ``autograd.Function``; inside ``torch.compile`` the same launchers are
-the operators ``kexpert::flash_attention`` and ``kexpert::flash_attention_backward``, which the compiler does not look
-into. A registered operator costs the host six times as much a call, more than a short attention takes.
+Eager calls use ``FlashAttention``, a plain ``autograd.Function``. Inside ``torch.compile`` the same launchers are the
+opaque operators ``kexpert::flash_attention`` and ``kexpert::flash_attention_backward``. Calling a registered operator
+costs the host six times as much, more than a short attention takes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from kexpert_kernels.flash_forward import flash_forward
 from kexpert_kernels.ranges import packed_ranges
 from kexpert_kernels.tiles import new_output, within_32_bits
 
-#: Widest rows: beyond, a tile of 16 rows would not fit beside its gradients.
+#: Above this width a tile of 16 rows and its gradients would not fit together.
 MAX_HEAD_DIMENSION = 256
 
 
@@ -36,17 +36,18 @@ def flash_attention(
     """softmax(scale * Q K^T) V over the keys a query sees, and its log-sum-exp; both can be differentiated.
 
     :param q: (batch, heads, queries, d), fp16, bf16 or fp32, any strides; d up to 256.
-    :param k: (batch, key heads, keys, d); heads are a multiple of key heads, head h reads key head h // (their
-        quotient).
+    :param k: (batch, key heads, keys, d); heads are a multiple of key heads, head h reads key head h // (heads //
+        key heads).
     :param v: as ``k``.
     :param causal: query ``i`` sees keys ``j <= i + offset``.
     :param offset: ``None`` aligns the last query with the last key, 0 the first with the first.
-    :param window: of those, only the last ``window`` keys.
-    :param ranges: intervals (batch, 2, queries) instead, see ``kexpert_kernels.ranges``.
+    :param window: a query sees only the last ``window`` of those keys.
+    :param ranges: intervals (batch, 2, queries) instead of these rules, see ``kexpert_kernels.ranges``.
     :param scale: ``d ** -0.5`` unless given; positive.
     :param dropout: probability that a weight is set to zero; the seed comes from the generator of the device.
-    :return: the output like ``q``, and log-sum-exp (batch, heads, queries) in fp32. A query that sees nothing gives 0
-        and minus infinity.
+    :return: the output, shaped like ``q``, and log-sum-exp (batch, heads, queries) in fp32; 0 and minus infinity for a
+        query that sees no key.
+    :raises ValueError: shapes, dtypes or options are not supported.
     """
     scale = q.shape[-1] ** -0.5 if scale is None else float(scale)
     _check(q, k, v, ranges, causal, window, scale, dropout)
@@ -75,11 +76,11 @@ def flash_attention_packed(
     scale: float | None = None,
     dropout: float = 0.0,
 ) -> tuple[Tensor, Tensor]:
-    """Attention inside each of many sequences that lie end to end, (tokens, heads, d).
+    """Attention within each of many sequences laid end to end, (tokens, heads, d).
 
-    ``starts_q`` and ``starts_k`` are flash-attention's ``cu_seqlens_q`` and ``cu_seqlens_k``. Tiles run over the row
-    and not over each sequence, so that a thousand short sequences fill the device as one long one does. Log-sum-exp is
-    (heads, tokens).
+    ``starts_q`` and ``starts_k`` are flash-attention's ``cu_seqlens_q`` and ``cu_seqlens_k``. Tiles cover the whole row
+    rather than each sequence, so that a thousand short sequences fill the device as well as one long sequence.
+    Log-sum-exp is (heads, tokens).
     """
     ranges = packed_ranges(starts_q, starts_q if starts_k is None else starts_k, len(q), causal=causal, window=window)
     q, k, v = (x.transpose(0, 1)[None] for x in (q, k, v))
@@ -118,9 +119,9 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) 
 
 
 class FlashAttention(torch.autograd.Function):
-    """The launchers with their gradients, as torch calls them outside compiled graphs.
+    """The launchers with their gradients, for use outside compiled graphs.
 
-    ``forward`` remembers by itself: for the sake of a ``setup_context`` torch would bind its arguments at each call.
+    ``forward`` saves its context itself: with a ``setup_context`` torch would bind the arguments at each call.
     """
 
     @staticmethod

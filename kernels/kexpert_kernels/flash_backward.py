@@ -1,8 +1,8 @@
 """Backward pass of attention: three kernels and their launcher.
 
-The weights are not kept from the forward pass but computed again from the log-sum-exp. One kernel walks over the
-queries for the gradients of K and V, another over the keys for that of Q: seven products of tiles where one kernel with
-atomic additions would do with five, in exchange for the same bits at every run.
+The kernels recompute the weights from the log-sum-exp instead of storing them. One kernel walks over the queries for
+the gradients of K and V, another over the keys for the gradient of Q. This takes seven products of tiles where a single
+kernel with atomic additions needs five, but gives the same bits in every run.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from kexpert_kernels.tiles import (
     within_32_bits,
 )
 
-#: What the rows of L and delta are padded to: the tallest tile of queries.
+#: The rows of L and delta are padded to a multiple of this, the height of the tallest tile of queries.
 PADDED_TO = 128
 
 
@@ -37,9 +37,11 @@ def row_terms_kernel(
     Out, Grad, GradLse, Lse, Terms, o_strides, g_strides, heads, queries, padded,
     D: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_D: tl.constexpr,
 ):  # fmt: skip
-    """What every gradient of a softmax row needs: L_i in units of log 2, and delta_i = sum_c dO_ic O_ic - dL_i.
+    """Compute the terms that every gradient of a softmax row needs.
 
-    Rows past the last query have an infinite L, so that no weight is left of them and nobody has to look.
+    They are L_i in units of log 2, and delta_i = sum_c dO_ic O_ic - dL_i.
+
+    Rows past the last query have an infinite L, so that their weights are zero without a mask.
 
     Out, Grad (dO) (batch, heads, queries, D), any strides; Lse (L) and GradLse (dL) (batch, heads, queries) fp32
     Terms          (batch, heads, 2, padded) fp32, padded a multiple of BLOCK_M
@@ -61,7 +63,7 @@ def row_terms_kernel(
 
 @triton.jit
 def _row_terms(Terms, padded, head, first, ROWS: tl.constexpr, TMA: tl.constexpr):
-    """L and delta of some rows of a head; with TMA, ``Terms`` is a descriptor with blocks of (1, ROWS)."""
+    """Load L and delta of ROWS rows of one head; with TMA, ``Terms`` is a descriptor with blocks of (1, ROWS)."""
     if TMA:
         lse = Terms.load([head * 2, first]).reshape(ROWS)
         delta = Terms.load([head * 2 + 1, first]).reshape(ROWS)
@@ -79,7 +81,7 @@ def _keys_from_queries(
     D: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_D: tl.constexpr, MASKED: tl.constexpr, CAUSAL: tl.constexpr,
     WINDOWED: tl.constexpr, RANGES: tl.constexpr, DROPOUT: tl.constexpr, TMA: tl.constexpr,
 ):  # fmt: skip
-    """One span of the queries of one head added to the gradients of a tile of keys; tiles are (keys, queries)."""
+    """Add one span of the queries of one head to the gradients of a tile of keys; tiles are (keys, queries)."""
     for first in tl.range(begin, end, BLOCK_M):
         q = load_tile(Q, q_strides, batch, head % heads, first, queries, BLOCK_M, D, BLOCK_D, True, TMA)
         grad = load_tile(Grad, g_strides, batch, head % heads, first, queries, BLOCK_M, D, BLOCK_D, True, TMA)
@@ -113,8 +115,8 @@ def flash_backward_keys_kernel(
 ):  # fmt: skip
     """dV = (P o Z)^T dO and dK = scale * dS^T Q, with P = exp(scale * Q K^T - L) and dS = P o (Z o (dO V^T) - delta).
 
-    Z is the dropout mask over 1 - dropout. One program owns BLOCK_N keys of one key head and walks over the queries of
-    every head of its group that can see them, so that nothing is added atomically.
+    Z is the dropout mask divided by 1 - dropout. One program owns BLOCK_N keys of one key head and walks over the
+    queries of every head of its group that can see them, so that no additions are atomic.
 
     Q, Grad (dO)                 (batch, heads, queries, D)      fp16, bf16 or fp32, any strides
     K, V, GradK (dK), GradV (dV) (batch, key heads, keys, D)     the same dtype, any strides
@@ -132,7 +134,7 @@ def flash_backward_keys_kernel(
     columns = low + tl.arange(0, BLOCK_N)
     high = tl.minimum(low + BLOCK_N, keys)  # the keys of this program: low to high
 
-    # The queries that can see them: [a, b) masked, [b, c) seeing all of them, [c, d) masked.
+    # The queries that can see these keys: [a, b) masked, [b, c) see all of them, [c, d) masked.
     a, b, c, d = 0, 0, queries, queries
     if RANGES:
         firsts = tl.zeros([1024], tl.int32) + queries
@@ -144,7 +146,7 @@ def flash_backward_keys_kernel(
             firsts = tl.minimum(firsts, tl.where(seeing, rows, queries))
             ends = tl.maximum(ends, tl.where(seeing, rows + 1, 0))
         a, d = queries, 0
-        if queries > 0:  # as it is; but outside a branch Triton 3.9 loses from here on how all pointers are aligned
+        if queries > 0:  # always true; without the branch Triton 3.9 loses the alignment of all pointers from here on
             a, d = tl.min(firsts, 0), tl.max(ends, 0)
         b = tl.cdiv(d, BLOCK_M) * BLOCK_M
     if CAUSAL:
@@ -196,7 +198,7 @@ def _queries_from_keys(
     D: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_D: tl.constexpr, MASKED: tl.constexpr, LOWER: tl.constexpr,
     DROPOUT: tl.constexpr, TMA: tl.constexpr,
 ):  # fmt: skip
-    """One span of keys added to the gradient of a tile of queries; LOWER as in the forward pass."""
+    """Add one span of keys to the gradient of a tile of queries; LOWER as in the forward pass."""
     for first in tl.range(begin, end, BLOCK_N):
         k = load_tile(K, k_strides, batch, key_head, first, keys, BLOCK_N, D, BLOCK_D, MASKED, TMA)
         v = load_tile(V, v_strides, batch, key_head, first, keys, BLOCK_N, D, BLOCK_D, MASKED, TMA)
@@ -226,8 +228,8 @@ def flash_backward_queries_kernel(
     """dQ = scale * dS K, with dS as in ``flash_backward_keys_kernel``.
 
     One program owns BLOCK_M queries of one head and walks over the keys they see, in the same spans as the forward
-    pass.
-    GradQ (dQ) (batch, heads, queries, D) in the dtype of Q; the rest as there.
+    pass. GradQ (dQ) is (batch, heads, queries, D) in the dtype of Q; the other arguments are those of
+    ``flash_backward_keys_kernel``.
 
     Source: Dao, "FlashAttention-2", 2023, algorithm 2, with the loops exchanged.
     """
@@ -286,9 +288,9 @@ def flash_backward(
     dropout: float,
     configurations: tuple[Configuration, Configuration] | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of ``q``, ``k`` and ``v``, in their dtypes, from those of the output and of the log-sum-exp.
+    """Return the gradients of ``q``, ``k`` and ``v``, in their dtypes, from those of the output and the log-sum-exp.
 
-    :param configurations: for keys and for queries, what the autotuner would otherwise choose.
+    :param configurations: of the kernels over keys and over queries; the autotuner's choice unless given.
     """
     batch, heads, queries, d = q.shape
     key_heads, keys = k.shape[1], k.shape[2]

@@ -32,9 +32,9 @@ def _attend(
     D: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_D: tl.constexpr, MASKED: tl.constexpr, LOWER: tl.constexpr,
     DROPOUT: tl.constexpr, TMA: tl.constexpr,
 ):  # fmt: skip
-    """One span of keys folded into the running output, sum and peak of the online softmax.
+    """Fold one span of keys into the running output, sum and peak of the online softmax.
 
-    LOWER: keys are bounded from below as well as from above, where they are masked.
+    LOWER: masked keys have a lower bound as well as an upper bound.
     """
     for first in tl.range(begin, end, BLOCK_N):
         k = load_tile(K, k_strides, batch, key_head, first, keys, BLOCK_N, D, BLOCK_D, MASKED, TMA)
@@ -46,7 +46,7 @@ def _attend(
                 visible = visible & (columns[None, :] >= lo[:, None])
             scores = tl.where(visible, scores, float("-inf"))
         new_peak = tl.maximum(peak, tl.max(scores, 1) * scale)
-        # A row that has seen nothing yet keeps minus infinity; subtracting it from itself would give NaN.
+        # A row that has seen no key yet has peak minus infinity; subtracting it from itself would give NaN.
         shift = tl.where(new_peak == float("-inf"), 0.0, new_peak) if MASKED else new_peak
         weights = tl.exp2(scores * scale - shift[:, None])
         decay = tl.exp2(peak - shift)
@@ -72,12 +72,12 @@ def flash_forward_kernel(
 
         m' = max(m, max_j s_j)    p_j = 2^(s_j - m')    l' = 2^(m - m') l + sum_j p_j    O' = 2^(m - m') O + p V
 
-    in fp32, with s in units of log 2. Tiles that no query sees are skipped, tiles that every query sees are not masked.
-    Several query heads share a key head: head h reads key head h // group, nothing is repeated in memory.
+    in fp32, with s in units of log 2. Tiles that no query sees are skipped; tiles that every query sees are not masked.
+    Several query heads share a key head: head h reads key head h // group, without a copy in memory.
 
     Q, Out  (batch, heads, queries, D)       fp16, bf16 or fp32, any strides
     K, V    (batch, key heads, keys, D)      the same dtype, any strides; descriptors with TMA
-    Lse     (batch, heads, queries)          fp32, natural logarithm, minus infinity where nothing is seen
+    Lse     (batch, heads, queries)          fp32, natural logarithm, minus infinity for a query that sees no key
     Ranges  (batch, 2, queries)              int32, see ``ranges``; otherwise causal (key <= query + offset) and window
     Seed    (1,)                             int64, for dropout with probability 1 - keep
 
@@ -142,10 +142,10 @@ def flash_forward(
     dropout: float,
     configuration: Configuration | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Output and log-sum-exp, laid out as by ``new_output``.
+    """Return output and log-sum-exp, laid out as by ``new_output``.
 
     :param window: 0 for none.
-    :param configuration: what the autotuner would otherwise choose.
+    :param configuration: the autotuner's choice unless given.
     """
     batch, heads, queries, d = q.shape
     keys = k.shape[2]

@@ -1,4 +1,4 @@
-"""Which attention transformers is to use on a device. Needs torch alone until there is a CUDA device."""
+"""The choice of an attention implementation for transformers. Without a CUDA device it imports only torch."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ log = logging.getLogger(__name__)
 
 @functools.cache
 def implementation(device: torch.device | str) -> str:
-    """What to give transformers as ``attn_implementation``: these kernels on CUDA, ``sdpa`` elsewhere and where Triton
-    is missing; the log says so once."""
+    """Return the ``attn_implementation`` for a device: these kernels on CUDA, otherwise ``sdpa``.
+
+    Without Triton it is ``sdpa`` on CUDA too. The reason is logged once.
+    """
     if torch.device(device).type != "cuda":
         log.info("attention: sdpa, since %s is not a CUDA device", device)
         return "sdpa"

@@ -1,8 +1,8 @@
-"""Which keys a query sees, as one interval of keys per query.
+"""The keys that each query sees, as one interval per query.
 
-Causal, sliding-window, padded, packed and cached attention are all of this form: query ``i`` of row ``b`` sees the keys
+Causal, sliding-window, padded, packed and cached attention all have this form: query ``i`` of row ``b`` sees the keys
 ``lo[b, i] <= j < hi[b, i]``. The kernels take the intervals as an int32 tensor (batch, 2, queries) that holds ``lo``
-and ``hi``; an empty interval is a query that sees nothing, whose output is zero.
+and ``hi``. A query with an empty interval sees no key; its output is zero.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def causal_ranges(
     window: int | None = None,
     device: torch.device | str = "cpu",
 ) -> Tensor:
-    """Query ``i`` sees keys up to ``i + offset``, the last ``window`` of them if given.
+    """Return intervals: query ``i`` sees keys up to ``i + offset``, only the last ``window`` of them if given.
 
     ``offset=None`` aligns the last query with the last key (bottom right), ``offset=0`` the first with the first.
     """
@@ -32,11 +32,11 @@ def causal_ranges(
 def packed_ranges(
     starts_q: Tensor, starts_k: Tensor, queries: int, *, causal: bool = True, window: int | None = None
 ) -> Tensor:
-    """Intervals (1, 2, queries) for sequences laid end to end in one row.
+    """Return intervals (1, 2, queries) for sequences laid end to end in one row.
 
     ``starts_q`` and ``starts_k`` are the int32 ``cu_seqlens`` of flash-attention: (sequences + 1,) running sums that
     begin with 0. Causal attention aligns the last query of each sequence with its last key. Queries after the last
-    sequence see nothing. Values stay on the device: nothing waits for it.
+    sequence see nothing. The values stay on the device; the host does not wait for it.
     """
     position = torch.arange(queries, device=starts_q.device, dtype=starts_q.dtype)
     sequence = torch.searchsorted(starts_q, position, right=True) - 1
@@ -53,7 +53,7 @@ def packed_ranges(
 
 
 def ranges_of_mask(mask: Tensor) -> Tensor:
-    """The smallest intervals around the visible keys of a boolean mask (batch, queries, keys)."""
+    """Return the smallest intervals around the visible keys of a boolean mask (batch, queries, keys)."""
     keys = mask.shape[-1]
     seen = mask.any(-1)
     bits = mask.to(torch.int32)
@@ -63,7 +63,7 @@ def ranges_of_mask(mask: Tensor) -> Tensor:
 
 
 def mask_of_ranges(ranges: Tensor, keys: int) -> Tensor:
-    """The boolean mask (batch, queries, keys) that the intervals stand for."""
+    """Return the boolean mask (batch, queries, keys) that is equivalent to the intervals."""
     key = torch.arange(keys, device=ranges.device, dtype=torch.int32)
     lo, hi = ranges[:, 0, :, None], ranges[:, 1, :, None]
     return (key >= lo) & (key < hi)

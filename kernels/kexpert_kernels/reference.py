@@ -1,9 +1,9 @@
-"""Attention in plain PyTorch: what the kernels must agree with.
+"""Attention in plain PyTorch, the reference for the kernels.
 
     O = dropout(softmax(scale * Q K^T + mask)) V        L = logsumexp(scale * Q K^T + mask)
 
-A query that sees no key has output 0 and log-sum-exp minus infinity. Layouts are those of the kernels: q (batch, heads,
-queries, d), k and v (batch, key heads, keys, d); heads are a multiple of key heads.
+A query that sees no key has output 0 and log-sum-exp minus infinity. The layouts are those of the kernels: q (batch,
+heads, queries, d), k and v (batch, key heads, keys, d); heads are a multiple of key heads.
 """
 
 from __future__ import annotations
@@ -23,12 +23,11 @@ def attention(
     dropout: float = 0.0,
     upcast: bool = True,
 ) -> tuple[Tensor, Tensor]:
-    """Output in the dtype of ``q`` and log-sum-exp (batch, heads, queries) in fp32.
+    """Return the output in the dtype of ``q`` and log-sum-exp (batch, heads, queries) in fp32.
 
     :param visible: boolean, broadcast to (batch, heads, queries, keys); True where a query sees a key.
-    :param keep: boolean of the same shape, True where dropout leaves a weight in place.
-    :param upcast: compute in fp32. Without it every step rounds to the dtype of the inputs, as the plainest PyTorch
-        would.
+    :param keep: boolean of the same shape, True where dropout keeps a weight.
+    :param upcast: compute in fp32. Without it every step rounds to the dtype of the inputs.
     """
     dtype = q.dtype
     if upcast:

@@ -1,4 +1,4 @@
-"""What every kernel needs: tiles of rows in memory, the interval of keys a query sees, the dropout mask."""
+"""Shared parts of the kernels: tiles of rows in memory, the interval of keys a query sees, the dropout mask."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ LN2: tl.constexpr = tl.constexpr(0.6931471805599453)
 
 
 def describable(x: Tensor) -> bool:
-    """A tensor descriptor wants contiguous rows that begin at multiples of 16 bytes, and none that are shared."""
+    """Return True if a tensor descriptor can read ``x``: contiguous, unshared rows at multiples of 16 bytes."""
     batch, head, row, column = x.stride()
     step = 16 // x.element_size()
-    whole = not (batch % step or head % step or row % step or x.data_ptr() % 16)
-    return whole and column == 1 and batch > 0 and head > 0 and row > 0
+    aligned = not (batch % step or head % step or row % step or x.data_ptr() % 16)
+    return aligned and column == 1 and batch > 0 and head > 0 and row > 0
 
 
 def descriptor(x: Tensor, rows: int, columns: int) -> TensorDescriptor:
-    """``x`` (batch, heads, rows, D) for the copy engine of sm_90 and newer, which brings tiles of rows x columns."""
+    """Describe ``x`` (batch, heads, rows, D) to the copy engine of sm_90 and newer, for tiles of rows x columns."""
     return TensorDescriptor(x, x.shape, x.stride(), [1, 1, rows, columns])
 
 
 def within_32_bits(x: Tensor) -> Tensor:
-    """Offsets inside a tile are 32 bits wide: 256 rows must not lie farther apart than that."""
+    """Return ``x``, or a contiguous copy if the offsets within a tile of 256 rows exceed 32 bits."""
     return x if 256 * (x.stride(2) + x.stride(3)) < 2**31 else x.contiguous()
 
 
 def tile_side(n: int) -> int:
-    """How wide or high a tile is that holds ``n``: a power of two, at least 16."""
+    """Return the side of a tile that holds ``n``: a power of two, at least 16."""
     return max(16, 1 << (n - 1).bit_length())
 
 
 def tiles_of(length: int, block: int) -> int:
-    """How many tiles a length takes. On every call's way, where ``triton.cdiv`` costs microseconds."""
+    """Return the number of tiles that cover a length. Every call needs it, and ``triton.cdiv`` costs microseconds."""
     return -(-length // block)
 
 
 def new_output(q: Tensor) -> tuple[Tensor, Tensor]:
-    """The output, laid out (batch, queries, heads, D) and seen as (batch, heads, queries, D), and log-sum-exp."""
+    """Allocate the output (batch, heads, queries, D), stored as (batch, queries, heads, D), and log-sum-exp."""
     batch, heads, queries, d = q.shape
     out = q.new_empty_strided(q.shape, (queries * heads * d, d, heads * d, 1))
     return out, q.new_empty(batch, heads, queries, dtype=torch.float32)
@@ -54,11 +54,11 @@ def load_tile(
     source, strides, batch, head, first, length,
     ROWS: tl.constexpr, D: tl.constexpr, BLOCK_D: tl.constexpr, RAGGED: tl.constexpr, TMA: tl.constexpr,
 ):  # fmt: skip
-    """Rows ``first`` to ``first + ROWS`` of one head, (ROWS, BLOCK_D); zero beyond ``length`` rows and D columns.
+    """Load rows ``first`` to ``first + ROWS`` of one head, (ROWS, BLOCK_D); zero beyond ``length`` rows and D columns.
 
     ``source`` is a pointer with its four ``strides``, or with TMA a tensor descriptor over (batch, heads, rows, D)
     whose block is (1, 1, ROWS, BLOCK_D).
-    Without RAGGED all rows must lie inside. Offsets inside a tile are 32 bits wide, to the tile 64.
+    Without RAGGED all rows must be below ``length``. Offsets within a tile have 32 bits, offsets of tiles 64.
     """
     if TMA:
         value = source.load([batch, head, first, 0]).reshape(ROWS, BLOCK_D)
@@ -84,7 +84,7 @@ def store_tile(
     target, strides, value, batch, head, first, length,
     ROWS: tl.constexpr, D: tl.constexpr, BLOCK_D: tl.constexpr,
 ):  # fmt: skip
-    """``value`` (ROWS, BLOCK_D) to the rows from ``first`` on, cut at ``length`` rows and D columns."""
+    """Store ``value`` (ROWS, BLOCK_D) in the rows from ``first`` on, cut at ``length`` rows and D columns."""
     rows = tl.arange(0, ROWS)
     columns = tl.arange(0, BLOCK_D)
     tile = target + tl.cast(batch, tl.int64) * strides[0] + tl.cast(head, tl.int64) * strides[1]
@@ -99,7 +99,7 @@ def visible_keys(
     rows, ranges, batch, queries, keys, offset, window,
     CAUSAL: tl.constexpr, WINDOWED: tl.constexpr, RANGES: tl.constexpr,
 ):  # fmt: skip
-    """The interval [lo, hi) of keys that each query row sees; rows past the last one see what the last one sees."""
+    """Return the interval [lo, hi) of keys that each query row sees; rows past the last see the same as the last."""
     rows = tl.minimum(rows, queries - 1)
     if RANGES:
         base = ranges + tl.cast(batch, tl.int64) * 2 * queries
@@ -117,7 +117,7 @@ def visible_keys(
 
 @triton.jit
 def spans(lo, hi, BLOCK: tl.constexpr):
-    """Cuts the keys that a tile of queries needs: [a, b) masked, [b, c) seen by every query, [c, d) masked.
+    """Split the keys that a tile of queries needs: [a, b) masked, [b, c) seen by every query, [c, d) masked.
 
     All but ``d`` are multiples of BLOCK.
     """
@@ -130,9 +130,9 @@ def spans(lo, hi, BLOCK: tl.constexpr):
 
 @triton.jit
 def kept(seed, head, rows, columns, keep):
-    """True with probability ``keep``, the same for the same (seed, head, query, key) in whatever tile it is asked for.
+    """Draw True with probability ``keep``; the result depends only on (seed, head, query, key), not on the tile.
 
-    The counter of Philox is (query, key, head), so that no length makes it wrap. ``rows`` and ``columns`` broadcast.
+    The counter of Philox is (query, key, head), so that it wraps for no length. ``rows`` and ``columns`` broadcast.
     """
     rows, columns = tl.broadcast(rows, columns)
     bits, _, _, _ = tl.philox(seed, rows, columns, rows * 0 + head, rows * 0, PHILOX_ROUNDS)

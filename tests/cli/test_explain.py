@@ -45,7 +45,7 @@ def test_a_line_within_a_function_gives_its_page(tree: Path, capsys: pytest.Capt
 
 
 def test_as_json_it_gives_facts_and_steps(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["explain", "--tree", str(tree), "--json", "--no-model", "drivers/toy/user.c:4:12"]) == 0
+    assert main(["explain", "--tree", str(tree), "--json", "drivers/toy/user.c:4:12"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["name"], found["path"], found["line"]) == ("car_wind", "drivers/toy/user.c", 4)
     assert found["summary"]["model"] is None

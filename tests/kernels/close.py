@@ -1,4 +1,4 @@
-"""How near is near: flash-attention's own bound."""
+"""The error bound of flash-attention's tests."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from torch import Tensor
 
 
 def assert_as_good(got: Tensor, reference: Tensor, plain: Tensor, what: str = "output") -> None:
-    """At most twice as far from the fp32 reference as plain PyTorch in the same dtype is, and a few roundings.
+    """Assert at most twice the error of plain PyTorch in the same dtype against fp32, plus a few roundings.
 
-    The bound of flash-attention's tests (tests/test_flash_attn.py): errors are of the dtype and not of the algorithm.
+    The bound of flash-attention (tests/test_flash_attn.py): errors come from the dtype, not from the algorithm.
     """
     assert got.dtype == plain.dtype
     got, reference, plain = got.detach().float(), reference.detach(), plain.detach()

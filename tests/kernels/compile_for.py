@@ -1,9 +1,8 @@
-"""``python -m tests.kernels.compile_for 90 0 64``: compiles the launches of every kernel for an architecture, without a
-GPU.
+"""``python -m tests.kernels.compile_for 90 0 64``: compile every kernel for an architecture, without a GPU.
 
-Prints a line of JSON for each: the kernel (that of decoding with the rows of its tile), what it was compiled from, the
-shared memory that it takes and that autotuning expects, and how often some instructions occur. The second argument is
-the number of the configuration among those that the device is offered, the third the head dimension.
+Prints a line of JSON for each launch: the kernel (for decoding with the rows of its tile), the hash of its source, the
+shared memory it takes and the amount that autotuning expects, and the counts of some instructions. The second argument
+is the index of the configuration among the candidates for the device, the third the head dimension.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ SHARED_MEMORY = {80: 163, 86: 99, 89: 99, 90: 227, 100: 227, 120: 99, 121: 99}
 
 
 class Driver:
-    """As much of a driver as compiling asks for."""
+    """The parts of a driver that compilation needs."""
 
     def __init__(self, architecture: int) -> None:
         self.target = GPUTarget("cuda", architecture, 32)

@@ -1,4 +1,4 @@
-"""Where the kernels run: in Triton's interpreter on the CPU, or with ``KEXPERT_TEST_DEVICE=cuda`` on a GPU."""
+"""Run the kernels in Triton's interpreter on the CPU, or with ``KEXPERT_TEST_DEVICE=cuda`` on a GPU."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tests.kernels import interpreter
 DEVICE = os.environ.get("KEXPERT_TEST_DEVICE", "cpu")
 
 if DEVICE == "cpu":
-    interpreter.mend()
+    interpreter.patch_interpreter()
 else:
-    # Timing seven configurations of every case would take most of an hour; one test times, and one runs each of them.
+    # Timing all configurations of every case would take most of an hour. One test does time; another runs each of them.
     os.environ["KEXPERT_KERNELS_TUNE"] = "0"
 
 
@@ -33,5 +33,5 @@ def _seeded(device: torch.device) -> None:
 @pytest.fixture
 def cuda(device: torch.device) -> torch.device:
     if device.type != "cuda":
-        pytest.skip("too long for the interpreter: `make test-gpu` runs it on a GPU")
+        pytest.skip("too slow for the interpreter: `make test-gpu` runs it on a GPU")
     return device

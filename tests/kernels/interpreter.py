@@ -1,4 +1,4 @@
-"""What Triton's interpreter (3.9) needs so that the tests are quick, and right in bf16."""
+"""Patches for Triton's interpreter (3.9): correct bf16, and faster tests."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from triton.runtime import interpreter
 from triton.runtime.interpreter import TensorHandle
 
 
-def mend() -> None:
-    """Changes the interpreter of this process; for tests alone."""
+def patch_interpreter() -> None:
+    """Patch the interpreter of this process; for tests only."""
     builder = interpreter.interpreter_builder
-    builder.options = dataclasses.replace(builder.options, sanitize_overflow=False)  # half of the time goes to that
+    builder.options = dataclasses.replace(builder.options, sanitize_overflow=False)  # it takes half of the time
     builder.create_dot = _widened(builder.create_dot)
     builder.create_fp_trunc = _rounded(builder.create_fp_trunc)
     interpreter._patch_lang = _patch_once(interpreter._patch_lang)
 
 
 def _widened(dot: Callable[..., Any]) -> Callable[..., Any]:
-    """bf16 is kept as 16-bit integers, and ``tl.dot`` multiplies those. In fp32 the products are exact."""
+    """Multiply bf16 in fp32, where products are exact; the interpreter would multiply its 16-bit integers."""
 
     def widen(handle: TensorHandle) -> TensorHandle:
         if handle.dtype.scalar != tl.bfloat16:
@@ -33,7 +33,7 @@ def _widened(dot: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _rounded(truncate: Callable[..., Any]) -> Callable[..., Any]:
-    """fp32 to bf16 is cut off; hardware rounds to the nearest, ties to even."""
+    """Round fp32 to the nearest bf16, ties to even, as hardware does; the interpreter truncates."""
 
     def create_fp_trunc(value: TensorHandle, to: tl.dtype) -> TensorHandle:
         if (value.dtype.scalar, to.scalar) != (tl.float32, tl.bfloat16):
@@ -45,8 +45,10 @@ def _rounded(truncate: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _patch_once(patch: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """The functions of ``tl`` are replaced again at every call of one kernel function by another, which takes longer
-    than the call. Here that happens once a launch for each set of modules that kernel functions name."""
+    """Patch the functions of ``tl`` once for each launch and set of modules that kernel functions name.
+
+    The interpreter patches them at every call of one kernel function by another, which takes longer than the call.
+    """
     patched: dict[frozenset[int], Any] = {}
 
     class Launch:

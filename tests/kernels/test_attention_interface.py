@@ -1,4 +1,4 @@
-"""Inside transformers: what ``eager`` gives, for padded, packed, windowed and cached inputs of four families."""
+"""The kernels inside transformers agree with ``eager``: padded, packed, windowed and cached inputs, four models."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _registered() -> None:
 
 @pytest.fixture(params=CONFIGURATIONS.values(), ids=CONFIGURATIONS)
 def model(request: pytest.FixtureRequest, device: torch.device) -> PreTrainedModel:
-    """Weights so large that another mask gives other tokens."""
+    """A model with weights large enough that a different mask gives different tokens."""
     model = AutoModelForCausalLM.from_config(request.param).eval()
     for parameter in model.parameters():
         if parameter.dim() > 1:
@@ -69,7 +69,7 @@ def model(request: pytest.FixtureRequest, device: torch.device) -> PreTrainedMod
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the functions that attention was computed by."""
+    """The names of the functions that computed attention, in order."""
     made: list[str] = []
 
     def spy(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
@@ -81,7 +81,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def both(model: PreTrainedModel, ask: Callable[[], T]) -> tuple[T, T]:
-    """What ``eager`` answers, and what these kernels do."""
+    """Return the answers of ``eager`` and of these kernels."""
     answers = []
     for name in ("eager", NAME):
         model.set_attn_implementation(name)
@@ -146,7 +146,7 @@ def llama(device: torch.device) -> PreTrainedModel:
     return model.to(device)
 
 
-def test_a_whole_prompt_needs_no_mask(llama: PreTrainedModel, device: torch.device) -> None:
+def test_a_prompt_without_padding_needs_no_mask(llama: PreTrainedModel, device: torch.device) -> None:
     tokens = torch.randint(3, 64, (2, 9), device=device)
     with torch.no_grad():
         eager, ours = both(llama, lambda: llama(input_ids=tokens).logits)
@@ -154,16 +154,18 @@ def test_a_whole_prompt_needs_no_mask(llama: PreTrainedModel, device: torch.devi
     assert kexpert_mask(2, 9, 9, device=device) is None
 
 
-def test_collator_without_padding(llama: PreTrainedModel, device: torch.device) -> None:
-    """What transformers' own packing collator gives, with and without the ``cu_seq_lens`` of flash-attention."""
+def test_batches_of_the_packing_collator_have_the_same_gradients(llama: PreTrainedModel, device: torch.device) -> None:
+    """The packing collator of transformers, with the ``cu_seq_lens`` of flash-attention."""
     rows = [{"input_ids": torch.randint(3, 64, (n,)).tolist()} for n in (5, 8, 3)]
     batch = DataCollatorWithFlattening(return_flash_attn_kwargs=True)(rows)
     batch = {name: x.to(device) if isinstance(x, Tensor) else x for name, x in batch.items()}
     assert_same_gradients(*both(llama, lambda: gradients(llama, **batch)))
 
 
-def test_a_prompt_in_pieces(llama: PreTrainedModel, device: torch.device, calls: list[str]) -> None:
-    """Eleven more tokens after some that are in the cache: the last query is at the last key."""
+def test_a_prompt_in_two_parts_gives_the_same_logits(
+    llama: PreTrainedModel, device: torch.device, calls: list[str]
+) -> None:
+    """Eleven tokens after nine in the cache; the last query is aligned to the last key."""
     tokens = torch.randint(3, 64, (2, 20), device=device)
 
     def ask() -> Tensor:
@@ -183,7 +185,7 @@ def test_a_prompt_in_pieces(llama: PreTrainedModel, device: torch.device, calls:
         pytest.param((torch.ones(1, 1, 12, 12).triu(1) * -1e4).tolist(), id="finished mask of numbers"),
     ],
 )
-def test_other_masks_go_to_torch(
+def test_masks_without_interval_form_use_torch(
     llama: PreTrainedModel, device: torch.device, calls: list[str], mask: list[Any]
 ) -> None:
     tokens = torch.randint(3, 64, (1, 12), device=device)
@@ -219,7 +221,7 @@ def test_other_masks_go_to_torch(
     ],
 )
 @pytest.mark.parametrize("padding", [None, "left", "right", "all of a row"])
-def test_intervals_say_what_the_dense_mask_says(
+def test_intervals_match_the_dense_mask(
     rule: Any, local: int | None, queries: int, keys: int, q_offset: Any, kv_offset: int, padding: str | None
 ) -> None:
     seen = None
@@ -238,7 +240,7 @@ def test_intervals_say_what_the_dense_mask_says(
         assert torch.equal(mask_of_ranges(got[:, 0], keys), expected)
 
 
-def test_long_prompts_are_asked_about_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_intervals_of_long_prompts_are_computed_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attention_interface, "QUERY_BLOCK", 7)
     padding = torch.ones(1, 20, dtype=torch.bool)
     padding[0, :2] = False
@@ -247,19 +249,19 @@ def test_long_prompts_are_asked_about_in_blocks(monkeypatch: pytest.MonkeyPatch)
 
 
 class Layer(torch.nn.Module):
-    """As much of a layer of transformers as an attention function looks at."""
+    """The part of a transformers layer that an attention function reads."""
 
     is_causal = True
 
 
-@pytest.mark.parametrize("forget", ["softcap", "s_aux", "position_bias", "cache"])
-def test_what_the_kernels_do_not_know_is_an_error(device: torch.device, forget: str) -> None:
+@pytest.mark.parametrize("argument", ["softcap", "s_aux", "position_bias", "cache"])
+def test_an_unsupported_argument_is_an_error(device: torch.device, argument: str) -> None:
     x = torch.randn(1, 2, 9, 16, device=device)
-    with pytest.raises(ValueError, match=forget):
-        kexpert_attention(Layer(), x, x, x, None, **{forget: 1.0})
+    with pytest.raises(ValueError, match=argument):
+        kexpert_attention(Layer(), x, x, x, None, **{argument: 1.0})
 
 
-def test_starts_of_sequences_without_a_mask(device: torch.device) -> None:
+def test_sequence_starts_without_a_mask_separate_the_sequences(device: torch.device) -> None:
     x = torch.randn(1, 2, 30, 16, device=device)
     starts = torch.tensor([0, 11, 30], dtype=torch.int32, device=device)
     out, _ = kexpert_attention(Layer(), x, x, x, None, cu_seq_lens_q=starts, cu_seq_lens_k=starts)
@@ -267,7 +269,7 @@ def test_starts_of_sequences_without_a_mask(device: torch.device) -> None:
     torch.testing.assert_close(out, torch.cat(apart, dim=1))
 
 
-def test_queries_wider_than_values(device: torch.device) -> None:
+def test_queries_wider_than_values_are_cast(device: torch.device) -> None:
     """Rotary embeddings in fp32 under autocast."""
     x = torch.randn(1, 2, 20, 16, device=device)
     out, _ = kexpert_attention(Layer(), x, x, x.bfloat16(), None)
@@ -278,7 +280,7 @@ def test_queries_wider_than_values(device: torch.device) -> None:
 
 @pytest.mark.parametrize("window", [None, 4])
 @pytest.mark.parametrize("queries", [1, 6, 13])
-def test_torch_gives_the_same_where_there_is_no_kernel(
+def test_torch_gives_the_same_where_no_kernel_runs(
     device: torch.device, monkeypatch: pytest.MonkeyPatch, queries: int, window: int | None
 ) -> None:
     q, k, v = (torch.randn(1, h, n, 16, device=device) for h, n in ((4, queries), (2, 13), (2, 13)))
@@ -288,7 +290,7 @@ def test_torch_gives_the_same_where_there_is_no_kernel(
     torch.testing.assert_close(ours, torchs)
 
 
-def test_the_implementation_for_a_device(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_implementation_depends_on_the_device(caplog: pytest.LogCaptureFixture) -> None:
     implementation.cache_clear()
     with caplog.at_level("INFO"):
         assert {implementation("cpu") for _ in range(3)} == {"sdpa"}
@@ -296,7 +298,9 @@ def test_the_implementation_for_a_device(caplog: pytest.LogCaptureFixture) -> No
     assert implementation("cuda") == NAME
 
 
-def test_without_triton_it_is_torchs(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_triton_the_implementation_is_sdpa(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     implementation.cache_clear()
     monkeypatch.setitem(sys.modules, "kexpert_kernels.attention_interface", None)  # as if importing it failed
     assert {implementation("cuda") for _ in range(3)} == {"sdpa"}
@@ -305,9 +309,11 @@ def test_without_triton_it_is_torchs(caplog: pytest.LogCaptureFixture, monkeypat
 
 
 class TestCompiled:
-    """Whole models through torch.compile: the kernels stay single operators in the graph."""
+    """Models through torch.compile, where each kernel stays one operator of the graph."""
 
-    def test_a_step_with_a_static_cache(self, llama: PreTrainedModel, device: torch.device, backend: str) -> None:
+    def test_a_step_with_a_static_cache_gives_the_same_tokens(
+        self, llama: PreTrainedModel, device: torch.device, backend: str
+    ) -> None:
         prompts = padded(device)
         kind = {"cache_implementation": "static", "max_new_tokens": 4, "do_sample": False, "eos_token_id": None}
         llama.set_attn_implementation("eager")
@@ -315,11 +321,13 @@ class TestCompiled:
         llama.set_attn_implementation(NAME)
         real = llama.forward
         compiled = torch.compile(real, backend=backend, fullgraph=True)
-        # As generate itself does on a GPU: the prompt as it is, the steps after it compiled.
+        # As generate does on a GPU: the prompt is not compiled, the steps after it are.
         llama.forward = lambda **inputs: (compiled if inputs["input_ids"].shape[1] == 1 else real)(**inputs)
         assert llama.generate(**prompts, **kind, disable_compile=True).tolist() == expected.tolist()
 
-    def test_training_on_packed_rows(self, llama: PreTrainedModel, device: torch.device, backend: str) -> None:
+    def test_training_on_packed_rows_has_the_same_gradients(
+        self, llama: PreTrainedModel, device: torch.device, backend: str
+    ) -> None:
         tokens = torch.randint(3, 64, (1, 17), device=device)
         positions = torch.tensor([[*range(7), *range(10)]], device=device)
         batch = {"input_ids": tokens, "position_ids": positions, "labels": tokens}
@@ -332,5 +340,5 @@ class TestCompiled:
 
     @pytest.fixture
     def backend(self, device: torch.device, monkeypatch: pytest.MonkeyPatch) -> str:
-        monkeypatch.setattr(attention_interface, "_torch_attention", None)  # a graph that wanted it would fail
+        monkeypatch.setattr(attention_interface, "_torch_attention", None)  # a graph that uses it fails
         return "aot_eager" if device.type == "cpu" else "inductor"

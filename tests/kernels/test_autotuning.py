@@ -1,4 +1,4 @@
-"""Which configurations a device is offered, and how a choice is remembered."""
+"""The candidate configurations of a device, and the cache of choices."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ A, B, C = (Configuration(16 * n, 16) for n in (1, 2, 3))
 @pytest.mark.parametrize("device", DEVICES, ids=lambda d: d.name)
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("block_d", [16, 32, 64, 128, 256])
-def test_every_device_is_offered_what_fits_it(device: Device, kernel: str, block_d: int) -> None:
+def test_candidates_fit_the_device(device: Device, kernel: str, block_d: int) -> None:
     offered = candidates(kernel, block_d, 2, device, tma=True)
     assert len(offered) >= 2
     assert all(shared_memory(kernel, c, block_d, 2, device.capability) <= device.shared_memory for c in offered)
     assert device.capability >= (9, 0) or not any(c.tma for c in offered)
 
 
-def test_the_default_is_plain_and_fp32_still_fits() -> None:
+def test_the_default_uses_no_descriptors_and_fits_in_fp32() -> None:
     assert not any(candidates(kernel, 128, 2, DEVICES[3], tma=True)[0].tma for kernel in KERNELS)
     small = DEVICES[1]
     for kernel in KERNELS:
@@ -45,24 +45,24 @@ def test_the_default_is_plain_and_fp32_still_fits() -> None:
 
 @pytest.mark.parametrize("device", DEVICES, ids=lambda d: d.name)
 @pytest.mark.parametrize("block_d", [64, 128, 256])
-def test_decoding_fits_with_as_many_rows_as_it_can_have(device: Device, block_d: int) -> None:
+def test_decoding_with_the_maximum_of_rows_fits(device: Device, block_d: int) -> None:
     offered = candidates("decode", block_d, 2, device, rows=64)
     assert {c.block_m for c in offered} == {64}
     assert all(shared_memory("decode", c, block_d, 2, device.capability) <= device.shared_memory for c in offered)
 
 
-def test_lengths_that_differ_much_are_tuned_apart() -> None:
+def test_lengths_of_different_classes_are_tuned_separately() -> None:
     assert len({bucket(length) for length in (50, 600, 5000, 16384)}) == 4
     assert bucket(8193) == bucket(100_000)
 
 
-def test_descriptors_only_for_tensors_that_can_be_described() -> None:
+def test_descriptors_are_candidates_only_for_tensors_they_can_read() -> None:
     assert any(c.tma for c in candidates("forward", 128, 2, DEVICES[3], tma=True))
     assert not any(c.tma for c in candidates("forward", 128, 2, DEVICES[3], tma=False))
 
 
 class Stopwatch:
-    """Says how long each configuration takes, and writes down which were launched."""
+    """Return a fixed time for each configuration, and record the launches."""
 
     def __init__(self, times: dict[Configuration, float]) -> None:
         self.times = times
@@ -78,7 +78,7 @@ class Stopwatch:
         return self.times[self.launched[-1]]
 
 
-def test_the_fastest_is_chosen_once_for_all_processes(tmp_path: Path) -> None:
+def test_the_fastest_is_chosen_once_and_shared_by_processes(tmp_path: Path) -> None:
     clock = Stopwatch({A: 3.0, B: 1.0, C: 2.0})
     path = tmp_path / "deep" / "choices.json"
     assert Choices(path, clock.measure).choose("forward 64", [A, B, C], clock.launch) == B
@@ -88,7 +88,7 @@ def test_the_fastest_is_chosen_once_for_all_processes(tmp_path: Path) -> None:
     assert clock.launched == [A, B, C]
 
 
-def test_what_another_process_chose_meanwhile_is_kept(tmp_path: Path) -> None:
+def test_concurrent_choices_of_another_process_are_kept(tmp_path: Path) -> None:
     clock = Stopwatch({A: 1.0, B: 2.0})
     path = tmp_path / "choices.json"
     one, other = Choices(path, clock.measure), Choices(path, clock.measure)
@@ -97,13 +97,13 @@ def test_what_another_process_chose_meanwhile_is_kept(tmp_path: Path) -> None:
     assert Choices(path, clock.measure).get("one") == Choices(path, clock.measure).get("other") == A
 
 
-def test_what_a_device_cannot_run_is_passed_over(tmp_path: Path) -> None:
+def test_a_configuration_that_fails_is_not_chosen(tmp_path: Path) -> None:
     clock = Stopwatch({C: 2.0})
     assert Choices(tmp_path / "choices.json", clock.measure).choose("case", [A, B, C], clock.launch) == C
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"case": {"block_m": 1}}', '{"case": 3}'])
-def test_a_damaged_file_is_as_good_as_none(tmp_path: Path, text: str) -> None:
+def test_a_damaged_file_is_ignored_and_replaced(tmp_path: Path, text: str) -> None:
     path = tmp_path / "choices.json"
     path.write_text(text)
     clock = Stopwatch({A: 1.0, B: 2.0})
@@ -113,13 +113,13 @@ def test_a_damaged_file_is_as_good_as_none(tmp_path: Path, text: str) -> None:
     assert list(json.loads(path.read_text())) == ["case"]
 
 
-def test_a_folder_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_not_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     clock = Stopwatch({A: 1.0, B: 2.0})
     assert Choices(tmp_path / "file" / "choices.json", clock.measure).choose("case", [A, B], clock.launch) == A
 
 
-def test_the_file_follows_the_device_and_the_kernels(cache_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_file_depends_on_device_and_version(cache_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = cache_file(DEVICES[0]), cache_file(DEVICES[3])
     assert one.parent == cache_home / "kexpert" / "kernels"
     assert one != other

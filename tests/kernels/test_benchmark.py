@@ -1,4 +1,4 @@
-"""The benchmark's own behaviour, on shapes that the interpreter can do."""
+"""The benchmark script, on shapes that the interpreter can run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OPTIONS = ["--device", "cpu", "--quick"]
 @pytest.fixture(autouse=True)
 def _interpreted(device: torch.device) -> None:
     if device.type != "cpu":
-        pytest.skip("on a GPU `make bench-gpu` is the test")
+        pytest.skip("on a GPU run `make bench-gpu`")
 
 
 def test_a_quick_run_writes_rows_and_plots(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -35,7 +35,7 @@ def test_a_quick_run_writes_rows_and_plots(tmp_path: Path, capsys: pytest.Captur
     assert "not measured" in capsys.readouterr().out  # there is no sdpa flash on a CPU
 
 
-def test_when_time_is_up_what_was_done_is_kept(tmp_path: Path) -> None:
+def test_measurements_after_the_deadline_are_left_out(tmp_path: Path) -> None:
     assert benchmark.main([*OPTIONS, "--out", str(tmp_path), "--minutes", "0"]) == 0
     written = json.loads((tmp_path / "benchmark.json").read_text())
     assert written["rows"] == []
@@ -43,7 +43,7 @@ def test_when_time_is_up_what_was_done_is_kept(tmp_path: Path) -> None:
     assert set(written["summary"].values()) == {None}
 
 
-def test_what_fails_is_named_and_has_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_measurement_is_named_and_has_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_inputs: object) -> torch.Tensor:
         raise RuntimeError("No available kernel.\nand more")
 
@@ -57,7 +57,7 @@ def test_what_fails_is_named_and_has_no_row(tmp_path: Path, monkeypatch: pytest.
     assert all("No available kernel." in line and "and more" not in line for line in report.left_out)
 
 
-def test_what_cannot_be_a_graph_keeps_its_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_graph_capture_keeps_the_plain_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_given: object) -> float:
         raise RuntimeError("operation not permitted when stream is capturing")
 
@@ -70,7 +70,7 @@ def test_what_cannot_be_a_graph_keeps_its_times(tmp_path: Path, monkeypatch: pyt
     assert all("capturing" in line for line in report.left_out)
 
 
-def test_what_has_no_gradient_keeps_its_forward_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_backward_pass_keeps_the_forward_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_gradient: torch.Tensor) -> None:
         raise RuntimeError("no gradient here")
 
@@ -88,7 +88,7 @@ def test_what_has_no_gradient_keeps_its_forward_pass(tmp_path: Path, monkeypatch
     assert all("no gradient here" in line for line in report.left_out)
 
 
-def test_ratios_are_of_the_same_shape() -> None:
+def test_ratios_compare_rows_of_the_same_shape() -> None:
     def row(kind: str, name: str, what: str, ms: float, **more: float) -> dict[str, object]:
         return {"pass": kind, "implementation": name, "what": what, "ms": ms, "causal": True, "d": 128, **more}
 
@@ -109,7 +109,7 @@ def test_ratios_are_of_the_same_shape() -> None:
 
 
 @pytest.mark.parametrize("options", [["--device", "cpu"], ["--device", "cuda"]])
-def test_what_cannot_be_measured_here_is_refused(options: list[str]) -> None:
+def test_unusable_options_exit_with_a_usage_error(options: list[str]) -> None:
     with pytest.raises(SystemExit) as refused:
         benchmark.main(options)
     assert refused.value.code == 2

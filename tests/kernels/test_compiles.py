@@ -1,4 +1,4 @@
-"""The kernels compile for real architectures, which needs no GPU: the interpreter takes what the compiler does not."""
+"""The kernels compile for real architectures. The interpreter accepts code that the compiler rejects; no GPU needed."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ def test_the_defaults_compile_and_fit(architecture: int, d: int) -> None:
     lines = compiled(architecture, 0, d)
     kernels = {line["kernel"]: line for line in lines}
     assert set(kernels) == KERNELS
-    for rows in (16, 64):  # however many keys there are by now: a cache that grows is no reason to compile again
+    for rows in (16, 64):  # a growing cache must not cause another compilation
         assert len({line["hash"] for line in lines if line["kernel"] == f"decode_kernel {rows}"}) == 1
     for kernel in kernels.values():
         assert kernel["shared"] <= SHARED_MEMORY[architecture] * 1024
-        if kernel["expected"]:  # autotuning leaves out what does not fit by this reckoning
+        if kernel["expected"]:  # autotuning filters candidates by this estimate
             assert kernel["shared"] <= kernel["expected"] <= 1.25 * kernel["shared"] + 4096
     products = {86: "mma.sync", 90: "wgmma.mma_async", 100: "tcgen05.mma"}[architecture]
     assert kernels["flash_forward_kernel"][products] and kernels["flash_backward_keys_kernel"][products]
     assert not kernels["flash_forward_kernel"]["cp.async.bulk.tensor"]
 
 
-def test_descriptors_become_the_copy_engine() -> None:
-    """The last of the candidates on sm_90; what they bring feeds the tensor cores from where it arrives."""
+def test_descriptors_compile_to_copy_engine_instructions() -> None:
+    """The last candidate on sm_90; the tensor cores read the tiles from shared memory."""
     kernels = {line["kernel"]: line for line in compiled(90, -1)}
     for name in ("flash_forward_kernel", "flash_backward_keys_kernel", "flash_backward_queries_kernel"):
         assert kernels[name]["cp.async.bulk.tensor"] and kernels[name]["wgmma.mma_async"]

@@ -1,4 +1,4 @@
-"""Decoding against the fp32 reference: split keys, shared heads, pages, lengths and masks."""
+"""Decoding agrees with the fp32 reference: split keys, shared heads, pages, lengths and masks."""
 
 from __future__ import annotations
 
@@ -44,14 +44,16 @@ def check(q: Tensor, k: Tensor, v: Tensor, visible: Tensor | None, got: tuple[Te
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
 @pytest.mark.parametrize(("heads", "key_heads"), [(2, 2), (8, 2), (8, 1), (6, 2), (12, 2), (7, 1)])
-def test_one_token(device: torch.device, heads: int, key_heads: int, dtype: torch.dtype) -> None:
+def test_one_token_agrees_with_the_reference(
+    device: torch.device, heads: int, key_heads: int, dtype: torch.dtype
+) -> None:
     q, k, v = tensors(device, 137, heads=heads, key_heads=key_heads, dtype=dtype)
     check(q, k, v, None, decode_attention(q, k, v))
 
 
 @pytest.mark.parametrize("splits", [1, 2, 5, 9])
-def test_parts_make_a_whole(device: torch.device, splits: int) -> None:
-    """More parts than tiles of keys as well: some have nothing to do."""
+def test_split_keys_give_the_same_result(device: torch.device, splits: int) -> None:
+    """Includes more parts than tiles of keys, where some parts are empty."""
     q, k, v = tensors(device, 100, batch=2)
     check(q, k, v, None, launch_decode(q, k, v, None, None, None, True, 0, 32**-0.5, splits))
 
@@ -59,30 +61,30 @@ def test_parts_make_a_whole(device: torch.device, splits: int) -> None:
 @pytest.mark.parametrize("batch", [1, 4])
 @pytest.mark.parametrize("keys", [1, 1023, 16384])
 @pytest.mark.parametrize("d", [64, 128])
-def test_real_shapes(cuda: torch.device, batch: int, keys: int, d: int) -> None:
+def test_real_shapes_agree_with_the_reference(cuda: torch.device, batch: int, keys: int, d: int) -> None:
     q, k, v = tensors(cuda, keys, batch=batch, heads=32, key_heads=8, d=d, dtype=torch.bfloat16)
     check(q, k, v, None, decode_attention(q, k, v))
 
 
 @pytest.mark.parametrize("d", [16, 80, 128, 256])
-def test_head_dimensions(device: torch.device, d: int) -> None:
+def test_head_dimensions_agree_with_the_reference(device: torch.device, d: int) -> None:
     q, k, v = tensors(device, 40, d=d, key_heads=1)
     check(q, k, v, None, decode_attention(q, k, v))
 
 
 @pytest.mark.parametrize("heads", [4, 6])
-def test_a_draft_of_several_tokens(device: torch.device, heads: int) -> None:
+def test_a_draft_of_several_tokens_is_causal(device: torch.device, heads: int) -> None:
     q, k, v = tensors(device, 70, heads=heads, queries=5, batch=2)
     check(q, k, v, visibility(q, k), decode_attention(q, k, v))
 
 
 @pytest.mark.parametrize("window", [1, 20, 500])
-def test_sliding_window(device: torch.device, window: int) -> None:
+def test_a_sliding_window_limits_the_keys(device: torch.device, window: int) -> None:
     q, k, v = tensors(device, 300, queries=2)
     check(q, k, v, visibility(q, k, window), decode_attention(q, k, v, window=window))
 
 
-def test_masks_with_holes_and_rows_that_see_nothing(device: torch.device) -> None:
+def test_masks_may_have_holes_and_empty_rows(device: torch.device) -> None:
     q, k, v = tensors(device, 90, batch=2, queries=3)
     mask = torch.rand(2, 3, 90, device=device) < 0.3
     mask[0, 1] = mask[1] = False
@@ -91,7 +93,7 @@ def test_masks_with_holes_and_rows_that_see_nothing(device: torch.device) -> Non
     assert not got[0][1].any()
 
 
-def test_a_mask_over_a_long_cache(device: torch.device) -> None:
+def test_a_mask_over_a_long_cache_is_applied(device: torch.device) -> None:
     q, k, v = tensors(device, 5000, heads=2, key_heads=1, queries=2, d=16)
     mask = torch.zeros(1, 2, 5000, dtype=torch.bool, device=device)
     mask[0, 0, 2100:4500] = mask[0, 1, 3] = True
@@ -105,8 +107,8 @@ def test_a_mask_shared_by_queries_need_not_be_copied(device: torch.device) -> No
 
 
 @pytest.mark.parametrize("page_size", [16, 24])
-def test_pages_in_any_order(device: torch.device, page_size: int) -> None:
-    """Each sequence with its own length; what lies in a page beyond it is not looked at."""
+def test_pages_may_be_in_any_order(device: torch.device, page_size: int) -> None:
+    """Each sequence has its own length; the kernel does not read the rest of a page."""
     q, k, v = tensors(device, 96, batch=3, queries=2)
     lengths = torch.tensor([96, 50, 2], device=device, dtype=torch.int32)
     pages = 96 // page_size
@@ -125,8 +127,8 @@ def test_pages_in_any_order(device: torch.device, page_size: int) -> None:
         check(*one, visibility(*one[:2]), (out[b : b + 1], lse[b : b + 1]))
 
 
-def test_cache_of_other_strides(device: torch.device) -> None:
-    """A static cache longer than what it holds, and keys laid out (batch, length, heads, d)."""
+def test_the_cache_may_have_any_strides(device: torch.device) -> None:
+    """A static cache longer than its contents, and keys stored (batch, length, heads, d)."""
     q, k, v = tensors(device, 128, batch=2)
     k, v = (x.transpose(1, 2).contiguous().transpose(1, 2) for x in (k, v))
     lengths = torch.tensor([37, 128], device=device, dtype=torch.int32)
@@ -134,18 +136,18 @@ def test_cache_of_other_strides(device: torch.device) -> None:
     check(q, k, v, visible, decode_attention(q, k, v, lengths=lengths))
 
 
-def test_the_same_bits_at_every_run(device: torch.device) -> None:
+def test_every_run_gives_the_same_bits(device: torch.device) -> None:
     q, k, v = tensors(device, 300, dtype=torch.bfloat16)
     assert torch.equal(decode_attention(q, k, v)[0], decode_attention(q, k, v)[0])
 
 
-def test_opcheck(device: torch.device) -> None:
+def test_the_operator_passes_opcheck(device: torch.device) -> None:
     q, k, v = tensors(device, 40)
     lengths = torch.tensor([30], device=device, dtype=torch.int32)
     torch.library.opcheck(module._decode_attention, (q, k, v, lengths, None, None, True, 0, 0.2))
 
 
-def test_survives_compilation(device: torch.device) -> None:
+def test_a_compiled_step_gives_the_same_result(device: torch.device) -> None:
     def step(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         return decode_attention(q + 1, k, v)[0] * 2
 
@@ -162,7 +164,7 @@ def test_survives_compilation(device: torch.device) -> None:
         pytest.param({"batch": 2}, "belong together", id="batches"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(device: torch.device, changed: dict[str, Any], message: str) -> None:
+def test_mismatched_tensors_are_rejected(device: torch.device, changed: dict[str, Any], message: str) -> None:
     q, _, _ = tensors(device, 40)
     _, k, v = tensors(device, 40, **changed)
     with pytest.raises(ValueError, match=message):
@@ -170,11 +172,11 @@ def test_what_cannot_be_meant_is_refused(device: torch.device, changed: dict[str
 
 
 @pytest.mark.parametrize("scale", [0.0, -1.0])
-def test_a_scale_that_turns_the_order_of_scores_is_refused(device: torch.device, scale: float) -> None:
+def test_a_scale_that_is_not_positive_is_rejected(device: torch.device, scale: float) -> None:
     with pytest.raises(ValueError, match="positive"):
         decode_attention(*tensors(device, 40), scale=scale)
 
 
-def test_long_prompts_are_for_the_other_kernel(device: torch.device) -> None:
+def test_too_many_queries_are_rejected(device: torch.device) -> None:
     with pytest.raises(ValueError, match="flash_attention"):
         decode_attention(*tensors(device, 200, queries=100))

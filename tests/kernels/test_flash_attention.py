@@ -1,4 +1,4 @@
-"""Forward and every gradient against the fp32 reference, by flash-attention's own bound."""
+"""The forward pass and all gradients agree with the fp32 reference within flash-attention's bound."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.kernels.close import assert_as_good
 
 HALF = [torch.float16, torch.bfloat16]
 
-# Weights are computed before they are masked: where large scores are invisible, infinity is thrown away.
+# The kernels compute weights before they mask them; an infinite weight of an invisible key is discarded.
 pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered in exp2")
 
 
@@ -41,7 +41,7 @@ def tensors(
 
 
 def check(q: Tensor, k: Tensor, v: Tensor, *, scale: float | None = None, **rule: Any) -> None:
-    """What the kernels give for a rule of visibility, beside the reference in fp32 and plain PyTorch in their dtype."""
+    """Compare the kernels, under a visibility rule, with the fp32 reference and with plain PyTorch in their dtype."""
     visible = visibility(q, k, **rule)
     out, lse = flash_attention(q, k, v, scale=scale, **rule)
     grad = torch.randn(out.shape, device=q.device).to(q.dtype)
@@ -76,16 +76,16 @@ def visibility(
 
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize(("queries", "keys"), [(1, 1), (17, 17), (1, 50), (65, 33)])
-def test_odd_lengths(device: torch.device, queries: int, keys: int, causal: bool) -> None:
+def test_odd_lengths_agree_with_the_reference(device: torch.device, queries: int, keys: int, causal: bool) -> None:
     check(*tensors(device, queries, keys), causal=causal)
 
 
-def test_a_thousand_queries(device: torch.device) -> None:
+def test_a_thousand_queries_agree_with_the_reference(device: torch.device) -> None:
     check(*tensors(device, 1023, heads=1), causal=True)
 
 
 @pytest.mark.parametrize("dtype", [*HALF, torch.float32])
-def test_dtypes(device: torch.device, dtype: torch.dtype) -> None:
+def test_dtypes_agree_with_the_reference(device: torch.device, dtype: torch.dtype) -> None:
     check(*tensors(device, 113, dtype=dtype, heads=1), causal=True)
 
 
@@ -93,14 +93,16 @@ def test_dtypes(device: torch.device, dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("d", [64, 128])
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize(("queries", "keys"), [(113, 203), (512, 512), (1023, 1023), (1024, 2048), (2049, 1111)])
-def test_real_shapes(cuda: torch.device, queries: int, keys: int, causal: bool, d: int, dtype: torch.dtype) -> None:
+def test_real_shapes_agree_with_the_reference(
+    cuda: torch.device, queries: int, keys: int, causal: bool, d: int, dtype: torch.dtype
+) -> None:
     check(*tensors(cuda, queries, keys, batch=2, heads=8, key_heads=2, d=d, dtype=dtype), causal=causal)
 
 
 @pytest.mark.parametrize("d", [64, 128, 256])
 @pytest.mark.parametrize("causal", [False, True])
-def test_every_configuration_of_this_device(cuda: torch.device, causal: bool, d: int) -> None:
-    """Whichever is fastest may be chosen, so all must be right: lengths that no tile divides."""
+def test_every_configuration_of_this_device_is_correct(cuda: torch.device, causal: bool, d: int) -> None:
+    """The tuner may choose any of them. No tile divides these lengths."""
     q, k, v = (x.detach() for x in tensors(cuda, 333, 397, batch=2, heads=4, key_heads=2, d=d))
     rule = (None, None, causal, 64, 0, d**-0.5, 0.0)
     offered = {
@@ -120,7 +122,9 @@ def test_every_configuration_of_this_device(cuda: torch.device, causal: bool, d:
             torch.testing.assert_close(got, expected, atol=5e-2, rtol=5e-2, msg=lambda text, c=c: f"{c}: {text}")
 
 
-def test_timing_chooses_something_right(cuda: torch.device, cache_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_timing_chooses_a_correct_configuration(
+    cuda: torch.device, cache_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("KEXPERT_KERNELS_TUNE")
     autotuning._choices.cache_clear()
     try:
@@ -133,7 +137,7 @@ def test_timing_chooses_something_right(cuda: torch.device, cache_home: Path, mo
 
 
 @pytest.mark.parametrize("d", [8, 32, 40, 80, 96, 128, 256])
-def test_head_dimensions(device: torch.device, d: int) -> None:
+def test_head_dimensions_agree_with_the_reference(device: torch.device, d: int) -> None:
     check(*tensors(device, 35, d=d, heads=1), causal=True)
 
 
@@ -152,29 +156,29 @@ def test_query_heads_share_key_heads(device: torch.device, heads: int, key_heads
         pytest.param(20, 20, 30, id="past the last key"),
     ],
 )
-def test_causal_offset(device: torch.device, queries: int, keys: int, offset: int | None) -> None:
+def test_a_causal_offset_shifts_the_diagonal(device: torch.device, queries: int, keys: int, offset: int | None) -> None:
     check(*tensors(device, queries, keys), causal=True, offset=offset)
 
 
 @pytest.mark.parametrize(("queries", "keys", "window"), [(70, 70, 1), (70, 100, 40), (40, 40, 99), (70, 40, 9)])
-def test_sliding_window(device: torch.device, queries: int, keys: int, window: int) -> None:
+def test_a_sliding_window_limits_the_keys(device: torch.device, queries: int, keys: int, window: int) -> None:
     check(*tensors(device, queries, keys, heads=1), causal=True, window=window)
 
 
-def test_intervals_of_every_form(device: torch.device) -> None:
-    """Left and right padding, a hole between two sequences, rows that see nothing, values out of range."""
+def test_intervals_of_every_form_agree_with_the_reference(device: torch.device) -> None:
+    """Left and right padding, a hole between two sequences, empty rows, values out of range."""
     lo = torch.tensor([[0, 3, 3, 40, 40, 64, 70, 0], [-5, 0, 0, 9, 9, 9, 50, 2]])
     hi = torch.tensor([[1, 3, 9, 41, 75, 75, 70, 75], [75, 0, 90, 75, 10, 33, 70, 1]])
     ranges = torch.stack([lo, hi], dim=1).repeat_interleave(5, dim=2).to(device, torch.int32)
     check(*tensors(device, 40, 75, batch=2, heads=1), ranges=ranges)
 
 
-def test_intervals_of_many_queries(device: torch.device) -> None:
-    """More than are looked at together for the queries that see a tile of keys."""
+def test_intervals_of_many_queries_agree_with_the_reference(device: torch.device) -> None:
+    """More queries than the backward kernel scans at once for those that see its keys."""
     check(*tensors(device, 1100, heads=1), ranges=causal_ranges(1, 1100, 1100, window=40, device=device))
 
 
-def test_intervals_shared_by_a_batch(device: torch.device) -> None:
+def test_a_batch_may_share_its_intervals(device: torch.device) -> None:
     ranges = causal_ranges(1, 20, 20, window=7, device=device).expand(3, 2, 20)
     check(*tensors(device, 20, batch=3, heads=1), ranges=ranges)
 
@@ -189,20 +193,20 @@ def test_intervals_shared_by_a_batch(device: torch.device) -> None:
         pytest.param(lambda x: torch.cat([x, x, x], dim=2)[:, :, x.shape[2] : 2 * x.shape[2]], id="slice of a cache"),
     ],
 )
-def test_strides(device: torch.device, layout: Any) -> None:
+def test_strides_do_not_change_the_result(device: torch.device, layout: Any) -> None:
     leaves = tensors(device, 33, batch=2, key_heads=2)
     views = [layout(x) for x in leaves]
     assert not any(x.is_contiguous() for x in views)
     grad = torch.randn(views[0].shape, device=device, dtype=torch.bfloat16).mT.contiguous().mT
     results = [flash_attention(*inputs, causal=True)[0] for inputs in (views, leaves)]
     grads = [torch.autograd.grad(out, leaves, grad) for out in results]
-    exactly = {"rtol": 0, "atol": 0} if device.type == "cpu" else {}  # a GPU may take other blocks for other strides
+    exactly = {"rtol": 0, "atol": 0} if device.type == "cpu" else {}  # on a GPU the strides may change the block sizes
     torch.testing.assert_close(*results, **exactly)
     torch.testing.assert_close(*grads, **exactly)
 
 
-def test_rows_farther_apart_than_32_bits_reach(device: torch.device) -> None:
-    """The output's gradient is laid out by whoever computes it. On a CPU only the pages exist that are touched."""
+def test_row_strides_may_exceed_32_bits(device: torch.device) -> None:
+    """The caller decides the layout of the output's gradient. A CPU allocates only the pages that are written."""
     q, k, v = (x.detach() for x in tensors(device, 33, 40))
     far = torch.empty(33 * 2**26, device=device, dtype=q.dtype).as_strided((1, 2, 33, 16), (0, 16, 2**26, 1))
     grad = far.copy_(torch.randn_like(q))
@@ -212,7 +216,7 @@ def test_rows_farther_apart_than_32_bits_reach(device: torch.device) -> None:
     assert all(map(torch.equal, flash_backward(grad, *given), flash_backward(grad.contiguous(), *given)))
 
 
-def test_one_key_for_the_whole_batch(device: torch.device) -> None:
+def test_a_batch_may_share_its_keys(device: torch.device) -> None:
     q, k, v = tensors(device, 20, dtype=torch.float32)
     q = torch.randn(3, 2, 20, 16, device=device, requires_grad=True)
     check(q, k.expand(3, 1, 20, 16), v.expand(3, 1, 20, 16), causal=True)
@@ -220,22 +224,22 @@ def test_one_key_for_the_whole_batch(device: torch.device) -> None:
 
 @pytest.mark.parametrize("dtype", HALF)
 @pytest.mark.parametrize("size", [1e-4, 30.0])
-def test_extreme_logits(device: torch.device, size: float, dtype: torch.dtype) -> None:
+def test_extreme_logits_are_stable(device: torch.device, size: float, dtype: torch.dtype) -> None:
     """Scores of a few thousand leave one weight of 1; equal scores leave the mean."""
     q, k, v = tensors(device, 40, d=32, heads=1, dtype=dtype)
     check((q * size).detach().requires_grad_(), (k * size).detach().requires_grad_(), v, causal=True)
 
 
 @pytest.mark.parametrize("dtype", HALF)
-def test_growing_logits(device: torch.device, dtype: torch.dtype) -> None:
-    """Each tile of keys has larger scores than all before it, by more than an exponential can hold."""
+def test_growing_logits_are_stable(device: torch.device, dtype: torch.dtype) -> None:
+    """Each tile of keys has larger scores than those before it, beyond the range of an exponential."""
     q, k, v = (x.detach() for x in tensors(device, 40, 75, d=32, heads=1, dtype=dtype))
     grow = torch.linspace(0, 30, 75, device=device)[:, None]
     q, k = q.abs() * 30, (k.abs() * grow).to(dtype)
     check(*(x.requires_grad_() for x in (q, k, v)))
 
 
-def test_scale_is_taken(device: torch.device) -> None:
+def test_the_scale_is_applied(device: torch.device) -> None:
     check(*tensors(device, 33, heads=1), scale=0.03)
 
 
@@ -248,7 +252,7 @@ def test_log_sum_exp_has_a_gradient(device: torch.device) -> None:
     torch.testing.assert_close(*grads, atol=1e-5, rtol=1e-4)
 
 
-def test_nothing_in_nothing_out(device: torch.device) -> None:
+def test_empty_inputs_give_empty_or_zero_outputs(device: torch.device) -> None:
     empty = torch.empty(0, 2, 5, 16, device=device)
     assert flash_attention(empty, empty, empty)[0].shape == empty.shape
     q = torch.randn(1, 2, 5, 16, device=device, requires_grad=True)
@@ -258,7 +262,7 @@ def test_nothing_in_nothing_out(device: torch.device) -> None:
     assert not torch.autograd.grad(out.sum(), q)[0].any()
 
 
-def test_the_same_bits_at_every_run(device: torch.device) -> None:
+def test_every_run_gives_the_same_bits(device: torch.device) -> None:
     q, k, v = tensors(device, 70, batch=2, heads=4, key_heads=2)
 
     def run() -> tuple[Tensor, ...]:
@@ -270,8 +274,8 @@ def test_the_same_bits_at_every_run(device: torch.device) -> None:
         assert all(torch.equal(a, b) for a, b in zip(first, run(), strict=True))
 
 
-def test_keys_through_tensor_descriptors(device: torch.device) -> None:
-    """The copy engine of sm_90 gives what plain loads give, edges and padded head dimensions included."""
+def test_tensor_descriptors_give_the_same_result(device: torch.device) -> None:
+    """The copy engine of sm_90 loads the same values as plain loads, including edges and padded head dimensions."""
     if device.type == "cuda" and torch.cuda.get_device_capability() < (9, 0):
         pytest.skip("this GPU has no tensor memory accelerator (sm_90)")
     q, k, v = (x.detach() for x in tensors(device, 45, 75, batch=2, d=24))
@@ -297,14 +301,14 @@ def test_block_sizes_do_not_change_the_result(device: torch.device) -> None:
 
 
 class TestDropout:
-    """With V the identity the output is the matrix of weights itself, dropped ones being zero."""
+    """With V the identity, the output is the matrix of weights; dropped weights are zero."""
 
     def weights(self, device: torch.device, dropout: float, seed: int, heads: int = 2) -> Tensor:
         torch.manual_seed(seed)
         q = torch.zeros(1, heads, 64, 64, device=device)
         return flash_attention(q, q[:, :1], torch.eye(64, device=device)[None, None], dropout=dropout)[0] * 64
 
-    def test_share_and_scale(self, device: torch.device) -> None:
+    def test_kept_weights_have_the_expected_share_and_scale(self, device: torch.device) -> None:
         kept = self.weights(device, 0.3, seed=1)
         torch.testing.assert_close(kept[kept > 0], torch.full_like(kept[kept > 0], 1 / 0.7))
         share = (kept > 0).float().mean(dim=(0, 2, 3))
@@ -316,7 +320,7 @@ class TestDropout:
         for a, b in ((one, other), (one[:, 0], one[:, 1]), (one, one.mT)):
             assert abs(float((a == b).float().mean()) - 0.5) < 0.05
 
-    def test_gradients_see_the_same_mask(self, device: torch.device) -> None:
+    def test_gradients_use_the_same_dropout_mask(self, device: torch.device) -> None:
         def drawn(v: Tensor) -> Tensor:
             torch.manual_seed(3)
             return flash_attention(q, k, v, causal=True, dropout=0.4)[0]
@@ -333,8 +337,8 @@ class TestDropout:
 
 
 class TestPacked:
-    def test_each_sequence_by_itself(self, device: torch.device) -> None:
-        """Sequences of 20, 0, 1 and 30 queries over 20, 5, 40 and 30 keys, and two tokens that belong to none."""
+    def test_packed_sequences_match_separate_calls(self, device: torch.device) -> None:
+        """Sequences of 20, 0, 1 and 30 queries over 20, 5, 40 and 30 keys, and two tokens outside all sequences."""
         lengths_q, lengths_k = [20, 0, 1, 30], [20, 5, 40, 30]
         q = torch.randn(53, 2, 16, device=device, requires_grad=True)
         k, v = (torch.randn(95, 1, 16, device=device, requires_grad=True) for _ in range(2))
@@ -351,7 +355,7 @@ class TestPacked:
         grads = (torch.autograd.grad(o, (q, k, v), grad) for o in (out, expected))
         torch.testing.assert_close(*grads)
 
-    def test_whole_sequences(self, device: torch.device) -> None:
+    def test_packed_sequences_without_causal_mask_match_separate_calls(self, device: torch.device) -> None:
         q = torch.randn(40, 2, 16, device=device)
         starts = torch.tensor([0, 15, 40], device=device, dtype=torch.int32)
         out, _ = flash_attention_packed(q, q, q, starts, causal=False)
@@ -362,7 +366,7 @@ class TestPacked:
 
 class TestOperator:
     @pytest.mark.parametrize("masked", [False, True])
-    def test_opcheck(self, device: torch.device, masked: bool) -> None:
+    def test_the_operators_pass_opcheck(self, device: torch.device, masked: bool) -> None:
         q, k, v = tensors(device, 20, 24, batch=2, heads=2, dtype=torch.float32)
         ranges = causal_ranges(2, 20, 24, device=device) if masked else None
         seed = torch.zeros(1, dtype=torch.int64, device=device)
@@ -373,8 +377,8 @@ class TestOperator:
         backward = (out, torch.zeros_like(lse), *(x.detach() for x in (q, k, v)), out, lse, *rest)
         torch.library.opcheck(module._flash_attention_backward, backward)
 
-    def test_survives_compilation(self, device: torch.device) -> None:
-        """One graph, symbolic lengths among it, with the same output and gradients."""
+    def test_a_compiled_layer_gives_the_same_result(self, device: torch.device) -> None:
+        """One graph with symbolic lengths gives the same output and gradients."""
 
         def layer(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             out, lse = flash_attention(q * 2, k, v, causal=True)
@@ -402,7 +406,7 @@ class TestOperator:
         pytest.param({"ranges": torch.zeros(1, 2, 9, dtype=torch.int32)}, "ranges", id="ranges"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(device: torch.device, change: dict[str, Any], message: str) -> None:
+def test_invalid_arguments_are_rejected(device: torch.device, change: dict[str, Any], message: str) -> None:
     q = torch.zeros(1, 4, 20, 16, device=device)
     k = torch.zeros(change.pop("k", (1, 2, 20, 16)), device=device)
     with pytest.raises(ValueError, match=message):

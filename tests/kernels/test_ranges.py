@@ -1,4 +1,4 @@
-"""Intervals and masks say the same."""
+"""Intervals and masks are equivalent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LENGTHS = st.integers(0, 12)
 
 @settings(deadline=None)  # the first example waits for torch
 @given(queries=LENGTHS, keys=LENGTHS, offset=st.none() | st.integers(-5, 15), window=st.none() | st.integers(1, 8))
-def test_causal_is_what_it_says(queries: int, keys: int, offset: int | None, window: int | None) -> None:
+def test_causal_ranges_match_the_definition(queries: int, keys: int, offset: int | None, window: int | None) -> None:
     mask = mask_of_ranges(causal_ranges(2, queries, keys, offset=offset, window=window), keys)
     shift = keys - queries if offset is None else offset
     for i in range(queries):
@@ -24,7 +24,7 @@ def test_causal_is_what_it_says(queries: int, keys: int, offset: int | None, win
 
 @settings(deadline=None)
 @given(st.lists(st.lists(st.booleans(), min_size=6, max_size=6), min_size=1, max_size=5))
-def test_a_mask_and_back_fills_its_holes_and_no_more(rows: list[list[bool]]) -> None:
+def test_a_round_trip_fills_only_the_holes_of_a_mask(rows: list[list[bool]]) -> None:
     mask = torch.tensor(rows)[None]
     filled = mask_of_ranges(ranges_of_mask(mask), 6)
     for before, after in zip(rows, filled[0].tolist(), strict=True):

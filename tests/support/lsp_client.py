@@ -25,7 +25,7 @@ SERVE = (sys.executable, "-m", "kexpert", "serve")
 #: Capabilities of a full-featured editor.
 CAPABILITIES: dict[str, Any] = {
     "general": {"positionEncodings": ["utf-16"]},
-    "window": {"workDoneProgress": True},
+    "window": {"workDoneProgress": True, "showDocument": {"support": True}},
     "workspace": {"configuration": False, "didChangeWatchedFiles": {"dynamicRegistration": True}},
     "textDocument": {
         "hover": {"contentFormat": ["markdown"]},

@@ -54,7 +54,6 @@ def add_arguments(commands: Commands) -> None:
     command.add_argument("lines", metavar="FILE:LINE[:COL|-LINE]", type=file_lines, help=place)
     add_tree(command)
     command.add_argument("--json", action="store_true", help="print facts and steps as JSON")
-    command.add_argument("--no-model", action="store_true", help="facts alone; no language model writes anything")
     command.set_defaults(run=run)
 
 

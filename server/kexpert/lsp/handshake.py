@@ -32,6 +32,16 @@ class Client:
         """A client capability by its path, as ``can("textDocument", "hover")``; None if it is absent."""
         return dig(self.params, "capabilities", *keys)
 
+    @property
+    def shows_documents(self) -> bool:
+        """True if the client opens a document when the server asks."""
+        return self.can("window", "showDocument", "support") is True
+
+    @property
+    def shows_explanations(self) -> bool:
+        """True if the client itself shows what ``kexpert.explain`` answers."""
+        return self.can("experimental", "kexpertExplain") is True
+
 
 def dig(data: Any, *keys: str) -> Any:
     """``data[a][b][c]``, or None where the path leaves the dictionaries."""

@@ -31,6 +31,8 @@ class Request:
     client: Client
     log: ClientLog
     cancelled: Cancelled
+    #: Asks the client to open a URI in front of the user.
+    show_document: Callable[[str], None]
     #: The client's own URIs of open documents, by path.
     spellings: Mapping[str, str]
 

@@ -172,7 +172,14 @@ class Server:
         from kexpert.lsp.request import Request
 
         snapshot, spellings = self.workspace.snapshot(), self._spellings
-        return lambda cancelled: Request(params, snapshot, self.client, self.log, cancelled, spellings)
+        return lambda cancelled: Request(
+            params, snapshot, self.client, self.log, cancelled, self._show_document, spellings
+        )
+
+    def _show_document(self, uri: str) -> None:
+        from lsprotocol import types
+
+        self.dispatcher.request(types.WINDOW_SHOW_DOCUMENT, types.ShowDocumentParams(uri, take_focus=True))
 
     def _anticipate(self, work: Callable[[Cancelled], None]) -> None:
         """Run the inline session's background work among the model's requests; the newest only."""

@@ -119,7 +119,9 @@ class Settings:
         high=1,
     )
     inline_ahead: bool = _setting(
-        "inline.ahead", True, "Work out what comes behind a suggestion while it is shown: taking it shows the next."
+        "inline.ahead",
+        True,
+        "Work out the next suggestion while one is shown, so that taking it shows the next at once.",
     )
     inline_in_menu: bool = _setting(
         "inline.in_menu",

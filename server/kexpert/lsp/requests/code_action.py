@@ -1,4 +1,7 @@
-"""``textDocument/codeAction``: "Explain this function", "Explain selection", "Find similar code"."""
+"""``textDocument/codeAction``: "Explain this function", "Explain selection", "Find similar code".
+
+The first two are offered only where the user would see the page: see ``execute_command``.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +28,12 @@ def code_actions(request: Request) -> list[Json]:
         "start": {"line": span.start.line, "character": span.start.character},
         "end": {"line": span.end.line, "character": span.end.character},
     }
+    explains = request.client.shows_explanations or request.client.shows_documents
     if span.start != span.end:
-        return [
-            _action("Explain selection", "kexpert.explain", request.uri, where),
-            _action("Find similar code", "kexpert.findSimilar", request.uri, where),
-        ]
+        similar = _action("Find similar code", "kexpert.findSimilar", request.uri, where)
+        return [_action("Explain selection", "kexpert.explain", request.uri, where), similar] if explains else [similar]
+    if not explains:
+        return []
     at = request.snapshot.locate(Position(request.path, span.start.line, span.start.character))
     if at is not None and source.path.endswith(_SOURCES) and _has_function(source, at[1]):
         return [_action("Explain this function", "kexpert.explain", request.uri, where)]
