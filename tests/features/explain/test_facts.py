@@ -276,3 +276,33 @@ The frob widget is frob_widget_all().
     assert [(fact.text, fact.path, fact.line) for fact in found.facts if fact.kind == "documentation"] == [
         ("named in `Frobbing widgets`", "Documentation/core-api/frob.rst", 3)
     ]
+
+
+def test_references_of_lookups_and_of_counters() -> None:
+    check("""
+int f(struct d *d, struct task_struct *task)
+{
+	const struct cred *cred = get_task_cred(task); //= reference: takes a reference on `cred` (`get_task_cred()`)
+	struct file *file = fget(d->fd); //= reference: tries to take a reference on `file` (`fget()`)
+
+	if (atomic_inc_not_zero(&d->refs)) //= reference: tries to take a reference on `&d->refs` (`atomic_inc_not_zero()`)
+		atomic_inc(&d->users);
+	atomic_dec(&d->io_refcount); //= reference: drops a reference on `&d->io_refcount` (`atomic_dec()`)
+	fget(d->fd);
+	return 0;
+}
+""", "reference")  # fmt: skip
+
+
+def test_caches_sockets_and_managed_mappings_are_allocations() -> None:
+    check("""
+int f(struct d *d)
+{
+	d->cache = kmem_cache_create("d", 8, 0, 0, NULL); //= allocation: allocates `d->cache` (`kmem_cache_create()`)
+	d->sk = sk_alloc(d->net, 1, GFP_KERNEL, d->p, 0); //= allocation: allocates `d->sk` (`sk_alloc()`, `GFP_KERNEL`)
+	d->base = devm_ioremap_resource(d->dev, d->res);
+//= allocation: allocates `d->base` (`devm_ioremap_resource()`, freed with the device)
+	sk_free(d->sk); //= allocation: frees `d->sk` (`sk_free()`)
+	return 0;
+}
+""", "allocation")  # fmt: skip

@@ -59,7 +59,9 @@ int f(struct dev *dev)
 	return 0;
 }
 """, "lock")  # fmt: skip
-    assert "Tries to take `&dev->lock` (spinlock); releases it too" in [one.text for one in found.calling]
+    texts = [one.text for one in found.calling]
+    assert "Tries to take `&dev->lock` (spinlock), released before it returns" in texts
+    assert "Tries to take `&dev->mutex` (mutex), released before it returns" in texts
 
 
 def test_required_locks_come_from_annotations_and_unconditional_assertions() -> None:
@@ -164,3 +166,114 @@ def test_every_lock_that_can_be_taken_can_be_released() -> None:
     releases = {call.kind for call in LOCK_CALLS.values() if call.action == "release"}
     assert takes == releases
     assert {guard.action for guard in GUARDS.values()} == {"take"}
+
+
+def test_a_lock_that_is_released_first_is_one_that_the_caller_holds() -> None:
+    found = check("""
+static int f(struct dev *dev) __releases(&dev->lock) __acquires(&dev->lock)
+//= lock: The caller holds `&dev->lock`; releases it and takes it again
+{
+again:
+	if (dev->busy) {
+		spin_unlock(&dev->lock); //= lock: releases `&dev->lock` if `dev->busy`
+		wait(dev);
+		spin_lock(&dev->lock); //= lock: takes `&dev->lock` (spinlock) if `dev->busy`
+		goto again;
+	}
+	return 0;
+}
+""", "lock")  # fmt: skip
+    assert [one.text for one in found.calling if "lock`" in one.text] == [
+        "The caller holds `&dev->lock`; releases it and takes it again"
+    ]
+    found = explained("""
+static void f(struct dev *dev)
+{
+	while (dev->busy) {
+		spin_unlock(&dev->lock);
+		wait(dev);
+		spin_lock(&dev->lock);
+	}
+}
+""")
+    assert [one.text for one in found.calling] == ["Releases `&dev->lock` (spinlock) and takes it again"]
+
+
+def test_an_annotation_of_a_lock_that_some_paths_release_is_no_claim_about_all() -> None:
+    code = """
+bool f(struct dev *dev) __acquires(&dev->lock)
+{
+	spin_lock(&dev->lock);
+	if (!dev->busy)
+		return false;
+	wait(dev);
+	spin_unlock(&dev->lock);
+	return VALUE;
+}
+"""
+    held = [one.text for one in explained(code.replace("VALUE", "true")).calling if one.text.startswith("Returns")]
+    assert held == ["Returns with `&dev->lock` held if it returns `false`"]
+    assert not [one for one in explained(code.replace("VALUE", "false")).calling if one.text.startswith("Returns")]
+
+
+@pytest.mark.parametrize(("name", "is_said"), [("try_lock_dev", True), ("start_dev", False)])
+def test_a_lock_is_held_for_some_returned_values_if_the_name_says_so(name: str, is_said: bool) -> None:
+    found = explained(f"""
+int {name}(struct dev *dev)
+{{
+	if (mutex_trylock(&dev->mutex)) {{
+		if (dev->alive)
+			return 1;
+		mutex_unlock(&dev->mutex);
+	}}
+	return 0;
+}}
+""", name)  # fmt: skip
+    text = "Returns with `&dev->mutex` (mutex) held if it returns `1`"
+    assert (text in [one.text for one in found.calling]) is is_said
+
+
+def test_the_test_of_its_result_says_if_a_lock_was_taken() -> None:
+    texts = [one.text for one in explained("""
+int f(struct dev *dev)
+{
+	int err = mutex_lock_interruptible(&dev->mutex);
+
+	if (err)
+		return err;
+	mutex_unlock(&dev->mutex);
+	if (!down_trylock(&dev->sem))
+		up(&dev->sem);
+	return raw_spin_trylock(&dev->raw);
+}
+""").calling]  # fmt: skip
+    assert "Tries to take `&dev->mutex` (mutex), released before it returns" in texts
+    assert "Tries to take `&dev->sem` (semaphore), released before it returns" in texts
+    assert "Tries to take `&dev->raw` (raw spinlock)" in texts
+
+
+def test_a_dropped_lock_may_be_taken_again_on_some_paths_or_in_another_mode() -> None:
+    def calling(body: str) -> list[str]:
+        return [one.text for one in explained(f"int f(struct d *d)\n{{\n{body}}}\n").calling if "again" in one.text]
+
+    assert calling("\tspin_unlock(&d->a);\n\tif (d->x)\n\t\treturn 1;\n\tspin_lock(&d->a);\n\treturn 0;\n") == [
+        "Releases `&d->a` (spinlock) and takes it again on some paths"
+    ]
+    assert calling("\tup_read(&d->a);\n\tdown_write(&d->a);\n\treturn 0;\n") == [
+        "Releases `&d->a` (rw_semaphore, for reading) and takes it again, for writing"
+    ]
+
+
+def test_a_lock_of_the_caller_that_is_taken_again_is_no_lock_that_is_left_held() -> None:
+    found = explained("""
+int drop_locked(struct d *d)
+{
+	if (!d->busy)
+		return 0;
+	spin_unlock(&d->lock);
+	wait(d);
+	spin_lock(&d->lock);
+	return -EAGAIN;
+}
+""", "drop_locked")  # fmt: skip
+    assert [one.text for one in found.calling] == ["Releases `&d->lock` (spinlock) and takes it again"]

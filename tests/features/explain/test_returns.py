@@ -78,12 +78,153 @@ int f(int x)
 	if (x)
 		ret = try(x); //= return: returns what `try()` returns if `x`
 	if (ret < 0)
-		goto fail; //= return: returns the error of `try()`
+		goto fail; //= return: returns the error of `try()` if `x`
 	return 1; //= return: returns `1`
 fail:
 	return ret;
 }
 """.replace(" //= return: returns what `try()` returns if `x`", ""), *RETURNS)  # fmt: skip
+
+
+def test_a_result_that_was_tested_to_be_0_is_0() -> None:
+    check("""
+int f(struct d *d)
+{
+	int err = start(d);
+
+	if (err)
+		return err; //= return: returns what `start()` returns, unless 0
+	if (d->ready)
+		goto out; //= return: returns `0` if `d->ready` where `!err`
+	err = wait(d);
+	if (err)
+		err = -EIO; //= errno: returns `-EIO` if `err`
+out:
+	stop(d);
+	return err; //= return: returns `0` if `!err`
+}
+""", *RETURNS)  # fmt: skip
+    check("""
+int f(struct d *d)
+{
+	int err = start(d); //= return: returns what `start()` returns
+
+	if (err)
+		warn(d);
+	return err;
+}
+""", *RETURNS)  # fmt: skip
+    check("""
+struct x *f(void)
+{
+	struct x *x = make(); //= return: returns what `make()` returns
+
+	if (!x)
+		return x; //= return: returns `NULL` if `!x`
+	return x;
+}
+""", *RETURNS)  # fmt: skip
+
+
+def test_a_goto_to_a_label_that_tests_again_has_both_conditions() -> None:
+    check("""
+int f(struct d *d)
+{
+	int ret = 0; //= return: returns `0`
+
+	if (d->dead)
+		goto dead;
+out:
+	unlock(d);
+	return ret;
+dead:
+	if (d->stale)
+		goto out; //= return: returns `0` if `d->stale` where `d->dead`
+	return 1; //= return: returns `1`
+}
+""", *RETURNS)  # fmt: skip
+    check("""
+int f(struct d *d, int n)
+{
+	int grown = 0;
+again:
+	if (n < d->max)
+		return grown; //= return: returns `0` if `n < d->max`
+	if (d->busy) {
+		grown = 1;
+		goto again; //= return: returns `1` if `n < d->max` where `d->busy`
+	}
+	return -EMFILE; //= errno: returns `-EMFILE`
+}
+""", *RETURNS)  # fmt: skip
+
+
+def test_a_value_that_may_be_replaced_has_the_condition_under_which_it_is_not() -> None:
+    check("""
+int f(struct d *d, int again)
+{
+	int err;
+
+	if (!d->ops)
+		err = -ENODEV; //= errno: returns `-ENODEV` if `!d->ops` where `!again`
+	else
+		err = d->ops->set(d); //= return: returns what `d->ops->set()` returns if `d->ops` where `!again`
+	if (again) {
+		err = set(d);
+		if (err)
+			return err; //= return: returns what `set()` returns, unless 0 if `again`
+	}
+	return err; //= return: returns `0` if `!err` where `again`
+}
+""", *RETURNS)  # fmt: skip
+
+
+def test_a_constant_is_returned_under_the_condition_of_its_assignment() -> None:
+    check("""
+int f(struct d *d)
+{
+	int ret = 0;
+
+	if (!get(d))
+		ret = -ENXIO; //= errno: returns `-ENXIO` if `!get(d)`
+	unlock(d);
+	if (ret)
+		return ret;
+	return 1; //= return: returns `1`
+}
+""", *RETURNS)  # fmt: skip
+    check("""
+int f(struct d *d)
+{
+	int err = d->id == 3 ? 0 : -EBUSY;
+	if (d->bound)
+		goto out;
+//= return: returns `0` if `d->bound` where `d->id == 3` ; errno: returns `-EBUSY` if `d->bound` where `d->id != 3`
+	err = insert(d); //= return: returns what `insert()` returns
+out:
+	return err;
+}
+""", *RETURNS)  # fmt: skip
+
+
+def test_parameters_and_variables_that_a_macro_fills_are_returned() -> None:
+    check("""
+struct x *f(struct x *x)
+{
+	if (x->dying)
+		x = NULL; //= return: returns `NULL` if `x->dying`
+	return x; //= return: returns `x`
+}
+""", *RETURNS)  # fmt: skip
+    check("""
+unsigned long f(struct x *x)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&x->lock, flags);
+	return flags; //= return: returns `flags`
+}
+""", *RETURNS)  # fmt: skip
 
 
 def test_pointers_that_hold_errors() -> None:
@@ -122,7 +263,7 @@ int f(struct d *d)
 {
 	d->clk = get(d);
 	if (IS_ERR(d->clk))
-		return dev_err_probe(d, PTR_ERR(d->clk), "no"); //= return: returns the error in `d->clk`
+		return dev_err_probe(d, PTR_ERR(d->clk), "no"); //= return: returns the error of `get()`
 	if (d->x)
 		return dev_err_probe(d, -EINVAL, "no"); //= errno: returns `-EINVAL` if `d->x`
 	return PTR_ERR_OR_ZERO(d->y); //= return: returns 0, or the error in `d->y`

@@ -52,8 +52,10 @@ def _table() -> dict[str, LockCall]:
         _variants(table, lock, f"{prefix}spin_lock", f"{prefix}spin_unlock", _IRQS)
         for suffix, mode in (("_nested", ""), ("_nest_lock", ""), ("_irqsave_nested", "interrupts off")):
             table[f"{prefix}spin_lock{suffix}"] = replace(lock, mode=mode)
-        for suffix in ("", "_bh", "_irq", "_irqsave"):
-            table[f"{prefix}spin_trylock{suffix}"] = replace(lock, action="try")
+        for suffix, (_, mode) in _IRQS.items():
+            table[f"{prefix}spin_trylock{suffix}"] = replace(lock, action="try", mode=mode)
+    table["arch_spin_lock"] = LockCall("take", "arch spinlock", 0)
+    table["arch_spin_unlock"] = LockCall("release", "arch spinlock", 0)
     for side, mode in (("read", "for reading"), ("write", "for writing")):
         lock = LockCall("take", "rwlock", 0, mode)
         _variants(table, lock, f"{side}_lock", f"{side}_unlock", _IRQS)
@@ -135,6 +137,15 @@ def _table() -> dict[str, LockCall]:
 
 LOCK_CALLS: dict[str, LockCall] = _table()
 
+#: Of the calls that may fail, those that return 0 once they have the lock; the others return 0 if they failed.
+ZERO_ON_SUCCESS = frozenset(
+    name
+    for name, call in LOCK_CALLS.items()
+    if call.action == "try" and name.endswith(
+        ("_interruptible", "_killable", "_nested", "down_timeout", "ww_mutex_lock", "down_trylock")
+    )
+)
+
 #: Classes of ``guard(class)(lock)`` and ``scoped_guard(class, lock)`` that are locks.
 GUARDS: dict[str, LockCall] = {
     "mutex": LOCK_CALLS["mutex_lock"],
@@ -166,6 +177,8 @@ GUARDS: dict[str, LockCall] = {
 INTERRUPTION_CALLS: dict[str, str] = {
     "local_irq_disable": "interrupts off",
     "local_irq_save": "interrupts off",
+    "raw_local_irq_disable": "interrupts off",
+    "raw_local_irq_save": "interrupts off",
     "local_bh_disable": "softirqs off",
     "preempt_disable": "preemption off",
     "preempt_disable_notrace": "preemption off",

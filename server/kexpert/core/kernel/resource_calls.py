@@ -60,6 +60,10 @@ def _allocators() -> dict[str, Allocator]:
     add("alloc_workqueue alloc_ordered_workqueue create_singlethread_workqueue", ("destroy_workqueue",), gfp=False,
         sleeps=True)  # fmt: skip
     add("ioremap ioremap_wc ioremap_cache ioremap_np of_iomap", ("iounmap",), gfp=False)
+    add("sk_alloc", ("sk_free",))
+    add("kmem_cache_create kmem_cache_create_usercopy", ("kmem_cache_destroy",), gfp=False, sleeps=True)
+    add("wakeup_source_register", ("wakeup_source_unregister",), gfp=False)
+    add("devm_ioremap devm_ioremap_resource devm_platform_ioremap_resource", ("devm_iounmap",), gfp=False, managed=True)
     add("bitmap_alloc bitmap_zalloc", ("bitmap_free",))
     add("devm_kmalloc devm_kzalloc devm_kcalloc devm_kmalloc_array devm_kmemdup devm_kstrdup devm_kasprintf "
         "devm_krealloc", ("devm_kfree",), managed=True)  # fmt: skip
@@ -75,10 +79,10 @@ FREES: dict[str, int] = {
          "bio_put", "usb_free_urb", "kfree_skb", "consume_skb", "dev_kfree_skb", "dev_kfree_skb_any",
          "dev_kfree_skb_irq", "dev_consume_skb_any", "__kfree_skb", "kfree_skb_list", "kfree_skb_reason",
          "destroy_workqueue", "iounmap", "bitmap_free", "__free_page", "__free_pages", "free_page", "free_pages",
-         "mempool_destroy", "kmem_cache_destroy"), 0,
+         "mempool_destroy", "kmem_cache_destroy", "sk_free", "wakeup_source_unregister"), 0,
     ),
     **dict.fromkeys(("kfree_rcu", "kvfree_rcu", "kfree_rcu_mightsleep"), 0),
-    **dict.fromkeys(("kmem_cache_free", "devm_kfree"), 1),
+    **dict.fromkeys(("kmem_cache_free", "devm_kfree", "devm_iounmap"), 1),
     "mempool_free": 0,
     "dma_free_coherent": 2,
     "dma_pool_free": 1,
@@ -91,7 +95,7 @@ _TAKES = (
     "get_user_ns", "get_pid_ns", "get_uts_ns", "get_ipc_ns", "get_mnt_ns", "get_bh", "get_group_info", "dget",
     "dev_hold", "sock_hold", "refcount_inc", "mntget", "ihold", "pci_dev_get", "usb_get_dev", "usb_get_intf",
     "mmget", "mmgrab", "dma_fence_get", "drm_gem_object_get", "scsi_host_get", "dst_hold", "skb_get",
-    "netdev_hold", "__module_get", "in6_dev_hold",
+    "netdev_hold", "__module_get", "in6_dev_hold", "__iget",
 )  # fmt: skip
 _TAKES_OR_FAILS = (
     "try_module_get", "kref_get_unless_zero", "refcount_inc_not_zero", "kobject_get_unless_zero", "igrab",
@@ -112,4 +116,23 @@ REFERENCES: dict[str, Reference] = {
     **dict.fromkeys(_TAKES, Reference(True)),
     **dict.fromkeys(_TAKES_OR_FAILS, Reference(True, may_fail=True)),
     **dict.fromkeys(_DROPS, Reference(False)),
+}
+
+#: Functions whose value is an object with a new reference.
+GETS: dict[str, Reference] = {
+    **dict.fromkeys(("get_task_cred", "dget_parent"), Reference(True)),
+    **dict.fromkeys(
+        ("get_task_mm", "get_pid_task", "find_get_pid", "find_get_task_by_vpid", "fget", "fget_raw", "proc_ns_fget",
+         "ilookup", "ilookup5", "iget_locked", "iget5_locked", "fops_get", "of_find_node_by_name",
+         "of_find_node_by_path", "of_find_compatible_node", "of_parse_phandle", "of_get_parent",
+         "of_get_child_by_name", "dev_get_by_name", "dev_get_by_index", "get_net_ns_by_fd", "get_net_ns_by_pid",
+         "bus_find_device", "class_find_device", "pci_get_device", "pci_get_domain_bus_and_slot", "find_get_page"),
+        Reference(True, may_fail=True),
+    ),
+}  # fmt: skip
+#: Atomic operations that take or drop a reference if the counter is called so.
+COUNTS: dict[str, Reference] = {
+    **dict.fromkeys(("atomic_inc", "atomic_long_inc"), Reference(True)),
+    "atomic_inc_not_zero": Reference(True, may_fail=True),
+    **dict.fromkeys(("atomic_dec", "atomic_dec_and_test", "atomic_long_dec"), Reference(False)),
 }

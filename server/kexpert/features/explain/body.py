@@ -140,6 +140,11 @@ class Body:
         declarator = self.function.child_by_field_name("declarator")
         return declarator is not None and declarator.type == "function_declarator"
 
+    @property
+    def returns_pointer(self) -> bool:
+        declarator = self.function.child_by_field_name("declarator") if self.function else None
+        return declarator is not None and declarator.type == "pointer_declarator"
+
     # -- calls ----------------------------------------------------------------------------------
 
     def call(self, node: Node) -> Call | None:

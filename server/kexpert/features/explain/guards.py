@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -47,6 +48,30 @@ class Guard:
         return as_code(self.code)
 
 
+def ancestors(guard: Guard | None) -> Iterator[Guard]:
+    """A guard and those around it, innermost first."""
+    while guard is not None:
+        yield guard
+        guard = guard.parent
+
+
+def joined(inner: Guard | None, outer: Guard | None) -> Guard | None:
+    """Both conditions as one chain: ``outer`` around ``inner``, unless one of them is around the other already."""
+    if inner is None or outer is None:
+        return inner or outer
+    chain = list(ancestors(inner))
+    if any(each is outer for each in chain):
+        return inner
+    if any(each is inner for each in ancestors(outer)):
+        return outer
+    shared = {id(each) for each in ancestors(outer)}
+    result = outer
+    for each in reversed(chain):
+        if id(each) not in shared:
+            result = Guard(each.kind, each.text, each.line, result)
+    return result
+
+
 def condition_of(guard: Guard | None) -> Guard | None:
     """The innermost guard that is a condition: loops and ``#if`` are passed over."""
     while guard is not None and guard.kind in ("loop", "config"):
@@ -57,9 +82,13 @@ def condition_of(guard: Guard | None) -> Guard | None:
 def words_of(guard: Guard | None) -> str:
     """The innermost condition, and those around it: "`b` where `a`"; "" for none."""
     codes: list[str] = []
-    while guard is not None and len(codes) <= _MAX_OUTER:
+    opposites = 0
+    while guard is not None and len(codes) + opposites <= _MAX_OUTER:
         if guard.kind in ("if", "else", "case"):
-            codes.append(guard.words)
+            if as_code(shortened(negated(guard.code))) in codes:
+                opposites += 1  # holds no longer: a variable has changed in between
+            else:
+                codes.append(guard.words)
         guard = guard.parent
     codes = list(dict.fromkeys(codes))
     return " where ".join((codes[0], " and ".join(codes[1:]))) if len(codes) > 1 else "".join(codes)

@@ -7,69 +7,20 @@ anywhere, and the name or an annotation says so.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
-from kexpert.core.kernel.lock_calls import GUARDS, LOCK_CALLS, LockCall
+from kexpert.core.kernel.lock_calls import GUARDS
 from kexpert.core.kernel.locking_context import LockingRules, locking_rules
-from kexpert.features.explain.body import Body, Call
+from kexpert.features.explain.body import Body
 from kexpert.features.explain.explanation import Fact, FactKind, Location, Statement, as_code
 from kexpert.features.explain.flow import Flow, Point, is_scope
-from kexpert.features.explain.guards import Guard, condition_of, phrase
+from kexpert.features.explain.guards import condition_of, phrase
+from kexpert.features.explain.lock_states import FREE, HELD, LockStates, lock_states
+from kexpert.features.explain.lock_use import LockUse, lock_use
+from kexpert.features.explain.values import CONSTANTS, value_of
 
-_ENTRY, _HELD, _FREE = 1, 2, 4  # bits: as the caller left it, taken here, released here
+_LOCKS_BY_NAME = re.compile(r"(?:^|_)(?:lock|locked|acquire|grab|trylock)(?:_|$)")
 _TAKES_BY_NAME = re.compile(r"(?:^|_)(?:lock|locked|acquire|get|begin|start|enter|trylock|down)(?:_|$)")
 _DROPS_BY_NAME = re.compile(r"(?:^|_)(?:unlock|release|put|end|stop|exit|leave|up|finish|done)(?:_|$)")
-
-
-@dataclass(frozen=True, slots=True)
-class LockUse:
-    """One take or release in the text of a function."""
-
-    call: LockCall
-    lock: str  # the expression that names it, "" for a lock that the function names
-    function: str
-    line: int
-    guard: Guard | None
-    point: Point
-    scoped: bool = False  # released at the end of its scope
-
-    @property
-    def key(self) -> tuple[str, str]:
-        return self.call.kind, "".join(self.lock.split())
-
-    @property
-    def name(self) -> str:
-        return as_code(self.lock) if self.lock else f"the {self.call.kind}"
-
-    @property
-    def described(self) -> str:
-        """The lock with its kind and mode: ``&x->lock` (spinlock, interrupts off)``."""
-        details = [self.call.kind] if self.lock else []
-        if self.call.mode:
-            details.append(self.call.mode)
-        return f"{self.name} ({', '.join(details)})" if details else self.name
-
-
-def lock_use(body: Body, call: Call, guard: Guard | None, point: Point) -> LockUse | None:
-    """What a call does to a lock; None if it is no lock call that is known."""
-    if call.member:
-        return None
-    if call.name == "guard":
-        known = GUARDS.get(call.guard_class)
-        scoped = True
-    else:
-        known, scoped = LOCK_CALLS.get(call.name), False
-    if known is None or call.name in body.locals or call.name in body.parameters:
-        return None
-    lock = ""
-    if known.argument is not None:
-        at = 0 if scoped else known.argument
-        if at >= len(call.arguments):
-            return None
-        lock = body.shown(call.arguments[at])
-    elif call.arguments and not scoped:
-        return None  # another macro of the same name
-    return LockUse(known, lock, call.name, call.line, guard, point, scoped)
 
 
 def lock_uses(body: Body, flow: Flow) -> list[LockUse]:
@@ -125,21 +76,23 @@ def lock_statements(body: Body, flow: Flow, uses: list[LockUse], rules: list[Sta
     for use in uses:
         groups.setdefault(use.key, []).append(use)
     held = {use.key for use in uses if use.call.action != "release"}
-    states = _exit_states(flow, uses) if flow.complete else None
+    states = lock_states(flow, uses) if flow.complete else {}
     for key, group in groups.items():
         locations = tuple(dict.fromkeys(Location(body.path, use.line) for use in group))
         takes = [use for use in group if use.call.action != "release"]
         releases = [use for use in group if use.call.action == "release"]
         if not takes:
-            if key not in held:
+            if key not in held and not any(_is_about(rule, key[1]) for rule in rules):
                 statements.append(Statement(f"Releases {group[0].described}", locations))
             continue
         first = takes[0]
-        if [use.call.action for use in group] == ["release", "take"] and not (group[0].guard or group[1].guard):
-            statements.append(Statement(f"Releases {first.described} and takes it again", locations))
+        state = states.get(key)
+        if releases and state is not None and not state.taken_first:
+            if not any("takes it again" in rule.text and _is_about(rule, key[1]) for rule in rules):
+                statements.append(Statement(_dropped(releases[0], takes, state), locations))
             continue
         verb = "Tries to take" if all(use.call.action == "try" for use in takes) else "Takes"
-        balanced = states is not None and not states.get(key, _HELD) & _HELD
+        balanced = state is not None and not state.final & HELD
         if balanced or all(use.scoped for use in takes):
             released = ", released before it returns"
         elif releases:
@@ -148,6 +101,20 @@ def lock_statements(body: Body, flow: Flow, uses: list[LockUse], rules: list[Sta
             released = ""
         statements.append(Statement(f"{verb} {first.described}{released}", locations))
     return statements
+
+
+def _dropped(release: LockUse, takes: list[LockUse], state: LockStates) -> str:
+    """What happens to a lock that the caller holds: it may be taken again, perhaps in another mode."""
+    mode = takes[0].call.mode
+    other = bool(mode and release.call.mode) and not mode.startswith(release.call.mode)
+    again = "tries to take" if all(use.call.action == "try" for use in takes) else "takes"
+    again += " it again" + " on some paths" * bool(state.final & FREE) + f", {mode}" * other
+    return f"Releases {(release if other or not mode else takes[0]).described} and {again}"
+
+
+def _is_about(rule: Statement, lock: str) -> bool:
+    match = re.search(r"`([^`]*)`", rule.text)
+    return match is not None and "".join(match[1].split()).lstrip("&") == lock.lstrip("&")
 
 
 def required(body: Body, flow: Flow) -> list[Statement]:
@@ -184,55 +151,51 @@ def left_held(body: Body, flow: Flow, uses: list[LockUse]) -> list[Statement]:
     end = body.root.start_byte if body.root is not None else 0
     head = locking_rules(body.bytes[:end])
     at = (Location(body.path, body.first_line),)
-    found = [Statement(f"Returns with {as_code(lock)} held", at) for lock in head.acquires if lock not in head.releases]
+    states = lock_states(flow, uses) if flow.complete and uses else {}
+    by_lock = {key[1].lstrip("&"): state for key, state in states.items()}
+    found: list[Statement] = []
+    for lock in head.acquires:
+        state = by_lock.get("".join(lock.split()).lstrip("&"))
+        if lock in head.releases:
+            found.append(Statement(f"The caller holds {as_code(lock)}; releases it and takes it again", at))
+        elif state is None or not state.final & FREE:
+            found.append(Statement(f"Returns with {as_code(lock)} held", at))
+        elif values := _values_when_held(body, state):
+            found.append(Statement(f"Returns with {as_code(lock)} held if it returns {values}", at))
     found += [
         Statement(f"Releases {as_code(lock)}, which the caller holds", at)
         for lock in head.releases if lock not in head.acquires
     ]  # fmt: skip
-    if found or not flow.complete or not uses:
-        return found
-    states = _exit_states(flow, uses)
+    annotated = bool(found)
     for key, state in states.items():
-        family = [use for use in uses if use.call.kind == key[0]]
         own = [use for use in uses if use.key == key]
+        here = (Location(body.path, own[0].line),)
+        is_known = not _LOCKS_BY_NAME.search(body.name) or any(_is_about(one, key[1]) for one in found)
+        if not is_known and (values := _values_when_held(body, state)):
+            found.append(Statement(f"Returns with {own[0].described} held if it returns {values}", here))
+            continue
+        family = [use for use in uses if use.call.kind == key[0]]
         taken_only = all(use.call.action == "take" and not use.scoped for use in family)
-        if state == _HELD and taken_only and _TAKES_BY_NAME.search(body.name):
-            found.append(Statement(f"Returns with {own[0].described} held", (Location(body.path, own[0].line),)))
+        if not annotated and state.final == HELD and taken_only and _TAKES_BY_NAME.search(body.name):
+            found.append(Statement(f"Returns with {own[0].described} held", here))
         released_only = all(use.call.action == "release" for use in family)
-        if state == _FREE and released_only and _DROPS_BY_NAME.search(body.name):
-            text = f"Releases {own[0].described}, which the caller holds"
-            found.append(Statement(text, (Location(body.path, own[0].line),)))
+        if not annotated and state.final == FREE and released_only and _DROPS_BY_NAME.search(body.name):
+            found.append(Statement(f"Releases {own[0].described}, which the caller holds", here))
     return found
 
 
-def _exit_states(flow: Flow, uses: list[LockUse]) -> dict[tuple[str, str], int]:
-    """For each lock, the states (bits) that it may have when the function ends."""
-    effects: dict[tuple[str, str], dict[int, list[LockUse]]] = {}
-    for use in uses:
-        if not use.scoped:
-            effects.setdefault(use.key, {}).setdefault(id(use.point), []).append(use)
-    states: dict[tuple[str, str], int] = {}
-    for key, at in list(effects.items())[:32]:
-        before: dict[int, int] = {id(flow.points[0]): _ENTRY}
-        pending = flow.points[:1]
-        final = 0
-        while pending:
-            point = pending.pop()
-            state = before[id(point)]
-            for use in at.get(id(point), ()):
-                if use.call.action == "try":
-                    state |= _HELD
-                else:
-                    new = _HELD if use.call.action == "take" else _FREE
-                    certain = use.guard is point.guard
-                    state = new if certain else state | new
-            if point.kind in ("return", "end"):
-                final |= state
-            for target, _ in point.successors:
-                known = before.get(id(target), 0)
-                if known | state != known:
-                    before[id(target)] = known | state
-                    pending.append(target)
-        states[key] = final
-    return states
-
+def _values_when_held(body: Body, state: LockStates) -> str:
+    """The constants that are returned with a lock held, as code; "" unless each return says for certain which it is."""
+    held: dict[str, None] = {}
+    free: set[str] = set()
+    for point, final in state.returns if state.taken_first else ():
+        value = value_of(body, point.parts[0]) if point.parts else None
+        if value is None or value.kind not in CONSTANTS or (final & HELD and final != HELD):
+            return ""
+        if final == HELD:
+            held[value.text] = None
+        else:
+            free.add(value.text)
+    if not held or not free or held.keys() & free:
+        return ""
+    return " or ".join(map(as_code, held))

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from tree_sitter import Node
 
-from kexpert.core.kernel.resource_calls import ALLOCATORS, FREES, REFERENCES
+from kexpert.core.kernel.resource_calls import ALLOCATORS, COUNTS, FREES, GETS, REFERENCES, Reference
 from kexpert.features.explain.body import Body, Call, declared_name
 from kexpert.features.explain.contexts import gfp_flags
 from kexpert.features.explain.explanation import Fact, FactKind, Location, Statement, as_code
 from kexpert.features.explain.flow import Flow
 from kexpert.features.explain.guards import Guard, condition_of, phrase
+
+#: A member that counts references, by its name.
+_REFERENCE_COUNT = re.compile(r"(?:->|\.)(?:\w*_)?(?:refcount|refcnt|refs?|ref_count|ref_cnt)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +56,19 @@ def resource_use(body: Body, call: Call, guard: Guard | None) -> ResourceUse | N
         if at >= len(call.arguments):
             return None
         return ResourceUse("frees", body.shown(call.arguments[at], 60), name, "", call.line, guard)
-    if name in REFERENCES and call.arguments:
-        reference = REFERENCES[name]
-        if reference.take:
-            verb = "tries to take a reference on" if reference.may_fail else "takes a reference on"
-        else:
-            verb = "drops a reference on"
-        return ResourceUse(verb, body.shown(call.arguments[0], 60), name, "", call.line, guard)
-    return None
+    if name in GETS and (holder := _holder(body, call.node)):
+        return ResourceUse(_verb(GETS[name]), holder, name, "", call.line, guard)
+    if not call.arguments:
+        return None
+    object_ = body.shown(call.arguments[0], 60)
+    reference = REFERENCES.get(name) or (COUNTS.get(name) if _REFERENCE_COUNT.search(object_) else None)
+    return ResourceUse(_verb(reference), object_, name, "", call.line, guard) if reference is not None else None
+
+
+def _verb(reference: Reference) -> str:
+    if not reference.take:
+        return "drops a reference on"
+    return "tries to take a reference on" if reference.may_fail else "takes a reference on"
 
 
 def _holder(body: Body, node: Node) -> str:

@@ -2,24 +2,37 @@
 
 An assignment counts for a ``return`` if some path leads from it to the ``return`` with no other assignment between. A
 constant does not take a branch that its value rules out. The condition given is the innermost around the assignment, or
-around the ``goto`` by which it leaves the straight way (``ret = -ENOMEM; if (!p) goto out;``).
+around the ``goto`` by which it leaves the straight way (``ret = -ENOMEM; if (!p) goto out;``), with those outside it.
+A result that was tested to be 0 counts as 0.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tree_sitter import Node
 
 from kexpert.features.explain.body import Body
 from kexpert.features.explain.explanation import Fact, FactKind, Location, ReturnValue, Statement, as_code
 from kexpert.features.explain.flow import Flow, Point
-from kexpert.features.explain.guards import Guard, condition_of, shortened, words_of
-from kexpert.features.explain.values import RETURNS_ARGUMENT, Value, assignments, can_pass, value_of
+from kexpert.features.explain.guards import Guard, ancestors, condition_of, joined, shortened, without_likely, words_of
+from kexpert.features.explain.values import (
+    CONSTANTS,
+    RETURNS_ARGUMENT,
+    Value,
+    assignments,
+    can_pass,
+    member_values,
+    mentions,
+    tests_only,
+    value_of,
+    zero_outcome,
+)
 
 _MAX_STEPS = 50_000  # points visited for a function
 _MAX_WHEN = 6  # conditions listed for one value
 _MAX_ROWS = 24
+_MAX_KILLERS = 8  # assignments that may replace a value; with more of them its condition says less
 #: Order of the rows of the table, by kind of value; 3 for the others.
 _ORDER = {"zero": 0, "null": 1, "constant": 1, "errno": 2, "error pointer": 2, "call": 4}
 _ERROR_WRAPPERS = ("PTR_ERR", "ERR_CAST", "PTR_ERR_OR_ZERO")
@@ -35,6 +48,27 @@ class Returned:
     #: How the function returns it: "", "ERR_PTR", "PTR_ERR", "ERR_CAST", "PTR_ERR_OR_ZERO".
     wrapper: str = ""
     variable: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Way:
+    """A value that is assigned to a variable at ``start``, on its way to the returns of the variable."""
+
+    start: Point
+    base: Guard | None  # condition of the assignment
+    variable: str
+    value: Value
+    ends: set[int]
+    killed: dict[int, list[Value]]  # points that assign to the variable
+
+
+@dataclass(slots=True)
+class Spread:
+    """How far a value gets; with each point the value there, which a test may have made 0."""
+
+    reached: list[tuple[Point, Value]] = field(default_factory=list)
+    gotos: list[tuple[Point, Value]] = field(default_factory=list)
+    killers: list[tuple[Point, bool]] = field(default_factory=list)  # with it: whether the value is still untested
 
 
 class ReturnAnalysis:
@@ -87,7 +121,8 @@ class ReturnAnalysis:
                     origin = self._origin(point, value)
                     self.found.append(Returned(origin, guard, point.line, call.name, body.text(inner)))
                 return
-        if value.node is not None and value.node.type == "identifier" and value.text in body.locals and depth == 0:
+        named = body.locals.union(body.parameters)
+        if value.node is not None and value.node.type == "identifier" and value.text in named and depth == 0:
             wanted.setdefault((value.text, ""), []).append(point)
             return
         self.found.append(Returned(value, guard, point.line))
@@ -99,14 +134,35 @@ class ReturnAnalysis:
                 if point.parts and (values := assignments(self.body, point, variable)):
                     killed[id(point)] = values
         ends = {id(point) for point in points}
+        entry = self.flow.points[0]
+        if variable in self.body.parameters or not killed:
+            # What the caller gave, or what a macro or an output argument stored.
+            killed = {**killed, id(entry): [Value("other", variable)]}
         for point in self.flow.points:
             values = killed.get(id(point), [])
             if not values or id(point) not in reachable or values[-1].kind == "unknown":
                 continue
-            value = self._origin(point, values[-1])
             how = values[-1].call if values[-1].call in _ERROR_WRAPPERS else wrapper
-            for guard, line in self._ways(point, variable, values[-1], ends, killed):
-                self.found.append(Returned(value, guard, line, how, variable))
+            for assigned, base in self._alternatives(values[-1], point):
+                way = Way(point, base, variable, assigned, ends, killed)
+                for value, guard, line in self._ways(way):
+                    origin = self._origin(point, value) if value is assigned else value
+                    self.found.append(Returned(origin, guard, line, how, variable))
+
+    def _alternatives(self, value: Value, point: Point) -> list[tuple[Value, Guard | None]]:
+        """``c ? a : b`` as two values, each with its condition; any other value as it is."""
+        node = value.node
+        if node is None or node.type != "conditional_expression":
+            return [(value, point.guard)]
+        parts = [node.child_by_field_name(field) for field in ("condition", "consequence", "alternative")]
+        if None in parts:
+            return [(value, point.guard)]
+        condition, then, otherwise = (part for part in parts if part is not None)
+        text = self.body.text(condition)
+        return [
+            (value_of(self.body, then), Guard("if", text, point.line, point.guard)),
+            (value_of(self.body, otherwise), Guard("else", text, point.line, point.guard)),
+        ]
 
     def _origin(self, point: Point, value: Value) -> Value:
         """What ``PTR_ERR(x)`` is the error of: the only call that gave ``x``; else ``x`` itself."""
@@ -115,7 +171,11 @@ class ReturnAnalysis:
             return value
         inner = call.arguments[0]
         name = self.body.text(inner)
-        found = self._reaching(point, name) if inner.type == "identifier" and name in self.body.locals else []
+        found: list[Value] = []
+        if inner.type == "identifier" and name in self.body.locals:
+            found = self._reaching(point, name)
+        elif inner.type == "field_expression":
+            found = member_values(self.body, name, inner.start_byte)
         if len(found) == 1 and found[0].kind == "call":
             return found[0]
         return Value("other", name, node=inner)
@@ -142,25 +202,65 @@ class ReturnAnalysis:
                 pending += self._before.get(id(current), ())
         return found
 
-    def _ways(
-        self, start: Point, variable: str, value: Value, ends: set[int], killed: dict[int, list[Value]]
-    ) -> list[tuple[Guard | None, int]]:
-        """Conditions under which a value assigned at ``start`` is returned, with the line that decides each."""
-        ways: list[tuple[Guard | None, int]] = []
-        straight, gotos = self._spread(start, variable, value, ends, killed, stop_at_gotos=True)
-        direct = [point for point in straight if id(point) in ends]
-        for goto in gotos:
-            beyond, _ = self._spread(goto, variable, value, ends, killed, stop_at_gotos=False)
-            if any(id(point) in ends for point in beyond):
-                ways.append(self._way(start, goto))
-        ways += [self._way(start, point) if point.guard is not None else (start.guard, start.line) for point in direct]
+    def _ways(self, way: Way) -> list[tuple[Value, Guard | None, int]]:
+        """Conditions under which a value is returned, with the line that decides each."""
+        ways: list[tuple[Value, Guard | None, int]] = []
+        straight = self._spread(way, way.start, way.value)
+        pending = [(goto, value, goto.guard) for goto, value in straight.gotos]
+        seen = {id(goto) for goto, _, _ in pending}
+        while pending:
+            goto, value, guard = pending.pop(0)
+            beyond = self._spread(way, goto, value)
+            for end, returned in self._returned_at(way, beyond):
+                leave = joined(end.guard, guard)
+                ways.append(self._decided(way, returned, leave, goto.line, end, beyond.killers))
+            for other, returned in beyond.gotos:
+                if id(other) not in seen:
+                    seen.add(id(other))
+                    pending.append((other, returned, joined(other.guard, guard)))
+        for end, returned in self._returned_at(way, straight):
+            ways.append(self._decided(way, returned, end.guard, end.line, end, straight.killers))
         return list(dict.fromkeys(ways))
 
-    def _way(self, start: Point, leave: Point) -> tuple[Guard | None, int]:
-        """The guard of the point at which a value leaves; of its assignment, where that is as deep."""
-        if leave.guard is not None and leave.guard is not start.guard and leave.guard.line >= start.line:
-            return leave.guard, leave.line
-        return start.guard, start.line
+    def _returned_at(self, way: Way, spread: Spread) -> list[tuple[Point, Value]]:
+        """The returns that are reached, with the value there: not 0 where both sides of a test meet again."""
+        found: dict[int, tuple[Point, Value]] = {}
+        for point, value in spread.reached:
+            if id(point) in way.ends and (id(point) not in found or value is way.value):
+                found[id(point)] = (point, value)
+        return list(found.values())
+
+    def _decided(
+        self, way: Way, value: Value, leave: Guard | None, line: int, end: Point, killers: list[tuple[Point, bool]]
+    ) -> tuple[Value, Guard | None, int]:
+        """The condition of a value that leaves under a guard, and its line."""
+        base, start = way.base, way.start.line if way.start.kind != "entry" else end.line
+        if value is not way.value:  # a test made it 0
+            test = Guard("if", f"!{way.variable}", end.line, base)
+            base, start = (base if test.code in {each.code for each in ancestors(leave)} else test), end.line
+        elif leave is not None and value.kind in CONSTANTS and tests_only(without_likely(leave.text), way.variable):
+            leave = leave.parent  # says nothing: the value is known
+        guard = joined(leave, base)
+        replacing = [point for point, untested in killers if untested is (value is way.value)]
+        if 0 < len(replacing) <= _MAX_KILLERS and condition_of(guard) is not None:
+            guard = self._unless_overwritten(way, guard, end, replacing)
+        return value, guard, start if leave is None or joined(leave, base) is base else line
+
+    def _unless_overwritten(self, way: Way, guard: Guard | None, end: Point, killers: list[Point]) -> Guard | None:
+        """Add the opposites of the conditions under which the value is replaced on the way."""
+        around = set(map(id, ancestors(guard)))
+        codes = {each.code for each in ancestors(guard)}
+        for killer in killers:
+            test = condition_of(killer.guard)
+            if test is None or id(test) in around or test.kind not in ("if", "else"):
+                continue
+            if end.guard is not None and all(each is not end.guard for each in ancestors(killer.guard)):
+                continue  # the value leaves before
+            opposite = Guard("else" if test.kind == "if" else "if", test.text, test.line)
+            if not mentions(test.text, way.variable) and not codes & {test.code, opposite.code}:
+                codes.add(opposite.code)
+                guard = joined(guard, opposite)
+        return guard
 
     def _is_tested(self, point: Point, variable: str) -> bool:
         """Whether the condition of a branch mentions a variable."""
@@ -169,35 +269,39 @@ class ReturnAnalysis:
             self._mentions[key] = bool(point.parts) and variable.encode() in self.body.raw(point.parts[0])
         return self._mentions[key]
 
-    def _spread(
-        self, start: Point, variable: str, value: Value, ends: set[int], killed: dict[int, list[Value]],
-        stop_at_gotos: bool,
-    ) -> tuple[list[Point], list[Point]]:  # fmt: skip
-        """Points that a value reaches, and the gotos among them."""
-        seen: set[int] = set()
-        reached: list[Point] = []
-        gotos: list[Point] = []
-        pending = [start]
+    def _spread(self, way: Way, start: Point, value: Value) -> Spread:
+        """Points that a value reaches without a goto, the gotos, and the points that replace it.
+
+        A result that passes a test for 0 goes on as 0.
+        """
+        found = Spread()
+        zero = Value("null", "NULL") if self.body.returns_pointer else Value("zero", "0")
+        seen: set[tuple[int, bool]] = set()
+        pending = [(start, value)]
         while pending:
-            point = pending.pop()
+            point, current = pending.pop()
             self._steps += 1
             if self._steps > _MAX_STEPS:
                 self.exhausted = True
-                return [], []
-            if point is not start and id(point) in killed and id(point) not in ends:
+                return Spread()
+            if point is not start and id(point) in way.killed and id(point) not in way.ends:
+                found.killers.append((point, current is way.value))
                 continue
-            if point.kind == "goto" and stop_at_gotos and point is not start:
-                gotos.append(point)
+            if point.kind == "goto" and point is not start:
+                found.gotos.append((point, current))
                 continue
-            reached.append(point)
+            found.reached.append((point, current))
             for target, outcome in point.successors:
-                if id(target) in seen:
-                    continue
-                tested = outcome is not None and self._is_tested(point, variable)
-                if not tested or can_pass(self.body, point, outcome, variable, value):
-                    seen.add(id(target))
-                    pending.append(target)
-        return reached, gotos
+                after = current
+                if outcome is not None and self._is_tested(point, way.variable):
+                    if not can_pass(self.body, point, outcome, way.variable, current):
+                        continue
+                    if current.kind in ("call", "other") and zero_outcome(self.body, point, way.variable) is outcome:
+                        after = zero
+                if (id(target), after is way.value) not in seen:
+                    seen.add((id(target), after is way.value))
+                    pending.append((target, after))
+        return found
 
 
 def return_facts(body: Body, analysis: ReturnAnalysis) -> list[Fact]:

@@ -9,7 +9,7 @@ from kexpert.features.explain.callees import Briefs
 from kexpert.features.explain.explanation import as_code
 from kexpert.features.explain.flow import Point
 from kexpert.features.explain.guards import shortened
-from kexpert.features.explain.locks import lock_use
+from kexpert.features.explain.lock_use import lock_use
 from kexpert.features.explain.resources import resource_use
 from kexpert.features.explain.state import WRITERS
 from kexpert.features.explain.step_words import argument_of, assignment, is_list_call, is_log, is_worth_telling

@@ -39,7 +39,9 @@ class Value:
         return self.kind == "errno"
 
 
+_SAME_TRUTH = ("likely", "unlikely", "WARN_ON", "WARN_ON_ONCE")
 UNKNOWN = Value("unknown", "")
+CONSTANTS = ("errno", "error pointer", "zero", "null", "constant")
 
 
 def value_of(body: Body, node: Node) -> Value:
@@ -136,6 +138,66 @@ def _assigned(body: Body, node: Node, variable: str, loop_macro: bool) -> Value 
     return None
 
 
+def member_values(body: Body, member: str, end: int) -> list[Value]:
+    """Values that a body assigns to ``x->y``; none if it does so after the byte ``end`` too."""
+    values: list[Value] = []
+    for node in walk(body.root) if body.root is not None else ():
+        if node.type == "assignment_expression":
+            left, right = node.child_by_field_name("left"), node.child_by_field_name("right")
+            if left is not None and right is not None and body.text(left) == member:
+                values.append(value_of(body, right))
+                if right.end_byte > end:
+                    return []
+    return values
+
+
+def mentions(code: str, variable: str) -> bool:
+    return re.search(rf"(?<![\w.>]){re.escape(variable)}\b", code) is not None
+
+
+def tests_only(code: str, variable: str) -> bool:
+    """Whether a condition is about the value of a variable alone: ``ret``, ``!ret``, ``ret < 0``, ``IS_ERR(ret)``."""
+    name = re.escape(variable)
+    tested = rf"!?\s*(?:{name}|IS_ERR(?:_OR_NULL)?\({name}\))\s*(?:[<>=!]=?\s*(?:0|NULL|-E\w+))?"
+    return re.fullmatch(tested, code) is not None
+
+
+def zero_outcome(body: Body, point: Point, variable: str) -> bool | None:
+    """The outcome of a branch that says that a variable is 0; None if neither does."""
+    if not point.parts:
+        return None
+    node, truth = _tested(body, point.parts[0])
+    if node.type == "identifier":
+        return not truth if body.text(node) == variable else None
+    match = re.fullmatch(rf"{re.escape(variable)} ?([!=]=) ?(?:0|NULL)", body.text(node))
+    return None if match is None else truth is (match[1] == "==")
+
+
+def tested_call(body: Body, point: Point, function: str) -> bool | None:
+    """The outcome of a branch with which a call gave other than 0, where the condition is that call or its opposite."""
+    if not point.parts:
+        return None
+    node, truth = _tested(body, point.parts[0])
+    call = body.call(node) if node.type == "call_expression" else None
+    return truth if call is not None and call.name == function else None
+
+
+def _tested(body: Body, node: Node) -> tuple[Node, bool]:
+    """What a condition tests, and the outcome with which it is not 0: ``(!unlikely(x))`` -> ``x``, False."""
+    truth = True
+    for _ in range(20):
+        call = body.call(node) if node.type == "call_expression" else None
+        if node.type == "parenthesized_expression" and node.named_child_count == 1:
+            node = node.named_children[0]
+        elif node.type == "unary_expression" and body.raw(node).startswith(b"!") and node.named_children:
+            node, truth = node.named_children[0], not truth
+        elif call is not None and call.name in _SAME_TRUTH and call.arguments:
+            node = call.arguments[0]
+        else:
+            break
+    return node, truth
+
+
 def can_pass(body: Body, point: Point, outcome: bool | None, variable: str, value: Value) -> bool:
     """Whether a constant in a variable can leave a branch by an edge. True where that is not known."""
     if outcome is None or not point.parts or value.kind not in ("errno", "error pointer", "zero", "null"):
@@ -173,7 +235,7 @@ def _call_truth(body: Body, node: Node, variable: str, value: Value) -> bool | N
     if call is None or len(call.arguments) != 1:
         return None
     argument = call.arguments[0]
-    if call.name in ("likely", "unlikely", "WARN_ON", "WARN_ON_ONCE"):
+    if call.name in _SAME_TRUTH:
         return _truth(body, argument, variable, value)
     if argument.type == "identifier" and body.text(argument) == variable:
         if call.name == "IS_ERR":
