@@ -286,12 +286,16 @@ def test_a_newer_question_ends_the_older_ones(busy: tuple[Client, str]) -> None:
 def test_a_cancelled_question_ends(busy: tuple[Client, str]) -> None:
     client, uri = busy
     text, position = cursor(PLACE)
-    client.change(uri, {"text": text})
-    asked = client.send("textDocument/inlineCompletion", question(uri, position))
-    client.notify("$/cancelRequest", {"id": asked})
-    with pytest.raises(RequestFailed) as refused:
-        client.wait(asked)
-    assert refused.value.code == -32800
+    codes: list[int] = []
+    for _ in range(5):  # on a busy machine an answer may be on its way before the cancellation is sent
+        client.change(uri, {"text": text})
+        asked = client.send("textDocument/inlineCompletion", question(uri, position))
+        client.notify("$/cancelRequest", {"id": asked})
+        try:
+            client.wait(asked)
+        except RequestFailed as refused:
+            codes.append(refused.code)
+    assert set(codes) == {-32800}
 
 
 def test_the_menu_has_the_suggestion_without_inline_completion(client: Client, tree: Path, model: Path) -> None:
