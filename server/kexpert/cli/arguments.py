@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -25,6 +25,15 @@ class Arguments(argparse.ArgumentParser):
 def add_tree(parser: argparse.ArgumentParser) -> None:
     what = "the kernel tree (default: the one around this directory)"
     parser.add_argument("--tree", metavar="DIR", type=Path, help=what)
+
+
+def add_place_command(commands: Commands, name: str, what: str, run: Callable[[argparse.Namespace], int]) -> None:
+    """Declare a command that asks about one place and prints ``what`` for people or as JSON."""
+    command = commands.add_parser(name, help=what, description=f"Print {what}.")
+    command.add_argument("position", metavar="FILE:LINE:COL", type=file_position, help="line and column count from 1")
+    add_tree(command)
+    command.add_argument("--json", action="store_true")
+    command.set_defaults(run=run)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,22 +5,16 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from kexpert.cli.arguments import add_tree, file_position
+from kexpert.cli.arguments import add_place_command
 from kexpert.cli.asked import asked_about
 from kexpert.cli.spans import print_spans
 
 if TYPE_CHECKING:
     from kexpert.cli.arguments import Commands
 
-_WHAT = "where the name there is defined"
-
 
 def add_arguments(commands: Commands) -> None:
-    command = commands.add_parser("definition", help=_WHAT, description=f"Print {_WHAT}.")
-    command.add_argument("position", metavar="FILE:LINE:COL", type=file_position, help="line and column count from 1")
-    add_tree(command)
-    command.add_argument("--json", action="store_true")
-    command.set_defaults(run=run)
+    add_place_command(commands, "definition", "where the name there is defined", run)
 
 
 def run(args: argparse.Namespace) -> int:

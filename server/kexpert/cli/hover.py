@@ -7,22 +7,16 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from kexpert.cli.arguments import add_tree, file_position
+from kexpert.cli.arguments import add_place_command
 from kexpert.cli.asked import asked_about
 from kexpert.cli.errors import OK, Failure
 
 if TYPE_CHECKING:
     from kexpert.cli.arguments import Commands
 
-_WHAT = "what the editor's card says about the name there"
-
 
 def add_arguments(commands: Commands) -> None:
-    command = commands.add_parser("hover", help=_WHAT, description=f"Print {_WHAT}.")
-    command.add_argument("position", metavar="FILE:LINE:COL", type=file_position, help="line and column count from 1")
-    add_tree(command)
-    command.add_argument("--json", action="store_true")
-    command.set_defaults(run=run)
+    add_place_command(commands, "hover", "what the editor's card says about the name there", run)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,1 +1,1 @@
-"""An HTTP API and a page for teams. It stands on ``workspace`` alone; nothing is here yet."""
+"""An HTTP API and a page for teams. It uses ``workspace`` alone; nothing is here yet."""

@@ -164,7 +164,7 @@ def _detail(symbol: Symbol) -> str:
 
 
 def workspace_symbols(places: LocationMapper, symbols: list[Symbol]) -> list[Json]:
-    """Symbols with where their names stand; those whose text no longer exists are left out."""
+    """Symbols with the places of their names; those whose text no longer exists are left out."""
     return [
         {
             "name": symbol.name,

@@ -1,1 +1,1 @@
-"""A server for AI agents over the Model Context Protocol. It stands on ``workspace`` alone; nothing is here yet."""
+"""A server for AI agents over the Model Context Protocol. It uses ``workspace`` alone; nothing is here yet."""

@@ -84,7 +84,7 @@ def _document(root: Path, path: str) -> TreeFile | None:
 
 
 def are_posting_lists_stale(directory: Path) -> bool:
-    """True if so many chunks are newer than the posting lists that these should be made anew."""
+    """True if too many chunks are newer than the posting lists, which should then be made anew."""
     from kexpert.search.posting_lists import PostingLists, identity_of
 
     path = directory / POSTING_LISTS_FILE
