@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from kexpert.cli.arguments import FilePosition, add_tree
 from kexpert.cli.asked import asked_about
 from kexpert.cli.errors import OK, Failure
+from kexpert.cli.terminal import print_markdown
 
 if TYPE_CHECKING:
     from kexpert.cli.arguments import Commands
@@ -76,13 +76,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.json:
         print(json.dumps(render_explain.to_json(found)))
-    elif sys.stdout.isatty():
-        from rich.console import Console
-        from rich.markdown import Markdown
-
-        Console().print(Markdown(render_explain.to_markdown(found)))
     else:
-        print(render_explain.to_markdown(found), end="")
+        print_markdown(render_explain.to_markdown(found).removesuffix("\n"))
     return OK
 
 

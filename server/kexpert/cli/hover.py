@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from typing import TYPE_CHECKING
 
 from kexpert.cli.arguments import add_place_command
 from kexpert.cli.asked import asked_about
 from kexpert.cli.errors import OK, Failure
+from kexpert.cli.terminal import print_markdown
 
 if TYPE_CHECKING:
     from kexpert.cli.arguments import Commands
@@ -27,14 +27,8 @@ def run(args: argparse.Namespace) -> int:
     from kexpert.render import json as render_json
     from kexpert.render.markdown import hover_card
 
-    markdown = hover_card(card)
     if args.json:
         print(json.dumps(render_json.hover_card(card)))
-    elif sys.stdout.isatty():
-        from rich.console import Console
-        from rich.markdown import Markdown
-
-        Console().print(Markdown(markdown))
     else:
-        print(markdown)
+        print_markdown(hover_card(card))
     return OK

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar with rate and time left in a terminal, a line every few seconds in a log."""
+"""Output that depends on a terminal: progress of long work (a bar, or lines in a log), and Markdown."""
 
 from __future__ import annotations
 
@@ -24,6 +24,17 @@ class Step(Protocol):
     def message(self) -> str: ...
     @property
     def finished(self) -> bool: ...
+
+
+def print_markdown(text: str) -> None:
+    """Print Markdown: formatted on a terminal, as it is elsewhere."""
+    if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.markdown import Markdown
+
+        Console().print(Markdown(text))
+    else:
+        print(text)
 
 
 @contextmanager
