@@ -1,17 +1,18 @@
 """The interface of a language model, as features use it.
 
-A model has separate abilities, and its manifest names them. ``Completer`` fills holes in code. The implementations are
-in ``model.engines``; ``model.engine`` chooses one.
+A model has separate abilities, and its manifest names them. ``Completer`` fills holes in code, ``Chat`` answers
+messages. The implementations are in ``model.engines``; ``model.engine`` chooses one.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal
 
+from kexpert.prompt.chat import Message
 from kexpert.prompt.fim import Context
 
 
@@ -90,6 +91,39 @@ class Completer(ABC):
 
         Text in ``neighbours`` becomes more probable, and whole lines may be copied from it, where the engine supports
         that. Raises Refused, Failed or Cancelled.
+        """
+
+    @abstractmethod
+    def ready(self, cancelled: Callable[[], bool]) -> None:
+        """Load the model, or reach its server. Raises Refused, Failed or Cancelled."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the model's process or connection."""
+
+
+class Chat(ABC):
+    """A model that answers messages. It answers one request at a time; a newer request ends an older one."""
+
+    #: Tokens that messages and answer may have together; 0 while unknown.
+    context: int
+    #: Names for the mark on what the model wrote: "smollm2-135m", and of its adapter, "" for none.
+    name: str
+    adapter: str
+
+    @abstractmethod
+    def answer(
+        self,
+        messages: Sequence[Message],
+        max_tokens: int,
+        cancelled: Callable[[], bool],
+        beginning: str = "",
+        stop: Sequence[str] = (),
+    ) -> Generator[Token, None, None]:
+        """Generate at most ``max_tokens`` tokens of an answer, greedily. Close the generator to stop early.
+
+        ``beginning`` is a text that the answer starts with; it is not repeated. The answer ends before the first of
+        the texts in ``stop``. Raises Refused, Failed or Cancelled.
         """
 
     @abstractmethod
