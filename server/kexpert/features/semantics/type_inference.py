@@ -21,6 +21,7 @@ from kexpert.core.c.declarators import (
     read_parameter,
 )  # fmt: skip
 from kexpert.core.c.macro_types import macro_type
+from kexpert.core.c.made_text import declaration_made
 from kexpert.core.c.scope import block_locals, locals_at
 from kexpert.core.c.source import Source
 from kexpert.core.c.tokens import Tokens
@@ -312,7 +313,11 @@ class Types:
         end = _MAX_HEADER_BYTES + max(symbol.name_start - symbol.start, 0)
         tokens = Tokens(self.view.text(symbol)[:end], base=symbol.start)
         if symbol.flags & Flag.IDIOM:
-            return macro_type(tokens)
+            found = macro_type(tokens)
+            source = None if found else self.view.source(symbol.path)
+            if source is None:
+                return found
+            tokens = Tokens(declaration_made(source.data, symbol).encode("latin-1", "replace"))
         declaration = read_declaration(tokens, 0, symbol.path)
         for declared in declaration.declared if declaration else ():
             if declared.name == symbol.name:
