@@ -16,6 +16,7 @@ from kexpert.core.c.declarators import (
     RECORDS,
     TAGGED,
     TYPEOF,
+    Body,
     CType,
     read_declaration,
     read_parameter,
@@ -103,6 +104,7 @@ class Types:
         self._lookups = 0
         self._depth = 0
         self._names: dict[str, CType | None] = {}
+        self._owners: dict[Body, str] = {}  # of records without a tag: "struct outer.member"
 
     # -- expressions ---------------------------------------------------------------------------
 
@@ -353,7 +355,10 @@ class Types:
     # -- members -------------------------------------------------------------------------------
 
     def member(self, of: CType, name: str) -> Member | None:
-        return next((member for member in self.members(of) if member.name == name), None)
+        found = next((member for member in self.members(of) if member.name == name), None)
+        if found and found.type.body and not found.type.tag:
+            self._owners[found.type.body] = f"{found.struct}.{found.name}"
+        return found
 
     def members(self, of: CType) -> tuple[Member, ...]:
         """Members of the struct or union that a type is or points to; in order, anonymous records flattened."""
@@ -363,7 +368,7 @@ class Types:
         if of.body:
             path, start, end = of.body
             text = self._text(path, start, end)
-            return members_of(text, path, start, of.name)
+            return members_of(text, path, start, self._owners.get(of.body, of.name))
         for symbol in self.lookup(of.tag, (Kind.STRUCT, Kind.UNION)):
             found = members_of(self.view.text(symbol), symbol.path, symbol.start, of.name)
             if found:
