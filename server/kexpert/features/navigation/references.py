@@ -109,6 +109,7 @@ def _of_symbols(
             files = [
                 file.selected([not member for member in file.members]) if any(file.members) else file for file in files
             ]
+    files = _with_pasted(view, primary, files)
     defined = {span.path for span in own}
     apart = [use for file in files if file.path in defined for use in file]
     used = {Span(*use[:3]) for use in apart}
@@ -118,6 +119,22 @@ def _of_symbols(
         apart = [use for use in apart if Span(*use[:3]) not in own]
     files = [file for file in files if file.path not in defined] + [FileUses.of(use) for use in sorted(apart)]
     return sorted(filter(len, files), key=lambda file: (file.path != primary.path, file.path))
+
+
+def _with_pasted(view: View, primary: Symbol, files: list[FileUses]) -> list[FileUses]:
+    """Add the places where a macro takes a function by a part of its name: DEVICE_ATTR_RO(gain) takes gain_show."""
+    if primary.kind is not Kind.FUNCTION:
+        return files
+    known = {(file.path, start) for file in files for start in file.starts}
+    spans = []
+    for each in view.assignments_of(primary.name):
+        if (each.path, each.start) in known or (is_private(primary) and each.path != primary.path):
+            continue
+        source = view.source(each.path)
+        word = identifier_at(source.data, each.start) if source else None
+        if word and word[0] == each.start:
+            spans.append(Span(each.path, *word))
+    return files + _each(spans)
 
 
 def _hides(row: Symbol) -> bool:
