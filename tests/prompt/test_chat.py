@@ -51,7 +51,7 @@ def rendered() -> dict[str, str]:
         "summary alone": chatml(summary_prompt("drivers/toy/core.c", CODE)),
         "kernel-doc": chatml(kernel_doc_prompt("drivers/toy/core.c", CODE, [("toy", "the toy")])),
         "kernel-doc answer": kernel_doc_answer([("toy", "the toy\n  to wind"), ("turns", "how far")], "0 or -EIO"),
-        "explanation": chatml(explanation_prompt("drivers/toy/core.c", CODE, ["It returns `-EIO` if the toy is broken."])),
+        "explanation": chatml(explanation_prompt("drivers/toy/core.c", CODE, ["It returns `-EIO` if it is broken."])),
         "answer": chatml(answer_prompt("When does toy_wind() fail?", [("drivers/toy/core.c:8", "It returns `-EIO`.")])),
         "answer alone": chatml(answer_prompt("When does toy_wind() fail?", [])),
         "shortened": shorten_code(CODE, 190),
