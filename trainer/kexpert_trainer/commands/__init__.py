@@ -9,6 +9,7 @@ import argparse
 from typing import Protocol
 
 from kexpert_trainer.commands import (
+    base,
     corpus,
     embedder,
     evaluate_inline,
@@ -35,7 +36,7 @@ class Command(Protocol):
 
 #: Name -> module, in the order of ``--help``.
 COMMANDS: dict[str, Command] = {
-    "embedder": embedder, "model": model, "tokenizer": tokenizer, "corpus": corpus, "pack": pack,
+    "base": base, "embedder": embedder, "model": model, "tokenizer": tokenizer, "corpus": corpus, "pack": pack,
     "pretrain": pretrain, "export": export, "parts": parts,
 }  # fmt: skip
 #: The same for ``kexpert-train evaluate WHAT``.
