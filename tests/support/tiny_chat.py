@@ -17,7 +17,8 @@ from tests.support.small_training import HEADER, driver
 
 VOCABULARY = 500
 TEMPLATE = (
-    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}"
+    "{% for message in messages %}"
+    "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 _QWEN = pre_tokenizers.Sequence(
@@ -102,7 +103,7 @@ def rows(count: int = 36) -> list[Row]:
             Row(
                 id=f"row-{at}", task=Task.SUMMARY, output=f"{verb.capitalize()} the {thing}", path=f"drivers/{thing}.c",
                 line=at + 1, name=f"{thing}_{verb}", kind="function", code=code, rejected=wrong, broken="meaning",
-            )  # fmt: skip
+            )
         )
     return made
 

@@ -52,7 +52,8 @@ def add_tokenizer(writer: GGUFWriter, base: Path, vocabulary: int) -> None:
     writer.add_tokenizer_pre(_pretokenizer_name(base, described))
     writer.add_token_list(tokens)
     writer.add_token_types([_token_type(at, tokenizer, added) for at in range(len(tokens))])
-    writer.add_token_merges([pair if isinstance(pair, str) else " ".join(pair) for pair in described["model"]["merges"]])
+    merges = described["model"]["merges"]
+    writer.add_token_merges([pair if isinstance(pair, str) else " ".join(pair) for pair in merges])
     ids = special_ids(base)
     for name, add in (
         ("bos", writer.add_bos_token_id), ("eos", writer.add_eos_token_id), ("pad", writer.add_pad_token_id),
@@ -89,7 +90,7 @@ def _pretokenizer_name(base: Path, described: Mapping[str, Any]) -> str:
     """The name in llama.cpp of what splits a text into words."""
     model, before = described["model"], described["pre_tokenizer"] or {}
     if model["type"] != "BPE" or model.get("byte_fallback"):
-        raise UserError(f"{base}: its tokenizer is no byte-level BPE; convert it with llama.cpp's convert_hf_to_gguf.py")
+        raise UserError(f"{base}: its tokenizer is no byte-level BPE; use llama.cpp's convert_hf_to_gguf.py")
     steps = before["pretokenizers"] if before.get("type") == "Sequence" else [before]
     last = steps[-1]
     if last.get("type") == "ByteLevel":
