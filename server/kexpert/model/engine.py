@@ -6,11 +6,11 @@ Imports no model library: choosing looks at the disk only.
 from __future__ import annotations
 
 import importlib.util
-import os
 from dataclasses import replace
 from pathlib import Path
 
 from kexpert.abilities import Chat, Completer, Refused
+from kexpert.model.registry import models_in_use
 from kexpert.model.types import ChatSettings, EngineChoice, ModelSettings
 from kexpert.prompt.manifest import FILE_NAME, Ability, Manifest, ManifestError, lacks_ability, parse_manifest
 
@@ -39,22 +39,18 @@ def choose_chat_engine(settings: ChatSettings) -> EngineChoice:
     """Choose the engine of a chat model, as ``choose_engine`` does: a server, a file, the installed model in use."""
     if settings.url:
         return EngineChoice("remote", f"chat.url names {settings.url}", ability="chat")
-    location = Path(settings.path).expanduser() if settings.path else installed_chat_model()
-    if location is None:
-        return EngineChoice("none", NO_CHAT_MODEL, ability="chat")
+    if settings.path:
+        location, source = Path(settings.path).expanduser(), "chat.path"
+    else:
+        in_use = models_in_use()
+        if in_use.chat is None:
+            return EngineChoice("none", in_use.problem or NO_CHAT_MODEL, ability="chat")
+        location, source = in_use.chat.path, f"the installed model {in_use.chat.name}"
     try:
         path, manifest = find_model(location)
     except Refused as refusal:
         return EngineChoice("none", str(refusal), ability="chat")
-    source = "chat.path" if settings.path else "the installed model"
     return _choose_for(path, manifest, source, settings.device, "chat")
-
-
-def installed_chat_model() -> Path | None:
-    """The manifest of the installed chat model in use; None if none is installed."""
-    data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    manifest = data / "kexpert" / "models" / "smollm2-135m" / FILE_NAME
-    return manifest if manifest.is_file() else None
 
 
 def _choose_for(path: Path, manifest: Manifest | None, source: str, device: str, ability: Ability) -> EngineChoice:
