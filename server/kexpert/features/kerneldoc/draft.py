@@ -16,7 +16,7 @@ from kexpert.features.kerneldoc.brief_text import factual_brief
 from kexpert.features.kerneldoc.code_facts import code_facts
 from kexpert.features.kerneldoc.completion import Edit, completed, completing_edits
 from kexpert.features.kerneldoc.documented_names import documented_names
-from kexpert.features.kerneldoc.parameter_texts import factual_text
+from kexpert.features.kerneldoc.parameter_texts import enumerator_texts, factual_text
 from kexpert.features.kerneldoc.plain_comment import PlainComment, plain_comment
 from kexpert.features.kerneldoc.target import Target
 from kexpert.view import View
@@ -24,6 +24,7 @@ from kexpert.view import View
 #: "documentation": the words of a comment that is there; "facts": made from the code.
 TextOrigin = Literal["documentation", "facts", "model"]
 BRIEF, RETURN = "brief", "Return"
+_NO_COMMENT = PlainComment()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Draft:
     code: str
     texts: tuple[DraftText, ...]
     context: str = ""
-    plain: PlainComment = PlainComment()
+    plain: PlainComment = _NO_COMMENT
     #: (parameter, text) of comments nearby, for the prompt of a model.
     documented: tuple[tuple[str, str], ...] = ()
 
@@ -101,19 +102,24 @@ def draft(view: View, source: Source, target: Target) -> Draft:
     """Texts for everything that the comment of a target lacks. No model is asked."""
     declaration, symbol, existing = target.declaration, target.symbol, target.existing
     facts = code_facts(view, source, symbol, declaration)
-    documented = documented_names(source.data, declaration.parameters)
-    plain = plain_comment(source.data, declaration.start, declaration.name) if existing is None else PlainComment()
+    is_called = declaration.kind in ("function", "macro")
+    documented = documented_names(source.data, declaration.parameters) if is_called else {}
+    plain = plain_comment(source.data, declaration.start, declaration.name) if existing is None else _NO_COMMENT
     wanted = declaration.parameters
     if existing is not None:
         wanted = tuple(each for each in wanted if each.name in existing.missing)
     texts: list[DraftText] = []
+    is_member = declaration.kind in ("struct", "union")
     if existing is None:
         said = plain.brief or factual_brief(declaration, facts)
         texts.append(DraftText(BRIEF, said, "documentation" if plain.brief else "facts", bool(plain.brief)))
-    is_member = declaration.kind in ("struct", "union")
-    for each in wanted:
-        known = documented.get(each.name, "")
-        text = known or factual_text(each, (facts.uses or {}).get(each.name, ""), is_member)
+    values = enumerator_texts([p.name for p in declaration.parameters], [p.value for p in declaration.parameters])
+    for each, value in zip(declaration.parameters, values, strict=True):
+        if each not in wanted:
+            continue
+        known = each.comment or documented.get(each.name, "")
+        use = (facts.uses or {}).get(each.name, "")
+        text = known or (value if declaration.kind == "enum" else factual_text(each, use, is_member))
         texts.append(DraftText(f"@{each.name}", text, "documentation" if known else "facts", bool(known)))
     if declaration.returns is not None and (existing is None or existing.lacks_return):
         returned = facts.returns or _by_type(declaration.returns.text)
