@@ -9,18 +9,21 @@ from kexpert.features.kerneldoc.declaration import Declaration
 from kexpert.features.kerneldoc.parameter_texts import expanded
 
 #: Verbs in the names of functions.
-_PLAIN_VERBS = """
-    acquire activate add allocate append apply arm assign attach begin bind build calculate cancel change check
-    choose claim clean clear clone close compare compute configure connect convert copy create deactivate decode
-    delete dequeue deregister destroy detach detect determine disable disarm discard disconnect drain drop dump
-    emit enable encode end enqueue erase expand fetch fill finalize find finish fix flush free get handle hash
-    initialize insert invalidate join kill load lock map mark match merge migrate modify move notify open parse
-    poll pop populate prepare print probe process program push put queue read receive recover refresh register
-    release reload remove replace report request reserve reset resize resolve restart restore resume retry run
-    save scan schedule search select send set show sort split start stop store submit suspend switch test toggle
-    translate transmit trigger truncate try unbind unlock unmap unregister update validate verify wake walk
-    write
-""".split()
+_PLAIN_VERBS = (
+    "acquire", "activate", "add", "allocate", "append", "apply", "arm", "assign", "attach", "begin", "bind", "build",
+    "calculate", "cancel", "change", "check", "choose", "claim", "clean", "clear", "clone", "close", "compare",
+    "compute", "configure", "connect", "convert", "copy", "create", "deactivate", "decode", "delete", "dequeue",
+    "deregister", "destroy", "detach", "detect", "determine", "disable", "disarm", "discard", "disconnect", "drain",
+    "drop", "dump", "emit", "enable", "encode", "end", "enqueue", "erase", "expand", "fetch", "fill", "finalize",
+    "find", "finish", "fix", "flush", "free", "get", "handle", "hash", "initialize", "insert", "invalidate", "join",
+    "kill", "load", "lock", "map", "mark", "match", "merge", "migrate", "modify", "move", "notify", "open", "parse",
+    "poll", "pop", "populate", "prepare", "print", "probe", "process", "program", "push", "put", "queue", "read",
+    "receive", "recover", "refresh", "register", "release", "reload", "remove", "replace", "report", "request",
+    "reserve", "reset", "resize", "resolve", "restart", "restore", "resume", "retry", "run", "save", "scan",
+    "schedule", "search", "select", "send", "set", "show", "sort", "split", "start", "stop", "store", "submit",
+    "suspend", "switch", "test", "toggle", "translate", "transmit", "trigger", "truncate", "try", "unbind", "unlock",
+    "unmap", "unregister", "update", "validate", "verify", "wake", "walk", "write",
+)  # fmt: skip
 _VERBS = {verb: verb for verb in _PLAIN_VERBS} | {
     "alloc": "allocate", "calc": "calculate", "cleanup": "clean up", "cmp": "compare", "config": "configure",
     "deinit": "undo the initialization of", "del": "delete", "exit": "clean up", "fixup": "fix up",
