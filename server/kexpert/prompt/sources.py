@@ -1,75 +1,66 @@
-"""The text of a numbered source of an answer, made from a fact: the same in training and in serving.
+"""How a fact of the tree is worded as a source of ``answer_prompt``: one sentence without Markdown.
 
-A source is (``path:line``, text). The text is one plain sentence without a full stop: "foo_open() takes &foo->lock
-(spinlock)". Code in it is as written, without backticks. ``chat.answer_prompt`` numbers the sources and cuts them.
+Training and serving must use the same words, so both take them from here. A change needs a new
+``chat.CHAT_PROMPT_VERSION``.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-_SPACE = re.compile(r"\s+")
-#: A fact's text that needs "is" after the name of what it is about.
-_PASSIVE = ("called by ", "reached from ", "built with ", "compiled under ", "named in ", "similar to ")
+from kexpert.core.kernel.kconfig import KconfigEntry
 
-
-def fact_source(subject: str, text: str) -> str:
-    """A fact of ``features.explain`` about a function or macro, as a sentence.
-
-    >>> fact_source("foo_open()", "takes `&foo->lock` (spinlock)")
-    'foo_open() takes &foo->lock (spinlock)'
-    >>> fact_source("foo_open()", "called by `bar()`")
-    'foo_open() is called by bar()'
-    """
-    text = plain(text)
-    return f"{subject} {'is ' if text.startswith(_PASSIVE) else ''}{text}"
-
-
-def lock_source(function: str, lock: str, kind: str) -> str:
-    """``kind``: as ``core.kernel.lock_calls`` names it.
-
-    >>> lock_source("foo_open", "&foo->lock", "spinlock")
-    'foo_open() takes &foo->lock (spinlock)'
-    """
-    return fact_source(f"{function}()", f"takes {lock} ({kind})" if lock else f"takes the {kind}")
-
-
-def return_source(function: str, value: str, condition: str = "") -> str:
-    """``condition``: C, "" where the value is returned on no condition or on one that is not known.
-
-    >>> return_source("foo_open", "-EINVAL", "len < 0")
-    'foo_open() returns -EINVAL if len < 0'
-    """
-    return fact_source(f"{function}()", f"returns {value}" + (f" if {condition}" if condition else ""))
-
-
-def caller_source(function: str, caller: str) -> str:
-    """
-    >>> caller_source("foo_open", "bar_probe")
-    'foo_open() is called by bar_probe()'
-    """
-    return fact_source(f"{function}()", f"called by {caller}()")
-
-
-def option_source(option: str, relation: str, expression: str, condition: str = "") -> str:
-    """``option`` without ``CONFIG_``; ``relation``: "depends on", "selects", "implies" or "defaults to".
-
-    >>> option_source("FOO", "selects", "BAR", "BAZ")
-    'CONFIG_FOO selects BAR if BAZ'
-    """
-    return fact_source(f"CONFIG_{option}", f"{relation} {expression}" + (f" if {condition}" if condition else ""))
-
-
-def member_source(function: str, member: str, struct: str = "", table: str = "") -> str:
-    """A function in a table of functions.
-
-    >>> member_source("foo_open", "open", "file_operations", "foo_fops")
-    'foo_open() is .open of struct file_operations in foo_fops'
-    """
-    of = f" of struct {struct}" if struct else ""
-    return fact_source(f"{function}()", f"is .{member}{of}" + (f" in {table}" if table else ""))
+_OUTER_OR = re.compile(r"\|\|")
 
 
 def plain(text: str) -> str:
-    """A fact's text on one line without its backticks."""
-    return _SPACE.sub(" ", text.replace("`", "")).strip()
+    """A text without the backticks around code, on one line."""
+    return " ".join(text.replace("`", "").split())
+
+
+def function_source(name: str, fact: str) -> str:
+    """A fact that ``features.explain`` gives about a function, as a sentence that names the function.
+
+    >>> function_source("foo_open", "returns `-EINVAL` if `!foo`")
+    'foo_open() returns -EINVAL if !foo'
+    >>> function_source("foo_open", "The caller holds `&foo->lock`")
+    'foo_open(): the caller holds &foo->lock'
+    """
+    text = plain(fact)
+    if text.startswith("called by "):
+        return f"{name}() is {text}"
+    if text[:1].isupper() and text[1:2].islower():
+        first, _, rest = text.partition(" ")
+        if first in ("Returns", "Releases", "Requires:", "Takes", "Tries"):
+            return f"{name}() {first[:1].lower()}{first[1:]} {rest}"
+        return f"{name}(): {first[:1].lower()}{first[1:]} {rest}".rstrip()
+    return f"{name}() {text}"
+
+
+def config_sources(entry: KconfigEntry) -> list[str]:
+    """Sentences about one configuration option: what it is, what it depends on, what it selects, its default."""
+    name = f"CONFIG_{entry.name}"
+    found = []
+    if entry.type or entry.prompt:
+        kind = f"a {entry.type} option" if entry.type not in ("int", "") else "an option"
+        found.append(f"{name} is {kind}" + (f": {plain(entry.prompt)}" if entry.prompt else ""))
+    if entry.depends:
+        found.append(f"{name} depends on {all_of(entry.depends)}")
+    found += [f"{name} selects {other}" + (f" if {when}" if when else "") for other, when in entry.selects]
+    found += [f"{name} implies {other}" + (f" if {when}" if when else "") for other, when in entry.implies]
+    found += [f"{name} defaults to {value}" + (f" if {when}" if when else "") for value, when in entry.defaults[:1]]
+    return [plain(text) for text in found]
+
+
+def all_of(conditions: Sequence[str]) -> str:
+    """Conditions that must all hold, as one Kconfig expression, each once."""
+    distinct = list(dict.fromkeys(conditions))
+    if len(distinct) == 1:
+        return distinct[0]
+    return " && ".join(f"({each})" if _OUTER_OR.search(each) else each for each in distinct)
+
+
+def built_source(path: str, conditions: Sequence[str]) -> str:
+    """By which options a file is built. ``conditions`` are those of ``kbuild.object_conditions``."""
+    return f"{path} is built with {' and '.join(conditions)}"
