@@ -112,7 +112,7 @@ def initialize_result(client: Client) -> dict[str, Any]:
             "documentSymbolProvider": True,
             "workspaceSymbolProvider": True,
             "callHierarchyProvider": True,
-            "codeActionProvider": {"codeActionKinds": ["source"]},
+            "codeActionProvider": {"codeActionKinds": ["source", "refactor.rewrite"], "resolveProvider": True},
             "executeCommandProvider": {"commands": ["kexpert.search", "kexpert.findSimilar", "kexpert.explain"]},
             "inlineCompletionProvider": True,
             "foldingRangeProvider": True,

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from kexpert.features.explain.explanation import Explanation
     from kexpert.features.hover.card import HoverCard
     from kexpert.features.hover.card_reader import HoverConfig
+    from kexpert.features.kerneldoc.draft import Draft as KernelDocDraft
+    from kexpert.features.kerneldoc.target import Target
     from kexpert.features.navigation.call_hierarchy import Call
     from kexpert.features.navigation.references import Highlight
     from kexpert.features.search.search import SearchResult
@@ -170,6 +172,36 @@ class Snapshot:
 
         place = self.locate(at)
         return signature_help(self.view, *place) if place else None
+
+    # -- kernel-doc -----------------------------------------------------------------------------
+
+    def kernel_doc_target(self, at: Position) -> Target | None:
+        """The definition at a position, and what its kernel-doc lacks; None if there is none. Raises Refusal for one
+        that kernel-doc cannot describe."""
+        from kexpert.features.kerneldoc.declaration import Undocumentable
+        from kexpert.features.kerneldoc.target import target_at
+
+        place = self.locate(at)
+        try:
+            return target_at(self.view, *place) if place else None
+        except Undocumentable as reason:
+            raise Refusal(f"no kernel-doc can be written: {reason}") from None
+
+    def kernel_doc(
+        self, at: Position, cancelled: Cancelled = never, *, use_model: bool = True
+    ) -> KernelDocDraft | None:
+        """A kernel-doc comment for the definition at a position, or what completes the one it has; None if there is
+        no definition or nothing is missing. Raises Refusal or ``abilities.Cancelled``."""
+        from kexpert.features.kerneldoc.draft import draft
+        from kexpert.workspace.kernel_doc import with_model_texts
+
+        target, source = self.kernel_doc_target(at), self.source(at.path)
+        if target is None or source is None or target.is_complete:
+            return None
+        found = draft(self.view, source, target)
+        if use_model and self.voice is not None:
+            return with_model_texts(self.voice, self.view, source, found, cancelled)
+        return found
 
     # -- writing --------------------------------------------------------------------------------
 

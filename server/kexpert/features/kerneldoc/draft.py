@@ -52,18 +52,28 @@ class Draft:
     plain: PlainComment = _NO_COMMENT
     #: (parameter, text) of comments nearby, for the prompt of a model.
     documented: tuple[tuple[str, str], ...] = ()
+    #: Of the texts with the origin "model".
+    model: str = ""
+    adapter: str = ""
 
     @property
     def is_completion(self) -> bool:
         return self.target.existing is not None
 
-    def with_texts(self, texts: Mapping[str, str]) -> Draft:
+    @property
+    def stale(self) -> tuple[str, ...]:
+        """What the comment that is there describes although it is not declared."""
+        return self.target.existing.stale if self.target.existing is not None else ()
+
+    def with_texts(self, texts: Mapping[str, str], model: str, adapter: str) -> Draft:
         """The draft with a model's texts, by mark."""
+        if not texts:
+            return self
         changed = (
             replace(each, text=texts[each.mark], origin="model") if each.mark in texts else each
             for each in self.texts
         )  # fmt: skip
-        return replace(self, texts=tuple(changed))
+        return replace(self, texts=tuple(changed), model=model, adapter=adapter)
 
     def edits(self) -> tuple[Edit, ...]:
         """What to change in the file, by position."""
@@ -123,7 +133,7 @@ def draft(view: View, source: Source, target: Target) -> Draft:
         texts.append(DraftText(f"@{each.name}", text, "documentation" if known else "facts", bool(known)))
     if declaration.returns is not None and (existing is None or existing.lacks_return):
         returned = facts.returns or _by_type(declaration.returns.text)
-        texts.append(DraftText(RETURN, returned, "facts", bool(facts.returns) and facts.is_certain))
+        texts.append(DraftText(RETURN, returned, "facts", bool(facts.returns)))
     return Draft(
         source.path, declaration.name, symbol.line, target, source.data,
         decode(source.data[declaration.start : symbol.end]), tuple(texts),
