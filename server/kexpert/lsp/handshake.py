@@ -113,7 +113,9 @@ def initialize_result(client: Client) -> dict[str, Any]:
             "workspaceSymbolProvider": True,
             "callHierarchyProvider": True,
             "codeActionProvider": {"codeActionKinds": ["source", "refactor.rewrite"], "resolveProvider": True},
-            "executeCommandProvider": {"commands": ["kexpert.search", "kexpert.findSimilar", "kexpert.explain"]},
+            "executeCommandProvider": {
+                "commands": ["kexpert.search", "kexpert.findSimilar", "kexpert.explain", "kexpert.ask"]
+            },
             "inlineCompletionProvider": True,
             "foldingRangeProvider": True,
             "selectionRangeProvider": True,

@@ -6,7 +6,7 @@ library's own objects.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lsprotocol.types import (
@@ -27,6 +27,7 @@ from kexpert.core.text import decode
 from kexpert.lsp.locations import Json, LocationMapper
 
 if TYPE_CHECKING:
+    from kexpert.features.ask.ask import Answer
     from kexpert.features.completion.item import CompletionItem, ItemKind
     from kexpert.features.diagnostics import Diagnostic
     from kexpert.features.explain.explanation import Explanation, Location
@@ -87,6 +88,17 @@ def explanation(places: LocationMapper, found: Explanation, hint: str = "") -> J
     written = explain.to_json(found, link)
     page = explain.to_markdown(found, link, hint) if hint else written["markdown"]
     return {"markdown": page, "json": written}
+
+
+def answer(places: LocationMapper, found: Answer) -> Json:
+    """An answer with links to files, and what it says as JSON."""
+    from kexpert.render import ask
+
+    return {"markdown": ask.to_markdown(found, _linker(places)), "json": ask.to_json(found)}
+
+
+def _linker(places: LocationMapper) -> Callable[[Location], str]:
+    return lambda place: f"{places.uri(place.path)}#L{place.line + 1}"
 
 
 def kernel_doc_edit(

@@ -22,6 +22,7 @@ from kexpert.view import FilterError, SearchMethod, View
 from kexpert.workspace.buffer_view import BufferView
 
 if TYPE_CHECKING:
+    from kexpert.features.ask.ask import Answer
     from kexpert.features.completion.completion import Completions
     from kexpert.features.completion.item import CompletionItem
     from kexpert.features.diagnostics import Diagnostic
@@ -172,6 +173,22 @@ class Snapshot:
 
         place = self.locate(at)
         return signature_help(self.view, *place) if place else None
+
+    def ask(self, question: str, cancelled: Cancelled = never, *, use_model: bool = True) -> Answer:
+        """The sources that answer a question about the kernel, and the answer where facts or the chat model give one.
+
+        Raises ``abilities.Cancelled``.
+        """
+        from kexpert.features.ask.ask import ask
+
+        found = ask(self.view, question)
+        return self.answer_in_words(found, cancelled) if use_model else found
+
+    def answer_in_words(self, found: Answer, cancelled: Cancelled = never) -> Answer:
+        """The same sources with what the chat model says from them. Raises ``abilities.Cancelled``."""
+        from kexpert.workspace.ask import with_model_answer
+
+        return with_model_answer(self.voice, found, cancelled) if self.voice is not None else found
 
     # -- kernel-doc -----------------------------------------------------------------------------
 
