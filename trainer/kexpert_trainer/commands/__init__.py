@@ -10,6 +10,7 @@ from typing import Protocol
 
 from kexpert_trainer.commands import (
     corpus,
+    curate,
     embedder,
     evaluate_inline,
     evaluate_search,
@@ -37,6 +38,7 @@ class Command(Protocol):
 COMMANDS: dict[str, Command] = {
     "embedder": embedder, "model": model, "tokenizer": tokenizer, "corpus": corpus, "pack": pack,
     "pretrain": pretrain, "export": export, "parts": parts,
+    "curate": curate,
 }  # fmt: skip
 #: The same for ``kexpert-train evaluate WHAT``.
 EVALUATIONS: dict[str, Command] = {"search": evaluate_search, "inline": evaluate_inline}
