@@ -12,7 +12,7 @@ from collections.abc import Callable
 from kexpert.core.retrieval.words import STOP_WORDS, split_words, stem
 from kexpert.prompt.chat import Task
 from kexpert_trainer.data.claims import is_about_function, mentioned_params, parse_kernel_doc
-from kexpert_trainer.data.function_facts import FunctionFacts, read_function, syntax_errors
+from kexpert_trainer.data.stated_facts import FunctionFacts, read_function, syntax_errors
 from kexpert_trainer.data.licences import is_compatible
 from kexpert_trainer.data.rows import Row
 

@@ -6,7 +6,7 @@ import re
 
 from kexpert.prompt.chat import Task
 from kexpert_trainer.data.claims import parse_kernel_doc
-from kexpert_trainer.data.function_facts import FunctionFacts
+from kexpert_trainer.data.stated_facts import FunctionFacts
 from kexpert_trainer.data.gates import new_words
 from kexpert_trainer.data.rows import Row
 
