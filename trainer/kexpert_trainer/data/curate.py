@@ -1,6 +1,6 @@
 """Chooses the rows that may be learnt from: ``kexpert-train curate``.
 
-Rows of one symbol are judged together, so that its text is read once. Each batch of symbols makes one part; then all
+Rows of one symbol stand together, so its text is read once. Each batch of symbols makes one part; then all
 symbols are compared for near-duplicates, the best first.
 """
 
@@ -11,15 +11,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from kexpert.prompt.chat import Task
-from kexpert_trainer.data.corpus_folder import CorpusFolder, digest, read_corpus
+from kexpert_trainer.data.corpus_folder import CorpusFolder, digest
 from kexpert_trainer.data.gates import GATES, NEAR_DUPLICATE, facts_of, first_failure
 from kexpert_trainer.data.near_duplicates import duplicates, signature
 from kexpert_trainer.data.quality import quality
+from kexpert_trainer.data.row_batches import batches_of, rows_of
 from kexpert_trainer.data.row_parts import Parts, lines_of, write_lines
 from kexpert_trainer.data.rows import Row, dump_row, parse_row
 from kexpert_trainer.errors import UserError
@@ -27,7 +27,6 @@ from kexpert_trainer.progress import progress
 
 #: Raise it when a gate, the score or the form of a part changes.
 CURATE_VERSION = 1
-_BATCH_BYTES = 4_000_000
 #: A function is logic-rich if it has at least so many decisions (see ``FunctionFacts``); it has more than ten lines.
 LOGIC_RICH_DECISIONS = 5
 
@@ -55,7 +54,8 @@ class CurateReport:
         for title, counts in (("mined", mined), *self.dropped.items(), ("kept", self.kept)):
             numbers = [counts.get(task, 0) for task in tasks]
             sign = "−" if title in self.dropped else ""
-            lines.append("| " + " | ".join([title, *(f"{sign}{n:,}" if n else "" for n in [*numbers, sum(numbers)])]) + " |")
+            cells = (f"{sign}{count:,}" if count else "" for count in (*numbers, sum(numbers)))
+            lines.append(f"| {' | '.join([title, *cells])} |")
         lines += [
             "", f"Documented functions: {self.functions:,}; logic-rich: {self.logic_rich:,}; "
             f"mean quality: {self.mean_quality:.2f}",
@@ -65,9 +65,11 @@ class CurateReport:
 
 def curate(folder: CorpusFolder, jobs: int) -> CurateReport:
     """Write ``curated.jsonl`` and ``dropped.jsonl`` from ``mined.jsonl``. Raises UserError, OSError."""
-    batches = list(_batches(folder.mined))
+    if not folder.mined.is_file():
+        raise UserError(f"{folder.mined}: no such file; make it with kexpert-train mine")
+    batches = batches_of(folder.mined)
     if not batches:
-        raise UserError(f"{folder.mined}: no rows; make it with kexpert-train mine")
+        raise UserError(f"{folder.mined}: no rows; the tree has no documented symbols")
     parts = Parts(folder.parts("curate"), {"version": CURATE_VERSION, "mined": digest(folder.mined)})
     judged = parts.make(partial(judge_batch, folder.mined), batches, jobs, "gates")
     copies = _copies(judged)
@@ -81,47 +83,25 @@ def curate(folder: CorpusFolder, jobs: int) -> CurateReport:
     return report
 
 
-def _batches(path: Path) -> Iterator[tuple[int, int]]:
-    """Byte ranges of a file of rows. The rows of one symbol, which stand together, are in one range."""
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; make it with kexpert-train mine")
-    start = at = 0
-    last = ("", 0)
-    with path.open("rb") as lines:
-        for line in lines:
-            if at - start >= _BATCH_BYTES:
-                symbol = _symbol(parse_row(line.decode()))
-                if last[0] and symbol != last:
-                    yield start, at
-                    start = at
-                last = symbol
-            else:
-                last = ("", 0)
-            at += len(line)
-    if at > start:
-        yield start, at
-
-
-def _symbol(row: Row) -> tuple[str, int]:
-    return row.path, row.line
-
-
 def judge_batch(path: Path, batch: tuple[int, int]) -> Iterator[str]:
     """Judge the rows of a byte range. A line: {gate, reason, row, symbol, signature, decisions}."""
-    start, end = batch
-    with path.open("rb") as file:
-        file.seek(start)
-        rows = [parse_row(line) for line in file.read(end - start).decode().splitlines()]
-    for (where, line), same in groupby(rows, _symbol):
-        for row in same:
-            facts = facts_of(row)
-            gate, reason = first_failure(row, facts)
-            entry: dict[str, Any] = {"gate": gate, "reason": reason, "symbol": f"{where}:{line}"}
-            if not gate:
-                row = replace(row, quality=quality(row, facts))
-                text = row.code or " ".join(source for _, source in row.sources)
-                entry |= {"signature": signature(text, row.name), "decisions": facts.decisions if facts else 0}
-            yield json.dumps({**entry, "row": dump_row(row)}, ensure_ascii=False)
+    for row in rows_of(path, batch):
+        facts = facts_of(row)
+        gate, reason = first_failure(row, facts)
+        entry: dict[str, Any] = {"gate": gate, "reason": reason, "symbol": f"{row.path}:{row.line}"}
+        if not gate:
+            row = replace(row, quality=quality(row, facts))
+            text = row.code or " ".join(source for _, source in row.sources)
+            entry |= {"signature": signature(text, row.name), "decisions": facts.decisions if facts else 0}
+        yield json.dumps({**entry, "row": dump_row(row)}, ensure_ascii=False)
+
+
+def judge(rows: Iterable[Row]) -> Iterator[tuple[Row, str, float]]:
+    """Yield (row, gate that it fails or "", quality)."""
+    for row in rows:
+        facts = facts_of(row)
+        gate, _ = first_failure(row, facts)
+        yield row, gate, 0.0 if gate else quality(row, facts)
 
 
 def _copies(judged: list[Path]) -> dict[str, str]:

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from kexpert.core.retrieval.words import STOP_WORDS, split_words, stem
 from kexpert.prompt.chat import Task
 from kexpert_trainer.data.claims import is_about_function, mentioned_params, parse_kernel_doc
-from kexpert_trainer.data.stated_facts import FunctionFacts, read_function, syntax_errors
 from kexpert_trainer.data.licences import is_compatible
 from kexpert_trainer.data.rows import Row
+from kexpert_trainer.data.stated_facts import FunctionFacts, read_function, syntax_errors
 
 #: A function must be longer than this.
 MIN_FUNCTION_LINES = 10
@@ -65,6 +65,8 @@ def length(row: Row, facts: FunctionFacts | None) -> str:
 
 def parses(row: Row, facts: FunctionFacts | None) -> str:
     """Code that the C grammar reads without an error, after masking; answers of their task's form."""
+    if not _is_unicode(row.output) or not _is_unicode(row.code):
+        return "text is not UTF-8"
     if row.kind == "function" and facts is None:
         return "no function can be read"
     if facts is not None and facts.parse_errors:
@@ -85,9 +87,8 @@ def boilerplate(row: Row, facts: FunctionFacts | None) -> str:
     if _UNFINISHED.search(row.output):
         return "comment is unfinished"
     if facts is not None:
-        shapes = Counter(
-            _NUMBER_OR_NAME.sub("x", line.strip()) for line in row.code.partition("{")[2].split("\n") if line.strip(" \t{}")
-        )
+        lines = (line.strip(" \t{}") for line in row.code.partition("{")[2].split("\n"))
+        shapes = Counter(_NUMBER_OR_NAME.sub("x", line) for line in lines if line)
         total = shapes.total()
         if total >= _MIN_SHAPED_LINES and shapes.most_common(1)[0][1] > _MAX_REPEATED_SHAPE * total:
             return "body repeats one form of line"
@@ -143,6 +144,11 @@ def first_failure(row: Row, facts: FunctionFacts | None) -> tuple[str, str]:
         if reason := gate(row, facts):
             return name, reason
     return "", ""
+
+
+def _is_unicode(text: str) -> bool:
+    """False for a text with bytes that are not UTF-8 (see ``core.text.decode``)."""
+    return not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def new_words(text: str, *names: str) -> set[str]:

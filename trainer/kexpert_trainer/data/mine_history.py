@@ -17,7 +17,8 @@ from kexpert_trainer.errors import UserError
 _FORMAT = "%x1e%H%x1f%s%x1f%b%x1f"
 #: The repository is not trusted: nothing that its configuration names may run.
 _GIT = (
-    "git", "--no-pager", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "log.showSignature=false",
+    "git", "--no-pager", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null",
+    "-c", "log.showSignature=false",
 )  # fmt: skip
 _TIMEOUT_SECONDS = 600
 _MAX_HUNK_CHARS = 4_000

@@ -19,7 +19,7 @@ from kexpert_trainer.data.rows import Pair, Row, row_id
 
 _MAX_FILE_BYTES = 1_000_000
 _MAX_SOURCE_CHARS = 400
-_MAX_OTHERS = 2  # sources that do not hold the answer
+MAX_OTHERS = 2  # sources that do not hold the answer
 _MAX_SENTENCES = 2
 _MIN_CHARS, _MAX_CHARS = 30, 420
 
@@ -52,10 +52,7 @@ def mine_text(tree: Path, path: str, tree_name: str) -> list[Row]:
     if len(data) > _MAX_FILE_BYTES:
         return []
     licence = licence_of(data)
-    if is_documentation(path):
-        found = list(_paragraphs(path, decode(data)))
-    else:
-        found = list(_options(path, data))
+    found = list(_paragraphs(path, decode(data)) if is_documentation(path) else _options(path, data))
     rows = []
     for at, (name, question, answer, source) in enumerate(found):
         line = int(source[0].rpartition(":")[2])
@@ -87,7 +84,7 @@ def _around(found: list[Found], at: int) -> list[Found]:
         if found[other][3] not in seen:
             seen.add(found[other][3])
             others.append(found[other])
-    return others[:_MAX_OTHERS]
+    return others[:MAX_OTHERS]
 
 
 def _options(path: str, data: bytes) -> Iterator[Found]:

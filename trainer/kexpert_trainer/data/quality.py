@@ -6,9 +6,9 @@ import re
 
 from kexpert.prompt.chat import Task
 from kexpert_trainer.data.claims import parse_kernel_doc
-from kexpert_trainer.data.stated_facts import FunctionFacts
 from kexpert_trainer.data.gates import new_words
 from kexpert_trainer.data.rows import Row
+from kexpert_trainer.data.stated_facts import FunctionFacts
 
 #: Weights of the parts; chosen by reading rows of 6.1, not fitted.
 _WEIGHTS = {"new words": 0.3, "length": 0.15, "grounded": 0.2, "complete": 0.15, "logic": 0.2}

@@ -21,6 +21,8 @@ from kexpert_trainer.progress import progress
 MAX_JOBS = 2  # processes; a corpus is made beside other work
 _NICENESS = 10
 _KEY = "key.json"
+#: Bytes of a tree that are not UTF-8 (lone surrogates in a text) become escapes, which JSON reads back.
+_ESCAPE = "backslashreplace"
 
 Batch = TypeVar("Batch")
 
@@ -78,7 +80,7 @@ def write_lines(path: Path, lines: Iterable[str]) -> int:
     """Write lines in one atomic step; returns their number."""
     part = path.with_name(path.name + ".part")
     count = 0
-    with part.open("w", encoding="utf-8") as out:
+    with part.open("w", encoding="utf-8", errors=_ESCAPE) as out:
         for line in lines:
             out.write(line + "\n")
             count += 1
