@@ -18,6 +18,7 @@ from kexpert_trainer.commands import (
     pack,
     parts,
     pretrain,
+    questions,
     tokenizer,
 )
 
@@ -36,7 +37,7 @@ class Command(Protocol):
 #: Name -> module, in the order of ``--help``.
 COMMANDS: dict[str, Command] = {
     "embedder": embedder, "model": model, "tokenizer": tokenizer, "corpus": corpus, "pack": pack,
-    "pretrain": pretrain, "export": export, "parts": parts,
+    "pretrain": pretrain, "export": export, "parts": parts, "questions": questions,
 }  # fmt: skip
 #: The same for ``kexpert-train evaluate WHAT``.
 EVALUATIONS: dict[str, Command] = {"search": evaluate_search, "inline": evaluate_inline}
