@@ -76,15 +76,16 @@ def card_markup(card: HoverCard, rich: bool) -> Json:
     return _markup(markdown.hover_card(card) if rich else plain_text.hover_card(card), rich)
 
 
-def explanation(places: LocationMapper, found: Explanation) -> Json:
-    """A page with links to files, and what it says as JSON."""
+def explanation(places: LocationMapper, found: Explanation, hint: str = "") -> Json:
+    """A page with links to files, and what it says as JSON. ``hint``: the last line of the page."""
     from kexpert.render import explain
 
     def link(place: Location) -> str:
         return f"{places.uri(place.path)}#L{place.line + 1}"
 
     written = explain.to_json(found, link)
-    return {"markdown": written["markdown"], "json": written}
+    page = explain.to_markdown(found, link, hint) if hint else written["markdown"]
+    return {"markdown": page, "json": written}
 
 
 def _markup(text: str, rich: bool) -> Json:

@@ -85,6 +85,16 @@ class Settings:
     hover_layout: bool = _setting("hover.layout", True, "Show in a hover the offsets, sizes and holes of a struct.")
     hover_maintainers: bool = _setting("hover.maintainers", True, "Show in a hover who maintains the file.")
     hover_similar: bool = _setting("hover.similar", True, "Show in a hover the most similar code in other files.")
+    hover_summary: bool = _setting(
+        "hover.summary",
+        True,
+        "Show in a hover, where the author wrote nothing, a line by the chat model, marked as machine-written.",
+    )
+    summaries_ahead: bool = _setting(
+        "summaries.ahead",
+        True,
+        "Have the chat model summarise the functions of open files while the machine is idle and not on battery.",
+    )
     completion_limit: int = _setting(
         "completion.limit", 100, "Completions sent at a time; typing on narrows them.", low=1, high=2000
     )

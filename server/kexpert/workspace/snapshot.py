@@ -7,7 +7,8 @@ costs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from kexpert.workspace.documents import Documents
     from kexpert.workspace.inline_session import InlineSession
     from kexpert.workspace.settings import Settings
+    from kexpert.workspace.summaries import Summaries
+    from kexpert.workspace.voice import Voice
 
 Cancelled = Callable[[], bool]
 
@@ -99,6 +102,8 @@ class Snapshot:
     index: Index | None
     inline: InlineSession | None = None
     checkpatch: Checkpatch | None = None
+    voice: Voice | None = None
+    summaries: Summaries | None = None
 
     @cached_property
     def view(self) -> View:
@@ -126,8 +131,12 @@ class Snapshot:
         """The card of the name at a position."""
         from kexpert.features.hover.hover import hover
 
+        began = time.monotonic()
         place = self.locate(at)
-        return hover(self.view, *place, _hover_config(self.settings)) if place else None
+        card = hover(self.view, *place, _hover_config(self.settings)) if place else None
+        if card is not None and self.summaries is not None and self.settings.hover_summary:
+            card.written = self.summaries.of_card(self.view, card, began)
+        return card
 
     def card_of(self, symbol: Symbol) -> HoverCard | None:
         """The card of a symbol that an earlier answer named."""
@@ -143,6 +152,17 @@ class Snapshot:
         if place is None or other is None:
             return None
         return explain(self.view, place[0], place[1], other[1])
+
+    def in_words(self, found: Explanation, cancelled: Cancelled = never) -> Iterator[Explanation]:
+        """The page with more and more of what the chat model writes; nothing where it adds nothing."""
+        source = self.source(found.path)
+        if self.voice is not None and source is not None:
+            yield from self.voice.pages(self.view, source, found, cancelled)
+
+    @property
+    def why_silent(self) -> str:
+        """Why no model adds to an explanation, in one line; "" if one does."""
+        return self.voice.why_silent if self.voice is not None else ""
 
     def signature_help(self, at: Position) -> SignatureHelp | None:
         """The call around a position and the argument that is being written."""

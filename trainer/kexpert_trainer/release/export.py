@@ -34,6 +34,7 @@ from kexpert_trainer.data.shards import read_manifest
 from kexpert_trainer.errors import UserError
 from kexpert_trainer.models import llama
 from kexpert_trainer.models.sizes import HEAD_SIZE, ModelSize
+from kexpert_trainer.release.gguf_layout import interleave, module_name
 from kexpert_trainer.training.checkpoint import STATE
 
 #: Kinds that the ``gguf`` package writes, with their types of tensors and files.
@@ -44,12 +45,6 @@ _WRITTEN = {
 }
 #: A K-quant divides the rows of a matrix into blocks of this many weights.
 _K_QUANT_BLOCK = 256
-
-_TENSORS = {
-    "input_layernorm": "attn_norm", "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k",
-    "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output", "post_attention_layernorm": "ffn_norm",
-    "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down",
-}  # fmt: skip
 
 #: Held-out loss in ``progress.json`` -> figure in the manifest.
 _FIGURES = {
@@ -184,14 +179,16 @@ def write_gguf(
     writer.add_vocab_size(size.vocabulary)
     _add_tokenizer(writer, tokenizer)
     for name, tensor in weights.items():
-        if name.endswith("q_proj.weight"):
+        module = name.removesuffix(".weight")
+        if module.endswith("q_proj"):
             tensor = interleave(tensor, size.heads)
-        elif name.endswith("k_proj.weight"):
+        elif module.endswith("k_proj"):
             tensor = interleave(tensor, size.kv_heads)
+        stored_name = f"{module_name(module)}.weight"
         if tensor.ndim == 1:
-            writer.add_tensor(tensor_name(name), tensor.astype(np.float32))
+            writer.add_tensor(stored_name, tensor.astype(np.float32))
         else:
-            writer.add_tensor(tensor_name(name), quantize(tensor.astype(np.float32), stored), raw_dtype=stored)
+            writer.add_tensor(stored_name, quantize(tensor.astype(np.float32), stored), raw_dtype=stored)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -217,21 +214,6 @@ def _add_tokenizer(writer: GGUFWriter, tokenizer: Tokenizer) -> None:
         ("fim_pad", Marker.FIM_PAD), ("fim_rep", Marker.REPO_NAME), ("fim_sep", Marker.FILE_SEP),
     ):  # fmt: skip
         writer.add_uint32(f"tokenizer.ggml.{name}_token_id", ids[marker])
-
-
-def tensor_name(name: str) -> str:
-    """Name of a tensor in transformers -> in GGUF."""
-    if name == "model.embed_tokens.weight":
-        return "token_embd.weight"
-    if name == "model.norm.weight":
-        return "output_norm.weight"
-    _, _, layer, rest = name.split(".", 3)
-    return f"blk.{layer}.{_TENSORS[rest.removesuffix('.weight')]}.weight"
-
-
-def interleave(rows: NDArray[Any], heads: int) -> NDArray[Any]:
-    """Reorder each head's rows from (0, 1, …, D - 1) to (0, D / 2, 1, D / 2 + 1, …): the rotary order of llama.cpp."""
-    return rows.reshape(heads, 2, -1, rows.shape[1]).swapaxes(1, 2).reshape(rows.shape)
 
 
 def card(manifest: Manifest, size: ModelSize, parameters: int, file_sizes: Mapping[str, int]) -> str:
