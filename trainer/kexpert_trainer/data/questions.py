@@ -39,6 +39,7 @@ _SHARES = {
 _OF_FUNCTIONS = {Form.LOCK, Form.HELD, Form.VALUE, Form.CONDITION, Form.CALLER, Form.MEMBER, Form.TABLE}
 _NAMES = re.compile(r"[A-Za-z_][\w./-]*\.[ch]\b|[A-Za-z_]\w+")
 _CITATION = re.compile(r"\[\d+\]")
+_CONFIG = re.compile(r"\bCONFIG_")  # an option is named with or without it
 _AROUND_MARKS = re.compile(r"\s*([^\w\s])\s*")
 _SPACE = re.compile(r"\s+")
 #: Answers that are right so often that they can be guessed; at most this part of the questions of their form.
@@ -219,7 +220,7 @@ def is_right(answer: str, keys: Sequence[str], wrong: Sequence[str] = ()) -> boo
 
 
 def _squeezed(text: str) -> str:
-    text = _CITATION.sub(" ", text.replace("`", ""))
+    text = _CONFIG.sub("", _CITATION.sub(" ", text.replace("`", "")))
     return _AROUND_MARKS.sub(r"\1", _SPACE.sub(" ", text).strip())
 
 
