@@ -24,6 +24,7 @@ from kexpert_trainer.commands import (
     parts,
     pretrain,
     publish,
+    questions,
     review,
     stats,
     tokenizer,
@@ -45,7 +46,7 @@ class Command(Protocol):
 COMMANDS: dict[str, Command] = {
     "base": base, "embedder": embedder, "model": model, "tokenizer": tokenizer, "corpus": corpus, "pack": pack,
     "pretrain": pretrain, "export": export, "parts": parts,
-    "mine": mine, "curate": curate, "falsify": falsify, "publish": publish, "inspect": inspect,
+    "mine": mine, "questions": questions, "curate": curate, "falsify": falsify, "publish": publish, "inspect": inspect,
     "stats": stats, "review": review,
 }  # fmt: skip
 #: The same for ``kexpert-train evaluate WHAT``.
