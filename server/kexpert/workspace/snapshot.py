@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from kexpert.features.signature_help import SignatureHelp
     from kexpert.features.symbols.folding import Fold
     from kexpert.features.symbols.outline import OutlineEntry
+    from kexpert.workspace.chat import ChatSession
     from kexpert.workspace.checkpatch import Checkpatch
     from kexpert.workspace.documents import Documents
     from kexpert.workspace.inline_session import InlineSession
@@ -102,6 +103,7 @@ class Snapshot:
     index: Index | None
     inline: InlineSession | None = None
     checkpatch: Checkpatch | None = None
+    chat: ChatSession | None = None
     voice: Voice | None = None
     summaries: Summaries | None = None
 

@@ -65,7 +65,7 @@ class Workspace:
         summaries.idle.note_question()
         return Snapshot(
             self.root, self.documents, self._encoding, self.settings, self._index, self.inline, self.checkpatch,
-            voice=summaries.voice, summaries=summaries,
+            self.chat, voice=summaries.voice, summaries=summaries,
         )  # fmt: skip
 
     def _new_summaries(self) -> Summaries:
