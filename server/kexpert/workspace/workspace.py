@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kexpert.core.paths import is_tree_path
 from kexpert.core.positions import Encoding
+from kexpert.workspace.chat import ChatSession
 from kexpert.workspace.documents import Documents, Edit
 from kexpert.workspace.inline_session import InlineSession, RunInBackground
 from kexpert.workspace.settings import Layer, Settings, client_layer, file_layers, resolve_settings
@@ -46,6 +47,7 @@ class Workspace:
         self.settings = Settings()
         self.documents = Documents()
         self.inline = InlineSession(listener, run_in_background)
+        self.chat = ChatSession(listener)
         self.checkpatch: Checkpatch | None = None
         self._listener = listener
         self._encoding = encoding
@@ -55,8 +57,9 @@ class Workspace:
 
     def snapshot(self) -> Snapshot:
         return Snapshot(
-            self.root, self.documents, self._encoding, self.settings, self._index, self.inline, self.checkpatch
-        )
+            self.root, self.documents, self._encoding, self.settings, self._index, self.inline, self.checkpatch,
+            self.chat,
+        )  # fmt: skip
 
     # -- the tree -------------------------------------------------------------------------------
 
@@ -100,8 +103,9 @@ class Workspace:
             self._index.cancel()
 
     def close(self) -> None:
-        """End the model's process, then the index; both within seconds."""
+        """End the models' processes, then the index; all within seconds."""
         self.inline.close()
+        self.chat.close()
         self._end_index()
 
     def _end_index(self) -> None:
@@ -123,6 +127,7 @@ class Workspace:
         before = self.settings
         self.settings, problems = resolve_settings(layers)
         self.inline.configure(self.settings)
+        self.chat.configure(self.settings)
         for count, warning in enumerate(warnings + problems):
             if count < _MAX_SHOWN_WARNINGS:
                 self._listener.show_once("warning", warning)
