@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -101,6 +102,35 @@ class Voice:
         """Of the model in use; "" for none."""
         model = self._recent_model()
         return model.identity if model else ""
+
+    def model(self) -> ChatModel | None:
+        """The model that answers the next question, without loading it; None for none."""
+        return self._chat.model()
+
+    def answer(
+        self,
+        messages: Sequence[Message],
+        max_tokens: int,
+        cancelled: Cancelled,
+        beginning: str = "",
+        stop: Sequence[str] = (),
+    ) -> tuple[str, bool]:
+        """A whole answer, unchecked, and whether the model ended it. For arguments see ``abilities.Chat``.
+
+        Raises ``abilities.Cancelled`` or Unavailable.
+        """
+        answer, ended = "", False
+        with closing(self._chat.answer(messages, max_tokens, cancelled, beginning, stop)) as stream:
+            try:
+                for token in stream:
+                    answer += token.text
+                    ended = ended or token.last
+            except Refused as problem:
+                self._failed(str(problem), for_good=True)
+            except Failed as problem:
+                self._failed(str(problem), for_good=False)
+        self._failure = ""
+        return answer, ended
 
     def _recent_model(self) -> ChatModel | None:
         """The model as it was a moment ago: to look for it reads files, which a hover has no time for."""
