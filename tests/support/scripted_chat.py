@@ -46,6 +46,10 @@ class ScriptedChat:
     def reason(self) -> str:
         return "" if self.known else "no chat model: kexpert models add parrot"
 
+    def configure(self, settings: object) -> None: ...
+
+    def close(self) -> None: ...
+
     def answer(
         self,
         messages: Sequence[Message],
