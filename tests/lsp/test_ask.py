@@ -24,7 +24,8 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def client(tree: Path) -> Iterator[Client]:
     with Client(env=home_environment(tree.parent)) as client:
-        client.initialize(tree, window={"showDocument": {"support": True}})
+        options = {"vectors": {"enabled": False}}
+        client.initialize(tree, options=options, window={"showDocument": {"support": True}})
         client.open_file("drivers/toy/core.c")
         eventually(lambda: ask(client, QUESTION)["json"]["answer"])
         yield client
