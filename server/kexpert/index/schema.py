@@ -19,7 +19,8 @@ from kexpert.core.symbols import FileFacts, Kind, Symbol
 #: Bump when what is stored changes: older databases are rebuilt.
 #: 1: first layout.
 #: 2: the macros of register headers in a table of their own.
-INDEX_VERSION = 2
+#: 3: no symbols of dead ``#if`` branches; the names that macros of the tree make.
+INDEX_VERSION = 3
 
 FILE_SHIFT = 20
 """A symbol's id is its file's id shifted by this, plus its ordinal in the file."""

@@ -174,6 +174,40 @@ class Settings:
         low=0,
         high=32768,
     )
+    chat_enabled: bool = _setting(
+        "chat.enabled", True, "Let a chat model word summaries, explanations, kernel-doc comments and answers."
+    )
+    chat_path: str = _setting(
+        "chat.path",
+        "",
+        "Another chat model than the installed one (`kexpert models`): a GGUF, a `model.json`, or a folder with either "
+        "or with a Hugging Face model.",
+        private=True,
+    )
+    chat_url: str = _setting(
+        "chat.url",
+        "",
+        "A server to ask instead, with OpenAI's `/v1/chat/completions` (vLLM, Ollama, llama-server). Code that is "
+        "explained and questions are sent to it.",
+        private=True,
+    )
+    chat_name: str = _setting("chat.name", "", "Which model of the server at `chat.url`.", private=True)
+    chat_key_env: str = _setting(
+        "chat.key_env",
+        "KEXPERT_CHAT_KEY",
+        "The environment variable that holds the key of the server at `chat.url`.",
+        private=True,
+    )
+    chat_threads: int = _setting(
+        "chat.threads", 0, "Threads of the chat model; 0 takes one for each CPU, four at most.", low=0, high=256
+    )
+    chat_context: int = _setting(
+        "chat.context",
+        0,
+        "Tokens of prompt and answer together; 0 takes what the model was made for, 4096 at most.",
+        low=0,
+        high=32768,
+    )
     log_level: str = _setting(
         "log.level",
         "warning",

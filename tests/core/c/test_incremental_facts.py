@@ -42,7 +42,7 @@ int after(void)
 EXPORT_SYMBOL(after);
 """  # fmt: skip
 _BITS = [b"x", b"call(", b")", b"\n", b"\n}", b"{", b"}", b" ", b"\t", b"/", b"*", b'"', b"#define Z", b"\n{",
-         b".a = b", b"schedule(", b"\\", b"'"]  # fmt: skip
+         b"\n#if 0\n", b"\n#else\n", b"\n#endif\n", b".a = b", b"schedule(", b"\\", b"'"]  # fmt: skip
 
 
 def same(left: FileFacts, right: FileFacts) -> bool:

@@ -9,6 +9,7 @@ import argparse
 from typing import Protocol
 
 from kexpert_trainer.commands import (
+    base,
     corpus,
     curate,
     embedder,
@@ -23,6 +24,7 @@ from kexpert_trainer.commands import (
     parts,
     pretrain,
     publish,
+    questions,
     review,
     stats,
     tokenizer,
@@ -42,9 +44,9 @@ class Command(Protocol):
 
 #: Name -> module, in the order of ``--help``.
 COMMANDS: dict[str, Command] = {
-    "embedder": embedder, "model": model, "tokenizer": tokenizer, "corpus": corpus, "pack": pack,
+    "base": base, "embedder": embedder, "model": model, "tokenizer": tokenizer, "corpus": corpus, "pack": pack,
     "pretrain": pretrain, "export": export, "parts": parts,
-    "mine": mine, "curate": curate, "falsify": falsify, "publish": publish, "inspect": inspect,
+    "mine": mine, "questions": questions, "curate": curate, "falsify": falsify, "publish": publish, "inspect": inspect,
     "stats": stats, "review": review,
 }  # fmt: skip
 #: The same for ``kexpert-train evaluate WHAT``.

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING
 
-from tree_sitter import Query, QueryCursor
-
+from kexpert.core.c.assignments import assignments
+from kexpert.core.c.declared_name import declared_name
 from kexpert.core.c.idioms import ASM_LABEL, idiom_of
-from kexpert.core.c.parse import LANGUAGE
-from kexpert.core.c.skeleton import PAIR, MacroCall, Skeleton, parse_sparse, skeleton
+from kexpert.core.c.skeleton import MacroCall, Skeleton, parse_sparse, skeleton
 from kexpert.core.c.word_scan import callees, identifiers, may_sleep
-from kexpert.core.symbols import Assignment, FileFacts, Flag, Kind, Symbol
+from kexpert.core.symbols import FileFacts, Flag, Kind, Symbol
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -22,16 +21,8 @@ _ARGUMENT = re.compile(rb"[ \t\n\\]*&?([A-Za-z_]\w*)")
 _NAMESPACE = re.compile(rb",\s*\"?([A-Za-z_]\w*)")
 _DEFINER = re.compile(rb"(COMPAT_SYSCALL\w*_DEFINE|SYSCALL\d*_DEFINE|BPF_CALL)\w*\s*\(")
 
-#: Initialisers of function pointers: ``.open = foo_open``, ``.open = &foo_open``.
-_PAIRS = Query(
-    LANGUAGE,
-    """
-    (initializer_pair designator: (field_designator (field_identifier) @member)
-                      value: [(identifier) @function (pointer_expression argument: (identifier) @function)]) @pair
-    """,
-)
-
 _RECORDS = {"struct_specifier": Kind.STRUCT, "union_specifier": Kind.UNION, "enum_specifier": Kind.ENUM}
+_WITH_BODY = frozenset({Kind.FUNCTION, *_RECORDS.values()})
 _CONTAINERS = {
     "preproc_if", "preproc_ifdef", "preproc_else", "preproc_elif", "preproc_elifdef", "linkage_specification",
     "declaration_list", "ERROR", "compound_statement", "labeled_statement", "attributed_statement",
@@ -51,7 +42,7 @@ def extract(path: str, data: bytes) -> FileFacts:
     if path.endswith(".S"):
         return _extract_assembly(path, data)
     cut = skeleton(data)
-    facts = FileFacts(identifiers=identifiers(cut.code))
+    facts = FileFacts(identifiers=identifiers(cut.all_code))
     _Extraction(path, cut, facts).run()
     return facts
 
@@ -87,7 +78,12 @@ class _Extraction:
             self._macro_calls()
             root = parse_sparse(self.cut.text).root_node
             self._declarations(root)
-            self._assignments(root)
+            self._alternative_heads()
+            self.facts.assignments += assignments(self.path, self.cut.text, root)
+            for start, text in self.cut.initialising:
+                root = parse_sparse(text).root_node
+                rows = self.code.count(b"\n", 0, start)
+                self.facts.assignments += assignments(self.path, text, root, start, rows)
         self._sort()
 
     # -- preprocessor ---------------------------------------------------------------------------
@@ -188,7 +184,7 @@ class _Extraction:
         )  # fmt: skip
 
     def _function_definition(self, node: Node) -> None:
-        found = _declared(node.child_by_field_name("declarator"))
+        found = declared_name(node.child_by_field_name("declarator"))
         body = node.child_by_field_name("body")
         if kind := node.child_by_field_name("type"):
             self._specifier(kind, "")
@@ -222,7 +218,7 @@ class _Extraction:
         declarators = node.children_by_field_name("declarator")
         if specifier:
             owner = ""
-            if declarators and (first := _declared(declarators[0])):
+            if declarators and (first := declared_name(declarators[0])):
                 owner = _text(self.code[first[0].start_byte : first[0].end_byte])
             self._specifier(specifier, owner)
         if not declarators:
@@ -230,7 +226,7 @@ class _Extraction:
         flags = self._flags(node.start_byte, declarators[0].start_byte)
         extern = b"extern" in self.code[node.start_byte : declarators[0].start_byte]
         for declarator in declarators:
-            found = _declared(declarator)
+            found = declared_name(declarator)
             if found is None:
                 continue
             name, is_function = found
@@ -241,7 +237,7 @@ class _Extraction:
 
     def _typedef(self, node: Node) -> None:
         declarators = node.children_by_field_name("declarator")
-        names = [found[0] for found in map(_declared, declarators) if found]
+        names = [found[0] for found in map(declared_name, declarators) if found]
         if specifier := node.child_by_field_name("type"):
             self._specifier(specifier, _text(self.code[names[0].start_byte : names[0].end_byte]) if names else "")
         for name in names:
@@ -287,7 +283,7 @@ class _Extraction:
                 if child.type == "field_declaration":
                     names = []
                     for declarator in child.children_by_field_name("declarator"):
-                        if found := _declared(declarator):
+                        if found := declared_name(declarator):
                             names.append(found[0])
                             self._add(found[0], Kind.MEMBER, child, scope)
                     inner = child.child_by_field_name("type")
@@ -304,65 +300,30 @@ class _Extraction:
                     stack.append(child)
         return nested
 
-    # -- function pointers ----------------------------------------------------------------------
-
-    def _assignments(self, root: Node) -> None:
-        if not PAIR.search(self.cut.text):
-            return
-        owners: dict[int, tuple[str, str]] = {}
-        for _, captures in QueryCursor(_PAIRS).matches(root):
-            function, member, pair = captures["function"][0], captures["member"][0], captures["pair"][0]
-            name = self.code[function.start_byte : function.end_byte]
-            if name.isupper() or len(name) < 3 or name in (b"true", b"false", b"NULL"):
+    def _alternative_heads(self) -> None:
+        """Add the functions and records whose body has another head too."""
+        symbols, calls = self.facts.symbols, self.facts.calls
+        for name_start, name_end, start, group_end in self.cut.heads:
+            around = [
+                (symbol.end - symbol.start, at)
+                for at, symbol in enumerate(symbols)
+                if symbol.kind in _WITH_BODY and symbol.start < group_end < symbol.end
+            ]
+            if not around:
                 continue
-            holder = pair.parent
-            if holder is None:
-                continue
-            owner = owners.get(holder.id)
-            if owner is None:
-                owner = owners[holder.id] = self._owner(holder)
-            self.facts.assignments.append(
-                Assignment(owner[0], _text(self.code[member.start_byte : member.end_byte]), _text(name), owner[1],
-                           self.path, function.start_byte, function.start_point.row)
-            )  # fmt: skip
-
-    def _owner(self, holder: Node) -> tuple[str, str]:
-        """(struct, table) that an initialiser list fills. The struct of a nested list is written ``outer.member``;
-        the caller must know the outer struct to resolve it."""
-        path: list[str] = []
-        node: Node | None = holder
-        for _ in range(64):
-            if node is None:
-                break
-            if node.type == "initializer_pair":
-                designators = [d for d in node.named_children if d.type == "field_designator"]
-                path[:0] = [_text(self.code[d.start_byte + 1 : d.end_byte]).strip() for d in designators]
-            elif node.type == "init_declarator":
-                found = _declared(node)
-                declaration = node.parent
-                kind = declaration.child_by_field_name("type") if declaration else None
-                table = _text(self.code[found[0].start_byte : found[0].end_byte]) if found else ""
-                return ".".join([self._tag(kind), *path]), table
-            elif node.type == "compound_literal_expression":
-                descriptor = node.child_by_field_name("type")
-                kind = descriptor.child_by_field_name("type") if descriptor else None
-                return ".".join([self._tag(kind), *path]), ""
-            elif node.type in ("function_definition", "translation_unit"):
-                break
-            node = node.parent
-        return "", ""
-
-    def _tag(self, kind: Node | None) -> str:
-        if kind is None:
-            return ""
-        name = kind.child_by_field_name("name") if kind.type in _RECORDS else kind
-        return _text(self.code[name.start_byte : name.end_byte]) if name else ""
+            at = min(around)[1]
+            line, name = self.code.count(b"\n", 0, name_start), _text(self.code[name_start:name_end])
+            symbols.append(symbols[at]._replace(name=name, line=line, name_start=name_start, start=start))
+            if (at, name) in calls:  # the other head, inside the body
+                calls.remove((at, name))
+            calls += [(len(symbols) - 1, callee) for caller, callee in calls if caller == at]
 
     # -- order ----------------------------------------------------------------------------------
 
     def _sort(self) -> None:
         """Sort symbols by position, and renumber the callers, so that the order is deterministic."""
         symbols = self.facts.symbols
+        self.facts.assignments.sort(key=attrgetter("start"))
         if not self.cut.text:  # only macros
             symbols.sort(key=itemgetter(4))
             return
@@ -379,26 +340,3 @@ def _flags_of(words: tuple[bytes, ...]) -> Flag:
     for word in words:
         flags |= _FLAGS[word]
     return flags
-
-
-def _declared(node: Node | None) -> tuple[Node, bool] | None:
-    """The node of the declared name, and True if the declarator declares a function."""
-    function = False
-    for _ in range(64):
-        if node is None:
-            return None
-        kind = node.type
-        if kind in ("identifier", "field_identifier", "type_identifier", "primitive_type"):
-            return node, function  # the grammar calls size_t a primitive type even in its own typedef
-        inner = node.child_by_field_name("declarator")
-        if kind == "function_declarator":
-            function = inner is not None and inner.type in ("identifier", "parenthesized_declarator")
-            if inner is not None and inner.type == "parenthesized_declarator":
-                # ``(*name)(…)`` is a pointer, ``(name)(…)`` a function whose name must not expand as a macro
-                function = not any(child.type == "pointer_declarator" for child in inner.named_children)
-        elif kind in ("pointer_declarator", "array_declarator") and function:
-            function = False
-        if inner is None and kind in ("parenthesized_declarator", "attributed_declarator", "ERROR"):
-            inner = next((c for c in node.named_children if c.type.endswith(("declarator", "identifier"))), None)
-        node = inner
-    return None

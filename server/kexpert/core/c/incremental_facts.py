@@ -10,12 +10,13 @@ import re
 from bisect import bisect_right
 
 from kexpert.core.c.lex import blank_comments
-from kexpert.core.c.skeleton import DESIGNATOR, SLANTED_BRACE
+from kexpert.core.c.skeleton import DESIGNATOR, MARGIN_CODE
 from kexpert.core.c.word_scan import callees, identifiers, may_sleep
 from kexpert.core.symbols import Assignment, FileFacts, Flag, Kind, Symbol
 from kexpert.core.text import changed_range
 
 _STRUCTURE = re.compile(rb"[{}\"'#/*\\\r]")
+_CONDITIONAL = re.compile(rb"\n[ \t]*#[ \t]*(?:if|el|endif)")
 _FUNCTIONS = (Kind.FUNCTION, Kind.SYSCALL)
 
 
@@ -54,14 +55,14 @@ def _enclosing_function(symbols: list[Symbol], offset: int) -> int | None:
 
 def _body(text: bytes, name: int, end: int) -> int | None:
     """Offset of the ``{`` of a body that extraction would skip: it reaches from ``{`` to the first ``}`` in column 0
-    and holds nothing that must be parsed. None for any other body."""
+    and holds neither what must be parsed nor ``#if``. None for any other body."""
     opening = text.find(b"\n{", name, end) + 1
     if not opening or text.find(b"\n}", opening) + 2 != end or text.find(b"\n{", opening, end) >= 0:
         return None
     code = blank_comments(text[opening:end])
     if code.find(b"\n}") + 2 != len(code) or code.find(b"}", 0, code.find(b"\n")) >= 0:
         return None
-    return None if DESIGNATOR.search(code) or SLANTED_BRACE.search(code) else opening
+    return None if DESIGNATOR.search(code) or MARGIN_CODE.search(code) or _CONDITIONAL.search(code) else opening
 
 
 def _in_directive(text: bytes, offset: int) -> bool:

@@ -8,12 +8,14 @@ blank, and also top-level macro calls, which tree-sitter takes for broken declar
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
 
 from tree_sitter import Point, Range, Tree
 
+from kexpert.core.c.conditional_groups import AlternativeHead, Choice, Conditional, choose
 from kexpert.core.c.idioms import idiom_of
 from kexpert.core.c.lex import blank_comments
 from kexpert.core.c.masking import mask
@@ -40,12 +42,16 @@ _PARENS = re.compile(rb"[()]")
 #: A designated initialiser inside a function body, which must then be parsed.
 DESIGNATOR = re.compile(rb"\{[ \t\n]*\.\w+\s*=|\n\s+\.\w+\s*=\s*&?\w")
 _VALUES = re.compile(rb"=[ \t\n]*\{[ \t]*\n")
+_LIST = re.compile(rb"\{\s*\.\w+\s*=")
 #: An initialiser that must be parsed: ``.open = foo_open``.
 PAIR = re.compile(rb"\.\w+\s*(?:\[[^\]\n]*\]\s*)?=\s*&?\s*(?:[A-Z_][A-Z0-9_]*+)?[a-z]")
 _AFTER_CALL = re.compile(rb"[ \t]*;?")
 _BRACE = re.compile(rb"\s*\{")
+#: A brace or a word in column 0 that is no label: it begins another declaration.
+MARGIN_CODE = re.compile(rb"\n(?:\{|[A-Za-z_]\w*+(?![ \t]*:))")
 _BRACES = re.compile(rb"[{}]")
-SLANTED_BRACE = re.compile(rb"\n {1,3}\}[ \t]*\r?\n")
+_CONDITIONALS = frozenset((b"if", b"ifdef", b"ifndef", b"elif", b"elifdef", b"elifndef", b"else", b"endif"))
+_MAX_GAP_BYTES = 4000  # blanks between a head and its body, where ``#if`` branches were
 _GAP = re.compile(rb"\s{32,}")
 #: With more gaps, skipping them is slower than lexing them: tree-sitter takes quadratic time in the ranges.
 _MAX_GAPS = 1000
@@ -84,25 +90,34 @@ class MacroCall(NamedTuple):
 class Skeleton:
     """The parts of a file. ``code`` and ``text`` have the length of the file."""
 
-    code: bytes
+    all_code: bytes
     """The file with comments and the inside of strings blank."""
+    code: bytes
+    """``all_code`` without the branches that no kernel compiles, such as ``#if 0``."""
     text: bytes
     """``code`` with directives, function bodies and top-level macro calls blank too; b"" if nothing else is left."""
     macros: list[MacroDefinition] = field(default_factory=list)
     tables: list[MacroTable] = field(default_factory=list)
     calls: list[MacroCall] = field(default_factory=list)
+    initialising: list[tuple[int, bytes]] = field(default_factory=list)
+    """Offset and text of the function bodies that hold designated initialisers, braces included."""
+    heads: list[AlternativeHead] = field(default_factory=list)
 
 
 def skeleton(data: bytes) -> Skeleton:
     """Split a file into what must be parsed and what regexes can read."""
-    code = blank_comments(data)
+    code = all_code = blank_comments(data)
     text, tables = _without_tables(code)
-    text, macros = _without_directives(text)
+    text, macros, conditionals = _without_directives(text)
     if not text.strip():
-        return Skeleton(code, b"", macros, tables)
-    text, bodies = _without_bodies(_without_values(text))
+        return Skeleton(all_code, code, b"", macros, tables)
+    choice = choose(text, code, conditionals) if conditionals else Choice()
+    if choice.dead:
+        code = _blank(code, _without_macros(choice.dead, macros))
+    text = _blank(text, _merged(choice.dead + choice.unfit))
+    text, bodies, initialising = _without_bodies(_without_values(text))
     text, calls = _without_calls(text, bodies)
-    return Skeleton(code, text, macros, tables, calls)
+    return Skeleton(all_code, code, text, macros, tables, calls, initialising, choice.heads)
 
 
 def parse_sparse(text: bytes) -> Tree:
@@ -144,8 +159,33 @@ def _blank(data: bytes, spans: list[tuple[int, int]]) -> bytes:
     return b"".join(pieces)
 
 
-def _without_directives(code: bytes) -> tuple[bytes, list[MacroDefinition]]:
+def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The union of spans, in order."""
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(end, merged[-1][1])
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _without_macros(spans: list[tuple[int, int]], macros: list[MacroDefinition]) -> list[tuple[int, int]]:
+    """The union of spans less the ``#define`` directives, which stay symbols."""
+    found: list[tuple[int, int]] = []
+    for start, end in _merged(spans):
+        for macro in macros[bisect_left(macros, start, key=lambda macro: macro.start) :]:
+            if macro.start >= end:
+                break
+            found.append((start, macro.start))
+            start = macro.end
+        found.append((start, end))
+    return [(start, end) for start, end in found if start < end]
+
+
+def _without_directives(code: bytes) -> tuple[bytes, list[MacroDefinition], list[Conditional]]:
     macros: list[MacroDefinition] = []
+    conditionals: list[Conditional] = []
     spans: list[tuple[int, int]] = []
     line = seen = 0
     for match in _DIRECTIVE.finditer(b"\n" + code):
@@ -153,6 +193,8 @@ def _without_directives(code: bytes) -> tuple[bytes, list[MacroDefinition]]:
         start, end = match.span()
         spans.append((start, end - 1))
         if match[1] != b"define":
+            if match[1] in _CONDITIONALS:
+                conditionals.append(Conditional(match[1], start, end - 1))
             continue
         if match[2] is not None:
             name, at, function_like = match[2], match.start(2) - 1, match[3] is not None
@@ -166,7 +208,7 @@ def _without_directives(code: bytes) -> tuple[bytes, list[MacroDefinition]]:
         line += code.count(b"\n", seen, at)
         seen = at
         macros.append(MacroDefinition(name, at, start, end - 1, function_like, line))
-    return _blank(code, spans), macros
+    return _blank(code, spans), macros, conditionals
 
 
 def _without_tables(code: bytes) -> tuple[bytes, list[MacroTable]]:
@@ -200,13 +242,15 @@ def _without_values(text: bytes) -> bytes:
     return _blank(text, spans)
 
 
-def _without_bodies(text: bytes) -> tuple[bytes, dict[int, int]]:
+def _without_bodies(text: bytes) -> tuple[bytes, dict[int, int], list[tuple[int, bytes]]]:
     """Blank the text between ``{`` and ``}`` in column 0 after a parameter list.
 
-    Returns the text, and for each ``{`` of such a body the offset after its ``}``.
+    Returns the text, for each ``{`` of such a body the offset after its ``}``, and the bodies that hold designated
+    initialisers. Those are parsed apart: an error in one does not reach the next function.
     """
     bodies: dict[int, int] = {}
     spans: list[tuple[int, int]] = []
+    initialising: list[tuple[int, bytes]] = []
     at = text.find(b"\n{")
     while at >= 0:
         opening = at + 1
@@ -214,30 +258,31 @@ def _without_bodies(text: bytes) -> tuple[bytes, dict[int, int]]:
         if closing < 0:
             break
         one_line = text.find(b"}", opening, text.find(b"\n", opening)) >= 0  # { return 0; }
-        if one_line or not _follows_parameters(text, at):
+        if one_line or _LIST.match(text, opening) or not _follows_parameters(text, at):
             at = text.find(b"\n{", opening)
             continue
-        if early := SLANTED_BRACE.search(text, opening, closing):
-            closing = _balance(text, opening, early.start(), closing)
+        if inner := MARGIN_CODE.search(text, opening + 1, closing):  # this one may end with an indented brace
+            closing = _balance(text, opening, inner.start(), closing)
         bodies[opening] = closing + 2
-        if not DESIGNATOR.search(text, opening, closing):
-            spans.append((opening + 1, closing))
+        spans.append((opening + 1, closing + 1))
+        if DESIGNATOR.search(text, opening, closing):
+            initialising.append((opening, text[opening : closing + 2]))
         at = text.find(b"\n{", closing)
-    return _blank(text, spans), bodies
+    return _blank(text, spans), bodies, initialising
 
 
-def _balance(text: bytes, opening: int, first: int, last: int) -> int:
-    """Offset of the newline before the ``}`` that closes ``opening``, if a slightly indented one may do so."""
+def _balance(text: bytes, opening: int, before: int, last: int) -> int:
+    """Offset before the ``}`` that closes ``opening`` and comes ``before`` an offset; ``last`` if there is none."""
     depth = 0
-    for match in _BRACES.finditer(text, opening, last + 2):
+    for match in _BRACES.finditer(text, opening, before):
         depth += 1 if match[0] == b"{" else -1
         if not depth:
-            return match.start() - 1 if match.start() > first else last
+            return match.start() - 1
     return last
 
 
 def _follows_parameters(text: bytes, at: int) -> bool:
-    head = text[max(0, at - 200) : at].rstrip()
+    head = text[max(0, at - 200) : at].rstrip() or text[max(0, at - _MAX_GAP_BYTES) : at].rstrip()
     if head.endswith(b")"):
         return True
     # annotations may follow the parameters: ``) __must_hold_x``, ``) notrace``

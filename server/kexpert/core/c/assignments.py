@@ -1,0 +1,81 @@
+"""Initialisers of function pointers in a syntax tree: ``.open = foo_open``, ``.open = &foo_open``."""
+
+from __future__ import annotations
+
+from tree_sitter import Node, Query, QueryCursor
+
+from kexpert.core.c.declared_name import declared_name
+from kexpert.core.c.parse import LANGUAGE
+from kexpert.core.c.skeleton import PAIR
+from kexpert.core.symbols import Assignment
+
+_PAIRS = Query(
+    LANGUAGE,
+    """
+    (initializer_pair designator: (field_designator (field_identifier) @member)
+                      value: [(identifier) @function (pointer_expression argument: (identifier) @function)]) @pair
+    """,
+)
+_RECORDS = ("struct_specifier", "union_specifier", "enum_specifier")
+_MAX_NESTING = 64
+
+
+def assignments(path: str, text: bytes, root: Node, base: int = 0, rows: int = 0) -> list[Assignment]:
+    """The assignments in the tree of ``text``, which begins at offset ``base`` and line ``rows`` of its file."""
+    found: list[Assignment] = []
+    if not PAIR.search(text):
+        return found
+    owners: dict[int, tuple[str, str]] = {}
+    for _, captures in QueryCursor(_PAIRS).matches(root):
+        function, member, pair = captures["function"][0], captures["member"][0], captures["pair"][0]
+        name = _text(text, function)
+        if name.isupper() or len(name) < 3 or name in ("true", "false", "NULL"):
+            continue
+        holder = pair.parent
+        if holder is None:
+            continue
+        owner = owners.get(holder.id)
+        if owner is None:
+            owner = owners[holder.id] = _owner(text, holder)
+        found.append(
+            Assignment(owner[0], _text(text, member), name, owner[1], path, base + function.start_byte,
+                       rows + function.start_point.row)
+        )  # fmt: skip
+    return found
+
+
+def _owner(text: bytes, holder: Node) -> tuple[str, str]:
+    """(struct, table) that an initialiser list fills. The struct of a nested list is written ``outer.member``; the
+    caller must know the outer struct to resolve it."""
+    path: list[str] = []
+    node: Node | None = holder
+    for _ in range(_MAX_NESTING):
+        if node is None:
+            break
+        if node.type == "initializer_pair":
+            designators = [d for d in node.named_children if d.type == "field_designator"]
+            path[:0] = [_text(text, d)[1:].strip() for d in designators]
+        elif node.type == "init_declarator":
+            found = declared_name(node)
+            declaration = node.parent
+            kind = declaration.child_by_field_name("type") if declaration else None
+            return ".".join([_tag(text, kind), *path]), _text(text, found[0]) if found else ""
+        elif node.type == "compound_literal_expression":
+            descriptor = node.child_by_field_name("type")
+            kind = descriptor.child_by_field_name("type") if descriptor else None
+            return ".".join([_tag(text, kind), *path]), ""
+        elif node.type in ("function_definition", "translation_unit"):
+            break
+        node = node.parent
+    return "", ""
+
+
+def _tag(text: bytes, kind: Node | None) -> str:
+    if kind is None:
+        return ""
+    name = kind.child_by_field_name("name") if kind.type in _RECORDS else kind
+    return _text(text, name) if name else ""
+
+
+def _text(text: bytes, node: Node) -> str:
+    return text[node.start_byte : node.end_byte].decode("utf-8", "replace")
