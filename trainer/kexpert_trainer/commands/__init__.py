@@ -13,6 +13,7 @@ from kexpert_trainer.commands import (
     corpus,
     curate,
     embedder,
+    evaluate_documentation,
     evaluate_inline,
     evaluate_search,
     export,
@@ -50,4 +51,6 @@ COMMANDS: dict[str, Command] = {
     "stats": stats, "review": review,
 }  # fmt: skip
 #: The same for ``kexpert-train evaluate WHAT``.
-EVALUATIONS: dict[str, Command] = {"search": evaluate_search, "inline": evaluate_inline}
+EVALUATIONS: dict[str, Command] = {
+    "search": evaluate_search, "inline": evaluate_inline, "documentation": evaluate_documentation,
+}  # fmt: skip
