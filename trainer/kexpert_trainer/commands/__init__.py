@@ -15,6 +15,7 @@ from kexpert_trainer.commands import (
     embedder,
     evaluate_documentation,
     evaluate_inline,
+    evaluate_questions,
     evaluate_search,
     export,
     falsify,
@@ -53,4 +54,5 @@ COMMANDS: dict[str, Command] = {
 #: The same for ``kexpert-train evaluate WHAT``.
 EVALUATIONS: dict[str, Command] = {
     "search": evaluate_search, "inline": evaluate_inline, "documentation": evaluate_documentation,
+    "questions": evaluate_questions,
 }  # fmt: skip
