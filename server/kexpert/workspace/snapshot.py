@@ -22,12 +22,15 @@ from kexpert.view import FilterError, SearchMethod, View
 from kexpert.workspace.buffer_view import BufferView
 
 if TYPE_CHECKING:
+    from kexpert.features.ask.ask import Answer
     from kexpert.features.completion.completion import Completions
     from kexpert.features.completion.item import CompletionItem
     from kexpert.features.diagnostics import Diagnostic
     from kexpert.features.explain.explanation import Explanation
     from kexpert.features.hover.card import HoverCard
     from kexpert.features.hover.card_reader import HoverConfig
+    from kexpert.features.kerneldoc.draft import Draft as KernelDocDraft
+    from kexpert.features.kerneldoc.target import Target
     from kexpert.features.navigation.call_hierarchy import Call
     from kexpert.features.navigation.references import Highlight
     from kexpert.features.search.search import SearchResult
@@ -172,6 +175,52 @@ class Snapshot:
 
         place = self.locate(at)
         return signature_help(self.view, *place) if place else None
+
+    def ask(self, question: str, cancelled: Cancelled = never, *, use_model: bool = True) -> Answer:
+        """The sources that answer a question about the kernel, and the answer where facts or the chat model give one.
+
+        Raises ``abilities.Cancelled``.
+        """
+        from kexpert.features.ask.ask import ask
+
+        found = ask(self.view, question)
+        return self.answer_in_words(found, cancelled) if use_model else found
+
+    def answer_in_words(self, found: Answer, cancelled: Cancelled = never) -> Answer:
+        """The same sources with what the chat model says from them. Raises ``abilities.Cancelled``."""
+        from kexpert.workspace.ask import with_model_answer
+
+        return with_model_answer(self.voice, found, cancelled) if self.voice is not None else found
+
+    # -- kernel-doc -----------------------------------------------------------------------------
+
+    def kernel_doc_target(self, at: Position) -> Target | None:
+        """The definition at a position, and what its kernel-doc lacks; None if there is none. Raises Refusal for one
+        that kernel-doc cannot describe."""
+        from kexpert.features.kerneldoc.declaration import Undocumentable
+        from kexpert.features.kerneldoc.target import target_at
+
+        place = self.locate(at)
+        try:
+            return target_at(self.view, *place) if place else None
+        except Undocumentable as reason:
+            raise Refusal(f"no kernel-doc can be written: {reason}") from None
+
+    def kernel_doc(
+        self, at: Position, cancelled: Cancelled = never, *, use_model: bool = True
+    ) -> KernelDocDraft | None:
+        """A kernel-doc comment for the definition at a position, or what completes the one it has; None if there is
+        no definition or nothing is missing. Raises Refusal or ``abilities.Cancelled``."""
+        from kexpert.features.kerneldoc.draft import draft
+        from kexpert.workspace.kernel_doc import with_model_texts
+
+        target, source = self.kernel_doc_target(at), self.source(at.path)
+        if target is None or source is None or target.is_complete:
+            return None
+        found = draft(self.view, source, target)
+        if use_model and self.voice is not None:
+            return with_model_texts(self.voice, self.view, source, found, cancelled)
+        return found
 
     # -- writing --------------------------------------------------------------------------------
 

@@ -56,7 +56,7 @@ class Summaries:
 
     def __init__(self, voice: Voice, idle: Idle | None = None) -> None:
         self.idle = idle or Idle()
-        self._voice = voice
+        self.voice = voice
         self._asked: deque[_Job] = deque(maxlen=_MAX_ASKED)
         self._files: dict[str, Snapshot] = {}  # open files to be looked through, the newest last
         self._ahead: deque[_Job] = deque()
@@ -75,19 +75,17 @@ class Summaries:
         source = view.source(symbol.path) if symbol is not None and not card.documentation else None
         if symbol is None or source is None:
             return None
-        is_known, written = self._voice.known_summary(source, symbol)
+        is_known, written = self.voice.known_summary(source, symbol)
         if is_known:
             return written
         job = self._ask(_Job(view, source, symbol))
         if job is None or not self._is_fast():
             return None
         job.done.wait(max(0.0, began + MAX_HOVER_SECONDS - time.monotonic()))
-        return self._voice.known_summary(source, symbol)[1]
+        return self.voice.known_summary(source, symbol)[1]
 
     def look_through(self, path: str, snapshot: Snapshot) -> None:
         """Summarise the functions of an open file when the machine is idle."""
-        if not self._voice.can_summarise():
-            return
         with self._thread.new_work():
             self._files.pop(path, None)
             self._files[path] = snapshot
@@ -101,9 +99,13 @@ class Summaries:
             self._files.pop(path, None)
             self._ahead = deque(job for job in self._ahead if job.source.path != path)
 
+    def stop(self) -> None:
+        """Take up nothing more; what runs is cancelled."""
+        self._thread.stop()
+
     def close(self) -> None:
         self._thread.close(_CLOSE_SECONDS)
-        self._voice.texts.close()
+        self.voice.texts.close()
 
     def wait_idle(self, seconds: float) -> bool:
         """Wait until nothing is left to do; for tests."""
@@ -111,7 +113,7 @@ class Summaries:
 
     def _ask(self, job: _Job) -> _Job | None:
         """Put a job first; the one that is there already for the same definition. None if no model can be asked."""
-        if self._refused and self._refused == self._voice.identity():
+        if self._refused and self._refused == self.voice.identity():
             return None
         with self._thread.new_work():
             for other in (*self._asked, *([self._running] if self._running else [])):
@@ -160,7 +162,7 @@ class Summaries:
         jobs = [
             _Job(view, source, symbol)
             for symbol in undocumented_functions(view, source)[:_MAX_FUNCTIONS]
-            if not self._voice.known_summary(source, symbol)[0]
+            if not self.voice.known_summary(source, symbol)[0]
         ]
         with self._thread.lock():
             self._ahead.extendleft(reversed(jobs))
@@ -175,7 +177,7 @@ class Summaries:
         began = time.monotonic()
         is_done = True
         try:
-            self._voice.summary(job.view, job.source, job.symbol, cancelled, background=True)
+            self.voice.summary(job.view, job.source, job.symbol, cancelled, background=True)
             self._seconds.append(time.monotonic() - began)
         except WasCancelled:  # by a question that somebody waits for: later
             is_done = False
@@ -184,7 +186,7 @@ class Summaries:
                 self._ahead.clear()
                 self._files.clear()
                 self._asked.clear()
-            self._refused = self._voice.identity() if problem.for_good else ""
+            self._refused = self.voice.identity() if problem.for_good else ""
             if not problem.for_good:
                 raise
         finally:

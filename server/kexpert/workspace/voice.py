@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -37,6 +38,7 @@ Cancelled = Callable[[], bool]
 
 #: Seconds after which an answer that is not finished is given up.
 _MAX_SECONDS = 120.0
+_MODEL_SECONDS = 1.0  # between two looks for the model
 _ENDS_SENTENCE = (".", "!", "?", "\n")
 
 
@@ -88,21 +90,55 @@ class Voice:
         self._chat = chat
         self._listener = listener
         self._failure = ""
+        self._newest_page = 0
+        self._seen: tuple[float, ChatModel | None] = -_MODEL_SECONDS, None
 
     @property
     def why_silent(self) -> str:
         """Why no model can be asked, in one line; "" if one can."""
         return "" if self._chat.model() is not None else self._chat.reason()
 
-    def can_summarise(self) -> bool:
-        """Whether there is a model for summary lines."""
-        model = self._chat.model()
-        return model is not None and may_summarise(model.tasks)
-
     def identity(self) -> str:
         """Of the model in use; "" for none."""
-        model = self._chat.model()
+        model = self._recent_model()
         return model.identity if model else ""
+
+    def model(self) -> ChatModel | None:
+        """The model that answers the next question, without loading it; None for none."""
+        return self._chat.model()
+
+    def answer(
+        self,
+        messages: Sequence[Message],
+        max_tokens: int,
+        cancelled: Cancelled,
+        beginning: str = "",
+        stop: Sequence[str] = (),
+    ) -> tuple[str, bool]:
+        """A whole answer, unchecked, and whether the model ended it. For arguments see ``abilities.Chat``.
+
+        Raises ``abilities.Cancelled`` or Unavailable.
+        """
+        answer, ended = "", False
+        with closing(self._chat.answer(messages, max_tokens, cancelled, beginning, stop)) as stream:
+            try:
+                for token in stream:
+                    answer += token.text
+                    ended = ended or token.last
+            except Refused as problem:
+                self._failed(str(problem), for_good=True)
+            except Failed as problem:
+                self._failed(str(problem), for_good=False)
+        self._failure = ""
+        return answer, ended
+
+    def _recent_model(self) -> ChatModel | None:
+        """The model as it was a moment ago: to look for it reads files, which a hover has no time for."""
+        seen, model = self._seen
+        if time.monotonic() - seen >= _MODEL_SECONDS:
+            model = self._chat.model()
+            self._seen = time.monotonic(), model
+        return model
 
     # -- one line -------------------------------------------------------------------------------
 
@@ -110,7 +146,7 @@ class Voice:
         """(whether the model was asked already, what is left of its answer). Reads a cache alone."""
         from kexpert.features.explain.explanation import Location, Written
 
-        model = self._chat.model()
+        model = self._recent_model()
         if model is None or not may_summarise(model.tasks) or not can_be_summarised(source, symbol):
             return True, None
         text = self.texts.get(self._summary_key(model, source, symbol))
@@ -125,7 +161,7 @@ class Voice:
         """The summary line of a definition, from the cache or by the model. Raises ``abilities.Cancelled`` or
         Unavailable."""
         is_known, written = self.known_summary(source, symbol)
-        model = self._chat.model()
+        model = self._recent_model()
         if is_known or model is None:
             return written
         prompt = summary_question(view, source, symbol, model.budget)
@@ -141,21 +177,30 @@ class Voice:
     # -- a page ---------------------------------------------------------------------------------
 
     def pages(self, view: View, source: Source, found: Explanation, cancelled: Cancelled) -> Iterator[Explanation]:
-        """The page with more and more of what the model writes. Nothing is yielded where it adds nothing."""
+        """The page with more and more of what the model writes. Nothing is yielded where it adds nothing.
+
+        A newer page ends what is written for the older ones.
+        """
         model = self._chat.model()
         if model is None:
             return
+        self._newest_page += 1
+        page = self._newest_page
+
+        def is_over() -> bool:
+            return cancelled() or page != self._newest_page
+
         try:
             symbol = _symbol_of(view, found)
             if symbol is not None and found.summary.origin == "facts":
-                written = self.summary(view, source, symbol, cancelled, background=False)
+                written = self.summary(view, source, symbol, is_over, background=False)
                 if written is not None:
                     found = replace(found, written_summary=written)
                     yield found
             explains = may_explain(model.tasks, model.budget)
             prompt = explanation_question(source, found, model.budget) if explains else None
             if prompt is not None:
-                yield from self._explained(prompt, model, found, cancelled)
+                yield from self._explained(prompt, model, found, is_over)
         except (Unavailable, WasCancelled):
             return
 

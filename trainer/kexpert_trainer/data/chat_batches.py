@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from kexpert.prompt.chat import END, START, Task, chatml_pieces
+from kexpert.prompt.chat import END, START, Message, Task, chatml_pieces
 from kexpert_trainer.data.rows import Row
 
 #: Rows sorted by length at a time, so that a batch needs little padding.
@@ -32,11 +32,24 @@ class ChatEncoder:
         self._encode = encode
         self._special = special
 
-    def prompt(self, row: Row) -> list[int]:
+    def text(self, text: str) -> list[int]:
+        """The tokens of a text; markers in it are plain text."""
+        return self._encode(text)
+
+    def chat(self, messages: Sequence[Message]) -> list[int]:
+        """The tokens of a chat, up to the beginning of the answer."""
         tokens: list[int] = []
-        for piece in chatml_pieces(row.messages()):
+        for piece in chatml_pieces(messages):
             tokens += [self._special[piece]] if piece in (START, END) else self._encode(piece)
         return tokens
+
+    def prompt(self, row: Row) -> list[int]:
+        return self.chat(row.messages())
+
+    @property
+    def end(self) -> int:
+        """The token that ends an answer."""
+        return self._special[END]
 
     def example(self, row: Row) -> Example:
         prompt = self.prompt(row)

@@ -6,11 +6,10 @@ asks.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from multiprocessing import get_context
 from pathlib import Path
@@ -21,7 +20,9 @@ from kexpert.core.retrieval.documented import nearest_documented
 from kexpert.core.symbols import Kind, Symbol
 from kexpert.core.text import decode
 from kexpert.prompt.chat import MAX_NEIGHBOURS, Task, kernel_doc_answer
-from kexpert_trainer.data.rows import Pair, Row
+from kexpert_trainer.data.licences import licence_of
+from kexpert_trainer.data.mine_texts import MAX_OTHERS, among
+from kexpert_trainer.data.rows import Pair, Row, row_id
 from kexpert_trainer.data.tree import c_files, name_of
 
 _KINDS = {
@@ -30,7 +31,12 @@ _KINDS = {
 _MAX_FILE_BYTES = 2_000_000
 _MAX_CODE_CHARS = 6_000
 _MAX_PARAMS = 8
-_SPDX = re.compile(rb"SPDX-License-Identifier:\s*([^\n*]+)")
+_MIN_MEMBER_CHARS, _MAX_MEMBER_CHARS = 25, 140
+_HEAD_BYTES = 3_000  # of a file, where a program names itself
+_GENERATED = re.compile(
+    rb"auto(?:matically|-)?[ -]?generated|generated (?:automatically|by)|machine[ -]generated|do not (?:edit|modify)",
+    re.I,
+)
 _SENTENCE_END = re.compile(r"(?<=[a-z0-9)])\.(?:\s+(?=[A-Z])|$)")
 _SPACE = re.compile(r"\s+")
 
@@ -45,6 +51,7 @@ class _Documented:
     line: int  # 1-based
     end_line: int
     licence: str
+    generated: bool  # the file says that a program wrote it
 
     @property
     def brief(self) -> str:
@@ -56,18 +63,18 @@ def mine(tree: Path, jobs: int, report: Callable[[int, int], None]) -> Iterator[
 
     Raises OSError.
     """
-    folders = [list(paths) for _, paths in groupby(sorted(c_files(tree), key=_by_folder), key=_folder)]
+    folders = [list(paths) for _, paths in groupby(sorted(c_files(tree), key=by_folder), key=folder_of)]
     for done, rows in enumerate(_mapped(tree, folders, jobs), 1):
         yield from rows
         report(done, len(folders))
 
 
-def _folder(path: str) -> str:
+def folder_of(path: str) -> str:
     return path.rpartition("/")[0]
 
 
-def _by_folder(path: str) -> tuple[str, str]:
-    return _folder(path), path
+def by_folder(path: str) -> tuple[str, str]:
+    return folder_of(path), path
 
 
 def _mapped(tree: Path, folders: list[list[str]], jobs: int) -> Iterator[list[Row]]:
@@ -95,8 +102,7 @@ def _documented(tree: Path, path: str) -> list[_Documented]:
     data = (tree / path).read_bytes()
     if len(data) > _MAX_FILE_BYTES or b"/**" not in data:
         return []
-    licence = _SPDX.search(data, 0, 2000)
-    spdx = decode(licence[1]).strip() if licence else ""
+    licence, generated = licence_of(data), _GENERATED.search(data, 0, _HEAD_BYTES) is not None
     found = []
     for symbol in extract(path, data).symbols:
         span = comment_above(data, symbol.start) if symbol.kind in _KINDS else None
@@ -104,7 +110,7 @@ def _documented(tree: Path, path: str) -> list[_Documented]:
         if doc is not None and doc.name == symbol.name:
             code = decode(data[symbol.start : symbol.end])
             first = data.count(b"\n", 0, symbol.start) + 1
-            found.append(_Documented(symbol, doc, code, first, first + code.count("\n"), spdx))
+            found.append(_Documented(symbol, doc, code, first, first + code.count("\n"), licence, generated))
     return found
 
 
@@ -115,15 +121,17 @@ def _rows(path: str, at: int, found: list[_Documented], folder: list[Pair], tree
     kind = _KINDS[each.symbol.kind]
 
     def row(task: Task, output: str, neighbours: Iterable[Pair] = ()) -> Row:
-        key = f"{tree_name}\0{path}\0{each.symbol.name}\0{each.line}\0{task}"
         return Row(
-            hashlib.sha256(key.encode()).hexdigest()[:16], task, output, path, each.line, each.end_line, tree_name,
-            each.licence, each.symbol.name, kind, each.code[:_MAX_CODE_CHARS],
-            tuple(neighbours),
+            row_id(tree_name, path, each.symbol.name, each.line, task), task, output, path, each.line, each.end_line,
+            tree_name, each.licence, each.symbol.name, kind, each.code[:_MAX_CODE_CHARS], tuple(neighbours),
+            notes={"generated": True} if each.generated else {},
         )  # fmt: skip
 
     if each.brief:
         yield row(Task.SUMMARY, each.brief, neighbours(at, found, folder))
+    if kind in ("struct", "union") and (asked := _member_question(path, each, kind)):
+        question, answer, sources = asked
+        yield replace(row(Task.ANSWER, answer), question=question, sources=sources)
     if kind != "function":
         return
     params = [(param.name, _sentence(param.text)) for param in each.doc.params]
@@ -132,6 +140,20 @@ def _rows(path: str, at: int, found: list[_Documented], folder: list[Pair], tree
         yield row(Task.KERNEL_DOC, kernel_doc_answer(params, returns), _same_params(at, found))
     if text := _explanation(each.doc.description):
         yield row(Task.EXPLANATION, text)
+
+
+def _member_question(path: str, each: _Documented, kind: str) -> tuple[str, str, tuple[Pair, ...]] | None:
+    """(question, answer, sources) about the member with the longest text; None if no text says enough."""
+    texts = [(param.name, _sentence(param.text)) for param in each.doc.params]
+    useful = [(name, text) for name, text in texts if _MIN_MEMBER_CHARS <= len(text) <= _MAX_MEMBER_CHARS]
+    if not useful:
+        return None
+    name, text = max(useful, key=lambda pair: len(pair[1]))
+    where = f"{path}:{each.line}"
+    others = [(where, f"{kind} {each.symbol.name}, {other}: {said}") for other, said in useful if other != name]
+    identity = row_id(each.symbol.name, path, name, each.line, Task.ANSWER)
+    sources, number = among(identity, (where, f"{kind} {each.symbol.name}, {name}: {text}"), others[:MAX_OTHERS])
+    return f"What is the member {name} of {kind} {each.symbol.name}?", f"{text} [{number}]", sources
 
 
 def neighbours(at: int, found: Sequence[_Documented], folder: Sequence[Pair]) -> list[Pair]:

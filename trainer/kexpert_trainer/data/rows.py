@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -62,6 +63,11 @@ class Row:
         return answer_prompt(self.question, self.sources, budget)
 
 
+def row_id(tree: str, path: str, name: str, line: int, task: Task) -> str:
+    """The id of a row: 16 hexadecimal digits that depend on where it comes from."""
+    return hashlib.sha256(f"{tree}\0{path}\0{name}\0{line}\0{task}".encode("utf-8", "replace")).hexdigest()[:16]
+
+
 def dump_row(row: Row) -> str:
     """A row as one line of JSON, without the entries that have their default."""
     defaults = _DEFAULTS
@@ -72,7 +78,9 @@ def dump_row(row: Row) -> str:
 def parse_row(line: str) -> Row:
     """Raises ValueError or TypeError for a line that is no row."""
     found = json.loads(line)
-    found["task"] = Task(found["task"])
+    if not isinstance(found, dict):
+        raise ValueError("not an object")
+    found["task"] = Task(found.get("task", ""))
     for key in ("neighbours", "sources"):
         found[key] = tuple((str(first), str(second)) for first, second in found.get(key, ()))
     found["facts"] = tuple(found.get("facts", ()))
@@ -90,7 +98,7 @@ def write_rows(path: Path, rows: Iterable[Row]) -> int:
     """Write rows as JSON lines, through a temporary file beside it. Returns their number."""
     part = path.with_name(path.name + ".part")
     count = 0
-    with part.open("w", encoding="utf-8") as out:
+    with part.open("w", encoding="utf-8", errors="backslashreplace") as out:
         for row in rows:
             out.write(dump_row(row) + "\n")
             count += 1

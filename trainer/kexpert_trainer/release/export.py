@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 from gguf import GGMLQuantizationType, GGUFWriter, LlamaFileType, TokenType
-from gguf.quants import quantize
+from gguf.quants import quantize as quantize_rows
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
@@ -86,7 +86,7 @@ def export(checkpoint: Path, folder: Path, origin: Origin, kinds: Sequence[str])
         with tempfile.TemporaryDirectory(dir=folder) as work:
             float_file = Path(work) / "float.gguf"
             write_gguf(float_file, size, weights, tokenizer, origin, "F32")
-            _quantize(float_file, folder / name, kind)
+            quantize_by_llama_cpp(float_file, folder / name, kind)
     served = folder / names[kinds[0]]
     manifest = Manifest(
         name=origin.name,
@@ -136,11 +136,12 @@ def origin_of(
     )
 
 
-def _quantize(source: Path, target: Path, kind: str) -> None:
-    from kexpert.model.engines.llama_cpp_engine import quantize as quantize_by_llama_cpp
+def quantize_by_llama_cpp(source: Path, target: Path, kind: str) -> None:
+    """Write a float GGUF as another kind. Raises UserError for a kind that llama.cpp cannot write."""
+    from kexpert.model.engines.llama_cpp_engine import quantize
 
     try:
-        quantize_by_llama_cpp(source, target, kind)
+        quantize(source, target, kind)
     except (ValueError, RuntimeError) as problem:
         raise UserError(f"{target}: {problem}; kinds that work are Q8_0, Q6_K, Q4_K_M") from None
 
@@ -188,7 +189,7 @@ def write_gguf(
         if tensor.ndim == 1:
             writer.add_tensor(stored_name, tensor.astype(np.float32))
         else:
-            writer.add_tensor(stored_name, quantize(tensor.astype(np.float32), stored), raw_dtype=stored)
+            writer.add_tensor(stored_name, quantize_rows(tensor.astype(np.float32), stored), raw_dtype=stored)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -220,7 +221,7 @@ def card(manifest: Manifest, size: ModelSize, parameters: int, file_sizes: Mappi
     """The model card, in Markdown."""
     files = "\n".join(f"| `{name}` | {size_bytes / 1e6:.1f} MB |" for name, size_bytes in file_sizes.items())
     tables = {"Trained on": manifest.data, "Measured": manifest.figures}
-    described = "\n".join(f"## {title}\n\n{_table(values)}\n" for title, values in tables.items())
+    described = "\n".join(f"## {title}\n\n{table(values)}\n" for title, values in tables.items())
     return f"""# {manifest.name}
 
 A language model of Linux kernel C that fills in what is missing at the cursor. {manifest.provenance}
@@ -245,7 +246,8 @@ repeat its training data word for word.
 """
 
 
-def _table(values: Mapping[str, Any]) -> str:
+def table(values: Mapping[str, Any]) -> str:
+    """A Markdown table of names and values."""
     rows = "\n".join(f"| {name.replace('_', ' ')} | {_cell(value)} |" for name, value in values.items())
     return f"| | |\n|---|---|\n{rows}"
 

@@ -10,6 +10,7 @@ from typing import Any
 from gguf import GGUFWriter, TokenType
 from tokenizers import Tokenizer
 
+from kexpert.prompt.chat import END
 from kexpert_trainer.data.tokenizer import PRETOKENIZER
 from kexpert_trainer.errors import UserError
 from kexpert_trainer.release.gguf_layout import read_config
@@ -78,6 +79,14 @@ def special_ids(base: Path) -> dict[str, int]:
         if isinstance(number, int) and not isinstance(number, bool):
             found[name] = number
     return found
+
+
+def answer_ends(base: Path) -> list[int]:
+    """The ids at which llama.cpp ends an answer of a ChatML model."""
+    tokenizer = load(base)
+    found = {special_ids(base).get("eos")}
+    found |= {tokenizer.token_to_id(token) for token in (END, "<|endoftext|>")}
+    return sorted(token for token in found if token is not None)
 
 
 def _token_type(at: int, tokenizer: Tokenizer, added: Mapping[int, bool]) -> TokenType:

@@ -116,11 +116,8 @@ def sentences(text: str) -> Iterator[str]:
 
     Fenced code, headings, and all after a marker of another turn are left out.
     """
-    text = _THOUGHT.sub(" ", text[:_MAX_INPUT_CHARS].translate(_TYPOGRAPHIC))
-    text = _FENCED.sub("\n", _MARKER.sub("", text))
-    text = _CONTROL.sub(" ", text.replace("\r", "\n").replace("\t", " "))
     paragraph = ""
-    for line in [*text.split("\n"), ""]:
+    for line in [*_cleaned(text).split("\n"), ""]:
         stripped = line.strip()
         mark = _LIST_MARK.match(line)
         if mark or not stripped or stripped.startswith("#"):
@@ -129,6 +126,12 @@ def sentences(text: str) -> Iterator[str]:
         if not stripped.startswith("#"):
             paragraph += " " + (line[mark.end() :] if mark else line)
     yield from _split(paragraph)
+
+
+def _cleaned(text: str) -> str:
+    text = _THOUGHT.sub(" ", text[:_MAX_INPUT_CHARS].translate(_TYPOGRAPHIC))
+    text = _FENCED.sub("\n", _MARKER.sub("", text))
+    return _CONTROL.sub(" ", text.replace("\r", "\n"))
 
 
 def _split(paragraph: str) -> Iterator[str]:
@@ -191,7 +194,7 @@ def checked_text(text: str, evidence: Evidence, max_sentences: int, max_chars: i
             continue
         if sum(map(len, kept)) + len(whole) > max_chars:
             break
-        kept.append(whole[:1].upper() + whole[1:])
+        kept.append(_capitalised(whole, evidence))
     return " ".join(kept)
 
 
@@ -206,11 +209,11 @@ def checked_summary(text: str, evidence: Evidence, name: str, code: str, briefs:
     Nothing is left of a summary that says the name, the code or one of the ``briefs`` of other functions again.
     """
     lead = re.compile(rf"(?:summary|{re.escape(name)})(?:\(\))?\s*[-:]+\s*", re.I)
-    first = next(iter(sentences(text)), "")
-    first = _LEAD.sub("", lead.sub("", first.strip("\"' "), count=1), count=1)
+    first = next(sentences(_cleaned(text).strip().partition("\n")[0]), "")
+    first = _LEAD.sub("", lead.sub("", _unquoted(first), count=1), count=1)
     if not first or not _is_clean(first) or not evidence.bears_out(first):
         return ""
-    line = _without_marks(first).strip("\"' ").rstrip(".:;, ")
+    line = _unquoted(_without_marks(first).rstrip(".:;, "))
     words = _plain_words(line)
     if len(words) < _MIN_SUMMARY_WORDS or len(line) > _MAX_SUMMARY_CHARS:
         return ""
@@ -218,7 +221,20 @@ def checked_summary(text: str, evidence: Evidence, name: str, code: str, briefs:
         return ""
     if any(words == _plain_words(brief) for brief in briefs):
         return ""
-    return line if line.split()[0] in evidence.words else line[:1].upper() + line[1:]
+    return _capitalised(line, evidence)
+
+
+def _capitalised(text: str, evidence: Evidence) -> str:
+    """With a capital, unless the text begins with a name of the code."""
+    first = _WORD.search(text)
+    return text if first and first[0] in evidence.words else text[:1].upper() + text[1:]
+
+
+def _unquoted(text: str) -> str:
+    for quote in "\"'":
+        if len(text) > 1 and text[0] == text[-1] == quote and text.count(quote) == 2:
+            return text[1:-1].strip()
+    return text
 
 
 def _plain_words(text: str) -> list[str]:

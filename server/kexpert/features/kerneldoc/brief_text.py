@@ -6,40 +6,31 @@ import re
 
 from kexpert.features.kerneldoc.code_facts import CodeFacts
 from kexpert.features.kerneldoc.declaration import Declaration
-from kexpert.features.kerneldoc.parameter_texts import words_of
+from kexpert.features.kerneldoc.parameter_texts import expanded
 
-_VERBS = {
-    "acquire": "acquire", "activate": "activate", "add": "add", "alloc": "allocate", "allocate": "allocate",
-    "append": "append", "apply": "apply", "assign": "assign", "attach": "attach", "begin": "begin", "bind": "bind",
-    "build": "build", "calc": "calculate", "calculate": "calculate", "cancel": "cancel", "change": "change",
-    "check": "check", "choose": "choose", "claim": "claim", "clean": "clean", "cleanup": "clean up", "clear": "clear",
-    "clone": "clone", "close": "close", "cmp": "compare", "compare": "compare", "compute": "compute",
-    "configure": "configure", "config": "configure", "connect": "connect", "convert": "convert", "copy": "copy",
-    "create": "create", "deactivate": "deactivate", "decode": "decode", "del": "delete", "delete": "delete",
-    "dequeue": "dequeue", "deregister": "deregister", "destroy": "destroy", "detach": "detach", "detect": "detect",
-    "determine": "determine", "disable": "disable", "discard": "discard", "disconnect": "disconnect", "drain": "drain",
-    "drop": "drop", "dump": "dump", "emit": "emit", "enable": "enable", "encode": "encode", "end": "end",
-    "enqueue": "enqueue", "erase": "erase", "expand": "expand", "fetch": "fetch", "fill": "fill", "find": "find",
-    "finish": "finish", "fix": "fix", "fixup": "fix up", "flush": "flush", "free": "free", "get": "get",
-    "handle": "handle", "hash": "hash", "init": "initialize", "initialize": "initialize", "insert": "insert",
-    "invalidate": "invalidate", "iterate": "iterate over", "join": "join", "kill": "kill", "load": "load",
-    "lock": "lock", "lookup": "look up", "map": "map", "mark": "mark", "match": "match", "merge": "merge",
-    "migrate": "migrate", "modify": "modify", "move": "move", "notify": "notify", "open": "open", "parse": "parse",
-    "poll": "poll", "pop": "pop", "populate": "populate", "prepare": "prepare", "print": "print", "probe": "probe",
-    "process": "process", "program": "program", "push": "push", "put": "put", "queue": "queue", "read": "read",
-    "recalc": "recalculate", "receive": "receive", "recover": "recover", "recv": "receive", "refresh": "refresh",
-    "register": "register", "release": "release", "reload": "reload", "remove": "remove", "replace": "replace",
-    "report": "report", "request": "request", "reserve": "reserve", "reset": "reset", "resize": "resize",
-    "resolve": "resolve", "restart": "restart", "restore": "restore", "resume": "resume", "retry": "retry",
-    "rm": "remove", "run": "run", "save": "save", "scan": "scan", "schedule": "schedule", "search": "search",
-    "select": "select", "send": "send", "set": "set", "setup": "set up", "show": "show", "shutdown": "shut down",
-    "sort": "sort", "split": "split", "start": "start", "stop": "stop", "store": "store", "submit": "submit",
-    "suspend": "suspend", "switch": "switch", "sync": "synchronize", "test": "test", "toggle": "toggle",
-    "translate": "translate", "transmit": "transmit", "trigger": "trigger", "truncate": "truncate", "try": "try",
-    "unbind": "unbind", "uninit": "undo the initialization of", "unlock": "unlock", "unmap": "unmap",
-    "unregister": "unregister", "unuse": "stop using", "update": "update", "validate": "validate",
-    "verify": "verify", "wait": "wait for", "wake": "wake", "wakeup": "wake up", "walk": "walk", "write": "write",
-    "xmit": "transmit", "exit": "clean up", "deinit": "undo the initialization of", "disarm": "disarm", "arm": "arm",
+#: Verbs in the names of functions.
+_PLAIN_VERBS = (
+    "acquire", "activate", "add", "allocate", "append", "apply", "arm", "assign", "attach", "begin", "bind", "build",
+    "calculate", "cancel", "change", "check", "choose", "claim", "clean", "clear", "clone", "close", "compare",
+    "compute", "configure", "connect", "convert", "copy", "create", "deactivate", "decode", "delete", "dequeue",
+    "deregister", "destroy", "detach", "detect", "determine", "disable", "disarm", "discard", "disconnect", "drain",
+    "drop", "dump", "emit", "enable", "encode", "end", "enqueue", "erase", "expand", "fetch", "fill", "finalize",
+    "find", "finish", "fix", "flush", "free", "get", "handle", "hash", "initialize", "insert", "invalidate", "join",
+    "kill", "load", "lock", "map", "mark", "match", "merge", "migrate", "modify", "move", "notify", "open", "parse",
+    "poll", "pop", "populate", "prepare", "print", "probe", "process", "program", "push", "put", "queue", "read",
+    "receive", "recover", "refresh", "register", "release", "reload", "remove", "replace", "report", "request",
+    "reserve", "reset", "resize", "resolve", "restart", "restore", "resume", "retry", "run", "save", "scan",
+    "schedule", "search", "select", "send", "set", "show", "sort", "split", "start", "stop", "store", "submit",
+    "suspend", "switch", "test", "toggle", "translate", "transmit", "trigger", "truncate", "try", "unbind", "unlock",
+    "unmap", "unregister", "update", "validate", "verify", "wake", "walk", "write",
+)  # fmt: skip
+_VERBS = {verb: verb for verb in _PLAIN_VERBS} | {
+    "alloc": "allocate", "calc": "calculate", "cleanup": "clean up", "cmp": "compare", "config": "configure",
+    "deinit": "undo the initialization of", "del": "delete", "exit": "clean up", "fixup": "fix up",
+    "init": "initialize", "iterate": "iterate over", "lookup": "look up", "recalc": "recalculate",
+    "recv": "receive", "rm": "remove", "setup": "set up", "shutdown": "shut down", "sync": "synchronize",
+    "uninit": "undo the initialization of", "unuse": "stop using", "wait": "wait for", "wakeup": "wake up",
+    "xmit": "transmit",
 }  # fmt: skip
 _IS = ("is", "has", "can", "should", "needs", "may", "supports")
 _MAX_CHARS = 90
@@ -52,7 +43,7 @@ def factual_brief(declaration: Declaration, facts: CodeFacts) -> str:
     if facts.only_step and len(facts.only_step) <= _MAX_CHARS:
         return facts.only_step
     if declaration.kind in ("struct", "union", "enum"):
-        return words_of(declaration.name)
+        return expanded(declaration.name)
     return _by_name(declaration.name)
 
 
@@ -62,8 +53,10 @@ def _by_name(name: str) -> str:
     for at in range(len(parts) - 1, -1, -1):
         word = parts[at].lower()
         if word in _IS and at + 1 < len(parts):
-            return f"tell whether {_words(parts[:at])} {word} {_words(parts[at + 1 :])}".replace("  ", " ")
-        if word in _VERBS and (at == 0 or at >= len(parts) - 3):
+            return f"tell whether {_words(parts[:at]) or 'it'} {word} {_words(parts[at + 1 :])}"
+        if word in ("power", "turn", "switch") and parts[at + 1 : at + 2] in (["on"], ["off"], ["up"], ["down"]):
+            return f"{word} {parts[at + 1]} {_words(parts[:at] + parts[at + 2 :])}".strip()
+        if word in _VERBS and (at == 0 or (at >= len(parts) - 3 and parts[0].lower() not in _VERBS)):
             after, before = _words(parts[at + 1 :]), _words(parts[:at])
             thing = f"{after} of {before}" if after and before else after or before
             return f"{_VERBS[word]} {thing}".strip()
@@ -71,4 +64,4 @@ def _by_name(name: str) -> str:
 
 
 def _words(parts: list[str]) -> str:
-    return words_of("_".join(parts)) if parts else ""
+    return expanded("_".join(parts)) if parts else ""

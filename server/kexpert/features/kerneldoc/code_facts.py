@@ -29,6 +29,8 @@ _MAX_VALUES = 7
 _ERRNO = re.compile(r"`(?:ERR_PTR\()?-(E[A-Z0-9]+)\)?`")
 _CONSTANT = re.compile(r"`([A-Z][A-Z0-9_]+|-?\d\w*|true|false|NULL)`")
 _CALL_RESULT = re.compile(r"what `([\w>.\-]+\(\))` returns")
+_ERROR_IN = re.compile(r"(?:0, or )?the error in `([^`]+)`")
+_NAMES = re.compile(r"(?<![\w.>])[A-Za-z_]\w*")
 _CALL_ERROR = re.compile(r"(?:0, or )?the error of `([\w>.\-]+\(\))`")
 #: Statements about a context that belong into a comment, by their beginnings.
 _CONTEXTS = ("May sleep", "Runs as ", "Handles an interrupt", "Turns ", "Uses `rcu_dereference()`")
@@ -48,10 +50,13 @@ class CodeFacts:
 
 
 def code_facts(view: View, source: Source, symbol: Symbol, declaration: Declaration) -> CodeFacts:
-    """Facts of the body of a function or system call; nothing for other definitions."""
-    if symbol.kind not in (Kind.FUNCTION, Kind.SYSCALL):
+    """Facts of the body of a function, a system call or a macro; nothing for other definitions."""
+    if symbol.kind not in (Kind.FUNCTION, Kind.SYSCALL, Kind.MACRO):
         return CodeFacts()
     body = body_of(source, symbol)
+    uses = {each.name: use for each in declaration.parameters if (use := use_of(body, each.name))}
+    if symbol.kind is Kind.MACRO:
+        return CodeFacts(uses=uses)
     flow = Flow(body)
     analysis = ReturnAnalysis(body, flow)
     locks = lock_uses(body, flow)
@@ -59,10 +64,9 @@ def code_facts(view: View, source: Source, symbol: Symbol, declaration: Declarat
     context = _context(lock_statements(body, flow, locks, rules), context_statements(body, flow))
     returns, is_certain = "", False
     if declaration.returns is not None:
-        named = body.locals.union(body.parameters)
-        returns, is_certain = _returns(return_table(body, analysis), declaration.returns.text, named)
+        own = body.locals.difference(body.parameters)
+        returns, is_certain = _returns(return_table(body, analysis), declaration.returns.text, own)
         is_certain &= flow.complete and not analysis.exhausted
-    uses = {each.name: use for each in declaration.parameters if (use := use_of(body, each.name))}
     return CodeFacts(_entry(view, symbol), _only_step(body), context, returns, is_certain, uses)
 
 
@@ -135,16 +139,16 @@ def _returns(rows: tuple[ReturnValue, ...], type_text: str, named: frozenset[str
         if text == "0" and has_errors and type_text in ("int", "long", "ssize_t"):
             items.append("0 on success")
             continue
-        when = _condition(row) if with_conditions else ""
+        when = _condition(row, named) if with_conditions else ""
         items.append(f"{text} if {when}" if when else text)
     if not is_whole:
-        items.append("another value" if not has_errors else "another error" if len(told) > _MAX_VALUES else "another value")
+        items.append("another error" if has_errors and len(told) > _MAX_VALUES else "another value")
     joined = items[0] if len(items) == 1 else f"{', '.join(items[:-1])}{',' * (len(items) > 2)} or {items[-1]}"
-    return joined[:1].upper() + joined[1:] if joined[:1].islower() and joined.startswith("the ") else joined, is_whole
+    return f"The {joined[4:]}" if joined.startswith("the ") else joined, is_whole
 
 
 def _value(words: str, named: frozenset[str]) -> str:
-    """A row's value for a comment; "" for the name of a local variable, which says nothing to a caller."""
+    """A row's value for a comment; "" for one with a local variable (``named``), which says nothing to a caller."""
     if match := _ERRNO.fullmatch(words):
         return f"ERR_PTR(-{match[1]})" if "ERR_PTR" in words else f"-{match[1]}"
     if match := _CONSTANT.fullmatch(words):
@@ -153,17 +157,19 @@ def _value(words: str, named: frozenset[str]) -> str:
         return f"the result of {match[1]}"
     if match := _CALL_ERROR.match(words):
         return f"the error of {match[1]}"
-    code = words.strip("`")
-    if words.count("`") != 2 or code in named or len(code) > _MAX_CONDITION_CHARS or "\u2026" in code:
+    match = _ERROR_IN.fullmatch(words)
+    code = match[1] if match else words.strip("`")
+    if words.count("`") != 2 or named & set(_NAMES.findall(code)) or len(code) > _MAX_CONDITION_CHARS:
         return ""
-    return f"``{code}``"
+    return "" if "\u2026" in code else f"the error in ``{code}``" if match else f"``{code}``"
 
 
-def _condition(row: ReturnValue) -> str:
+def _condition(row: ReturnValue, named: frozenset[str]) -> str:
+    """The only condition of a row, if it is short and speaks of what a caller knows."""
     texts = [statement.text for statement in row.when]
     if len(texts) != 1 or not texts[0] or len(texts[0]) > _MAX_CONDITION_CHARS or "\u2026" in texts[0]:
         return ""
-    return literal(texts[0])
+    return "" if named & set(_NAMES.findall(texts[0])) else literal(texts[0])
 
 
 # -- parameters ----------------------------------------------------------------------------------
@@ -179,10 +185,12 @@ def use_of(body: Body, name: str) -> str:
                 return f"passed to {call.name}()"
         elif node.type == "assignment_expression":
             left, right = node.child_by_field_name("left"), node.child_by_field_name("right")
-            if left is not None and right is not None and _is_name(body, right, name) and left.type == "field_expression":
+            if left is None or right is None:
+                continue
+            if left.type == "field_expression" and _is_name(body, right, name):
                 target = body.shown(left, 40)
                 return f"stored in ``{target}``" if "\u2026" not in target else ""
-            if left is not None and body.text(left) == f"*{name}":
+            if body.text(left) == f"*{name}":
                 return "written by the function"
     return ""
 

@@ -20,6 +20,10 @@ class Parameter:
 
     name: str
     type: CType | None = None
+    #: A plain comment beside or above it.
+    comment: str = ""
+    #: Of an enumerator: its value as code, "" if it is not written.
+    value: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +36,13 @@ class Declaration:
     #: The type that is returned; None for void, a macro, a record.
     returns: CType | None
     start: int
-    #: A macro without parentheses has no parameters at all.
-    is_call: bool = True
 
     @property
     def title(self) -> str:
         """``foo()``, ``struct foo``: what stands before the dash in the first line."""
         if self.kind in ("struct", "union", "enum"):
             return f"{self.kind} {self.name}"
-        return f"{self.name}()" if self.is_call else self.name
+        return f"{self.name}()"
 
 
 def bare_type(of: CType | None) -> str:

@@ -38,7 +38,7 @@ def declaration_of(data: bytes, symbol: Symbol) -> Declaration:
         return _function(data, symbol, start)
     if symbol.kind in (Kind.STRUCT, Kind.UNION, Kind.ENUM):
         kind: DocKind = "struct" if symbol.kind is Kind.STRUCT else "union" if symbol.kind is Kind.UNION else "enum"
-        return Declaration(kind, symbol.name, record_members(data, symbol), None, start, is_call=False)
+        return Declaration(kind, symbol.name, record_members(data, symbol), None, start)
     raise Undocumentable("it is no function, macro, struct, union or enum")
 
 
@@ -47,7 +47,7 @@ def _macro(data: bytes, symbol: Symbol, start: int) -> Declaration:
     if match is None or decode(match[1]) != symbol.name:
         raise Undocumentable("its parameters cannot be read")
     if match[2] is None:
-        return Declaration("macro", symbol.name, (), None, start, is_call=False)
+        raise Undocumentable("it is a macro without parameters")
     words = [decode(part).replace("\\", " ").strip() for part in match[2].split(b",")]
     names = [word.removesuffix("...").strip() if word != "..." else word for word in words if word]
     if not all(name == "..." or _NAME.fullmatch(name) for name in names):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from kexpert.core.c.declarators import CType
 from kexpert.features.kerneldoc.declaration import Parameter, bare_type
@@ -91,20 +92,12 @@ _BY_TYPE = {
     "pm_message_t": "the power management event",
     "loff_t *": "the file position",
 }  # fmt: skip
-#: What a value of a name is, for any scalar or string. Only names that mean one thing in the kernel.
+#: What a value of a name is, where its words do not say it. Only names that mean one thing in the kernel.
 _BY_NAME = {
-    "irq": "the interrupt number", "cpu": "the CPU number", "nid": "the memory node", "pid": "the process ID", "fd": "the file descriptor",
-    "len": "the length", "length": "the length", "size": "the size", "count": "the count", "off": "the offset",
-    "offset": "the offset", "flags": "the flags", "flag": "the flag", "mask": "the mask", "mode": "the mode",
-    "name": "the name", "val": "the value", "value": "the value", "addr": "the address", "address": "the address",
-    "reg": "the register", "idx": "the index", "index": "the index", "id": "the ID", "type": "the type",
-    "cmd": "the command", "arg": "the argument", "fmt": "the format, as of printf()", "key": "the key",
-    "state": "the state", "level": "the level", "port": "the port", "channel": "the channel", "rate": "the rate",
-    "timeout": "the timeout", "event": "the event", "action": "the action", "status": "the status",
-    "start": "the start", "end": "the end", "pos": "the position", "ppos": "the file position", "buf": "the buffer",
-    "buffer": "the buffer", "str": "the string", "data": "the data", "priv": "the private data", "cookie": "the cookie",
-    "argc": "the number of arguments", "argv": "the arguments", "ret": "the result", "err": "the error", "nr": "the number",
-    "num": "the number", "bit": "the bit", "order": "the order", "prio": "the priority", "weight": "the weight",
+    "irq": "the interrupt number", "cpu": "the CPU number", "nid": "the memory node", "pid": "the process ID",
+    "fd": "the file descriptor", "ppos": "the file position", "fmt": "the format, as of printf()", "id": "the ID",
+    "argc": "the number of arguments", "argv": "the arguments", "nr": "the number", "ret": "the result",
+    "bufsz": "the size of the buffer", "buflen": "the length of the buffer", "np": "the node of the device tree",
 }  # fmt: skip
 _WORDS = {
     "addr": "address", "arg": "argument", "args": "arguments", "attr": "attribute", "attrs": "attributes",
@@ -139,14 +132,16 @@ def factual_text(parameter: Parameter, use: str = "", is_member: bool = False) -
     leaf = name.rpartition(".")[2]
     words = words_of(leaf)
     if of is None:
-        return _with_use(_BY_NAME.get(leaf, "") or f"the {words}", use)
+        known = _BY_NAME.get(leaf, "") or (f"the {words}" if len(words) > 2 else "an argument")
+        return _with_use(known, use)
     text = bare_type(of)
     if text in _BY_TYPE:
         return _BY_TYPE[text]
     if _is_function(of):
         returned = of.returned()
         gives = f", returns ``{returned.text}``" if returned is not None and returned.text != "void" else ""
-        return f"{'operation' if is_member else 'callback'}: {words}{gives}"
+        what = "operation" if is_member else "callback"
+        return f"{what}{'' if words in (what, 'function', 'fn') else ': ' + words}{gives}"
     if text == "bool":
         return _with_use(f"whether {words}" if len(words) > 2 else "true or false", use)
     if of.keyword and of.tag:
@@ -156,6 +151,30 @@ def factual_text(parameter: Parameter, use: str = "", is_member: bool = False) -
 
 def _with_use(text: str, use: str) -> str:
     return f"{text}, {use}" if use else text
+
+
+def enumerator_texts(names: Sequence[str], values: Sequence[str]) -> list[str]:
+    """"LEVEL_LOW = 3" of an enum -> "low (``3``)": the words after the common beginning, and the value as written."""
+    shared = 0
+    if len(names) > 1:
+        shared = min(len(name) for name in names)
+        shared = next((at for at in range(shared) if len({name[at] for name in names}) > 1), shared)
+        shared = names[0].rfind("_", 0, shared) + 1
+    texts = []
+    counted: int | None = 0  # the next value where none is written; None if it is not known
+    for name, value in zip(names, values, strict=True):
+        if value:
+            counted = int(value, 0) if re.fullmatch(r"-?(?:0x[\da-fA-F]+|[1-9]\d*|0)", value) else None
+        shown = value if value and len(value) <= 30 else "" if counted is None else str(counted)
+        words = expanded(name[shared:].lower()) or name
+        texts.append(f"{words} (``{shown}``)" if shown else words)
+        counted = None if counted is None else counted + 1
+    return texts
+
+
+def expanded(name: str) -> str:
+    """The words of a name, short forms written out, in their order."""
+    return " ".join(_WORDS.get(part, part) for part in _SPLIT.split(name) if part)
 
 
 def words_of(name: str) -> str:
@@ -200,6 +219,8 @@ def _scalar_text(leaf: str, words: str, of: CType) -> str:
         return f"the {words}, a pointer to ``{_RECORD_SUFFIX.sub('_t', of.base)}``"
     if of.base in ("char", "const char") and of.derived == ("*",):
         return f"the {words}, a string"
-    if len(leaf) <= 2 or words == leaf:
+    if len(leaf) <= 2:
+        return f"``{text}`` value"
+    if words == leaf:
         return f"the {words} (``{text}``)"
     return f"the {words}"

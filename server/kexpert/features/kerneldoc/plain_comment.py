@@ -10,13 +10,16 @@ from kexpert.core.docs.kerneldoc import comment_above, comment_text
 _MAX_BRIEF_CHARS = 110
 _SENTENCE = re.compile(r"(.+?[.!?])(?:\s+(?=[A-Z(@%&])|\Z)", re.S)
 _NAMED = re.compile(r"(?:\w+\(\)|\w+)\s*(?:-{1,2}|:)\s+")
-_FUNCTION_WORDS = re.compile(r"(?:this|the) (?:function|routine|helper|macro|structure|struct) (?:is (?:used|called) to |will )?", re.I)
+_FUNCTION_WORDS = re.compile(
+    r"(?:this|the) (?:function|routine|helper|macro|structure|struct) (?:is (?:used|called) to |will )?", re.I
+)
 #: How a sentence begins that says when or how to call something, not what it does.
 _NO_BRIEF = re.compile(
     r"(?:must|should|call(?:ed|er|s)?|note|nb|this|that|these|we|it|its|if|when|while|returns?|assum\w+|the caller|"
     r"we're|because|since|so|see|here|there|todo|fixme|xxx|hack|warning|copyright|spdx)\b",
     re.I,
 )
+_SEPARATOR = re.compile(rb"([-=*#~+])\1{4}")
 _SECTION = re.compile(r"@[\w.]+\s*:|(?:description|context|returns?|notes?|examples?)\s*:(?!:)", re.I)
 
 
@@ -34,7 +37,10 @@ def plain_comment(data: bytes, start: int, name: str) -> PlainComment:
     span = comment_above(data, start)
     if span is None:
         return PlainComment()
-    text = comment_text(data[span[0] : span[1]])
+    raw = data[span[0] : span[1]]
+    text = comment_text(raw)
+    if _SEPARATOR.search(raw):
+        return PlainComment()  # the head of a part of the file
     if "SPDX-License" in text or "Copyright" in text or not any(char.isalpha() for char in text):
         return PlainComment()
     paragraphs = [" ".join(part.split()) for part in re.split(r"\n\s*\n", text) if part.strip()]

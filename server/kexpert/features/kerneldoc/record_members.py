@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 
-from kexpert.core.c.declarators import RECORDS, CType, read_declaration
+from kexpert.core.c.declarators import PRIMITIVE, RECORDS, CType, read_declaration
 from kexpert.core.c.lex import blank_comments
 from kexpert.core.c.tokens import Tokens
+from kexpert.core.docs.kerneldoc import comment_above, comment_beside, comment_text
 from kexpert.core.symbols import Kind, Symbol
 from kexpert.features.kerneldoc.declaration import Parameter, Undocumentable
 from kexpert.features.semantics.records import read_members
 
 _MAX_BYTES = 1 << 16
 _MAX_DEPTH = 4
+_MAX_COMMENT_CHARS = 120
+_TEXT = re.compile(r"[A-Za-z]{3}")
+_NO_TEXT = re.compile(r"[-=*#]{3}|@\w+:|\*/|/\*|\b(?:private|public):|TODO|FIXME|XXX")
 _PRIVATE = re.compile(rb"/\*[ \t\n*]*private:.*?(?:/\*[ \t\n*]*public:.*?\*/|\Z)", re.S | re.I)
 #: Macros that declare members and that ``scripts/kernel-doc`` knows.
 _KNOWN_MACROS = frozenset({
@@ -38,13 +42,18 @@ def record_members(data: bytes, symbol: Symbol) -> tuple[Parameter, ...]:
     stop = tokens.partner(brace)
     if tokens[brace - 1] != symbol.name:
         raise Undocumentable(f"{tokens[brace - 1]!r} before its members")
+    if text[tokens.stop(brace - 1) : tokens.start(brace)].strip():
+        raise Undocumentable("a comment between its name and its members")
+    if _declares_variable(data, symbol.start + tokens.stop(stop)):
+        raise Undocumentable("it declares a variable too")
     if symbol.kind is Kind.ENUM:
-        found = [_enumerator(tokens, first, end) for first, end in tokens.commas(brace + 1, stop) if end > first]
+        parts = [part for part in tokens.commas(brace + 1, stop) if part[1] > part[0]]
+        found = [_enumerator(text, tokens, *part) for part in parts]
     else:
-        found = _members(tokens, brace + 1, stop, 0)
+        found = _members(text, tokens, brace + 1, stop, 0)
     if not found:
         raise Undocumentable("it has no members")
-    return tuple(dict((each.name, each) for each in reversed(found)).values())[::-1]
+    return tuple({each.name: each for each in reversed(found)}.values())[::-1]
 
 
 def _without_private(text: bytes) -> bytes:
@@ -56,16 +65,42 @@ def _without_private(text: bytes) -> bytes:
     return body + text[max(close, 0) :]
 
 
-def _enumerator(tokens: Tokens, first: int, stop: int) -> Parameter:
+def _enumerator(text: bytes, tokens: Tokens, first: int, stop: int) -> Parameter:
     if not tokens.is_word(first) or tokens[first + 1] == "(":
+        raise Undocumentable("a macro makes its values")
+    if stop - first > 1 and tokens[first + 1] != "=":
         raise Undocumentable("a macro makes its values")
     for at in range(first, stop):
         if tokens[at] == "(" and any(tokens[inner] == "," for inner in range(at, tokens.past(at))):
             raise Undocumentable(f"the value of {tokens[first]!r} holds a comma")
-    return Parameter(tokens[first])
+    value = tokens.join(first + 2, stop) if tokens[first + 1] == "=" else ""
+    end = tokens.stop(stop) if tokens[stop] == "," else tokens.stop(stop - 1)
+    return Parameter(tokens[first], comment=_comment(text, tokens.start(first), end), value=value)
 
 
-def _members(tokens: Tokens, at: int, stop: int, depth: int) -> list[Parameter]:
+def _declares_variable(data: bytes, end: int) -> bool:
+    """Whether a name follows the closing brace."""
+    tail = blank_comments(data[end : end + 200]).partition(b";")[0]
+    return re.search(rb"(?<![\w(])(?!__)[A-Za-z]\w*", re.sub(rb"__\w+\s*\([^;]*\)", b"", tail)) is not None
+
+
+def _comment(text: bytes, start: int, end: int) -> str:
+    """A short plain comment on the line of a member, else the one directly above."""
+    line_end = text.find(b"\n", end)
+    span = comment_beside(text, end)
+    if span is None or (line_end >= 0 and span[0] > line_end):
+        span = comment_above(text, start)
+        if span is None or text[span[1] : start].count(b"\n") > 1:
+            return ""
+        before = text[: span[0]].rstrip(b" \t")
+        if before[-1:] not in (b"\n", b""):
+            return ""  # it belongs to the line above
+    words = " ".join(comment_text(text[span[0] : span[1]]).removeprefix("<").split()).rstrip(" .;,")
+    is_text = 3 <= len(words) <= _MAX_COMMENT_CHARS and _TEXT.search(words) and not _NO_TEXT.search(words)
+    return words if is_text else ""
+
+
+def _members(text: bytes, tokens: Tokens, at: int, stop: int, depth: int) -> list[Parameter]:
     found: list[Parameter] = []
     while at < stop:
         if tokens.is_word(at) and tokens[at + 1] == "(" and tokens[at + 2] != "*":
@@ -89,10 +124,13 @@ def _members(tokens: Tokens, at: int, stop: int, depth: int) -> list[Parameter]:
             brace = tokens.at_offset(body.start)
             if tokens[tokens.past(brace)] != ";":
                 raise Undocumentable("a member has no name")
-            found += _members(tokens, brace + 1, tokens.past(brace) - 1, depth + 1)
+            found += _members(text, tokens, brace + 1, tokens.past(brace) - 1, depth + 1)
+        elif not declaration.declared:
+            raise Undocumentable("a member has no name")
         for declared in declaration.declared:
             _check_tail(tokens, tokens.at_offset(declared.name_start), declaration.next - 1)
-            found.append(Parameter(declared.name, _plain(declared.type)))
+            comment = _comment(text, declared.start, declared.end) if len(declaration.declared) == 1 else ""
+            found.append(Parameter(declared.name, _plain(declared.type), comment))
         if declaration.next <= at:
             break
         at = declaration.next
@@ -106,7 +144,7 @@ def _plain(of: CType) -> CType:
 def _check_tail(tokens: Tokens, name_at: int, stop: int) -> None:
     """``scripts/kernel-doc`` takes words after a member's name, and widths that are no number, for the name."""
     at = name_at + 1
-    if name_at < 0 or not tokens.is_word(name_at):
+    if name_at < 0 or not tokens.is_word(name_at) or tokens[name_at] in PRIMITIVE:
         raise Undocumentable("a member has no name")
     if tokens[at] == ":" and not tokens[at + 1].isdecimal():
         raise Undocumentable(f"the width of the member {tokens[name_at]!r} is no number")

@@ -1,7 +1,8 @@
-"""``workspace/executeCommand``: ``kexpert.search`` (query, limit), ``kexpert.findSimilar`` and
-``kexpert.explain`` (URI and range each).
+"""``workspace/executeCommand``: ``kexpert.search`` (query, limit), ``kexpert.findSimilar`` and ``kexpert.explain`` (URI
+and range each), ``kexpert.ask`` (question).
 
-The first two give results with name, kind, score, location and the lines that match. For the third see ``explain``.
+The first two give results with name, kind, score, location and the lines that match. For the others see ``explain`` and
+``ask``.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pygls.exceptions import JsonRpcException
 from kexpert.lsp import from_protocol, to_protocol
 from kexpert.lsp.locations import Json
 from kexpert.lsp.request import Request, answers
+from kexpert.lsp.requests.ask import ask
 from kexpert.lsp.requests.explain import explain
 from kexpert.lsp.scheduler import ThreadIntent
 from kexpert.workspace.snapshot import Position, Refusal
@@ -20,7 +22,7 @@ _MAX_RESULTS = 200
 
 
 def _intent(params: types.ExecuteCommandParams) -> ThreadIntent:
-    return ThreadIntent.CHAT if params.command == "kexpert.explain" else ThreadIntent.SLOW
+    return ThreadIntent.CHAT if params.command in ("kexpert.explain", "kexpert.ask") else ThreadIntent.SLOW
 
 
 @answers(types.WORKSPACE_EXECUTE_COMMAND, _intent)
@@ -42,6 +44,8 @@ def execute_command(request: Request) -> list[Json] | Json | None:
         case "kexpert.explain", [str(uri), place, *rest] if (span := from_protocol.range_of(place)) is not None:
             start, end = (Position(request.path_of(uri), line, character) for line, character in span)
             return explain(request, start, end, rest[0] if rest and isinstance(rest[0], (str, int)) else None)
+        case "kexpert.ask", [given, *rest] if (question := from_protocol.question(given)):
+            return ask(request, question, rest[0] if rest and isinstance(rest[0], (str, int)) else None)
     raise JsonRpcException(
         f"{request.params.command}: no such command, or other arguments than it takes",
         types.LSPErrorCodes.RequestFailed,

@@ -25,7 +25,7 @@ def explain(request: Request, start: Position, end: Position, token: str | int |
     client = request.client
     is_file = client.shows_documents and not client.shows_explanations and not request.cancelled()
     answer = to_protocol.explanation(request.places, found, request.snapshot.why_silent)
-    is_shown = is_file and _write(request, found.path, found.name, answer["markdown"], is_new=True)
+    is_shown = is_file and write_page(request, found.path, found.name, answer["markdown"], is_new=True)
     with request.log.work(f"Explaining {found.name}", request.params.work_done_token, request.cancelled) as progress:
         if not request.snapshot.why_silent:
             progress.begin()
@@ -36,11 +36,11 @@ def explain(request: Request, start: Position, end: Position, token: str | int |
             if token is not None:
                 request.send_part(token, answer)
             if is_shown:
-                _write(request, found.path, found.name, answer["markdown"], is_new=False)
+                write_page(request, found.path, found.name, answer["markdown"], is_new=False)
     return answer
 
 
-def _write(request: Request, path: str, name: str, markdown: str, *, is_new: bool) -> bool:
+def write_page(request: Request, path: str, name: str, markdown: str, *, is_new: bool) -> bool:
     """Write the page to its file and have the client open it if it is new; whether that could be done."""
     try:
         page = write_explanation(request.snapshot.root, path, name, markdown)

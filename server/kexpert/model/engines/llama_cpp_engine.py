@@ -266,3 +266,34 @@ def _sha256(path: Path, manifest: Manifest) -> str:
         return ""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def greedy(
+    path: Path, adapter: Path | None, prompts: Sequence[Sequence[int]], max_tokens: int, threads: int = 0
+) -> list[list[int]]:
+    """Continue each prompt by its most probable tokens, up to one that ends the answer. For checks of an export.
+
+    Raises ValueError if llama.cpp cannot load the files.
+    """
+    room = max(map(len, prompts)) + max_tokens
+    model = llama.Llama(
+        str(path), lora_path=str(adapter) if adapter else None, n_ctx=room, n_threads=threads or None, verbose=False
+    )
+    answers: list[list[int]] = []
+    for prompt in prompts:
+        answer: list[int] = []
+        for token in model.generate(list(prompt), temp=0.0, top_k=1, repeat_penalty=1.0):
+            answer.append(int(token))
+            if len(answer) == max_tokens or llama.llama_vocab_is_eog(model._model.vocab, token):
+                break
+        answers.append(answer)
+    model.close()
+    return answers
+
+
+def tokenize(path: Path, texts: Sequence[str]) -> list[list[int]]:
+    """Tokenize texts by the vocabulary of a GGUF; markers in them are plain text. Raises ValueError as ``greedy``."""
+    model = llama.Llama(str(path), vocab_only=True, verbose=False)
+    found = [[int(at) for at in model.tokenize(text.encode(), add_bos=False, special=False)] for text in texts]
+    model.close()
+    return found
