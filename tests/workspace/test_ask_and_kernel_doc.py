@@ -94,8 +94,9 @@ def test_without_an_answer_the_comment_is_made_from_facts(chat: ScriptedChat, pr
     assert found is not None and {text.origin for text in found.texts} == {"facts"}
 
 
-def test_a_model_for_other_tasks_is_not_asked_for_parameters(chat: ScriptedChat) -> None:
-    chat.known = ScriptedModel(tasks=(Task.SUMMARY,))
+@pytest.mark.parametrize("model", [ScriptedModel(tasks=(Task.SUMMARY,)), ScriptedModel(budget=SMALL)])
+def test_a_model_for_other_tasks_is_not_asked_for_parameters(chat: ScriptedChat, model: ScriptedModel) -> None:
+    chat.known = model
     found = snapshot(chat).kernel_doc(AT)
     assert found is not None and written_by(found) == "brief by parrot: read before you keep it"
 
