@@ -13,7 +13,9 @@ from kexpert_trainer.commands import (
     corpus,
     curate,
     embedder,
+    evaluate_documentation,
     evaluate_inline,
+    evaluate_questions,
     evaluate_search,
     export,
     falsify,
@@ -50,4 +52,7 @@ COMMANDS: dict[str, Command] = {
     "stats": stats, "review": review,
 }  # fmt: skip
 #: The same for ``kexpert-train evaluate WHAT``.
-EVALUATIONS: dict[str, Command] = {"search": evaluate_search, "inline": evaluate_inline}
+EVALUATIONS: dict[str, Command] = {
+    "search": evaluate_search, "inline": evaluate_inline, "documentation": evaluate_documentation,
+    "questions": evaluate_questions,
+}  # fmt: skip
