@@ -36,12 +36,19 @@ class ScriptedChat:
     #: False: the answer stops at the maximum of tokens instead of at its end.
     ends: bool = True
     asked: list[Sequence[Message]] = field(default_factory=list)
+    #: The answers to questions with a beginning, by the mark of its last line: {"@toy": "the toy to wind"}.
+    lines: dict[str, str] = field(default_factory=dict)
+    beginnings: list[str] = field(default_factory=list)
 
     def model(self) -> ScriptedModel | None:
         return self.known
 
     def reason(self) -> str:
         return "" if self.known else "no chat model: kexpert models add parrot"
+
+    def configure(self, settings: object) -> None: ...
+
+    def close(self) -> None: ...
 
     def answer(
         self,
@@ -59,7 +66,11 @@ class ScriptedChat:
                 raise Cancelled
         if self.problem is not None:
             raise self.problem
-        words = self.answers.get(task_of(messages), "").replace(" ", "\0 ").replace("\n", "\0\n").split("\0")
+        answer = self.answers.get(task_of(messages), "")
+        if beginning:
+            self.beginnings.append(beginning)
+            answer = self.lines.get(beginning.rpartition("\n")[2].partition(":")[0], "")
+        words = answer.replace(" ", "\0 ").replace("\n", "\0\n").split("\0")
         for word in words[:max_tokens]:
             if cancelled():
                 raise Cancelled

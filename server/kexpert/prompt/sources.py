@@ -11,6 +11,9 @@ from collections.abc import Sequence
 
 from kexpert.core.kernel.kconfig import KconfigEntry
 
+#: The answer where no source holds one. A caller shows it as "no answer".
+NO_ANSWER = "The sources do not say."
+
 _OUTER_OR = re.compile(r"\|\|")
 
 

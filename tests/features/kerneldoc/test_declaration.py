@@ -58,7 +58,7 @@ def test_parameters_of_macros(code: str, names: list[str]) -> None:
     [
         ("struct f {\n\tint a, *b;\n\tunsigned int c:1, d:2;\n};\n", ["a", "b", "c", "d"]),
         ("struct f {\n\tint (*open)(struct inode *, int);\n\tchar name[8];\n};\n", ["open", "name"]),
-        ("struct f {\n\tunion {\n\t\tint a;\n\t\tstruct { int b; };\n\t};\n\tstruct { int d; } c;\n};\n", ["a", "b", "c"]),
+        ("struct f {\n\tunion {\n\tint a;\n\tstruct { int b; };\n\t};\n\tstruct { int d; } c;\n};\n", ["a", "b", "c"]),
         ("struct f {\n\tDECLARE_BITMAP(bits, 8);\n\tstruct_group(g, int a; int b;);\n};\n", ["bits", "a", "b"]),
         ("struct f {\n\tint a;\n\t/* private: */\n\tint b;\n\t/* public: */\n\tint c;\n};\n", ["a", "c"]),
         ("struct f {\n#ifdef X\n\tint a;\n#endif\n\tint b;\n} __packed;\n", ["a", "b"]),

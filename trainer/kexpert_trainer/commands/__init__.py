@@ -14,7 +14,9 @@ from kexpert_trainer.commands import (
     corpus,
     curate,
     embedder,
+    evaluate_documentation,
     evaluate_inline,
+    evaluate_questions,
     evaluate_search,
     export,
     falsify,
@@ -27,6 +29,7 @@ from kexpert_trainer.commands import (
     prefer,
     pretrain,
     publish,
+    questions,
     review,
     sft,
     stats,
@@ -49,9 +52,12 @@ class Command(Protocol):
 COMMANDS: dict[str, Command] = {
     "base": base, "embedder": embedder, "model": model, "tokenizer": tokenizer, "corpus": corpus, "pack": pack,
     "pretrain": pretrain, "export": export, "parts": parts,
-    "mine": mine, "curate": curate, "falsify": falsify, "publish": publish, "inspect": inspect,
+    "mine": mine, "questions": questions, "curate": curate, "falsify": falsify, "publish": publish, "inspect": inspect,
     "stats": stats, "review": review,
     "sft": sft, "prefer": prefer, "ablate": ablate, "merge": merge,
 }  # fmt: skip
 #: The same for ``kexpert-train evaluate WHAT``.
-EVALUATIONS: dict[str, Command] = {"search": evaluate_search, "inline": evaluate_inline}
+EVALUATIONS: dict[str, Command] = {
+    "search": evaluate_search, "inline": evaluate_inline, "documentation": evaluate_documentation,
+    "questions": evaluate_questions,
+}  # fmt: skip

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from kexpert.core.c.source import Source
 from kexpert.core.symbols import Flag, Kind, Symbol
@@ -23,7 +22,7 @@ from kexpert_trainer.data.tree_facts import Asked, Form, TreeFact
 
 _MAX_FUNCTION_BYTES = 12_000
 _CONSTANT = re.compile(r"-E[A-Z0-9]+|ERR_PTR\(-E[A-Z0-9]+\)|NULL|true|false|0")
-_ERRNO = re.compile(r"E[A-Z0-9]+")
+_ERRNO = re.compile(r"-(E[A-Z0-9]+)")
 _HOLDS = re.compile(r"The caller holds `([^`]+)`(?: for \w+)?")
 
 
@@ -41,7 +40,7 @@ def function_facts(path: str, data: bytes) -> Iterator[TreeFact]:
                 yield from _returns(body, flow, symbol)
                 yield from _locks(body, flow, symbol)
     yield from _callers(source, names)
-    yield from _tables(source)
+    yield from _tables(source, names)
 
 
 def _returns(body: Body, flow: Flow, symbol: Symbol) -> Iterator[TreeFact]:
@@ -55,7 +54,7 @@ def _returns(body: Body, flow: Flow, symbol: Symbol) -> Iterator[TreeFact]:
         value = plain(row.value)
         for when in row.when:
             condition = plain(when.text)
-            if not condition or not _CONSTANT.fullmatch(value) or "…" in condition:
+            if not condition or not _CONSTANT.fullmatch(value) or "…" in condition or ": " in condition:
                 continue
             text = f"returns {row.value} if {when.text}"
             forms = []
@@ -72,8 +71,8 @@ def _returns(body: Body, flow: Flow, symbol: Symbol) -> Iterator[TreeFact]:
 
 def _key(value: str) -> str:
     """What an answer must hold: ``EINVAL`` for ``-EINVAL`` and ``ERR_PTR(-EINVAL)``."""
-    errno = _ERRNO.search(value) if value not in ("NULL",) else None
-    return errno[0] if errno and value.lstrip("-") != "NULL" and "-E" in value else value
+    errno = _ERRNO.search(value)
+    return errno[1] if errno else value
 
 
 def _locks(body: Body, flow: Flow, symbol: Symbol) -> Iterator[TreeFact]:
@@ -115,8 +114,12 @@ def _callers(source: Source, names: Counter[str]) -> Iterator[TreeFact]:
             yield TreeFact((callee,), caller.path, caller.line, text, tuple(asked))
 
 
-def _tables(source: Source) -> Iterator[TreeFact]:
-    rows = [row for row in source.facts.assignments if row.struct and row.table and "." not in row.struct]
+def _tables(source: Source, names: Counter[str]) -> Iterator[TreeFact]:
+    """Functions of the file in ops tables of the file."""
+    rows = [
+        row for row in source.facts.assignments
+        if row.struct and row.table and "." not in row.struct and names[row.function] == 1
+    ]  # fmt: skip
     members = Counter((row.table, row.member) for row in rows)
     uses = Counter(row.function for row in source.facts.assignments)
     for row in rows:

@@ -43,6 +43,8 @@ _MAX_FLOAT32_PARAMETERS = 1_000_000_000
 _OFFLINE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 #: What is taken from a folder. Pickled weights and code are not.
 _TAKEN = ("*.json", "*.safetensors", "*.jinja", "*.model", "merges.txt")
+#: Families whose GGUF transformers reads (5.23).
+_GGUF_FAMILIES = ("llama", "qwen2")
 _QUANTISED = "quantization_config"
 #: Exceptions of transformers and tokenizers for files that are damaged, of another kind or for another model.
 _UNUSABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, SafetensorError)
@@ -149,6 +151,8 @@ def _fetched(base: BaseModel, work: Path, on_bytes: OnBytes) -> Iterator[Path]:
 
 
 def _from_gguf(preset: Preset, gguf: Path, out: Path, dtype: DType) -> None:
+    if preset.family not in _GGUF_FAMILIES:
+        raise UserError(f"{gguf}: transformers reads no {preset.family} GGUF; give a Hugging Face folder: {preset.hub}")
     options = _OFFLINE | {"gguf_file": gguf.name}
     with _in_one_line(gguf):
         config = AutoConfig.from_pretrained(gguf.parent, **options)

@@ -17,6 +17,7 @@ _LOOKED_UP = (
     Kind.CONFIG,
 )  # fmt: skip
 _WORD = re.compile(r"(?<![\w./-])([A-Za-z_]\w*)(\s?\(\s?\)|\()?")
+_SYSTEM_CALL = re.compile(r"\b(?:(\w+) )?(?:system call|syscall)\b(?: (\w+))?")
 _FILE = re.compile(r"(?<![\w/])((?:[\w.+-]+/)+[\w.+-]+\.[chS]|[\w.+-]+\.[ch])\b")
 _MEMBER = re.compile(r"(?<![\w)])\.([a-z_]\w*)|\b(\w+)\.([a-z_]\w*)\b(?!\()")
 _OPTION = re.compile(r"\b(?:CONFIG_)?([A-Z][A-Z0-9_]{1,})\b")
@@ -67,7 +68,7 @@ _TOPICS = (
         r"(?:un)?lock", "mutex", "raw_spinlock", "spinlock", "semaphore", r"rw_?sem", r"rcu\b", "acquire",
     )),
     (Topic.RETURN, _any_of(
-        "return", r"errors?\b", r"errno\b", r"fails?\b", r"cause[sd]?\b", r"get\b.*\bfrom\b", r"E[A-Z]{3,}\b",
+        "return", r"errors?\b", r"errno\b", r"fails?\b", r"cause[sd]?\b", r"get\b.*\bfrom\b", r"(?-i:E[A-Z]{3,})\b",
     )),
     (Topic.CALLERS, _any_of(r"call(?:s|ed|er|ers|ing)?\b", r"who uses\b", r"used by\b", "invoke")),
     (Topic.TABLE, _any_of(
@@ -138,6 +139,7 @@ def _names(view: View, text: str, options: tuple[str, ...]) -> tuple[str, ...]:
     certain: dict[str, None] = {}
     likely: dict[str, None] = {}
     plain: dict[str, None] = {}
+    certain.update(dict.fromkeys(word for pair in _SYSTEM_CALL.findall(text) for word in pair if word))
     for match in _WORD.finditer(text):
         word = match[1]
         lower = word.lower()

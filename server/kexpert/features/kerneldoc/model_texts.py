@@ -23,7 +23,8 @@ MAX_LINES = 12
 _MAX_CHARS = 110
 _MAX_LIKES = 3
 _ARTICLES = frozenset(("a", "an", "the", "this", "of", "to"))
-_SECTION = re.compile(r"(?:description|context|returns?|notes?|examples?)\s*:", re.I)
+#: Another parameter or section.
+_MARK = re.compile(r"@|\w+\s*:")
 
 
 def may_describe(trained_tasks: Collection[str]) -> bool:
@@ -68,9 +69,10 @@ class Questions:
 
 def checked_line(text: str, evidence: Evidence, name: str) -> str:
     """The text of a parameter or of ``Return`` that may be shown; "" if none may."""
-    line = next(iter(supported_sentences(text.strip().split("\n")[0], evidence)), "").strip(" .;,\"'")
+    first = text.strip().split("\n")[0]
+    line = "" if _MARK.match(first) else next(iter(supported_sentences(first, evidence)), "").strip(" .;,\"'")
     words = _content(line)
-    if not words or len(line) > _MAX_CHARS or _SECTION.match(line) or not any(char.isalpha() for char in line):
+    if not words or len(line) > _MAX_CHARS or not any(char.isalpha() for char in line):
         return ""
     if words <= _content(words_of(name)) | {name.lower()}:
         return ""  # says the name again
