@@ -91,7 +91,7 @@ def judge_batch(path: Path, batch: tuple[int, int]) -> Iterator[str]:
         entry: dict[str, Any] = {"gate": gate, "reason": reason, "symbol": f"{row.path}:{row.line}"}
         if not gate:
             row = replace(row, quality=quality(row, facts))
-            text = row.code or " ".join(source for _, source in row.sources)
+            text = row.code or f"{row.question} {row.output}"
             entry |= {"signature": signature(text, row.name), "decisions": facts.decisions if facts else 0}
         yield json.dumps({**entry, "row": dump_row(row)}, ensure_ascii=False)
 

@@ -78,7 +78,9 @@ def dump_row(row: Row) -> str:
 def parse_row(line: str) -> Row:
     """Raises ValueError or TypeError for a line that is no row."""
     found = json.loads(line)
-    found["task"] = Task(found["task"])
+    if not isinstance(found, dict):
+        raise ValueError("not an object")
+    found["task"] = Task(found.get("task", ""))
     for key in ("neighbours", "sources"):
         found[key] = tuple((str(first), str(second)) for first, second in found.get(key, ()))
     found["facts"] = tuple(found.get("facts", ()))

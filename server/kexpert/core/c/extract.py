@@ -74,6 +74,7 @@ class _Extraction:
 
     def run(self) -> None:
         self._macros()
+        self._old_style_functions()
         if self.cut.text:
             self._macro_calls()
             root = parse_sparse(self.cut.text).root_node
@@ -299,6 +300,13 @@ class _Extraction:
                 elif child.type in _CONTAINERS or child.type == "field_declaration_list":
                     stack.append(child)
         return nested
+
+    def _old_style_functions(self) -> None:
+        for name_start, name_end, start, body in self.cut.old_style:
+            line = self.code.count(b"\n", 0, name_start)
+            name, flags = _text(self.code[name_start:name_end]), self._flags(start, name_start)
+            symbol = Symbol(name, Kind.FUNCTION, self.path, line, name_start, start, body[1], "", flags)
+            self._function(symbol, body)
 
     def _alternative_heads(self) -> None:
         """Add the functions and records whose body has another head too."""
