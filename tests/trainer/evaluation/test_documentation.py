@@ -253,6 +253,7 @@ def test_questions_are_about_what_no_model_has_seen(trees: tuple[Path, Path], tm
     assert {row.path for row in rows} == {NEW, f"{HELD_OUT}/core.c"}
     assert list(read_rows(tmp_path / "questions-40-0.jsonl")) == rows
     for row in rows:
+        assert 1 <= len(row.sources) <= 6
         number = row.notes["source"]
         assert number == 0 or row.output.split(" [")[0].split(" (")[0] in row.sources[number - 1][1]
 
