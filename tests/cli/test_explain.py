@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from kexpert.__main__ import main
+from kexpert.abilities import Failed
 from kexpert.cli.explain import file_lines
+from kexpert.prompt.chat import Task
+from tests.support.scripted_chat import ScriptedChat, ScriptedModel
 from tests.support.toy_tree import make_toy_tree
 
 CORE = "drivers/toy/core.c"
@@ -28,6 +31,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _indexed(home: Path, tree: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))  # no model is installed
     if not (home / "cache").exists():
         assert main(["index", "--tree", str(tree)]) == 0
         capsys.readouterr()
@@ -83,6 +87,75 @@ def test_where_there_is_no_function_it_says_so(tree: Path, place: str, capsys: p
 def test_places_that_are_understood(text: str, line: int, column: int, last: int, is_range: bool) -> None:
     found = file_lines(text)
     assert (found.position.line, found.position.column, found.last, found.is_range) == (line, column, last, is_range)
+
+
+# -- the words of a model --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def chat(monkeypatch: pytest.MonkeyPatch) -> ScriptedChat:
+    """The chat model of the commands of a test."""
+    scripted = ScriptedChat({Task.SUMMARY: "Wind a car up", Task.EXPLANATION: "It calls toy_wind(). It calls zap()."})
+    monkeypatch.setattr("kexpert.workspace.chat.ChatSession", lambda listener: scripted)
+    return scripted
+
+
+CAR_WIND = "drivers/toy/user.c:4:12"
+
+
+def test_the_models_words_follow_the_page(
+    tree: Path, chat: ScriptedChat, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chat.known = ScriptedModel(adapter="kernel", identity="page")
+    assert main(["explain", "--tree", str(tree), CAR_WIND]) == 0
+    page, words = capsys.readouterr().out.split("\n\n## In the words of a model\n\n")
+    assert "## How it works" in page
+    assert words.startswith("Wind a car up.\n\nIt calls toy_wind().\n\n*Machine-written by `parrot` with `kernel` ")
+
+
+def test_json_says_what_the_model_wrote_once_it_is_whole(
+    tree: Path, chat: ScriptedChat, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chat.known = ScriptedModel(identity="json")
+    for _ in range(2):
+        assert main(["explain", "--tree", str(tree), "--json", CAR_WIND]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert found["summary"] == {
+            "text": "Wind a car up", "origin": "model", "model": "parrot", "adapter": None,
+            "sources": [{"path": "drivers/toy/user.c", "line": 4}],
+        }  # fmt: skip
+        assert found["explanation"]["text"] == "It calls toy_wind()."
+    assert len(chat.asked) == 2
+
+
+def test_with_no_model_the_model_is_not_asked(
+    tree: Path, chat: ScriptedChat, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["explain", "--tree", str(tree), "--no-model", CAR_WIND]) == 0
+    said = capsys.readouterr()
+    assert "words of a model" not in said.out
+    assert said.err == ""
+    assert chat.asked == []
+
+
+def test_where_there_is_no_model_one_line_says_how_to_get_one(
+    tree: Path, chat: ScriptedChat, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chat.known = None
+    assert main(["explain", "--tree", str(tree), CAR_WIND]) == 0
+    assert capsys.readouterr().err == "kexpert: no chat model: kexpert models add parrot\n"
+    assert main(["explain", "--tree", str(tree), "--json", CAR_WIND]) == 0
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert "no chat model" not in said.out
+
+
+def test_a_model_that_fails_is_one_line(tree: Path, chat: ScriptedChat, capsys: pytest.CaptureFixture[str]) -> None:
+    chat.known, chat.problem = ScriptedModel(identity="fails"), Failed("the server answers rubbish")
+    assert main(["explain", "--tree", str(tree), CAR_WIND]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("# `car_wind`")
+    assert said.err == "kexpert: chat model: the server answers rubbish\n"
 
 
 REFUSED = ["", "a.c", "a.c:", ":3", "a.c:0", "a.c:9-7", "a.c:x", "a.c:-3", "a.c:3-"]

@@ -16,6 +16,7 @@ class Step:
     total: int = 100
     message: str = ""
     finished: bool = False
+    unit: str = "files"
 
 
 def test_rate_and_time_left_are_those_of_the_running_phase(

@@ -10,8 +10,9 @@ import pytest
 
 from kexpert.abilities import Refused
 from kexpert.model import engine
-from kexpert.model.engine import choose_engine, open_engine
-from kexpert.model.types import EngineChoice, ModelSettings
+from kexpert.model.engine import NO_CHAT_MODEL, choose_chat_engine, choose_engine, open_chat, open_engine
+from kexpert.model.registry import RegisteredModel, Registry, change_registry
+from kexpert.model.types import ChatSettings, EngineChoice, ModelSettings
 from kexpert.prompt.manifest import Manifest, dump_manifest, tokenizer_hash
 
 
@@ -111,6 +112,47 @@ def test_without_llama_cpp_no_gguf_runs(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_missing_bundled_model_blames_no_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "BUNDLED_MODEL", tmp_path / "none")
     assert choose_engine(ModelSettings()) == EngineChoice("none", "no model comes with this kexpert")
+
+
+# Chat
+
+
+def test_a_chat_model_is_a_server_or_a_file_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    manifest(tmp_path, abilities=("chat",))
+    chosen = choose_chat_engine(ChatSettings(path=str(tmp_path), url="http://127.0.0.1:8012"))
+    assert (chosen.kind, chosen.reason, chosen.ability) == ("remote", "chat.url names http://127.0.0.1:8012", "chat")
+    chosen = choose_chat_engine(ChatSettings(path=str(tmp_path), device="cpu"))
+    assert (chosen.kind, chosen.path, chosen.model_name) == ("llama", tmp_path / "m.gguf", "small")
+    none = choose_chat_engine(ChatSettings())
+    assert (none.kind, none.reason) == ("none", "no chat model: kexpert models add smollm2-135m")
+    with pytest.raises(Refused, match="kexpert models add"):
+        open_chat(none, ChatSettings())
+
+
+def test_the_chat_model_in_use_is_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    manifest(tmp_path / "m", abilities=("chat",))
+    change_registry(lambda _: Registry({"mine": RegisteredModel(tmp_path / "m", ("chat",), {})}, {"chat": "mine"}))
+    chosen = choose_chat_engine(ChatSettings(device="cpu"))
+    assert (chosen.kind, chosen.path) == ("llama", tmp_path / "m" / "m.gguf")
+    assert "the installed model mine" in chosen.reason
+    change_registry(lambda registry: Registry(registry.models, {}))
+    assert choose_chat_engine(ChatSettings()).reason == NO_CHAT_MODEL
+
+
+def test_a_model_is_refused_for_an_ability_that_its_manifest_does_not_name(tmp_path: Path) -> None:
+    manifest(tmp_path)
+    chosen = choose_chat_engine(ChatSettings(path=str(tmp_path), device="cpu"))
+    assert (chosen.kind, chosen.reason) == (
+        "none", "small: its model.json names the abilities: complete; 'chat' is not among them",
+    )  # fmt: skip
+    manifest(tmp_path, abilities=("chat",))
+    assert "names the abilities: chat" in choose_engine(ModelSettings(path=str(tmp_path), device="cpu")).reason
+    (tmp_path / "bare.gguf").touch()
+    bare = str(tmp_path / "bare.gguf")
+    assert choose_chat_engine(ChatSettings(path=bare, device="cpu")).kind == "llama"
+    assert choose_engine(ModelSettings(path=bare, device="cpu")).kind == "llama"
 
 
 def test_choosing_imports_no_model_library() -> None:

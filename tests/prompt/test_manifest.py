@@ -9,11 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kexpert.prompt.chat import CHAT_PROMPT_VERSION
 from kexpert.prompt.fim import PROMPT_VERSION
 from kexpert.prompt.manifest import (
+    Ability,
     Manifest,
     ManifestError,
     dump_manifest,
+    lacks_ability,
     mismatch,
     parse_manifest,
     tokenizer_hash,
@@ -25,9 +28,15 @@ MANIFEST = Manifest(
     data={"tree": "6.1"}, figures={"bits_per_byte": 0.7},
 )  # fmt: skip
 
+CHAT = replace(
+    MANIFEST, name="talker", abilities=("chat",), prompt_version=0, chat_prompt_version=CHAT_PROMPT_VERSION,
+    tasks=("summary", "kernel-doc"),
+)  # fmt: skip
+
 
 def test_a_written_manifest_parses_to_the_same() -> None:
     assert parse_manifest(dump_manifest(MANIFEST)) == MANIFEST
+    assert parse_manifest(dump_manifest(CHAT)) == CHAT
 
 
 def test_unknown_entries_are_ignored() -> None:
@@ -48,6 +57,10 @@ def test_unknown_entries_are_ignored() -> None:
         ({"context": True}, "'context' must be a whole number"),
         ({"order": "mps"}, "spm, psm"),
         ({"tokenizer": "abc"}, "SHA-256"),
+        ({"abilities": "chat"}, "'abilities' must be a list of strings"),
+        ({"abilities": ["chat", 7]}, "'abilities' must be a list of strings"),
+        ({"tasks": {"summary": True}}, "'tasks' must be a list of strings"),
+        ({"chat_prompt_version": "1"}, "'chat_prompt_version' must be a whole number"),
     ],
 )
 def test_an_error_names_the_bad_entry(change: dict[str, object], message: str) -> None:
@@ -70,6 +83,40 @@ def test_a_model_of_others_needs_few_entries() -> None:
     assert parse_manifest(dump_manifest(manifest)) == manifest
     assert "tokenizer" in mismatch(replace(manifest, tokenizer="1" * 64), TOKENIZER)
     assert "tokenizer" in mismatch(replace(MANIFEST, tokenizer=""), TOKENIZER)
+
+
+def test_a_chat_model_of_others_needs_few_entries() -> None:
+    manifest = parse_manifest('{"format": 1, "name": "other", "base": "w", "context": 4096, "abilities": ["chat"]}')
+    assert (manifest.prompt_version, manifest.chat_prompt_version, manifest.tasks) == (0, 0, ())
+    assert mismatch(manifest, TOKENIZER, ability="chat") == ""
+
+
+def test_a_manifest_without_abilities_is_of_a_model_that_completes() -> None:
+    entries = json.loads(dump_manifest(MANIFEST))
+    for name in ("abilities", "chat_prompt_version", "tasks"):
+        del entries[name]
+    manifest = parse_manifest(json.dumps(entries))
+    assert manifest == MANIFEST
+    assert mismatch(manifest, TOKENIZER) == ""
+
+
+@pytest.mark.parametrize(
+    ("manifest", "ability", "named"), [(MANIFEST, "chat", "complete"), (CHAT, "complete", "chat")]
+)
+def test_an_ability_that_a_manifest_does_not_name_is_refused(manifest: Manifest, ability: Ability, named: str) -> None:
+    reason = lacks_ability(manifest, ability)
+    assert reason == f"{manifest.name}: its model.json names the abilities: {named}; '{ability}' is not among them"
+    assert mismatch(manifest, TOKENIZER, ability=ability) == reason
+
+
+def test_each_ability_has_a_prompt_version_of_its_own() -> None:
+    both = replace(CHAT, abilities=("complete", "chat"), prompt_version=PROMPT_VERSION)
+    old_chat = replace(both, chat_prompt_version=CHAT_PROMPT_VERSION + 1)
+    assert "chat prompt version" in mismatch(old_chat, TOKENIZER, ability="chat")
+    assert mismatch(old_chat, TOKENIZER) == ""
+    old_completion = replace(both, prompt_version=PROMPT_VERSION + 1)
+    assert "prompt version" in mismatch(old_completion, TOKENIZER)
+    assert mismatch(old_completion, TOKENIZER, ability="chat") == ""
 
 
 @given(st.text() | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps))

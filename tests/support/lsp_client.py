@@ -77,6 +77,8 @@ class Client:
         self.last_answer_at = 0.0
         self.notifications: deque[tuple[str, Any]] = deque()
         self.requests: list[tuple[str, Any]] = []
+        #: (``time.perf_counter()``, token, value) of each ``$/progress`` that is no work done progress.
+        self.parts: list[tuple[float, Any, Any]] = []
         self._answers = {"workspace/configuration": _no_configuration, **(answers or {})}
         self._process = subprocess.Popen(
             list(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -237,7 +239,7 @@ class Client:
                     self._responses[message["id"]] = message
                 elif "id" not in message:
                     self.notifications.append((message["method"], message["params"]))
-                    self._note_progress(message)
+                    self._note_progress(message, read_at)
                 else:
                     self.requests.append((message["method"], message.get("params")))
                 self._arrival.notify_all()
@@ -251,9 +253,11 @@ class Client:
             self._ended = True
             self._arrival.notify_all()
 
-    def _note_progress(self, message: dict[str, Any]) -> None:
+    def _note_progress(self, message: dict[str, Any], read_at: float) -> None:
         if message["method"] == "$/progress":
             kind = message["params"]["value"].get("kind")
+            if kind is None:
+                self.parts.append((read_at, message["params"]["token"], message["params"]["value"]))
             if kind == "begin":
                 self._progress.add(message["params"]["token"])
             elif kind == "end":

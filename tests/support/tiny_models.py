@@ -9,6 +9,7 @@ from pathlib import Path
 import gguf
 import numpy as np
 
+from kexpert.prompt.chat import CHAT_PROMPT_VERSION, END, START
 from kexpert.prompt.fim import PROMPT_VERSION, Marker
 from kexpert.prompt.manifest import Manifest, dump_manifest, tokenizer_hash
 
@@ -101,6 +102,7 @@ def write_model(
     end: str = Marker.END.value,
     seed: int = 0,
     sure: float = 1.0,
+    chat_template: str = "",
 ) -> Path:
     """Write a Llama of one layer.
 
@@ -120,6 +122,8 @@ def write_model(
     writer.add_layer_norm_rms_eps(1e-5)
     vocabulary.write(writer)
     writer.add_eos_token_id(vocabulary.id(end))
+    if chat_template:
+        writer.add_chat_template(chat_template)
     for name, values in _weights(vocabulary, follows, end, seed, sure).items():
         writer.add_tensor(name, values.astype(np.float32))
     writer.write_header_to_file()
@@ -166,6 +170,26 @@ def speaking_model(folder: Path, *sentences: tuple[str, ...], sure: float = 1.0)
     write_model(folder / "tiny.gguf", vocabulary, follows, sure=sure)
     write_manifest(folder, vocabulary, "tiny.gguf")
     return folder
+
+
+def chatting_model(folder: Path, *words: str, **manifest: object) -> Path:
+    """A folder with a ChatML model that answers every chat with the same words, each a token, and then ends.
+
+    A word that comes again begins a loop. ``manifest`` overrides entries of its ``model.json``.
+    """
+    vocabulary = chat_vocabulary(*words)
+    folder.mkdir(exist_ok=True)
+    write_model(folder / "tiny.gguf", vocabulary, dict(pairwise(["\n", *words])), end=END)
+    write_manifest(folder, vocabulary, "tiny.gguf", **(_CHAT_ENTRIES | manifest))
+    return folder
+
+
+def chat_vocabulary(*words: str) -> TinyVocabulary:
+    """The vocabulary of ``chatting_model``."""
+    return TinyVocabulary(words, markers=["<|endoftext|>", START, END])
+
+
+_CHAT_ENTRIES = {"abilities": ("chat",), "prompt_version": 0, "chat_prompt_version": CHAT_PROMPT_VERSION}
 
 
 def write_lora(path: Path, vocabulary: TinyVocabulary, token: str, then: str, width: int = _WIDTH) -> Path:

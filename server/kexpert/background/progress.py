@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A step of long work; ``done`` and ``total`` count files."""
+    """A step of long work; ``done`` and ``total`` count files, or what ``unit`` names."""
 
     title: str
     done: int
     total: int
     message: str = ""
     finished: bool = False
+    unit: str = "files"
 
 
 OnProgress = Callable[[Progress], None]

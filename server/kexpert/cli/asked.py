@@ -12,10 +12,17 @@ from kexpert.cli.errors import Failure, say
 from kexpert.workspace.find_tree import find_tree, path_in
 
 if TYPE_CHECKING:
+    from kexpert.workspace.saved_tree import SavedTree
     from kexpert.workspace.snapshot import Position, Snapshot
 
 
 def asked_about(args: argparse.Namespace) -> tuple[Snapshot, Position]:
+    """The tree of FILE, as a snapshot, and the position in it. Raises Failure or NotFound."""
+    tree, at = asked_tree(args)
+    return tree.snapshot(), at
+
+
+def asked_tree(args: argparse.Namespace) -> tuple[SavedTree, Position]:
     """The tree of FILE and the position in it. Raises Failure or NotFound."""
     from kexpert.workspace.saved_tree import SavedTree
     from kexpert.workspace.snapshot import Position
@@ -26,14 +33,14 @@ def asked_about(args: argparse.Namespace) -> tuple[Snapshot, Position]:
         raise Failure(f"{at.path}: no such file; FILE is relative to this directory or to --tree")
     root = find_tree(args.tree, file.parent)
     path = path_in(root, file)
-    snapshot = SavedTree(root, say).snapshot()
-    source = snapshot.source(path)
+    tree = SavedTree(root, say)
+    source = tree.snapshot().source(path)
     if source is None:
         raise Failure(f"{file}: cannot be read, or is too large to be a source file")
     count = len(source.lines.starts)
     if at.line > count:
         raise Failure(f"{at}: the file has {count} lines")
-    return snapshot, Position(path, at.line - 1, at.column - 1)
+    return tree, Position(path, at.line - 1, at.column - 1)
 
 
 def shell_path(root: Path, path: str) -> str:

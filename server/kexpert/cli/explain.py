@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kexpert.cli.arguments import FilePosition, add_tree
-from kexpert.cli.asked import asked_about
-from kexpert.cli.errors import OK, Failure
+from kexpert.cli.asked import asked_tree
+from kexpert.cli.errors import OK, Failure, say
 from kexpert.cli.terminal import print_markdown
 
 if TYPE_CHECKING:
     from kexpert.cli.arguments import Commands
     from kexpert.core.c.source import Source
+    from kexpert.features.explain.explanation import Explanation
+    from kexpert.workspace.snapshot import Position, Snapshot
 
 _WHAT = "what a function does, how to call it and who uses it"
 
@@ -54,34 +58,61 @@ def add_arguments(commands: Commands) -> None:
     command.add_argument("lines", metavar="FILE:LINE[:COL|-LINE]", type=file_lines, help=place)
     add_tree(command)
     command.add_argument("--json", action="store_true", help="print facts and steps as JSON")
+    command.add_argument("--no-model", action="store_true", help="leave the chat model out")
     command.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
+    args.position = args.lines.position
+    tree, at = asked_tree(args)
+    with contextlib.closing(tree):
+        if not args.no_model:
+            tree.load_voice()
+        snapshot = tree.snapshot()
+        found = _explanation(snapshot, args.lines, at)
+        return _print_json(snapshot, found) if args.json else _print_page(snapshot, found)
+
+
+def _explanation(snapshot: Snapshot, asked: FileLines, at: Position) -> Explanation:
+    """Raises Failure where there is nothing to explain."""
     from kexpert.workspace.snapshot import Position
 
-    asked: FileLines = args.lines
-    args.position = asked.position
-    snapshot, at = asked_about(args)
     if asked.is_range:
         source = snapshot.source(at.path)
         count = len(source.lines.starts) if source else 0
         found = snapshot.explain(Position(at.path, at.line, 0), Position(at.path, min(asked.last, count), 0))
     else:
-        character = at.character if asked.position.column else _first_character(snapshot.source(at.path), at.line)
+        character = at.character if asked.position.column else first_character(snapshot.source(at.path), at.line)
         found = snapshot.explain(Position(at.path, at.line, character))
     if found is None:
-        raise Failure(f"{_shown(asked)}: there is no function or macro to explain")
+        raise Failure(f"{shown_place(asked)}: there is no function or macro to explain")
+    return found
+
+
+def _print_json(snapshot: Snapshot, found: Explanation) -> int:
     from kexpert.render import explain as render_explain
 
-    if args.json:
-        print(json.dumps(render_explain.to_json(found)))
-    else:
-        print_markdown(render_explain.to_markdown(found).removesuffix("\n"))
+    *_, found = found, *snapshot.in_words(found)
+    print(json.dumps(render_explain.to_json(found)))
     return OK
 
 
-def _first_character(source: Source | None, line: int) -> int:
+def _print_page(snapshot: Snapshot, found: Explanation) -> int:
+    """Print the page from facts at once, then what the chat model adds."""
+    from kexpert.render import explain as render_explain
+
+    print_markdown(render_explain.to_markdown(found).removesuffix("\n"))
+    sys.stdout.flush()
+    *_, found = found, *snapshot.in_words(found)
+    if section := render_explain.written_section(found):
+        print()
+        print_markdown(section)
+    elif why := snapshot.why_silent:
+        say(why)
+    return OK
+
+
+def first_character(source: Source | None, line: int) -> int:
     """Column of the first thing on a line."""
     if source is None:
         return 0
@@ -89,7 +120,7 @@ def _first_character(source: Source | None, line: int) -> int:
     return len(text) - len(text.lstrip())
 
 
-def _shown(asked: FileLines) -> str:
+def shown_place(asked: FileLines) -> str:
     at = asked.position
     if asked.is_range:
         return f"{at.path}:{at.line}-{asked.last}"

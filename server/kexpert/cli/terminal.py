@@ -12,7 +12,7 @@ _LINE_SECONDS = 5.0  # between two lines of a log
 
 
 class Step(Protocol):
-    """A step of long work, as ``kexpert.background.progress`` has it; ``done`` and ``total`` count files."""
+    """A step of long work, as ``kexpert.background.progress`` has it; ``done`` and ``total`` count ``unit``."""
 
     @property
     def title(self) -> str: ...
@@ -24,6 +24,8 @@ class Step(Protocol):
     def message(self) -> str: ...
     @property
     def finished(self) -> bool: ...
+    @property
+    def unit(self) -> str: ...
 
 
 def print_markdown(text: str) -> None:
@@ -55,14 +57,14 @@ def _bar() -> Iterator[Callable[[Step], None]]:
 
     class Rate(TextColumn):
         def render(self, task: Task) -> Text:
-            return Text(f"{task.finished_speed or task.speed or 0:,.0f} files/s")
+            return Text(f"{task.finished_speed or task.speed or 0:,.0f} {task.fields['unit']}/s")
 
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(""),
         TimeRemainingColumn(compact=True), TextColumn("{task.fields[message]}"),
     )  # fmt: skip
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("Looking for changes", total=None, message="")
+        task = progress.add_task("Looking for changes", total=None, message="", unit="files")
         title = ""
 
         def show(step: Step) -> None:
@@ -71,7 +73,9 @@ def _bar() -> Iterator[Callable[[Step], None]]:
                 title = step.title
                 progress.reset(task)
             total = step.total or None
-            progress.update(task, description=step.title, completed=step.done, total=total, message=step.message)
+            progress.update(
+                task, description=step.title, completed=step.done, total=total, message=step.message, unit=step.unit
+            )
 
         yield show
 
@@ -95,5 +99,5 @@ class _Lines:
         rate = (step.done - self._before) / max(now - self._began, 1e-9)
         left = f", {(step.total - step.done) / rate:.0f} s left" if rate else ""
         message = f", {step.message}" if step.message else ""
-        line = f"{step.title}: {step.done:,} of {step.total:,} files, {rate:,.0f} files/s{left}{message}"
+        line = f"{step.title}: {step.done:,} of {step.total:,} {step.unit}, {rate:,.0f} {step.unit}/s{left}{message}"
         print(line, file=sys.stderr, flush=True)

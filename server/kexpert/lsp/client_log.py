@@ -6,8 +6,9 @@ import threading
 import time
 import traceback
 import uuid
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
 
 from lsprotocol import types
 
@@ -32,6 +33,8 @@ class ClientLog:
         self._dispatcher = dispatcher
         self._shown: set[str] = set()
         self._bar = ProgressBar(dispatcher, cancel_indexing) if show_progress else None
+        self._work: dict[Any, RequestProgress] = {}  # under way, by token
+        self._can_create_progress = show_progress
         self.level: Level = "warning"
 
     def log(self, level: Level, text: str) -> None:
@@ -56,6 +59,20 @@ class ClientLog:
         summary = " ".join(str(problem).split())[:_MAX_FAILURE_TEXT]
         self.log("error", f"{what}: {type(problem).__name__}: {summary}{place}")
 
+    @contextmanager
+    def work(self, title: str, token: str | int | None, cancelled: Callable[[], bool]) -> Iterator[RequestProgress]:
+        """Show that one request is being worked on, if that takes longer than a moment.
+
+        ``token``: of the client for this request; without one the client is asked to take ours, if it can.
+        """
+        is_shown = token is not None or self._can_create_progress
+        progress = RequestProgress(self._dispatcher if is_shown else None, title, token, cancelled)
+        self._work[progress.token] = progress
+        try:
+            yield progress
+        finally:
+            del self._work[progress.token]
+            progress.end()
 
     def progress(self, progress: Progress) -> None:
         if self._bar is not None:
@@ -65,6 +82,60 @@ class ClientLog:
         """The client pressed cancel on a progress bar."""
         if self._bar is not None:
             self._bar.cancelled(token)
+        if (work := self._work.get(token)) is not None:
+            work.cancel()
+
+
+class RequestProgress:
+    """Work done progress of one request."""
+
+    def __init__(
+        self, dispatcher: Dispatcher | None, title: str, token: str | int | None, cancelled: Callable[[], bool]
+    ) -> None:
+        """``dispatcher``: None to show nothing."""
+        self.token = str(uuid.uuid4()) if token is None else token
+        self._dispatcher = dispatcher
+        self._title = title
+        self._is_ours = token is None
+        self._cancelled = cancelled
+        self._lock = threading.Lock()
+        self._state: Literal["new", "asked", "begun", "ended"] = "new"
+        self._is_cancelled = False
+
+    def begin(self) -> None:
+        """Show it from now on. May be called again."""
+        with self._lock:
+            if self._dispatcher is None or self._state != "new":
+                return
+            self._state = "asked"
+        if self._is_ours:
+            params = types.WorkDoneProgressCreateParams(self.token)
+            self._dispatcher.request(types.WINDOW_WORK_DONE_PROGRESS_CREATE, params, lambda _: self._begin())
+        else:
+            self._begin()
+
+    def cancelled(self) -> bool:
+        """The request, or its progress, was cancelled."""
+        return self._is_cancelled or self._cancelled()
+
+    def cancel(self) -> None:
+        self._is_cancelled = True
+
+    def end(self) -> None:
+        with self._lock:
+            if self._state == "begun":
+                self._notify({"kind": "end"})
+            self._state = "ended"
+
+    def _begin(self) -> None:
+        with self._lock:
+            if self._state == "asked":
+                self._state = "begun"
+                self._notify({"kind": "begin", "title": self._title, "cancellable": True})
+
+    def _notify(self, value: dict[str, Any]) -> None:
+        if self._dispatcher is not None:
+            self._dispatcher.notify(types.PROGRESS, {"token": self.token, "value": value})
 
 
 class ProgressBar:

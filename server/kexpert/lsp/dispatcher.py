@@ -44,7 +44,7 @@ logger = logging.getLogger("kexpert")
 class Question:
     """``begin(params)`` runs at once and returns the work, which is given a cancel flag."""
 
-    intent: ThreadIntent
+    intent: Callable[[Any], ThreadIntent]  # of the parameters
     begin: Callable[[Any], Callable[[Cancelled], Any]]
 
 
@@ -141,7 +141,7 @@ class Dispatcher:
 
     def _answer(self, request_id: Any, handler: Callable[[Any], Any] | Question, params: Any) -> None:
         if isinstance(handler, Question):
-            future = self._scheduler.start(request_id, handler.intent, handler.begin(params))
+            future = self._scheduler.start(request_id, handler.intent(params), handler.begin(params))
             future.add_done_callback(lambda done: self._send_result(request_id, done))
             return
         future = Future()

@@ -50,6 +50,19 @@ def range_of(value: Any) -> tuple[tuple[int, int], tuple[int, int]] | None:
     return ends[0], ends[1]
 
 
+def question(value: Any) -> str:
+    """The argument of ``kexpert.ask``: a text, or ``{question}``; "" for anything else."""
+    given = plain(value)
+    text = given.get("question") if isinstance(given, dict) else given
+    return text.strip() if isinstance(text, str) else ""
+
+
+def action(value: Any) -> dict[str, Any]:
+    """A code action that a client hands back."""
+    kind = getattr(value.kind, "value", value.kind)
+    return {"title": value.title, **({"kind": kind} if kind else {}), "data": plain(value.data)}
+
+
 def plain(value: Any) -> Any:
     """JSON that the converter made named tuples of, as JSON again."""
     if hasattr(value, "_asdict"):

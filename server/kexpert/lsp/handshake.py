@@ -112,8 +112,10 @@ def initialize_result(client: Client) -> dict[str, Any]:
             "documentSymbolProvider": True,
             "workspaceSymbolProvider": True,
             "callHierarchyProvider": True,
-            "codeActionProvider": {"codeActionKinds": ["source"]},
-            "executeCommandProvider": {"commands": ["kexpert.search", "kexpert.findSimilar", "kexpert.explain"]},
+            "codeActionProvider": {"codeActionKinds": ["source", "refactor.rewrite"], "resolveProvider": True},
+            "executeCommandProvider": {
+                "commands": ["kexpert.search", "kexpert.findSimilar", "kexpert.explain", "kexpert.ask"]
+            },
             "inlineCompletionProvider": True,
             "foldingRangeProvider": True,
             "selectionRangeProvider": True,

@@ -33,6 +33,8 @@ class Request:
     cancelled: Cancelled
     #: Asks the client to open a URI in front of the user.
     show_document: Callable[[str], None]
+    #: Sends a part of the answer under a token that the client gave for it.
+    send_part: Callable[[str | int, Any], None]
     #: The client's own URIs of open documents, by path.
     spellings: Mapping[str, str]
 
@@ -73,10 +75,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """``fallback`` is the answer when the handler fails, given the parameters."""
+    """``intent`` and ``fallback``, the answer when the handler fails, are functions of the parameters."""
 
     answer: Callable[[Request], Any]
-    intent: ThreadIntent
+    intent: Callable[[Any], ThreadIntent]
     fallback: Callable[[Any], Any]
 
 
@@ -85,12 +87,15 @@ HANDLERS: dict[str, Handler] = {}
 
 
 def answers(
-    method: str, intent: ThreadIntent = ThreadIntent.QUICK, fallback: Callable[[Any], Any] = lambda params: None
+    method: str,
+    intent: ThreadIntent | Callable[[Any], ThreadIntent] = ThreadIntent.QUICK,
+    fallback: Callable[[Any], Any] = lambda params: None,
 ) -> Callable[[Callable[[Request], Any]], Callable[[Request], Any]]:
     """Register a function as the handler of a method."""
 
     def register(answer: Callable[[Request], Any]) -> Callable[[Request], Any]:
-        HANDLERS[method] = Handler(answer, intent, fallback)
+        intent_of = (lambda params: intent) if isinstance(intent, ThreadIntent) else intent
+        HANDLERS[method] = Handler(answer, intent_of, fallback)
         return answer
 
     return register

@@ -27,6 +27,7 @@ class ThreadIntent(Enum):
     SLOW = ("slow", 2)  # whole-tree questions
     PROGRAM = ("program", 1)  # waits for another process
     MODEL = ("model", 1)  # the model answers one request at a time
+    CHAT = ("chat", 4)  # an answer from facts, to which the chat model adds; a newer one ends the waiting of an older
     BACKGROUND = ("background", 1)  # nobody waits for it: it begins when no question has come for a moment
 
 

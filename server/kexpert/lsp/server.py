@@ -152,7 +152,7 @@ class Server:
         def begin(params: Any) -> Callable[[Cancelled], Any]:
             request = self._request(params)
             inline = self.workspace.inline
-            is_obsolete = inline.start_request() if handler.intent is ThreadIntent.MODEL else lambda: False
+            is_obsolete = inline.start_request() if handler.intent(params) is ThreadIntent.MODEL else lambda: False
 
             def work(cancelled: Cancelled) -> Any:
                 try:
@@ -173,13 +173,18 @@ class Server:
 
         snapshot, spellings = self.workspace.snapshot(), self._spellings
         return lambda cancelled: Request(
-            params, snapshot, self.client, self.log, cancelled, self._show_document, spellings
+            params, snapshot, self.client, self.log, cancelled, self._show_document, self._send_part, spellings
         )
 
     def _show_document(self, uri: str) -> None:
         from lsprotocol import types
 
         self.dispatcher.request(types.WINDOW_SHOW_DOCUMENT, types.ShowDocumentParams(uri, take_focus=True))
+
+    def _send_part(self, token: str | int, value: Any) -> None:
+        from lsprotocol import types
+
+        self.dispatcher.notify(types.PROGRESS, {"token": token, "value": value})
 
     def _anticipate(self, work: Callable[[Cancelled], None]) -> None:
         """Run the inline session's background work among the model's requests; the newest only."""

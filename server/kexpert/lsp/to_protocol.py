@@ -6,7 +6,7 @@ library's own objects.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lsprotocol.types import (
@@ -27,10 +27,12 @@ from kexpert.core.text import decode
 from kexpert.lsp.locations import Json, LocationMapper
 
 if TYPE_CHECKING:
+    from kexpert.features.ask.ask import Answer
     from kexpert.features.completion.item import CompletionItem, ItemKind
     from kexpert.features.diagnostics import Diagnostic
     from kexpert.features.explain.explanation import Explanation, Location
     from kexpert.features.hover.card import HoverCard
+    from kexpert.features.kerneldoc.draft import Draft as KernelDocDraft
     from kexpert.features.navigation.call_hierarchy import Call
     from kexpert.features.navigation.references import Highlight
     from kexpert.features.search.search import SearchResult
@@ -76,15 +78,46 @@ def card_markup(card: HoverCard, rich: bool) -> Json:
     return _markup(markdown.hover_card(card) if rich else plain_text.hover_card(card), rich)
 
 
-def explanation(places: LocationMapper, found: Explanation) -> Json:
-    """A page with links to files, and what it says as JSON."""
+def explanation(places: LocationMapper, found: Explanation, hint: str = "") -> Json:
+    """A page with links to files, and what it says as JSON. ``hint``: the last line of the page."""
     from kexpert.render import explain
 
     def link(place: Location) -> str:
         return f"{places.uri(place.path)}#L{place.line + 1}"
 
     written = explain.to_json(found, link)
-    return {"markdown": written["markdown"], "json": written}
+    page = explain.to_markdown(found, link, hint) if hint else written["markdown"]
+    return {"markdown": page, "json": written}
+
+
+def answer(places: LocationMapper, found: Answer) -> Json:
+    """An answer with links to files, and what it says as JSON."""
+    from kexpert.render import ask
+
+    return {"markdown": ask.to_markdown(found, _linker(places)), "json": ask.to_json(found)}
+
+
+def _linker(places: LocationMapper) -> Callable[[Location], str]:
+    return lambda place: f"{places.uri(place.path)}#L{place.line + 1}"
+
+
+def kernel_doc_edit(
+    places: LocationMapper, uri: str, source: Source, found: KernelDocDraft, annotates: bool
+) -> Json:
+    """A comment as a WorkspaceEdit; with ``annotates`` it says which texts a model wrote."""
+    from kexpert.render.kernel_doc import written_by
+
+    texts = found.edits()
+    ranges = places.ranges(source.data, [(edit.start, edit.end) for edit in texts])
+    edits = [{"range": span, "newText": edit.text} for span, edit in zip(ranges, texts, strict=True)]
+    written = written_by(found)
+    if not written or not annotates:
+        return {"changes": {uri: edits}}
+    annotated = [{**edit, "annotationId": "kernel-doc"} for edit in edits]
+    return {
+        "documentChanges": [{"textDocument": {"uri": uri, "version": None}, "edits": annotated}],
+        "changeAnnotations": {"kernel-doc": {"label": "kernel-doc", "description": written}},
+    }
 
 
 def _markup(text: str, rich: bool) -> Json:

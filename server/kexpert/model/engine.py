@@ -6,16 +6,19 @@ Imports no model library: choosing looks at the disk only.
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
-from kexpert.abilities import Completer, Refused
-from kexpert.model.types import EngineChoice, ModelSettings
-from kexpert.prompt.manifest import FILE_NAME, Manifest, ManifestError, parse_manifest
+from kexpert.abilities import Chat, Completer, Refused
+from kexpert.model.registry import models_in_use
+from kexpert.model.types import ChatSettings, EngineChoice, ModelSettings
+from kexpert.prompt.manifest import FILE_NAME, Ability, Manifest, ManifestError, lacks_ability, parse_manifest
 
 #: The model that comes with kexpert.
 BUNDLED_MODEL = Path(__file__).resolve().parent.parent / "data" / "model"
 #: Holds one entry for each GPU that NVIDIA's driver runs.
 _CUDA_DEVICES = Path("/proc/driver/nvidia/gpus")
+NO_CHAT_MODEL = "no chat model: kexpert models add smollm2-135m"
 _GPU_PACKAGES = ("torch", "transformers", "triton")
 
 
@@ -23,16 +26,43 @@ def choose_engine(settings: ModelSettings) -> EngineChoice:
     """Choose an engine without loading anything. A model that cannot be used gives kind "none" and the reason."""
     if settings.url:
         return EngineChoice("remote", f"model.url names {settings.url}")
-    location = Path(settings.path).expanduser() if settings.path else BUNDLED_MODEL
+    location, source = BUNDLED_MODEL, "the model that comes with kexpert"
+    if settings.path:
+        location, source = Path(settings.path).expanduser(), "model.path"
+    elif settings.installed:
+        location, source = Path(settings.installed), "the installed model"
     try:
         path, manifest = find_model(location)
     except Refused as refusal:
         return EngineChoice("none", str(refusal))
-    source = "model.path" if settings.path else "the model that comes with kexpert"
-    return _choose_for(path, manifest, source, settings.device)
+    return _choose_for(path, manifest, source, settings.device, "complete")
 
 
-def _choose_for(path: Path, manifest: Manifest | None, source: str, device: str) -> EngineChoice:
+def choose_chat_engine(settings: ChatSettings) -> EngineChoice:
+    """Choose the engine of a chat model, as ``choose_engine`` does: a server, a file, the installed model in use."""
+    if settings.url:
+        return EngineChoice("remote", f"chat.url names {settings.url}", ability="chat")
+    if settings.path:
+        location, source = Path(settings.path).expanduser(), "chat.path"
+    else:
+        in_use = models_in_use()
+        if in_use.chat is None:
+            return EngineChoice("none", in_use.problem or NO_CHAT_MODEL, ability="chat")
+        location, source = in_use.chat.path, f"the installed model {in_use.chat.name}"
+    try:
+        path, manifest = find_model(location)
+    except Refused as refusal:
+        return EngineChoice("none", str(refusal), ability="chat")
+    return _choose_for(path, manifest, source, settings.device, "chat")
+
+
+def _choose_for(path: Path, manifest: Manifest | None, source: str, device: str, ability: Ability) -> EngineChoice:
+    if manifest and (reason := lacks_ability(manifest, ability)):
+        return EngineChoice("none", reason, path, manifest, ability=ability)
+    return replace(_choose_device(path, manifest, source, device), ability=ability)
+
+
+def _choose_device(path: Path, manifest: Manifest | None, source: str, device: str) -> EngineChoice:
     missing = [name for name in _GPU_PACKAGES if importlib.util.find_spec(name) is None]
     is_folder = path.is_dir()
     adapter = manifest.adapter if manifest else ""
@@ -112,3 +142,16 @@ def open_engine(choice: EngineChoice, settings: ModelSettings) -> Completer:
     from kexpert.model.engines.worker_process import WorkerProcess
 
     return WorkerProcess(choice, threads=settings.threads, context=settings.context)
+
+
+def open_chat(choice: EngineChoice, settings: ChatSettings) -> Chat:
+    """Make the engine of a choice. It loads its model on the first request. Raises Refused for kind "none"."""
+    if choice.kind == "remote":
+        from kexpert.model.engines.chat_server import ChatServer
+
+        return ChatServer(settings.url, settings.name, settings.key_env, settings.context)
+    if choice.kind == "none":
+        raise Refused(choice.reason)
+    from kexpert.model.engines.chat_process import ChatProcess
+
+    return ChatProcess(choice, threads=settings.threads, context=settings.context)

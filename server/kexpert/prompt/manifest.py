@@ -11,13 +11,17 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
+from kexpert.prompt.chat import CHAT_PROMPT_VERSION
 from kexpert.prompt.fim import PROMPT_VERSION, Order
 
 #: Version of the manifest's format.
 FORMAT = 1
 FILE_NAME = "model.json"
+
+#: What a model can do: fill holes in code (``abilities.Completer``), answer messages (``abilities.Chat``).
+Ability = Literal["complete", "chat"]
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MAX_BYTES = 1 << 20
@@ -47,6 +51,9 @@ class Manifest:
     provenance: str = ""  # who trained it, when, from which revision, on which data
     data: Mapping[str, Any] = field(default_factory=dict)  # the training data
     figures: Mapping[str, Any] = field(default_factory=dict)  # measurements, with the unit in each name
+    abilities: tuple[str, ...] = ("complete",)  # each an Ability; others are ignored
+    chat_prompt_version: int = 0  # CHAT_PROMPT_VERSION of its training; 0 for a model of others
+    tasks: tuple[str, ...] = ()  # the chat tasks that it was trained for, each a ``chat.Task``
 
 
 def parse_manifest(text: str | bytes) -> Manifest:
@@ -71,7 +78,7 @@ def parse_manifest(text: str | bytes) -> Manifest:
             continue
         if not isinstance(found[name], kind) or isinstance(found[name], bool):
             raise ManifestError(f"{name!r} must be {_NAMES[kind]}")
-        values[name] = found[name]
+        values[name] = _strings(name, found[name]) if kind is list else found[name]
     for name in ("base", "adapter"):
         if not _is_beside(values.get(name, "")) or not values["base"]:
             raise ManifestError(f"{name!r} must name a file beside the manifest, not {values[name]!r}")
@@ -88,12 +95,18 @@ def parse_manifest(text: str | bytes) -> Manifest:
 _KINDS: dict[str, type] = {
     "name": str, "base": str, "prompt_version": int, "tokenizer": str, "context": int, "base_sha256": str,
     "adapter": str, "adapter_base_sha256": str, "order": str, "licence": str, "provenance": str, "data": dict,
-    "figures": dict,
+    "figures": dict, "abilities": list, "chat_prompt_version": int, "tasks": list,
 }  # fmt: skip
 _REQUIRED = ("name", "base", "prompt_version", "tokenizer", "context")
 #: Defaults for a model of others.
 _FOREIGN = {"prompt_version": 0, "tokenizer": "", "order": "psm"}
-_NAMES = {str: "a string", int: "a whole number", dict: "an object"}
+_NAMES = {str: "a string", int: "a whole number", dict: "an object", list: "a list of strings"}
+
+
+def _strings(name: str, found: list[Any]) -> tuple[str, ...]:
+    if not all(isinstance(each, str) for each in found):
+        raise ManifestError(f"{name!r} must be a list of strings")
+    return tuple(found)
 
 
 def _is_beside(name: str) -> bool:
@@ -115,16 +128,27 @@ def tokenizer_hash(tokens: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def mismatch(manifest: Manifest, tokenizer: str, base_sha256: str = "") -> str:
-    """The reason why a model must not be used with this server and these weights; "" if there is none.
+def lacks_ability(manifest: Manifest, ability: Ability) -> str:
+    """The reason why a model must not be used for an ability; "" if there is none."""
+    if ability in manifest.abilities:
+        return ""
+    has = ", ".join(manifest.abilities) or "none"
+    return f"{manifest.name}: its {FILE_NAME} names the abilities: {has}; {ability!r} is not among them"
+
+
+def mismatch(manifest: Manifest, tokenizer: str, base_sha256: str = "", ability: Ability = "complete") -> str:
+    """The reason why a model must not be used with this server and these weights for an ability; "" if there is none.
 
     ``tokenizer`` is the hash of the loaded vocabulary, ``base_sha256`` that of the loaded file, "" if not computed.
     """
-    if manifest.prompt_version not in (0, PROMPT_VERSION):
-        return (
-            f"{manifest.name} was trained on prompt version {manifest.prompt_version}, this kexpert renders "
-            f"{PROMPT_VERSION}"
-        )
+    if reason := lacks_ability(manifest, ability):
+        return reason
+    trained, renders = manifest.prompt_version, PROMPT_VERSION
+    if ability == "chat":
+        trained, renders = manifest.chat_prompt_version, CHAT_PROMPT_VERSION
+    if trained not in (0, renders):
+        kind = "chat prompt version" if ability == "chat" else "prompt version"
+        return f"{manifest.name} was trained on {kind} {trained}, this kexpert renders {renders}"
     if manifest.tokenizer != tokenizer and (manifest.prompt_version or manifest.tokenizer):
         return f"{manifest.name}: its tokenizer is {manifest.tokenizer[:12]}…, the weights hold {tokenizer[:12]}…"
     if manifest.base_sha256 and base_sha256 and manifest.base_sha256 != base_sha256:

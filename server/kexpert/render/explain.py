@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
-from kexpert.features.explain.explanation import Explanation, Location, ReturnValue, Statement, Step
+from kexpert.features.explain.explanation import Explanation, Location, ReturnValue, Statement, Step, Written
 from kexpert.render import markdown
+from kexpert.render.hover_card import sentence as _sentence
 
 Json: TypeAlias = dict[str, Any]
 LinkOf: TypeAlias = Callable[[Location], str]
@@ -24,11 +25,19 @@ def relative_link(location: Location) -> str:
 # -- Markdown ------------------------------------------------------------------------------------
 
 
-def to_markdown(found: Explanation, link_of: LinkOf = relative_link) -> str:
-    """A page that reads in a minute; every statement links to its lines."""
+def to_markdown(found: Explanation, link_of: LinkOf = relative_link, hint: str = "") -> str:
+    """A page that reads in a minute; every statement links to its lines. ``hint``: its last line, in italics."""
     page = _Markdown(found, link_of)
-    sections = [page.head(), page.calling(), page.steps(), page.users(), page.related(), page.gaps()]
+    sections = [
+        page.head(), page.written(), page.calling(), page.steps(), page.users(), page.related(), page.gaps(),
+        f"*{_sentence(_escaped(hint))}*" if hint else "",
+    ]  # fmt: skip
     return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def written_section(found: Explanation, link_of: LinkOf = relative_link) -> str:
+    """What a model wrote, as a section of the page; "" if it wrote nothing."""
+    return _Markdown(found, link_of).written()
 
 
 class _Markdown:
@@ -49,6 +58,23 @@ class _Markdown:
         if found.signature:
             parts.insert(2, markdown.block(found.signature))
         return "\n\n".join(parts)
+
+    def written(self) -> str:
+        texts = [text for text in (self.found.written_summary, self.found.written_text) if text is not None]
+        if not texts:
+            return ""
+        paragraphs = [_sentence(_inline(text.text)) for text in texts]
+        return "\n\n".join(["## In the words of a model", *paragraphs, self._mark(texts)])
+
+    def _mark(self, texts: list[Written]) -> str:
+        first = texts[0]
+        adapter = f" with {markdown.code(first.adapter)}" if first.adapter else ""
+        places = dict.fromkeys(place for text in texts for place in text.sources)
+        links = self._links(places)
+        return (
+            f"*Machine-written by {markdown.code(first.model)}{adapter} from {links}: checked for names and numbers "
+            "that are not there, not for truth.*"
+        )
 
     def calling(self) -> str:
         found = self.found
@@ -122,10 +148,6 @@ def _cell(text: str) -> str:
     return text.replace("\\|", "|").replace("|", "\\|")
 
 
-def _sentence(text: str) -> str:
-    return text if text.endswith((".", "!", "?", "…", ":")) else f"{text}."
-
-
 # -- plain text ----------------------------------------------------------------------------------
 
 
@@ -137,6 +159,10 @@ def to_plain_text(found: Explanation) -> str:
     parts.append(f"{_sentence(_plain(found.summary.text))} ({origin})")
     if found.signature:
         parts.append(found.signature)
+    for text in (found.written_summary, found.written_text):
+        if text is not None:
+            adapter = f" with {text.adapter}" if text.adapter else ""
+            parts.append(f"{_sentence(text.text)} (machine-written by {text.model}{adapter})")
     calling = [f"- {_plain_statement(statement, found.path)}" for statement in found.calling]
     calling += [
         f"- Returns {_plain(row.value)}" + _plain_when(row, found.path)
@@ -187,19 +213,20 @@ def _plain_step(step: Step) -> str:
 
 
 def to_json(found: Explanation, link_of: LinkOf = relative_link) -> Json:
-    """Lines count from 1, paths are relative to the tree. ``model`` and ``adapter`` are null: no model wrote this."""
-    summary = found.summary
+    """Lines count from 1, paths are relative to the tree. ``model`` and ``adapter`` are null where no model wrote the
+    text. The summary is a model's only where the author wrote none."""
+    summary, text = found.summary, found.written_text
+    by_model = found.written_summary if summary.origin == "facts" else None
     return {
         "name": found.name,
         "path": found.path,
         "line": found.line + 1,
-        "summary": {
-            "text": summary.text,
-            "origin": summary.origin,
-            "model": None,
-            "adapter": None,
-            "sources": [{"path": place.path, "line": place.line + 1} for place in summary.sources],
-        },
+        "summary": (
+            {"text": summary.text, "origin": summary.origin, "model": None, "adapter": None,
+             "sources": _places(summary.sources)}
+            if by_model is None else _written(by_model)
+        ),
+        "explanation": None if text is None else _written(text),
         "facts": [
             {"kind": fact.kind.value, "text": fact.text, "path": fact.path, "line": fact.line + 1}
             for fact in found.facts
@@ -207,3 +234,17 @@ def to_json(found: Explanation, link_of: LinkOf = relative_link) -> Json:
         "steps": [{"text": step.text, "line": step.line + 1, "depth": step.depth} for step in found.steps],
         "markdown": to_markdown(found, link_of),
     }
+
+
+def _written(text: Written) -> Json:
+    return {
+        "text": text.text,
+        "origin": "model",
+        "model": text.model,
+        "adapter": text.adapter or None,
+        "sources": _places(text.sources),
+    }
+
+
+def _places(places: Iterable[Location]) -> list[Json]:
+    return [{"path": place.path, "line": place.line + 1} for place in places]

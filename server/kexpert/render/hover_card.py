@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from kexpert.core.c.layout import Layout
 from kexpert.core.kernel.locking_context import ATOMIC_GFP, SLEEPING_GFP, LockingRules
+from kexpert.features.explain.explanation import Written
 from kexpert.features.hover.card import HoverCard, Implementations, Maintainers, Operation, Place
 from kexpert.render.documentation import write_documentation
 from kexpert.render.markup import Markup
@@ -22,9 +23,22 @@ _SELF_EVIDENT = ("function", "macro", "struct", "union", "enum", "typedef")
 def write_card(card: HoverCard, markup: Markup) -> str:
     """A card without empty sections."""
     documentation = write_documentation(card.documentation, markup)
+    if not documentation and card.written is not None:
+        documentation = f"{sentence(markup.words(card.written.text))} ({written_by(card.written, markup)})"
     facts = "\n".join(f"- {line}" if not line.startswith("  ") else line for line in _facts(card, markup))
     sections = [_head(card, markup), documentation, facts, _inside(card, markup)]
     return markup.separator.join(section for section in sections if section)
+
+
+def written_by(written: Written, markup: Markup) -> str:
+    """The mark of a text that a model wrote."""
+    adapter = f" with {markup.code(written.adapter)}" if written.adapter else ""
+    return f"machine-written by {markup.code(written.model)}{adapter}"
+
+
+def sentence(text: str) -> str:
+    """With a full stop, unless it ends with a mark of its own."""
+    return text if text.endswith((".", "!", "?", "…", ":")) else f"{text}."
 
 
 def _head(card: HoverCard, markup: Markup) -> str:

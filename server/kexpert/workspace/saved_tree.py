@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 from kexpert.core.c.source import Source
 from kexpert.workspace.documents import Documents
 from kexpert.workspace.find_tree import NotFound
+from kexpert.workspace.listener import MessageListener
 from kexpert.workspace.settings import settings_of
 from kexpert.workspace.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from kexpert.view import View
+    from kexpert.workspace.chat import ChatSession
     from kexpert.workspace.tree_index import VectorReader
+    from kexpert.workspace.voice import Voice
 
 OnMessage = Callable[[str], None]
 
@@ -28,6 +31,8 @@ class SavedTree:
         self.settings = settings_of(root)
         self._on_message = on_message
         self._vectors: VectorReader | None = None
+        self._voice: Voice | None = None
+        self._chat: ChatSession | None = None
         self._view = self._open()
         if not self._view.complete:
             on_message(
@@ -48,7 +53,7 @@ class SavedTree:
 
     def snapshot(self) -> Snapshot:
         """Positions count in code points, as the shell's columns do."""
-        return Snapshot(self.root, Documents(self.root), "utf-32", self.settings, self)
+        return Snapshot(self.root, Documents(self.root), "utf-32", self.settings, self, voice=self._voice)
 
     def load_vectors(self) -> None:
         """Let search compare vectors too; loading begins now, the first search waits for it."""
@@ -58,6 +63,22 @@ class SavedTree:
             self._vectors = VectorReader(self.root, search_settings(self.settings), self._on_message)
             self._view = self._open()
 
+    def load_voice(self) -> None:
+        """Let the chat model add to explanations of later snapshots. It is loaded when it is asked."""
+        from kexpert.background.database import cache_directory
+        from kexpert.workspace.chat import ChatSession
+        from kexpert.workspace.text_cache import TextCache
+        from kexpert.workspace.voice import Voice
+
+        if self._voice is None:
+            listener = MessageListener(self._on_message)
+            self._chat = ChatSession(listener)
+            self._chat.configure(self.settings)
+            self._voice = Voice(self._chat, TextCache(cache_directory(self.root)), listener)
+
     def close(self) -> None:
         if self._vectors is not None:
             self._vectors.close()
+        if self._chat is not None and self._voice is not None:
+            self._chat.close()
+            self._voice.texts.close()

@@ -85,6 +85,16 @@ class Settings:
     hover_layout: bool = _setting("hover.layout", True, "Show in a hover the offsets, sizes and holes of a struct.")
     hover_maintainers: bool = _setting("hover.maintainers", True, "Show in a hover who maintains the file.")
     hover_similar: bool = _setting("hover.similar", True, "Show in a hover the most similar code in other files.")
+    hover_summary: bool = _setting(
+        "hover.summary",
+        True,
+        "Show in a hover, where the author wrote nothing, a line by the chat model, marked as machine-written.",
+    )
+    summaries_ahead: bool = _setting(
+        "summaries.ahead",
+        True,
+        "Have the chat model summarise the functions of open files while the machine is idle and not on battery.",
+    )
     completion_limit: int = _setting(
         "completion.limit", 100, "Completions sent at a time; typing on narrows them.", low=1, high=2000
     )
@@ -161,6 +171,40 @@ class Settings:
         "model.context",
         0,
         "Tokens that the model reads; 0 takes what it was made for, 1024 at most on a CPU.",
+        low=0,
+        high=32768,
+    )
+    chat_enabled: bool = _setting(
+        "chat.enabled", True, "Let a chat model word summaries, explanations, kernel-doc comments and answers."
+    )
+    chat_path: str = _setting(
+        "chat.path",
+        "",
+        "Another chat model than the installed one (`kexpert models`): a GGUF, a `model.json`, or a folder with either "
+        "or with a Hugging Face model.",
+        private=True,
+    )
+    chat_url: str = _setting(
+        "chat.url",
+        "",
+        "A server to ask instead, with OpenAI's `/v1/chat/completions` (vLLM, Ollama, llama-server). Code that is "
+        "explained and questions are sent to it.",
+        private=True,
+    )
+    chat_name: str = _setting("chat.name", "", "Which model of the server at `chat.url`.", private=True)
+    chat_key_env: str = _setting(
+        "chat.key_env",
+        "KEXPERT_CHAT_KEY",
+        "The environment variable that holds the key of the server at `chat.url`.",
+        private=True,
+    )
+    chat_threads: int = _setting(
+        "chat.threads", 0, "Threads of the chat model; 0 takes one for each CPU, four at most.", low=0, high=256
+    )
+    chat_context: int = _setting(
+        "chat.context",
+        0,
+        "Tokens of prompt and answer together; 0 takes what the model was made for, 4096 at most.",
         low=0,
         high=32768,
     )

@@ -7,7 +7,8 @@ costs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,22 +22,28 @@ from kexpert.view import FilterError, SearchMethod, View
 from kexpert.workspace.buffer_view import BufferView
 
 if TYPE_CHECKING:
+    from kexpert.features.ask.ask import Answer
     from kexpert.features.completion.completion import Completions
     from kexpert.features.completion.item import CompletionItem
     from kexpert.features.diagnostics import Diagnostic
     from kexpert.features.explain.explanation import Explanation
     from kexpert.features.hover.card import HoverCard
     from kexpert.features.hover.card_reader import HoverConfig
+    from kexpert.features.kerneldoc.draft import Draft as KernelDocDraft
+    from kexpert.features.kerneldoc.target import Target
     from kexpert.features.navigation.call_hierarchy import Call
     from kexpert.features.navigation.references import Highlight
     from kexpert.features.search.search import SearchResult
     from kexpert.features.signature_help import SignatureHelp
     from kexpert.features.symbols.folding import Fold
     from kexpert.features.symbols.outline import OutlineEntry
+    from kexpert.workspace.chat import ChatSession
     from kexpert.workspace.checkpatch import Checkpatch
     from kexpert.workspace.documents import Documents
     from kexpert.workspace.inline_session import InlineSession
     from kexpert.workspace.settings import Settings
+    from kexpert.workspace.summaries import Summaries
+    from kexpert.workspace.voice import Voice
 
 Cancelled = Callable[[], bool]
 
@@ -99,6 +106,9 @@ class Snapshot:
     index: Index | None
     inline: InlineSession | None = None
     checkpatch: Checkpatch | None = None
+    chat: ChatSession | None = None
+    voice: Voice | None = None
+    summaries: Summaries | None = None
 
     @cached_property
     def view(self) -> View:
@@ -126,8 +136,12 @@ class Snapshot:
         """The card of the name at a position."""
         from kexpert.features.hover.hover import hover
 
+        began = time.monotonic()
         place = self.locate(at)
-        return hover(self.view, *place, _hover_config(self.settings)) if place else None
+        card = hover(self.view, *place, _hover_config(self.settings)) if place else None
+        if card is not None and self.summaries is not None and self.settings.hover_summary:
+            card.written = self.summaries.of_card(self.view, card, began)
+        return card
 
     def card_of(self, symbol: Symbol) -> HoverCard | None:
         """The card of a symbol that an earlier answer named."""
@@ -144,12 +158,69 @@ class Snapshot:
             return None
         return explain(self.view, place[0], place[1], other[1])
 
+    def in_words(self, found: Explanation, cancelled: Cancelled = never) -> Iterator[Explanation]:
+        """The page with more and more of what the chat model writes; nothing where it adds nothing."""
+        source = self.source(found.path)
+        if self.voice is not None and source is not None:
+            yield from self.voice.pages(self.view, source, found, cancelled)
+
+    @property
+    def why_silent(self) -> str:
+        """Why no model adds to an explanation, in one line; "" if one does."""
+        return self.voice.why_silent if self.voice is not None else ""
+
     def signature_help(self, at: Position) -> SignatureHelp | None:
         """The call around a position and the argument that is being written."""
         from kexpert.features.signature_help import signature_help
 
         place = self.locate(at)
         return signature_help(self.view, *place) if place else None
+
+    def ask(self, question: str, cancelled: Cancelled = never, *, use_model: bool = True) -> Answer:
+        """The sources that answer a question about the kernel, and the answer where facts or the chat model give one.
+
+        Raises ``abilities.Cancelled``.
+        """
+        from kexpert.features.ask.ask import ask
+
+        found = ask(self.view, question)
+        return self.answer_in_words(found, cancelled) if use_model else found
+
+    def answer_in_words(self, found: Answer, cancelled: Cancelled = never) -> Answer:
+        """The same sources with what the chat model says from them. Raises ``abilities.Cancelled``."""
+        from kexpert.workspace.ask import with_model_answer
+
+        return with_model_answer(self.voice, found, cancelled) if self.voice is not None else found
+
+    # -- kernel-doc -----------------------------------------------------------------------------
+
+    def kernel_doc_target(self, at: Position) -> Target | None:
+        """The definition at a position, and what its kernel-doc lacks; None if there is none. Raises Refusal for one
+        that kernel-doc cannot describe."""
+        from kexpert.features.kerneldoc.declaration import Undocumentable
+        from kexpert.features.kerneldoc.target import target_at
+
+        place = self.locate(at)
+        try:
+            return target_at(self.view, *place) if place else None
+        except Undocumentable as reason:
+            raise Refusal(f"no kernel-doc can be written: {reason}") from None
+
+    def kernel_doc(
+        self, at: Position, cancelled: Cancelled = never, *, use_model: bool = True
+    ) -> KernelDocDraft | None:
+        """A kernel-doc comment for the definition at a position, or what completes the one it has; None if there is
+        no definition or nothing is missing. Raises Refusal or ``abilities.Cancelled``."""
+        from kexpert.features.kerneldoc.draft import draft
+        from kexpert.workspace.kernel_doc import with_model_texts
+
+        target, source = self.kernel_doc_target(at), self.source(at.path)
+        if target is None or source is None or target.is_complete:
+            return None
+        found = draft(self.view, source, target)
+        if use_model and self.voice is not None:
+            return with_model_texts(self.voice, self.view, source, found, cancelled)
+        return found
 
     # -- writing --------------------------------------------------------------------------------
 

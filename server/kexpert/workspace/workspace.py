@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kexpert.core.paths import is_tree_path
 from kexpert.core.positions import Encoding
+from kexpert.workspace.chat import ChatSession
 from kexpert.workspace.documents import Documents, Edit
 from kexpert.workspace.inline_session import InlineSession, RunInBackground
 from kexpert.workspace.settings import Layer, Settings, client_layer, file_layers, resolve_settings
@@ -20,6 +21,7 @@ from kexpert.workspace.snapshot import Snapshot
 if TYPE_CHECKING:
     from kexpert.workspace.checkpatch import Checkpatch
     from kexpert.workspace.listener import Listener
+    from kexpert.workspace.summaries import Summaries
     from kexpert.workspace.tree_index import TreeIndex
 
 #: More warnings about settings than this at a time go to the log only.
@@ -46,17 +48,47 @@ class Workspace:
         self.settings = Settings()
         self.documents = Documents()
         self.inline = InlineSession(listener, run_in_background)
+        self.chat = ChatSession(listener)
         self.checkpatch: Checkpatch | None = None
         self._listener = listener
         self._encoding = encoding
         self._index: TreeIndex | None = None
+        self._summaries: Summaries | None = None
         self._client_settings = dict(client_settings)
         self.reconfigure()
 
     def snapshot(self) -> Snapshot:
+        """This moment; also a sign that somebody asks something."""
+        if self._summaries is None:
+            self._summaries = self._new_summaries()
+        summaries = self._summaries
+        summaries.idle.note_question()
         return Snapshot(
-            self.root, self.documents, self._encoding, self.settings, self._index, self.inline, self.checkpatch
-        )
+            self.root, self.documents, self._encoding, self.settings, self._index, self.inline, self.checkpatch,
+            self.chat, voice=summaries.voice, summaries=summaries,
+        )  # fmt: skip
+
+    def _new_summaries(self) -> Summaries:
+        """What the model writes is kept in the cache of the tree; without a tree, in memory."""
+        from kexpert.background.database import cache_directory
+        from kexpert.workspace.summaries import Summaries
+        from kexpert.workspace.text_cache import TextCache
+        from kexpert.workspace.voice import Voice
+
+        texts = TextCache(cache_directory(self.root) if self.root else None)
+        return Summaries(Voice(self.chat, texts, self._listener))
+
+    def _end_summaries(self) -> None:
+        if self._summaries is not None:
+            self._summaries.close()
+            self._summaries = None
+
+    def _summarise_ahead(self, path: str) -> None:
+        """Have the functions of an open file summarised when the machine is idle."""
+        if self.settings.summaries_ahead and self.settings.hover_summary and path.endswith((".c", ".h")):
+            snapshot = self.snapshot()
+            if snapshot.summaries is not None:
+                snapshot.summaries.look_through(path, snapshot)
 
     # -- the tree -------------------------------------------------------------------------------
 
@@ -69,9 +101,12 @@ class Workspace:
         if root is None:
             return False
         self.root = root
+        self._end_summaries()
         self.reconfigure()
         self.documents = self.documents.under(root, {path: rename(path, root) for path in self.documents})
         self._start_index(root)
+        for path in self.documents:
+            self._summarise_ahead(path)
         return True
 
     def _start_index(self, root: Path) -> None:
@@ -100,8 +135,12 @@ class Workspace:
             self._index.cancel()
 
     def close(self) -> None:
-        """End the model's process, then the index; both within seconds."""
+        """End the models' processes, then the index; all within seconds."""
+        if self._summaries is not None:
+            self._summaries.stop()
         self.inline.close()
+        self.chat.close()
+        self._end_summaries()
         self._end_index()
 
     def _end_index(self) -> None:
@@ -123,6 +162,7 @@ class Workspace:
         before = self.settings
         self.settings, problems = resolve_settings(layers)
         self.inline.configure(self.settings)
+        self.chat.configure(self.settings)
         for count, warning in enumerate(warnings + problems):
             if count < _MAX_SHOWN_WARNINGS:
                 self._listener.show_once("warning", warning)
@@ -156,10 +196,13 @@ class Workspace:
     def open(self, path: str, text: str) -> None:
         self.documents = self.documents.opened(path, text)
         self._prioritise([path])
+        self._summarise_ahead(path)
 
     def edit(self, path: str, edits: Iterable[Edit]) -> None:
         edits = list(edits)
         self.documents = self.documents.edited(path, edits, self._encoding)
+        if self._summaries is not None:
+            self._summaries.idle.note_question()
         for edit in edits:
             if edit.start is not None:
                 self.inline.edited(path, edit.start[0])
@@ -167,11 +210,14 @@ class Workspace:
     def save(self, path: str) -> None:
         self.documents = self.documents.saved(path)
         self.files_changed([path])
+        self._summarise_ahead(path)
         if path in _SETTINGS_FILES:
             self.reconfigure()
 
     def close_document(self, path: str) -> None:
         self.documents = self.documents.closed(path)
+        if self._summaries is not None:
+            self._summaries.forget(path)
         if self.checkpatch:
             self.checkpatch.forget(path)
 

@@ -167,7 +167,7 @@ def test_plain_text_has_no_marks() -> None:
 
 def test_json_has_the_shape_that_programs_expect() -> None:
     found = to_json(explained(DRIVER, "frob_wait"))
-    assert list(found) == ["name", "path", "line", "summary", "facts", "steps", "markdown"]
+    assert list(found) == ["name", "path", "line", "summary", "explanation", "facts", "steps", "markdown"]
     assert (found["name"], found["path"], found["line"]) == ("frob_wait", "drivers/frob/frob.c", 77)
     assert found["summary"] == {
         "text": "Wait until nothing is pending.",

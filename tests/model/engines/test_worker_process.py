@@ -18,7 +18,7 @@ import pytest
 
 from kexpert.abilities import Cancelled, Failed, Refused
 from kexpert.model.engine import choose_engine
-from kexpert.model.engines import worker_process as worker_module
+from kexpert.model.engines import child_pipes
 from kexpert.model.engines.worker_process import WorkerProcess
 from kexpert.model.types import EngineChoice, ModelSettings
 from kexpert.prompt.fim import Context
@@ -176,7 +176,7 @@ def test_a_child_that_reads_nothing_does_not_delay_a_cancellation(worker: Worker
 
 
 def test_a_child_that_reads_nothing_for_long_is_killed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_module, "_MAX_UNREAD_SECONDS", 0.5)
+    monkeypatch.setattr(child_pipes, "_MAX_UNREAD_SECONDS", 0.5)
     with closing(worker_for(folder)) as worker:
         text_of(worker)
         stop(child_of(worker))

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 from gguf import GGMLQuantizationType, GGUFWriter, LlamaFileType, TokenType
-from gguf.quants import quantize
+from gguf.quants import quantize as quantize_rows
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
@@ -34,6 +34,7 @@ from kexpert_trainer.data.shards import read_manifest
 from kexpert_trainer.errors import UserError
 from kexpert_trainer.models import llama
 from kexpert_trainer.models.sizes import HEAD_SIZE, ModelSize
+from kexpert_trainer.release.gguf_layout import interleave, module_name
 from kexpert_trainer.training.checkpoint import STATE
 
 #: Kinds that the ``gguf`` package writes, with their types of tensors and files.
@@ -44,12 +45,6 @@ _WRITTEN = {
 }
 #: A K-quant divides the rows of a matrix into blocks of this many weights.
 _K_QUANT_BLOCK = 256
-
-_TENSORS = {
-    "input_layernorm": "attn_norm", "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k",
-    "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output", "post_attention_layernorm": "ffn_norm",
-    "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down",
-}  # fmt: skip
 
 #: Held-out loss in ``progress.json`` -> figure in the manifest.
 _FIGURES = {
@@ -91,7 +86,7 @@ def export(checkpoint: Path, folder: Path, origin: Origin, kinds: Sequence[str])
         with tempfile.TemporaryDirectory(dir=folder) as work:
             float_file = Path(work) / "float.gguf"
             write_gguf(float_file, size, weights, tokenizer, origin, "F32")
-            _quantize(float_file, folder / name, kind)
+            quantize_by_llama_cpp(float_file, folder / name, kind)
     served = folder / names[kinds[0]]
     manifest = Manifest(
         name=origin.name,
@@ -141,11 +136,12 @@ def origin_of(
     )
 
 
-def _quantize(source: Path, target: Path, kind: str) -> None:
-    from kexpert.model.engines.llama_cpp_engine import quantize as quantize_by_llama_cpp
+def quantize_by_llama_cpp(source: Path, target: Path, kind: str) -> None:
+    """Write a float GGUF as another kind. Raises UserError for a kind that llama.cpp cannot write."""
+    from kexpert.model.engines.llama_cpp_engine import quantize
 
     try:
-        quantize_by_llama_cpp(source, target, kind)
+        quantize(source, target, kind)
     except (ValueError, RuntimeError) as problem:
         raise UserError(f"{target}: {problem}; kinds that work are Q8_0, Q6_K, Q4_K_M") from None
 
@@ -184,14 +180,16 @@ def write_gguf(
     writer.add_vocab_size(size.vocabulary)
     _add_tokenizer(writer, tokenizer)
     for name, tensor in weights.items():
-        if name.endswith("q_proj.weight"):
+        module = name.removesuffix(".weight")
+        if module.endswith("q_proj"):
             tensor = interleave(tensor, size.heads)
-        elif name.endswith("k_proj.weight"):
+        elif module.endswith("k_proj"):
             tensor = interleave(tensor, size.kv_heads)
+        stored_name = f"{module_name(module)}.weight"
         if tensor.ndim == 1:
-            writer.add_tensor(tensor_name(name), tensor.astype(np.float32))
+            writer.add_tensor(stored_name, tensor.astype(np.float32))
         else:
-            writer.add_tensor(tensor_name(name), quantize(tensor.astype(np.float32), stored), raw_dtype=stored)
+            writer.add_tensor(stored_name, quantize_rows(tensor.astype(np.float32), stored), raw_dtype=stored)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -219,26 +217,11 @@ def _add_tokenizer(writer: GGUFWriter, tokenizer: Tokenizer) -> None:
         writer.add_uint32(f"tokenizer.ggml.{name}_token_id", ids[marker])
 
 
-def tensor_name(name: str) -> str:
-    """Name of a tensor in transformers -> in GGUF."""
-    if name == "model.embed_tokens.weight":
-        return "token_embd.weight"
-    if name == "model.norm.weight":
-        return "output_norm.weight"
-    _, _, layer, rest = name.split(".", 3)
-    return f"blk.{layer}.{_TENSORS[rest.removesuffix('.weight')]}.weight"
-
-
-def interleave(rows: NDArray[Any], heads: int) -> NDArray[Any]:
-    """Reorder each head's rows from (0, 1, …, D - 1) to (0, D / 2, 1, D / 2 + 1, …): the rotary order of llama.cpp."""
-    return rows.reshape(heads, 2, -1, rows.shape[1]).swapaxes(1, 2).reshape(rows.shape)
-
-
 def card(manifest: Manifest, size: ModelSize, parameters: int, file_sizes: Mapping[str, int]) -> str:
     """The model card, in Markdown."""
     files = "\n".join(f"| `{name}` | {size_bytes / 1e6:.1f} MB |" for name, size_bytes in file_sizes.items())
     tables = {"Trained on": manifest.data, "Measured": manifest.figures}
-    described = "\n".join(f"## {title}\n\n{_table(values)}\n" for title, values in tables.items())
+    described = "\n".join(f"## {title}\n\n{table(values)}\n" for title, values in tables.items())
     return f"""# {manifest.name}
 
 A language model of Linux kernel C that fills in what is missing at the cursor. {manifest.provenance}
@@ -263,7 +246,8 @@ repeat its training data word for word.
 """
 
 
-def _table(values: Mapping[str, Any]) -> str:
+def table(values: Mapping[str, Any]) -> str:
+    """A Markdown table of names and values."""
     rows = "\n".join(f"| {name.replace('_', ' ')} | {_cell(value)} |" for name, value in values.items())
     return f"| | |\n|---|---|\n{rows}"
 

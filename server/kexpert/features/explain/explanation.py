@@ -81,6 +81,17 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """A text by a language model, checked against what the model was given: see ``check``. It may still be wrong."""
+
+    text: str
+    model: str  # the model's name: "smollm2-135m"
+    adapter: str  # of its adapter; "" for none
+    #: The lines that the model was given.
+    sources: tuple[Location, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """What is known about a function, a macro or a selection, in the order of a page."""
 
@@ -101,6 +112,9 @@ class Explanation:
     related: tuple[Statement, ...] = ()
     #: What could not be read, in words.
     gaps: tuple[str, ...] = ()
+    #: By a model: one line, and some sentences. None where no model was asked, or nothing of its answer was left.
+    written_summary: Written | None = None
+    written_text: Written | None = None
 
 
 def as_code(text: str) -> str:

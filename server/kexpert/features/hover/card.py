@@ -12,6 +12,8 @@ from kexpert.core.c.layout import Layout
 from kexpert.core.docs.kerneldoc import KernelDoc
 from kexpert.core.kernel.kconfig import KconfigEntry
 from kexpert.core.kernel.locking_context import LockingRules
+from kexpert.core.symbols import Symbol
+from kexpert.features.explain.explanation import Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,3 +150,6 @@ class HoverCard:
     more_builds: int = 0
     maintainers: Maintainers | None = None
     similar: tuple[Similar, ...] = ()
+    symbol: Symbol | None = None  # the definition or declaration that the card is made from
+    #: A line by a language model, where the author wrote none.
+    written: Written | None = None

@@ -91,7 +91,10 @@ def _card(reader: CardReader, source: Source, found: Resolved) -> HoverCard | No
     here = [symbol for symbol in found.symbols if symbol.path == source.path and symbol.name_start == found.start]
     defining = [symbol for symbol in found.symbols if symbol.kind not in _MENTIONS]
     symbols = here or kernel_first(defining, reader.data) or found.symbols
-    return _symbol_card(reader, symbols[0], found.symbols, None if here else (source.data, found.end))
+    card = _symbol_card(reader, symbols[0], found.symbols, None if here else (source.data, found.end))
+    if card is not None:
+        card.symbol = symbols[0]
+    return card
 
 
 def _symbol_card(

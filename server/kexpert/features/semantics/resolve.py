@@ -251,8 +251,10 @@ def _member_argument(view: View, source: Source, tokens: Tokens, at: int, offset
         return None
     arguments = tokens.commas(opening + 1, tokens.past(opening) - 1)
     position = next((i for i, (start, stop) in enumerate(arguments) if start <= at < stop), 0)
+    if position == 0:  # the first argument is an object; an open bracket has none
+        return None
     begin, end = arguments[position]
-    if position == 0 or not tokens.is_word(begin) or any(tokens[each] in _OPERATORS for each in range(begin, end)):
+    if not tokens.is_word(begin) or any(tokens[each] in _OPERATORS for each in range(begin, end)):
         return None
     types = Types(view, source)
     owner: CType | None = None

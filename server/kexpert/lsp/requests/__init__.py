@@ -14,6 +14,7 @@ from kexpert.lsp.requests import (  # noqa: F401
     folding_range,
     hover,
     inline_completion,
+    kernel_doc,
     references,
     rename,
     selection_range,

@@ -1,10 +1,8 @@
-"""``workspace/executeCommand``: ``kexpert.search`` (query, limit), ``kexpert.findSimilar`` and
-``kexpert.explain`` (URI and range each).
+"""``workspace/executeCommand``: ``kexpert.search`` (query, limit), ``kexpert.findSimilar`` and ``kexpert.explain`` (URI
+and range each), ``kexpert.ask`` (question).
 
-The first two give results with name, kind, score, location and the lines that match; ``kexpert.explain`` gives
-``{markdown, json}``, or null where there is nothing to explain. Editors drop the answer of a command, so the page is
-also written to a file, which a client with ``window/showDocument`` is asked to open, unless it announces
-``experimental.kexpertExplain``: then it shows the answer itself.
+The first two give results with name, kind, score, location and the lines that match. For the others see ``explain`` and
+``ask``.
 """
 
 from __future__ import annotations
@@ -15,15 +13,19 @@ from pygls.exceptions import JsonRpcException
 from kexpert.lsp import from_protocol, to_protocol
 from kexpert.lsp.locations import Json
 from kexpert.lsp.request import Request, answers
+from kexpert.lsp.requests.ask import ask
+from kexpert.lsp.requests.explain import explain
 from kexpert.lsp.scheduler import ThreadIntent
-from kexpert.lsp.uris import uri_of
-from kexpert.workspace.explanation_file import write_explanation
 from kexpert.workspace.snapshot import Position, Refusal
 
 _MAX_RESULTS = 200
 
 
-@answers(types.WORKSPACE_EXECUTE_COMMAND, ThreadIntent.SLOW)
+def _intent(params: types.ExecuteCommandParams) -> ThreadIntent:
+    return ThreadIntent.CHAT if params.command in ("kexpert.explain", "kexpert.ask") else ThreadIntent.SLOW
+
+
+@answers(types.WORKSPACE_EXECUTE_COMMAND, _intent)
 def execute_command(request: Request) -> list[Json] | Json | None:
     match request.params.command, request.params.arguments or []:
         case "kexpert.search", [str(query), *rest]:
@@ -39,28 +41,12 @@ def execute_command(request: Request) -> list[Json] | Json | None:
                 return []
             start, end = (Position(request.path_of(uri), line, character) for line, character in span)
             return to_protocol.found(request.places, request.snapshot.similar(start, end))
-        case "kexpert.explain", [str(uri), place, *_] if (span := from_protocol.range_of(place)) is not None:
+        case "kexpert.explain", [str(uri), place, *rest] if (span := from_protocol.range_of(place)) is not None:
             start, end = (Position(request.path_of(uri), line, character) for line, character in span)
-            explanation = request.snapshot.explain(start, end)
-            if explanation is None:
-                return None
-            answer = to_protocol.explanation(request.places, explanation)
-            _show(request, explanation.path, explanation.name, answer["markdown"])
-            return answer
+            return explain(request, start, end, rest[0] if rest and isinstance(rest[0], (str, int)) else None)
+        case "kexpert.ask", [given, *rest] if (question := from_protocol.question(given)):
+            return ask(request, question, rest[0] if rest and isinstance(rest[0], (str, int)) else None)
     raise JsonRpcException(
         f"{request.params.command}: no such command, or other arguments than it takes",
         types.LSPErrorCodes.RequestFailed,
     )
-
-
-def _show(request: Request, path: str, name: str, markdown: str) -> None:
-    """Have the client open a page, if it can and does not show the answer itself."""
-    client = request.client
-    if client.shows_explanations or not client.shows_documents or request.cancelled():
-        return
-    try:
-        page = write_explanation(request.snapshot.root, path, name, markdown)
-    except OSError as problem:
-        request.log.show("warning", f"the explanation cannot be shown: {problem}")
-        return
-    request.show_document(uri_of(str(page), None, {}))

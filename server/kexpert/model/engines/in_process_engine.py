@@ -1,11 +1,10 @@
-"""The base of engines that hold the model in this process, with one sequence in its KV cache."""
+"""Completion by a model in this process: prompt, copied lines and decoding."""
 
 from __future__ import annotations
 
 import contextlib
 import math
 import time
-from abc import abstractmethod
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,15 +14,11 @@ from kexpert.model.copying.cache_lm import CacheLM
 from kexpert.model.copying.line_features import TAB_COLUMNS, indent_of
 from kexpert.model.copying.line_ranker import CopiedLine
 from kexpert.model.copying.neighbour_index import NeighbourIndex
-from kexpert.model.decoding.decoder import Logits, decode, score_tokens
-from kexpert.model.decoding.vocabulary import Vocabulary
+from kexpert.model.decoding.decoder import decode, score_tokens
+from kexpert.model.engines.in_process_model import MIN_PROMPT_TOKENS, InProcessModel
 from kexpert.model.fim_markers import FimMarkers, find_markers, fit_prompt
 from kexpert.prompt.fim import Context, Order
 
-#: Maximum context in tokens. A longer prompt takes too long to evaluate while somebody types.
-MAX_CONTEXT = 8192
-#: Tokens of the context that an answer leaves for the prompt.
-MIN_PROMPT_TOKENS = 32
 #: Characters before the cursor in which its statement begins.
 _STATEMENT_CHARACTERS = 2000
 #: Seconds that one request may spend on ingesting neighbours. The rest is ingested between requests.
@@ -35,35 +30,13 @@ _MIN_COPY_PROBABILITY = 1 / math.e
 _MODEL_MARGIN_NATS = 1.0
 
 
-class InProcessEngine(Completer):
-    """Prompt, copied lines and decoding; a subclass runs the model.
+class InProcessEngine(InProcessModel, Completer):
+    """Prompt, copied lines and decoding. A subclass's constructor also sets ``markers`` and ``_order``."""
 
-    A subclass's constructor loads the model and sets ``vocabulary``, ``markers``, ``context`` and ``_order``.
-    """
-
-    vocabulary: Vocabulary
     markers: FimMarkers
     _order: Order
     _neighbour_index: NeighbourIndex | None = None
     _pending_prompt: Sequence[int] = ()
-
-    @abstractmethod
-    def encode(self, text: str) -> list[int]:
-        """Tokenize a text. Markers in it are plain text."""
-
-    @abstractmethod
-    def _evaluate(self, ids: Sequence[int], cancelled: Callable[[], bool]) -> Logits:
-        """The logits after ``ids``. Keeps the part of the KV cache that ``ids`` begins with. Raises Cancelled."""
-
-    @abstractmethod
-    def _advance(self, token: int) -> Logits:
-        """Append one token to the sequence. Returns the logits after it."""
-
-    def ready(self, cancelled: Callable[[], bool]) -> None:
-        """Do nothing: the constructor has loaded the model."""
-
-    def close(self) -> None:
-        """Do nothing: the model is freed with its process."""
 
     def stream(
         self, context: Context, max_tokens: int, cancelled: Callable[[], bool], neighbours: Neighbours = NO_NEIGHBOURS
@@ -163,9 +136,3 @@ def markers_among(texts: Sequence[str], path: Path) -> FimMarkers:
     if markers is None:
         raise Refused(f"{path}: its vocabulary has no markers for a hole (FIM); it cannot complete in the middle")
     return markers
-
-
-def common_prefix_length(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many ids two sequences have in common at their beginnings."""
-    size = min(len(one), len(other))
-    return next((at for at in range(size) if one[at] != other[at]), size)

@@ -16,16 +16,19 @@ import llama_cpp as llama
 import numpy as np
 
 from kexpert.abilities import Cancelled, Failed, Refused
+from kexpert.model.chat_frame import Frame, chatml_frame, template_frame
 from kexpert.model.decoding.decoder import Logits
 from kexpert.model.decoding.vocabulary import Vocabulary, without_leading_space
-from kexpert.model.engines.in_process_engine import (
+from kexpert.model.engines.in_process_chat import DEFAULT_CHAT_CONTEXT, InProcessChat
+from kexpert.model.engines.in_process_engine import InProcessEngine, markers_among
+from kexpert.model.engines.in_process_model import (
     MAX_CONTEXT,
     MIN_PROMPT_TOKENS,
-    InProcessEngine,
+    InProcessModel,
     common_prefix_length,
-    markers_among,
 )
-from kexpert.prompt.manifest import Manifest, mismatch, tokenizer_hash
+from kexpert.prompt.chat import END, START, Message
+from kexpert.prompt.manifest import Ability, Manifest, mismatch, tokenizer_hash
 
 #: Tokens evaluated at once. A cancellation loses the current batch; smaller batches are slower.
 _BATCH_TOKENS = 128
@@ -33,6 +36,8 @@ _BATCH_TOKENS = 128
 _ABORTED = 2
 #: Default context: a laptop evaluates it in a third of a second, which is what a jump to another place costs.
 _DEFAULT_CONTEXT = 1024
+#: Room for a chat template around placeholders.
+_MAX_TEMPLATE_BYTES = 1 << 16
 #: Larger files are not hashed: it would take seconds.
 _MAX_HASHED_BYTES = 512 << 20
 #: Attributes of tokens that are no text.
@@ -46,13 +51,15 @@ def _discard_log(level: int, text: bytes, data: ctypes.c_void_p) -> None:
 _QUIET = llama.llama_log_callback(_discard_log)  # must outlive the last call into the library
 
 
-class LlamaCppEngine(InProcessEngine):
+class LlamaCppModel(InProcessModel):
     """Load a GGUF, and an adapter in GGUF if there is one. Raises Refused.
 
-    ``context`` is in tokens, 0 for the default.
+    ``context`` is in tokens.
     """
 
-    def __init__(self, path: Path, manifest: Manifest | None, adapter: Path | None, threads: int, context: int) -> None:
+    def __init__(
+        self, path: Path, manifest: Manifest | None, adapter: Path | None, threads: int, context: int, ability: Ability
+    ) -> None:
         llama.llama_log_set(_QUIET, ctypes.c_void_p(0))
         llama.llama_backend_init()
         parameters = llama.llama_model_default_params()
@@ -61,15 +68,14 @@ class LlamaCppEngine(InProcessEngine):
         if not self._model:
             raise Refused(f"{path}: llama.cpp cannot load it: no GGUF, or an architecture that it does not know")
         self._vocab = llama.llama_model_get_vocab(self._model)
-        texts = self._texts()
-        if manifest is not None and (reason := mismatch(manifest, tokenizer_hash(texts), _sha256(path, manifest))):
+        self._texts = self._read_texts()
+        tokenizer = tokenizer_hash(self._texts)
+        if manifest is not None and (reason := mismatch(manifest, tokenizer, _sha256(path, manifest), ability)):
             raise Refused(reason)
-        self.markers = markers_among(texts, path)
-        self._order = manifest.order if manifest else "psm"
-        self.vocabulary = Vocabulary([self._bytes(at) for at in range(len(texts))])
+        self.vocabulary = Vocabulary([self._bytes(at) for at in range(len(self._texts))])
         self._encode = without_leading_space(self._tokens, self.vocabulary)
         trained = manifest.context if manifest else llama.llama_model_n_ctx_train(self._model)
-        self.context = min(context or _DEFAULT_CONTEXT, max(trained, MIN_PROMPT_TOKENS), MAX_CONTEXT)
+        self.context = min(context, max(trained, MIN_PROMPT_TOKENS), MAX_CONTEXT)
         self._context = self._new_context(threads)
         self._cancelled: Callable[[], bool] = lambda: False
         self._abort = llama.ggml_abort_callback(lambda _: self._cancelled())  # called for every node of the graph
@@ -79,7 +85,7 @@ class LlamaCppEngine(InProcessEngine):
         self._batch = llama.llama_batch_init(_BATCH_TOKENS, 0, 1)
         self._cached: list[int] = []  # tokens in the KV cache
 
-    def _texts(self) -> list[str]:
+    def _read_texts(self) -> list[str]:
         count = llama.llama_vocab_n_tokens(self._vocab)
         texts = (llama.llama_vocab_get_text(self._vocab, at) or b"" for at in range(count))
         return [text.decode("utf-8", "replace") for text in texts]
@@ -117,12 +123,15 @@ class LlamaCppEngine(InProcessEngine):
         """Tokenize a text. Markers in it are plain text."""
         return self._encode(text)
 
-    def _tokens(self, text: str) -> list[int]:
-        """Tokenize as the vocabulary does: SentencePiece adds a space at the beginning. Raises Failed."""
+    def _tokens(self, text: str, special: bool = False) -> list[int]:
+        """Tokenize as the vocabulary does: SentencePiece adds a space at the beginning. Raises Failed.
+
+        ``special``: parse special tokens.
+        """
         data = text.encode("utf-8", "replace")
         room = len(data) + 2
         tokens = (llama.llama_token * room)()
-        count = llama.llama_tokenize(self._vocab, data, len(data), tokens, room, False, False)
+        count = llama.llama_tokenize(self._vocab, data, len(data), tokens, room, False, special)
         if count < 0:
             raise Failed("a text could not be cut into tokens")
         return list(tokens[:count])
@@ -178,6 +187,62 @@ class LlamaCppEngine(InProcessEngine):
         return np.ctypeslib.as_array(found, shape=(len(self.vocabulary.pieces),))
 
 
+class LlamaCppEngine(LlamaCppModel, InProcessEngine):
+    """Complete by llama.cpp. ``context`` is in tokens, 0 for the default. Raises Refused."""
+
+    def __init__(self, path: Path, manifest: Manifest | None, adapter: Path | None, threads: int, context: int) -> None:
+        super().__init__(path, manifest, adapter, threads, context or _DEFAULT_CONTEXT, "complete")
+        self.markers = markers_among(self._texts, path)
+        self._order = manifest.order if manifest else "psm"
+
+
+class LlamaCppChat(LlamaCppModel, InProcessChat):
+    """Chat by llama.cpp. ``context`` is in tokens, 0 for the default. Raises Refused."""
+
+    def __init__(self, path: Path, manifest: Manifest | None, adapter: Path | None, threads: int, context: int) -> None:
+        super().__init__(path, manifest, adapter, threads, context or DEFAULT_CHAT_CONTEXT, "chat")
+        self.name = manifest.name if manifest else path.stem
+        self.adapter = adapter.stem if adapter else ""
+        ids = {text: token for token, text in enumerate(self._texts)}
+        self._chatml = (ids[START], ids[END]) if START in ids and END in ids else None
+        self._template = llama.llama_model_chat_template(self._model, None)
+        if self._chatml is None:
+            self._check_template(path)
+        bos = llama.llama_vocab_bos(self._vocab)
+        self._bos = [bos] if llama.llama_vocab_get_add_bos(self._vocab) and bos >= 0 else []
+
+    def _check_template(self, path: Path) -> None:
+        """Raises Refused unless llama.cpp knows the model's template."""
+        if not self._template:
+            raise Refused(f"{path}: it has neither a chat template nor ChatML's markers; it cannot chat")
+        try:
+            template_frame([Message("system", ""), Message("user", "")], self._render, self._special)
+        except ValueError as problem:
+            raise Refused(f"{path}: its chat template cannot be used: {problem}") from None
+
+    def _frame(self, messages: Sequence[Message]) -> Frame:
+        if self._chatml:
+            frame = chatml_frame(messages, *self._chatml)
+        else:
+            frame = template_frame(messages, self._render, self._special)
+        return frame if frame[:1] == self._bos else [*self._bos, *frame]
+
+    def _render(self, messages: Sequence[Message]) -> str:
+        """Apply the model's template. Raises ValueError if llama.cpp does not know it."""
+        chat = (llama.llama_chat_message * len(messages))()
+        for entry, message in zip(chat, messages, strict=True):
+            entry.role, entry.content = message.role.encode(), message.text.encode("utf-8", "replace")
+        room = ctypes.create_string_buffer(_MAX_TEMPLATE_BYTES)
+        size = llama.llama_chat_apply_template(self._template, chat, len(messages), True, room, len(room))
+        if not 0 <= size <= len(room):
+            raise ValueError("llama.cpp does not know it")
+        return room.raw[:size].decode("utf-8", "replace")
+
+    def _special(self, text: str) -> list[int]:
+        """Tokenize a part of the template: special tokens in it count."""
+        return self._tokens(text, special=True) if text else []
+
+
 def quantize(source: Path, target: Path, kind: str) -> None:
     """Write a copy of a GGUF with weights quantized to ``kind``: "Q8_0", "Q6_K", "Q4_K_M", ….
 
@@ -201,3 +266,34 @@ def _sha256(path: Path, manifest: Manifest) -> str:
         return ""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def greedy(
+    path: Path, adapter: Path | None, prompts: Sequence[Sequence[int]], max_tokens: int, threads: int = 0
+) -> list[list[int]]:
+    """Continue each prompt by its most probable tokens, up to one that ends the answer. For checks of an export.
+
+    Raises ValueError if llama.cpp cannot load the files.
+    """
+    room = max(map(len, prompts)) + max_tokens
+    model = llama.Llama(
+        str(path), lora_path=str(adapter) if adapter else None, n_ctx=room, n_threads=threads or None, verbose=False
+    )
+    answers: list[list[int]] = []
+    for prompt in prompts:
+        answer: list[int] = []
+        for token in model.generate(list(prompt), temp=0.0, top_k=1, repeat_penalty=1.0):
+            answer.append(int(token))
+            if len(answer) == max_tokens or llama.llama_vocab_is_eog(model._model.vocab, token):
+                break
+        answers.append(answer)
+    model.close()
+    return answers
+
+
+def tokenize(path: Path, texts: Sequence[str]) -> list[list[int]]:
+    """Tokenize texts by the vocabulary of a GGUF; markers in them are plain text. Raises ValueError as ``greedy``."""
+    model = llama.Llama(str(path), vocab_only=True, verbose=False)
+    found = [[int(at) for at in model.tokenize(text.encode(), add_bos=False, special=False)] for text in texts]
+    model.close()
+    return found

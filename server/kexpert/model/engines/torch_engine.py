@@ -20,10 +20,14 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from kexpert.abilities import Cancelled, Refused
+from kexpert.model.chat_frame import Frame, chatml_frame, template_frame
 from kexpert.model.decoding.decoder import Logits
 from kexpert.model.decoding.vocabulary import Vocabulary, without_leading_space
-from kexpert.model.engines.in_process_engine import MAX_CONTEXT, InProcessEngine, common_prefix_length, markers_among
-from kexpert.prompt.manifest import Manifest, mismatch, tokenizer_hash
+from kexpert.model.engines.in_process_chat import DEFAULT_CHAT_CONTEXT, InProcessChat
+from kexpert.model.engines.in_process_engine import InProcessEngine, markers_among
+from kexpert.model.engines.in_process_model import MAX_CONTEXT, InProcessModel, common_prefix_length
+from kexpert.prompt.chat import END, START, Message
+from kexpert.prompt.manifest import Ability, Manifest, mismatch, tokenizer_hash
 from kexpert_kernels.implementation import implementation
 
 #: Tokens evaluated between two looks at ``cancelled()``, by device.
@@ -38,13 +42,15 @@ _MAX_MESSAGE_CHARACTERS = 300
 _UNUSABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, SafetensorError)
 
 
-class TorchEngine(InProcessEngine):
+class TorchModel(InProcessModel):
     """Load a folder or a GGUF, and merge a PEFT adapter if there is one. Raises Refused.
 
-    ``context`` is in tokens, 0 for the default.
+    ``context`` is in tokens, 0 for what the model was trained with.
     """
 
-    def __init__(self, path: Path, manifest: Manifest | None, adapter: Path | None, threads: int, context: int) -> None:
+    def __init__(
+        self, path: Path, manifest: Manifest | None, adapter: Path | None, threads: int, context: int, ability: Ability
+    ) -> None:
         torch.set_num_threads(threads)
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         # No downloads, no code from the model's folder, no pickles.
@@ -66,17 +72,18 @@ class TorchEngine(InProcessEngine):
             raise Refused(f"{path}: {len(missing)} of its weights are not there, {missing[0]} for one; fetch it anew")
         self._tokenizer.fill_token = None  # else CodeLlama's tokenizer splits text at "<FILL_ME>"
         texts = [str(self._tokenizer.convert_ids_to_tokens(token) or "") for token in range(len(self._tokenizer))]
-        if manifest is not None and (reason := mismatch(manifest, tokenizer_hash(texts))):
+        self._texts = texts
+        if manifest is not None and (reason := mismatch(manifest, tokenizer_hash(texts), ability=ability)):
             raise Refused(reason)
-        self.markers = markers_among(texts, path)
         if adapter is not None:
             model = _merge_adapter(model, adapter, path)
         try:
             self._model: Any = model.to(self._device).eval()
         except (RuntimeError, ValueError) as problem:  # out of memory, or quantized weights that cannot be moved
             raise Refused(f"{path}: cannot be put on {self._device}: {_one_line(problem)}") from None
-        self._order = manifest.order if manifest else "psm"
-        special = {*self._tokenizer.all_special_ids, *self.markers.ids.values()}
+        special = set(self._tokenizer.all_special_ids)
+        if ability == "complete":
+            special.update(markers_among(texts, path).ids.values())
         special.update(token for token, added in self._tokenizer.added_tokens_decoder.items() if added.special)
         size = model.get_output_embeddings().weight.shape[0]
         to_bytes = _sentencepiece_bytes if _SENTENCEPIECE_SPACE in texts else _byte_level_bytes
@@ -140,6 +147,49 @@ class TorchEngine(InProcessEngine):
         self._cached += ids
         logits: Logits = output.logits[0, -1].float().cpu().numpy()
         return logits
+
+
+class TorchEngine(TorchModel, InProcessEngine):
+    """Complete by torch. Raises Refused."""
+
+    def __init__(self, path: Path, manifest: Manifest | None, adapter: Path | None, threads: int, context: int) -> None:
+        super().__init__(path, manifest, adapter, threads, context, "complete")
+        self.markers = markers_among(self._texts, path)
+        self._order = manifest.order if manifest else "psm"
+
+
+class TorchChat(TorchModel, InProcessChat):
+    """Chat by torch. Raises Refused."""
+
+    def __init__(self, path: Path, manifest: Manifest | None, adapter: Path | None, threads: int, context: int) -> None:
+        super().__init__(path, manifest, adapter, threads, context or DEFAULT_CHAT_CONTEXT, "chat")
+        self.name = manifest.name if manifest else path.stem
+        self.adapter = adapter.stem if adapter else ""
+        ids = {text: token for token, text in enumerate(self._texts)}
+        self._chatml = (ids[START], ids[END]) if START in ids and END in ids else None
+        if self._chatml is not None:
+            return
+        if not self._tokenizer.chat_template:
+            raise Refused(f"{path}: it has neither a chat template nor ChatML's markers; it cannot chat")
+        try:
+            self._frame([Message("system", ""), Message("user", "")])
+        except Exception as problem:  # whatever a template raises
+            raise Refused(f"{path}: its chat template cannot be used: {_one_line(problem)}") from None
+
+    def _frame(self, messages: Sequence[Message]) -> Frame:
+        if self._chatml:
+            return chatml_frame(messages, *self._chatml)
+        return template_frame(messages, self._render, self._special)
+
+    def _render(self, messages: Sequence[Message]) -> str:
+        chat = [{"role": message.role, "content": message.text} for message in messages]
+        text: str = self._tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+        return text
+
+    def _special(self, text: str) -> list[int]:
+        """Tokenize a part of the template: special tokens in it count."""
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False)
+        return ids
 
 
 def _merge_adapter(model: Any, folder: Path, base: Path) -> Any:

@@ -1,4 +1,4 @@
-"""The process that holds a model: the child's end of ``worker_process``, which describes the messages.
+"""The process that holds a model: the child's end of ``model_process``, which describes the messages.
 
 Looks for a cancellation before every token and between the batches of a prompt. Ingests neighbours between requests.
 Started with ``python -m kexpert.model.engines.worker_child``; imports one model library and nothing of the server.
@@ -14,22 +14,28 @@ import resource
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from kexpert.abilities import NO_NEIGHBOURS, Cancelled, Failed, Neighbour, Neighbours, Proximity, Refused
+from kexpert.abilities import NO_NEIGHBOURS, Cancelled, Chat, Failed, Neighbour, Neighbours, Proximity, Refused
+from kexpert.prompt import chat
 from kexpert.prompt.fim import Context, Excerpt
 from kexpert.prompt.manifest import Manifest, parse_manifest
 
 if TYPE_CHECKING:
+    from kexpert.model.engines.in_process_chat import InProcessChat
     from kexpert.model.engines.in_process_engine import InProcessEngine
 
 Message = dict[str, Any]
+Send = Callable[..., None]
 
 #: Memory limit: weights times a factor, plus this for caches, buffers and Python.
 _EXTRA_BYTES = 2 << 30
 #: torch widens 16-bit weights to 32 bits and holds both for a while.
 _WEIGHTS_FACTOR = {"llama": 2, "torch": 4}
+#: Of a chat model's process: inline completion, for which somebody waits at each key, goes first.
+_CHAT_NICENESS = 3
 #: See proc_pid_oom_score_adj(5).
 _OOM_SCORE_ADJUSTMENT = "500"
 
@@ -83,38 +89,67 @@ def main() -> int:
         return 1
     send(ready=True, context=engine.context)
     inbox = Inbox(sys.stdin.buffer)
+    if isinstance(engine, Chat):
+        _chat(engine, inbox, send)
+    else:
+        _complete(engine, inbox, send)
+    return 0
+
+
+def _complete(engine: InProcessEngine, inbox: Inbox, send: Send) -> None:
+    """Answer the requests of a ``WorkerProcess``; ingest neighbours between two of them."""
     neighbours = NO_NEIGHBOURS
     while True:
         request = inbox.next()
-        neighbours = _decode_neighbours(request["neighbours"], neighbours)
-        _answer(engine, request, neighbours, inbox, send)
+        if "neighbours" in request:
+            neighbours = _decode_neighbours(request["neighbours"], neighbours)
+        _reply(request, inbox, send, partial(_fill, engine, request, neighbours))
         engine.read(neighbours, inbox.has_request)
 
 
-def _answer(
-    engine: InProcessEngine, request: Message, neighbours: Neighbours, inbox: Inbox, send: Callable[..., None]
+def _fill(
+    engine: InProcessEngine, request: Message, neighbours: Neighbours, cancelled: Callable[[], bool], send: Send
 ) -> None:
+    if "middle" in request:
+        context = _decode_context(request["context"])
+        bits, size = engine.score(context, request["middle"], cancelled, neighbours)
+        send(bits=bits, bytes=size)
+    elif "context" in request:
+        context = _decode_context(request["context"])
+        for token in engine.stream(context, request["max_tokens"], cancelled, neighbours):
+            send(text=token.text, logprob=token.logprob, last=token.last, origin=token.origin)
+    elif "neighbours" in request:
+        engine.read(neighbours, cancelled)
+
+
+def _chat(engine: InProcessChat, inbox: Inbox, send: Send) -> None:
+    """Answer the requests of a ``ChatProcess``."""
+    while True:
+        request = inbox.next()
+        _reply(request, inbox, send, partial(_answer, engine, request))
+
+
+def _answer(engine: InProcessChat, request: Message, cancelled: Callable[[], bool], send: Send) -> None:
+    if "messages" not in request:
+        return
+    messages = [chat.Message(role, text) for role, text in request["messages"]]
+    for token in engine.answer(messages, request["max_tokens"], cancelled, request["beginning"], request["stop"]):
+        send(text=token.text, logprob=token.logprob, last=token.last)
+
+
+def _reply(
+    request: Message, inbox: Inbox, send: Send, work: Callable[[Callable[[], bool], Send], None]
+) -> None:
+    """Do the work of a request, with its number in every reply, and report its end."""
     number = request["ask"]
-
-    def cancelled() -> bool:
-        return inbox.is_cancelled(number)
-
+    reply = partial(send, ask=number)
     try:
-        if "middle" in request:
-            context = _decode_context(request["context"])
-            bits, size = engine.score(context, request["middle"], cancelled, neighbours)
-            send(ask=number, bits=bits, bytes=size)
-        elif "context" in request:
-            context = _decode_context(request["context"])
-            for token in engine.stream(context, request["max_tokens"], cancelled, neighbours):
-                send(ask=number, text=token.text, logprob=token.logprob, last=token.last, origin=token.origin)
-        else:
-            engine.read(neighbours, cancelled)
-        send(ask=number, done=True)
+        work(lambda: inbox.is_cancelled(number), reply)
+        reply(done=True)
     except Cancelled:
         pass  # the parent ignores further replies
     except Failed as problem:
-        send(ask=number, failed=str(problem))
+        reply(failed=str(problem))
 
 
 def _decode_neighbours(message: Message, previous: Neighbours) -> Neighbours:
@@ -132,23 +167,29 @@ def _decode_context(message: Message) -> Context:
     return Context(message["path"], message["prefix"], message["suffix"], excerpts)
 
 
-def load_engine(message: Message) -> InProcessEngine:
+def load_engine(message: Message) -> InProcessEngine | InProcessChat:
     """Load the model that the parent names. Raises Refused."""
     path = Path(message["path"])
     manifest: Manifest | None = parse_manifest(message["manifest"]) if message["manifest"] else None
     adapter = Path(message["adapter"]) if message["adapter"] else None
+    chats = message["ability"] == "chat"
     _prefer_for_oom_kill()
+    if chats:
+        os.nice(_CHAT_NICENESS)
     if not message["on_gpu"]:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # else torch uses a GPU that the settings exclude
         _limit_memory(path, _WEIGHTS_FACTOR[message["kind"]])
+    load: Callable[..., InProcessEngine | InProcessChat]
     try:
         if message["kind"] == "torch":
-            from kexpert.model.engines.torch_engine import TorchEngine
+            from kexpert.model.engines import torch_engine
 
-            return TorchEngine(path, manifest, adapter, message["threads"], message["context"])
-        from kexpert.model.engines.llama_cpp_engine import LlamaCppEngine
+            load = torch_engine.TorchChat if chats else torch_engine.TorchEngine
+        else:
+            from kexpert.model.engines import llama_cpp_engine
 
-        return LlamaCppEngine(path, manifest, adapter, message["threads"], message["context"])
+            load = llama_cpp_engine.LlamaCppChat if chats else llama_cpp_engine.LlamaCppEngine
+        return load(path, manifest, adapter, message["threads"], message["context"])
     except ImportError as problem:
         raise Refused(f"a library that the model needs cannot be loaded: {problem}") from None
 

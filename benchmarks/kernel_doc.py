@@ -1,0 +1,175 @@
+"""Write kernel-doc for definitions of a tree that have none, and ask the tree's own scripts/kernel-doc about each.
+
+    python -m benchmarks.kernel_doc --tree TREE [--functions 200] [--macros 50] [--records 50] [--seed 12] [--json FILE]
+
+The tree must be indexed. No model is asked. Files are drawn at random, and at most one definition of a kind is taken of
+a file. Each comment is put into a copy of its file; what ``kernel-doc -none`` says of the copy and not of the file
+counts as a warning. "refused" are those for which no comment is offered, because kernel-doc cannot read the definition.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.sample import GENERATED, all_files
+from kexpert.core.c.source import Source
+from kexpert.core.symbols import Flag, Kind, Symbol
+from kexpert.core.text import encode
+from kexpert.features.kerneldoc.declaration import Undocumentable
+from kexpert.features.kerneldoc.draft import Draft, draft
+from kexpert.features.kerneldoc.target import target_at
+from kexpert.view import View
+from kexpert.workspace.saved_tree import SavedTree
+
+GROUPS = {
+    "functions": (Kind.FUNCTION, Kind.SYSCALL),
+    "macros": (Kind.MACRO,),
+    "records": (Kind.STRUCT, Kind.UNION, Kind.ENUM),
+}
+#: Generated, or not the kernel's own C.
+_SKIPPED = ("tools/", "scripts/", "samples/", GENERATED)
+
+
+@dataclass
+class Tally:
+    """Counts for one kind of definition."""
+
+    written: int = 0
+    accepted: int = 0
+    with_return: int = 0  # of the accepted, those to which ``-v`` does not object either
+    refused: Counter[str] = field(default_factory=Counter)
+    subsystems: Counter[str] = field(default_factory=Counter)
+    warnings: list[str] = field(default_factory=list)
+    wide: int = 0
+    comments: list[dict[str, Any]] = field(default_factory=list)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tree", type=Path, required=True)
+    parser.add_argument("--functions", type=int, default=200)
+    parser.add_argument("--macros", type=int, default=50)
+    parser.add_argument("--records", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=12)
+    parser.add_argument("--json", type=Path, help="write the comments and what was said of them here")
+    args = parser.parse_args()
+    root = args.tree.resolve()
+    view = SavedTree(root, lambda message: print(message, file=sys.stderr)).snapshot().view
+    tallies = {}
+    for group, kinds in GROUPS.items():
+        tallies[group] = measure(view, root, kinds, getattr(args, group), args.seed)
+        print(line_of(group, tallies[group]), flush=True)
+    for group, tally in tallies.items():
+        print(f"\n{group}: {len(tally.subsystems)} folders; refused: {dict(tally.refused)}")
+        print("\n".join(tally.warnings))
+    if args.json:
+        args.json.write_text(json.dumps({group: vars(tally) for group, tally in tallies.items()}, indent=1))
+    return 0
+
+
+def line_of(group: str, tally: Tally) -> str:
+    return (
+        f"{group}: {tally.written} written, {tally.accepted} accepted without a warning, {tally.with_return} with -v"
+        f" too, {tally.wide} with a line over 80 columns, {tally.refused.total()} refused"
+    )
+
+
+def measure(view: View, root: Path, kinds: tuple[Kind, ...], count: int, seed: int) -> Tally:
+    """Write ``count`` comments."""
+    tally = Tally()
+    for source, symbol in undocumented(view, root, kinds, seed):
+        if tally.written == count:
+            break
+        try:
+            target = target_at(view, source, symbol.name_start)
+        except Undocumentable as reason:
+            tally.refused[str(reason).partition("'")[0].strip() or "a token before its name"] += 1
+            continue
+        if target is None or target.existing is not None or target.symbol != symbol:
+            continue
+        made = draft(view, source, target)
+        judge(root, source, made, tally)
+    return tally
+
+
+def judge(root: Path, source: Source, made: Draft, tally: Tally) -> None:
+    """Count one comment."""
+    tally.written += 1
+    parts = source.path.split("/")
+    tally.subsystems["/".join(parts[: 2 if parts[0] in ("drivers", "fs", "net", "arch", "sound") else 1])] += 1
+    text = source.data
+    for edit in reversed(made.edits()):
+        text = text[: edit.start] + encode(edit.text) + text[edit.end :]
+    comment = made.comment()
+    tally.wide += any(len(line.expandtabs()) > 80 for line in comment.split("\n"))
+    quiet = new_warnings(root, source.data, text, [])
+    verbose = new_warnings(root, source.data, text, ["-v"])
+    tally.accepted += not quiet
+    tally.with_return += not verbose
+    tally.warnings += [f"  {source.path}:{made.line + 1} {made.name}: {warning}" for warning in (quiet or verbose)[:2]]
+    tally.comments.append(
+        {"path": source.path, "name": made.name, "comment": comment, "said": quiet, "said with -v": verbose}
+    )
+
+
+def undocumented(view: View, root: Path, kinds: tuple[Kind, ...], seed: int) -> Iterator[tuple[Source, Symbol]]:
+    """Definitions without kernel-doc, in random order, one a file. Macros without parameters are left out."""
+    files = all_files(root)
+    draw = random.Random(seed)
+    draw.shuffle(files)
+    for path in files:
+        source = view.source(path) if not path.startswith(_SKIPPED) else None
+        if source is None:
+            continue
+        symbols = [s for s in view.symbols_in(path) if s.kind in kinds and s.name.isascii() and is_callable(s)]
+        draw.shuffle(symbols)
+        for symbol in symbols[:20]:
+            if is_undocumented(view, source, symbol):
+                yield source, symbol
+                break
+
+
+def is_callable(symbol: Symbol) -> bool:
+    return symbol.kind is not Kind.MACRO or bool(symbol.flags & Flag.FUNCTION_LIKE)
+
+
+def is_undocumented(view: View, source: Source, symbol: Symbol) -> bool:
+    try:
+        target = target_at(view, source, symbol.name_start)
+    except Undocumentable as reason:
+        return "comment above" not in str(reason)
+    return target is not None and target.existing is None and target.symbol == symbol
+
+
+def new_warnings(root: Path, before: bytes, after: bytes, options: list[str]) -> list[str]:
+    """What kernel-doc says of the second text and not of the first, without line numbers."""
+    old, new = (Counter(warnings_of(root, text, options)) for text in (before, after))
+    return list((new - old).elements())
+
+
+def warnings_of(root: Path, text: bytes, options: list[str]) -> list[str]:
+    """What ``scripts/kernel-doc -none`` of a tree says of a text."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "file.c")
+        file.write_bytes(text)
+        program = root / "scripts" / "kernel-doc"
+        done = subprocess.run(
+            ["perl", str(program), "-none", *options, str(file)], capture_output=True, timeout=120, check=False
+        )
+        said = done.stderr.decode("utf-8", "replace").replace(str(file), "")
+    lines = [line.partition(" ")[2] for line in said.split("\n") if line.startswith(":")]
+    return [line for line in lines if line and not line.startswith("info:")]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""``ask``: the numbered sources for a question, and the answer where facts are one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from kexpert.core.retrieval.words import STOP_WORDS, query_stems, stems
+from kexpert.features.ask.fact_sources import FoundSource, fact_sources
+from kexpert.features.ask.question import Question, Topic, read_question
+from kexpert.features.ask.search_sources import search_sources
+from kexpert.features.ask.spoken import spoken_conditions
+from kexpert.view import View
+
+MAX_SOURCES = 6
+_MAX_FACTS = 6
+#: Facts that answer a question by themselves; more of them would be a list, not an answer.
+_MAX_ANSWER_FACTS = 6
+_CODE = re.compile(r"[A-Za-z_]\w*|-?\d\w*|[<>=!]=?|&&|\|\|")
+_ERRNO = re.compile(r"-E[A-Z][A-Z0-9]+")
+_VALUE = re.compile(
+    r"\breturns?\s+(?:the\s+)?(-?\w+|ERR_PTR\(-\w+\))|\b(?:get|with)\s+(NULL|0|true|false)\b|\b(NULL)\b"
+)
+#: Words of a question that are in many conditions too.
+_ASKING = STOP_WORDS | {"return", "returns", "set", "zero", "a", "i", "value", "error", "code"}
+
+#: "facts": the program's own sentences; "model": written by a model, checked; "sources": there is no answer.
+AnswerOrigin = Literal["facts", "model", "sources"]
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A numbered source; lines are 0-based."""
+
+    path: str
+    line: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer whose ``[n]`` are the numbers of ``citations``, from 1. Without an answer all sources are citations."""
+
+    question: str
+    text: str
+    origin: AnswerOrigin
+    citations: tuple[Citation, ...]
+    #: Sources that the answer does not cite.
+    others: tuple[Citation, ...] = ()
+    model: str = ""
+    adapter: str = ""
+
+    @property
+    def sources(self) -> tuple[Citation, ...]:
+        return (*self.citations, *self.others)
+
+
+def ask(view: View, text: str) -> Answer:
+    """Sources for a question, best first, and an answer if they are facts that give it outright."""
+    question = read_question(view, text)
+    facts = ranked(fact_sources(view, question), question)
+    chosen = facts[:_MAX_FACTS]
+    answering = _answering(facts, question)
+    if len(chosen) < MAX_SOURCES and not answering:
+        known = {(each.path, each.line) for each in chosen}
+        chosen += [each for each in search_sources(view, question.text) if (each.path, each.line) not in known]
+    sources = tuple(Citation(each.path, each.line, each.text) for each in chosen[:MAX_SOURCES])
+    if not answering:
+        return Answer(question.text, "", "sources", sources)
+    cited = tuple(Citation(each.path, each.line, each.text) for each in answering)
+    sentences = [f"{source.text} [{number}]." for number, source in enumerate(cited, 1)]
+    return Answer(
+        question.text, " ".join(sentences), "facts", cited, tuple(each for each in sources if each not in cited)
+    )
+
+
+def ranked(found: Sequence[FoundSource], question: Question) -> list[FoundSource]:
+    """Sources by the topics of a question, then by what they share with it beside the names."""
+    order = {topic: at for at, topic in enumerate(question.topics)}
+    words = set(query_stems(question.text))
+    code = _code_of(question)
+    errnos = set(_ERRNO.findall(question.text))
+
+    def key(each: FoundSource) -> tuple[int, int, int, int]:
+        is_asked = each.topic in order if each.topic is not None else False
+        shared = len(code.intersection(_CODE.findall(each.text)))
+        exact = _exact(each.text, question.text)
+        wanted = bool(errnos) and bool(errnos.intersection(_ERRNO.findall(each.text)))
+        return (
+            not is_asked, -(4 * exact + 3 * wanted + shared),
+            order.get(each.topic, 99) if each.topic is not None else 99, -len(words.intersection(stems(each.text))),
+        )  # fmt: skip
+
+    return sorted(found, key=key)
+
+
+def _code_of(question: Question) -> set[str]:
+    """The code words of a question beside its subjects: of a condition, a value."""
+    names = {*question.names, *question.options}
+    return {word for word in _CODE.findall(question.text) if word not in names and word.lower() not in _ASKING}
+
+
+def _exact(text: str, question: str) -> bool:
+    """Whether the condition of a fact stands in the question, as code or in words."""
+    condition = "".join(text.partition(" if ")[2].split())
+    if not condition:
+        return False
+    return condition in "".join(question.split()) or any(condition == code for code in spoken_conditions(question))
+
+
+def _answering(facts: Sequence[FoundSource], question: Question) -> list[FoundSource]:
+    """The facts that are the answer: of the first topic of the question that there are facts of."""
+    for topic in question.topics:
+        of_topic = [each for each in facts if each.topic is topic]
+        if topic is Topic.RETURN:
+            of_topic = _returned(of_topic, question)
+        if topic is Topic.LOCK:
+            of_topic = [each for each in of_topic if " releases " not in each.text] or of_topic
+        if topic is Topic.MEMBER and question.members:
+            of_topic = [each for each in of_topic if _member(each.text) in question.members]
+        if of_topic:
+            return of_topic if len(of_topic) <= _MAX_ANSWER_FACTS else []
+    return []
+
+
+def _member(text: str) -> str:
+    match = re.search(r" is \.(\w+)", text)
+    return match[1] if match else ""
+
+
+def _returned(facts: list[FoundSource], question: Question) -> list[FoundSource]:
+    """Returned values: those of the condition or the value that a question gives, else all."""
+    errnos = set(_ERRNO.findall(question.text))
+    if errnos:
+        return [each for each in facts if errnos.intersection(_ERRNO.findall(each.text))]
+    value = next((match[1] or match[2] or match[3] for match in _VALUE.finditer(question.text)), "")
+    if of_value := [each for each in facts if value and re.search(rf"returns {re.escape(value)}(?: |\Z)", each.text)]:
+        return of_value
+    if exact := [each for each in facts if _exact(each.text, question.text)]:
+        return exact
+    code = _code_of(question)
+    shares = [len(code.intersection(_CODE.findall(each.text.partition(" if ")[2]))) for each in facts]
+    best = max(shares, default=0)
+    if best and shares.count(best) == 1:
+        return [facts[shares.index(best)]]
+    return facts if not re.search(r"\b(?:if|when)\b", question.text) else []
+
+
+def with_model(found: Answer, text: str, cited: Sequence[int], model: str, adapter: str) -> Answer:
+    """An answer with a checked text that cites sources by their numbers, which are made consecutive."""
+    numbers = {number: at for at, number in enumerate(cited, 1)}
+    text = re.sub(r"\[(\d+)\]", lambda match: f"[{numbers[int(match[1])]}]", text)
+    sources = found.sources
+    return replace(
+        found, text=text, origin="model", model=model, adapter=adapter,
+        citations=tuple(sources[number - 1] for number in cited),
+        others=tuple(each for at, each in enumerate(sources, 1) if at not in numbers),
+    )  # fmt: skip

@@ -1,0 +1,131 @@
+"""Questions of every kind: the sources that come first, and the answers that facts give."""
+
+from __future__ import annotations
+
+import pytest
+
+from kexpert.features.ask.ask import MAX_SOURCES, ask
+from kexpert.features.ask.question import Topic, read_question
+from tests.support.memory_view import MemoryView, files_of
+
+VIEW = MemoryView(files_of("""\
+//- drivers/toy/core.c
+/**
+ * toy_wind() - Wind a toy up.
+ */
+static int toy_wind(struct toy *toy, unsigned int turns)
+{
+	if (toy->broken)
+		return -EINVAL;
+	if (turns > 10)
+		return -ERANGE;
+	mutex_lock(&toy->lock);
+	toy->turns = turns;
+	mutex_unlock(&toy->lock);
+	return 0;
+}
+
+static int toy_open(struct toy *toy)
+{
+	lockdep_assert_held(&toy->lock);
+	return toy_wind(toy, 1);
+}
+
+struct toy *toy_find(int id)
+{
+	if (!id)
+		return NULL;
+	return ERR_PTR(-ENOENT);
+}
+
+static const struct toy_ops car_ops = {
+	.open = toy_open,
+	.wind = toy_wind,
+};
+
+SYSCALL_DEFINE1(toy, int, id)
+{
+	return toy_find(id) ? 0 : -ENOENT;
+}
+//- drivers/toy/Kconfig
+config TOY
+	tristate "Toys"
+	depends on SPRING && KEY
+	select GEARS
+//- drivers/toy/Makefile
+obj-$(CONFIG_TOY) += core.o
+//- Documentation/toy.rst
+Winding of toys
+===============
+
+A toy is wound with a key.
+"""))
+
+ANSWERED = [
+    ("Which lock does toy_wind() take?", "toy_wind() takes &toy->lock (mutex) [1]."),
+    ("which mutex is acquired by toy_wind", "toy_wind() takes &toy->lock (mutex) [1]."),
+    ("Which lock must be held when calling toy_open()?", "toy_open(): the caller holds &toy->lock [1]."),
+    ("What does toy_wind() return if toy->broken?", "toy_wind() returns -EINVAL if toy->broken [1]."),
+    ("What do I get from toy_wind when turns is greater than 10?", "toy_wind() returns -ERANGE if turns > 10 [1]."),
+    ("When does toy_wind() return -ERANGE?", "toy_wind() returns -ERANGE if turns > 10 [1]."),
+    ("Why do I get NULL from toy_find()?", "toy_find() returns NULL if !id [1]."),
+    ("Who calls toy_wind()?", "toy_wind() is called by toy_open() [1]."),
+    ("In drivers/toy/core.c: who calls toy_wind?", "toy_wind() is called by toy_open() [1]."),
+    ("What does CONFIG_TOY depend on?", "CONFIG_TOY depends on SPRING && KEY [1]."),
+    ("Why can't I select TOY: what does it depend on?", "CONFIG_TOY depends on SPRING && KEY [1]."),
+    ("Which option does TOY select?", "CONFIG_TOY selects GEARS [1]."),
+    ("Which option builds drivers/toy/core.c?", "drivers/toy/core.c is built with CONFIG_TOY [1]."),
+    ("Which function is the .open of car_ops?", "toy_open() is .open of struct toy_ops in car_ops [1]."),
+    ("Which function does car_ops use for wind?", "toy_wind() is .wind of struct toy_ops in car_ops [1]."),
+    ("Which function is car_ops.open?", "toy_open() is .open of struct toy_ops in car_ops [1]."),
+    ("In which table is toy_open the .open?", "toy_open() is .open of struct toy_ops in car_ops [1]."),
+    ("Does toy_wind() sleep?", "toy_wind() may sleep: mutex_lock() [1]."),
+    ("What does the system call toy return?", "sys_toy() returns 0 if toy_find(id) [1]. "
+                                              "sys_toy() returns -ENOENT if !toy_find(id) [2]."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("question", "answer"), ANSWERED)
+def test_facts_answer(question: str, answer: str) -> None:
+    found = ask(VIEW, question)
+    assert (found.text, found.origin) == (answer, "facts")
+    first = found.citations[0]
+    source = VIEW.source(first.path)
+    assert source is not None and first.line < len(source.lines.starts)
+
+
+def test_a_citation_is_the_line_of_its_fact() -> None:
+    (citation,) = ask(VIEW, "When does toy_wind() return -ERANGE?").citations
+    source = VIEW.source(citation.path)
+    assert source is not None and b"return -ERANGE" in source.lines.line_bytes(citation.line)
+
+
+def test_without_a_name_search_brings_the_sources() -> None:
+    found = ask(VIEW, "how is a toy wound up with a key?")
+    assert (found.text, found.origin) == ("", "sources")
+    assert "toy_wind(): Wind a toy up." in [each.text for each in found.citations]
+    assert ("Documentation/toy.rst", 3) in [(each.path, each.line) for each in found.citations]
+    assert len(found.citations) <= MAX_SOURCES
+
+
+def test_a_name_without_a_topic_gives_its_facts_and_no_answer() -> None:
+    found = ask(VIEW, "explain toy_wind")
+    assert found.origin == "sources"
+    assert all("toy_wind" in each.text for each in found.citations[:4])
+
+
+def test_a_question_for_a_lock_that_nobody_needs_is_not_answered_with_another() -> None:
+    assert ask(VIEW, "Which lock must the caller of toy_find() hold?").origin == "sources"
+
+
+@pytest.mark.parametrize("question", ["", "?", "[1] (( ** path:", "which", "toy_nothing_like_it()", "a" * 5000, "\0\n"])
+def test_any_text_is_a_question(question: str) -> None:
+    assert ask(VIEW, question).origin == "sources"
+
+
+def test_what_a_question_names() -> None:
+    question = read_question(VIEW, "In drivers/toy/core.c: which lock does `toy_wind()` take, CONFIG_TOY and EINVAL?")
+    assert question.files == ("drivers/toy/core.c",)
+    assert question.names == ("toy_wind",)
+    assert question.options == ("TOY",)
+    assert question.topics[0] is Topic.LOCK
