@@ -16,7 +16,6 @@ from kexpert.abilities import Cancelled as WasCancelled
 from kexpert.background.worker_thread import WorkerThread
 from kexpert.core.c.source import Source
 from kexpert.core.symbols import Symbol
-from kexpert.features.explain.voice import undocumented_functions
 from kexpert.workspace.idle import Idle
 from kexpert.workspace.voice import Unavailable, Voice
 
@@ -155,8 +154,10 @@ class Summaries:
 
     def _plan(self, path: str, opened: Snapshot) -> None:
         """Queue the functions of a file about which the model was not asked yet."""
+        from kexpert.features.explain.voice import undocumented_functions
+
         source = opened.source(path)
-        if source is None:
+        if source is None or not self.voice.identity():
             return
         view = opened.view
         jobs = [
