@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kexpert.abilities import Token
     from kexpert.features.explain.explanation import Explanation, Written
     from kexpert.features.explain.voice import ChatPrompt
+    from kexpert.features.hover.card import HoverCard
     from kexpert.view import View
     from kexpert.workspace.listener import Listener
 
@@ -134,6 +135,12 @@ class Voice:
 
     # -- one line -------------------------------------------------------------------------------
 
+    def known_line(self, view: View, card: HoverCard) -> tuple[bool, Written | None]:
+        """``known_summary`` of what a card is about; nothing is asked where the author wrote something."""
+        symbol = card.symbol
+        source = view.source(symbol.path) if symbol is not None and not card.documentation else None
+        return self.known_summary(source, symbol) if symbol is not None and source is not None else (True, None)
+
     def known_summary(self, source: Source, symbol: Symbol) -> tuple[bool, Written | None]:
         """(whether the model was asked already, what is left of its answer). Reads a cache alone."""
         model = self._recent_model()
@@ -214,11 +221,12 @@ class Voice:
             yield replace(found, written_text=prompt.written(text, model.name, model.adapter))
         if text is not None:
             return
-        text = ""
+        shown = ""
         for text in self._texts(prompt, cancelled, background=False):
-            if text:
+            if text != shown:
+                shown = text
                 yield replace(found, written_text=prompt.written(text, model.name, model.adapter))
-        self.texts.put(key, text)
+        self.texts.put(key, shown)
 
     # -- the model ------------------------------------------------------------------------------
 
