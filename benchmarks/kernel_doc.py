@@ -23,7 +23,7 @@ from typing import Any
 
 from benchmarks.sample import GENERATED, all_files
 from kexpert.core.c.source import Source
-from kexpert.core.symbols import Kind, Symbol
+from kexpert.core.symbols import Flag, Kind, Symbol
 from kexpert.core.text import encode
 from kexpert.features.kerneldoc.declaration import Undocumentable
 from kexpert.features.kerneldoc.draft import Draft, draft
@@ -123,7 +123,7 @@ def judge(root: Path, source: Source, made: Draft, tally: Tally) -> None:
 
 
 def undocumented(view: View, root: Path, kinds: tuple[Kind, ...], seed: int) -> Iterator[tuple[Source, Symbol]]:
-    """Definitions without kernel-doc, in random order, one a file."""
+    """Definitions without kernel-doc, in random order, one a file. Macros without parameters are left out."""
     files = all_files(root)
     draw = random.Random(seed)
     draw.shuffle(files)
@@ -131,12 +131,16 @@ def undocumented(view: View, root: Path, kinds: tuple[Kind, ...], seed: int) -> 
         source = view.source(path) if not path.startswith(_SKIPPED) else None
         if source is None:
             continue
-        symbols = [s for s in view.symbols_in(path) if s.kind in kinds and s.name.isascii()]
+        symbols = [s for s in view.symbols_in(path) if s.kind in kinds and s.name.isascii() and is_callable(s)]
         draw.shuffle(symbols)
         for symbol in symbols[:20]:
             if is_undocumented(view, source, symbol):
                 yield source, symbol
                 break
+
+
+def is_callable(symbol: Symbol) -> bool:
+    return symbol.kind is not Kind.MACRO or bool(symbol.flags & Flag.FUNCTION_LIKE)
 
 
 def is_undocumented(view: View, source: Source, symbol: Symbol) -> bool:

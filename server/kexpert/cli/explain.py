@@ -82,10 +82,10 @@ def _explanation(snapshot: Snapshot, asked: FileLines, at: Position) -> Explanat
         count = len(source.lines.starts) if source else 0
         found = snapshot.explain(Position(at.path, at.line, 0), Position(at.path, min(asked.last, count), 0))
     else:
-        character = at.character if asked.position.column else _first_character(snapshot.source(at.path), at.line)
+        character = at.character if asked.position.column else first_character(snapshot.source(at.path), at.line)
         found = snapshot.explain(Position(at.path, at.line, character))
     if found is None:
-        raise Failure(f"{_shown(asked)}: there is no function or macro to explain")
+        raise Failure(f"{shown_place(asked)}: there is no function or macro to explain")
     return found
 
 
@@ -112,7 +112,7 @@ def _print_page(snapshot: Snapshot, found: Explanation) -> int:
     return OK
 
 
-def _first_character(source: Source | None, line: int) -> int:
+def first_character(source: Source | None, line: int) -> int:
     """Column of the first thing on a line."""
     if source is None:
         return 0
@@ -120,7 +120,7 @@ def _first_character(source: Source | None, line: int) -> int:
     return len(text) - len(text.lstrip())
 
 
-def _shown(asked: FileLines) -> str:
+def shown_place(asked: FileLines) -> str:
     at = asked.position
     if asked.is_range:
         return f"{at.path}:{at.line}-{asked.last}"

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+from contextlib import closing
 from typing import TYPE_CHECKING
 
-from kexpert.cli.arguments import add_model, add_tree
-from kexpert.cli.asked import asked_about
+from kexpert.cli.arguments import add_tree
+from kexpert.cli.asked import asked_tree
 from kexpert.cli.errors import OK, Failure, say
 from kexpert.cli.explain import FileLines, file_lines, first_character, shown_place
 
 if TYPE_CHECKING:
     from kexpert.cli.arguments import Commands
+    from kexpert.workspace.snapshot import Position, Snapshot
 
 _WHAT = "a kernel-doc comment for a function, macro or struct, or what completes the one it has"
 
@@ -22,17 +24,24 @@ def add_arguments(commands: Commands) -> None:
     place = "a definition, by a line of it; lines count from 1"
     command.add_argument("lines", metavar="FILE:LINE[:COL]", type=file_lines, help=place)
     add_tree(command)
-    add_model(command)
     command.add_argument("--json", action="store_true", help="print the comment and the origin of each text as JSON")
+    command.add_argument("--no-model", action="store_true", help="leave the chat model out")
     command.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
+    args.position = args.lines.position
+    tree, at = asked_tree(args)
+    with closing(tree):
+        if not args.no_model:
+            tree.load_voice()
+        return _print(tree.snapshot(), at, args)
+
+
+def _print(snapshot: Snapshot, at: Position, args: argparse.Namespace) -> int:
     from kexpert.workspace.snapshot import Position, Refusal
 
     asked: FileLines = args.lines
-    args.position = asked.position
-    snapshot, at = asked_about(args)
     column = at.character if asked.position.column else first_character(snapshot.source(at.path), at.line)
     at = Position(at.path, at.line, column)
     try:

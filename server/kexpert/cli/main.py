@@ -12,7 +12,19 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from kexpert import __version__
-from kexpert.cli import complete, definition, doctor, explain, hover, index, models, references, search
+from kexpert.cli import (
+    ask,
+    complete,
+    definition,
+    doctor,
+    explain,
+    hover,
+    index,
+    kerneldoc,
+    models,
+    references,
+    search,
+)
 from kexpert.cli.arguments import Arguments
 from kexpert.cli.errors import INTERRUPTED, OK, Failure, complain
 from kexpert.workspace.find_tree import NotFound
@@ -29,7 +41,9 @@ class Command(Protocol):
         """Declare a subcommand; its default ``run`` takes the arguments and gives the exit code."""
 
 
-_COMMANDS: tuple[Command, ...] = (index, hover, explain, definition, references, complete, search, models, doctor)
+_COMMANDS: tuple[Command, ...] = (
+    index, hover, explain, ask, kerneldoc, definition, references, complete, search, models, doctor,
+)  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None, others: Sequence[Command] = ()) -> int:

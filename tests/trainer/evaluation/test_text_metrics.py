@@ -19,7 +19,8 @@ PAIRS = [
 
 
 @pytest.mark.parametrize(
-    ("pair", "expected"), zip(PAIRS, [57.62131995937635, 38.20212590003206, 0.0, 63.636363636363626, 0.0], strict=True)
+    ("pair", "expected"),
+    list(zip(PAIRS, [57.62131995937635, 38.20212590003206, 0.0, 63.636363636363626, 0.0], strict=True)),
 )
 def test_chrf_of_a_sentence_is_that_of_sacrebleu(pair: tuple[str, str], expected: float) -> None:
     assert chrf(*pair) == pytest.approx(expected)
@@ -49,7 +50,7 @@ def test_bleu_splits_names_at_underscores_and_ignores_case() -> None:
     assert bleu4("", "x") == 0.0
 
 
-@pytest.mark.parametrize(("pair", "expected"), zip(PAIRS, [75.0, 200 / 3, 0, 0.0, 0.0], strict=True))
+@pytest.mark.parametrize(("pair", "expected"), list(zip(PAIRS, [75.0, 200 / 3, 0, 0.0, 0.0], strict=True)))
 def test_rouge_l_is_that_of_rouge_score(pair: tuple[str, str], expected: float) -> None:
     assert rouge_l(*pair) == pytest.approx(expected)
 

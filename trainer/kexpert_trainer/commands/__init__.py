@@ -9,23 +9,29 @@ import argparse
 from typing import Protocol
 
 from kexpert_trainer.commands import (
+    ablate,
     base,
     corpus,
     curate,
     embedder,
+    evaluate_documentation,
     evaluate_inline,
+    evaluate_questions,
     evaluate_search,
     export,
     falsify,
     inspect,
+    merge,
     mine,
     model,
     pack,
     parts,
+    prefer,
     pretrain,
     publish,
     questions,
     review,
+    sft,
     stats,
     tokenizer,
 )
@@ -48,6 +54,10 @@ COMMANDS: dict[str, Command] = {
     "pretrain": pretrain, "export": export, "parts": parts,
     "mine": mine, "questions": questions, "curate": curate, "falsify": falsify, "publish": publish, "inspect": inspect,
     "stats": stats, "review": review,
+    "sft": sft, "prefer": prefer, "ablate": ablate, "merge": merge,
 }  # fmt: skip
 #: The same for ``kexpert-train evaluate WHAT``.
-EVALUATIONS: dict[str, Command] = {"search": evaluate_search, "inline": evaluate_inline}
+EVALUATIONS: dict[str, Command] = {
+    "search": evaluate_search, "inline": evaluate_inline, "documentation": evaluate_documentation,
+    "questions": evaluate_questions,
+}  # fmt: skip

@@ -55,7 +55,7 @@ def mine_history(tree: Path, head: str, skip: int, count: int, tree_name: str) -
 def _rows(tree: Path, commit: str, title: str, body: str, patch: str, tree_name: str) -> Iterator[Row]:
     """A change of one place in one file: a message about more says too little about each."""
     files, hunks = _FILE.findall(patch), list(_HUNK.finditer(patch))
-    if len(files) != 1 or len(hunks) != 1:
+    if len(files) != 1 or len(hunks) != 1 or "\n--- /dev/null\n" in patch:
         return
     (path,), (hunk,) = files, hunks
     text = f"{hunk[3].strip()}\n{patch[hunk.end():].strip(chr(10))}".strip()

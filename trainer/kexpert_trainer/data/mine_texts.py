@@ -24,7 +24,7 @@ _MAX_SENTENCES = 2
 _MIN_CHARS, _MAX_CHARS = 30, 420
 
 _SPACE = re.compile(r"\s+")
-_SENTENCE = re.compile(r"(?<=[a-z0-9)`][.!?])\s+(?=[A-Z])")
+_SENTENCE = re.compile(r"(?<=[a-z0-9)`][.!?])\s+(?=[A-Z`:]|[a-z_]\w*\(\))")
 #: Sentences of a help text that say how to answer the prompt, not what the option does.
 _ADVICE = re.compile(
     r"\b(?:say|answer|select|choose|enter|type|enable this|if unsure|if in doubt|to compile|module will be called"

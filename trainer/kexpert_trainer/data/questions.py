@@ -27,6 +27,8 @@ from kexpert_trainer.data.tree_facts import TOPICS, Asked, Form, TreeFact
 
 _MAX_FILE_BYTES = 300_000
 _MIN_SOURCES, _MAX_SOURCES = 3, 5
+#: Sources of a question for evaluation: as many as the server gives.
+_FOUND_SOURCES = 6
 #: Questions of one form that one file may give, so that no large file fills a form.
 _MAX_PER_FILE = 3
 #: Rare forms may stay short by this part of the rows; others take their place. To fill them takes the whole tree.
@@ -55,12 +57,14 @@ def question_rows(
     is_wanted_name: Callable[[str], bool] = lambda name: True,
     report: Callable[[int, int], None] = lambda done, total: None,
     unanswered: float = 0.0,
+    as_found: bool = False,
 ) -> list[Row]:
     """Make up to ``count`` rows, about as many of each topic. The same tree and seed give the same rows.
 
     ``is_wanted``: which files may give questions (default: all but the held-out subsystems); ``is_wanted_name``: which
     functions, options or files a question may be about; ``report(done, count)``; ``unanswered``: the part of the rows
-    whose right source is left out and whose answer is ``NO_ANSWER``. Raises OSError.
+    whose right source is left out and whose answer is ``NO_ANSWER``; ``as_found``: for evaluation, the sources are the
+    best of ``ranked``, best first, whether the right one is among them or not. Raises OSError.
     """
     wanted = is_wanted or (lambda path: not is_held_out_subsystem(path))
     paths = [path for path in files(tree) if path.endswith(".c") or path.rpartition("/")[2].startswith("Kconfig")]
@@ -74,7 +78,7 @@ def question_rows(
         if sum(room.values()) <= _RARE * count and len(found) + len(spare) >= count:
             break
         rng = random.Random(_digest(f"{seed}/{path}/rows"))
-        for asked, row in _rows_of_file(tree, path, label, rng, is_wanted_name, room):
+        for asked, row in _rows_of_file(tree, path, label, rng, is_wanted_name, room, as_found):
             is_common = asked.answer in _COMMON
             if is_common and common["yes"] >= _MAX_COMMON * (common["all"] + 5):
                 continue
@@ -90,7 +94,7 @@ def question_rows(
 
 def _rows_of_file(
     tree: Path, path: str, label: str, rng: random.Random, is_wanted_name: Callable[[str], bool],
-    room: dict[Form, int],
+    room: dict[Form, int], as_found: bool,
 ) -> Iterator[tuple[Asked, Row]]:  # fmt: skip
     facts = facts_of_file(tree, path, {form for form, left in room.items() if left})
     by_form: dict[Form, list[tuple[int, Asked]]] = defaultdict(list)
@@ -101,7 +105,7 @@ def _rows_of_file(
     for form in Form:
         chosen = rng.sample(by_form[form], min(_MAX_PER_FILE, len(by_form[form])))
         for at, asked in chosen:
-            yield asked, _row(facts, at, asked, label, rng)
+            yield asked, _row(facts, at, asked, label, rng, as_found)
 
 
 def facts_of_file(tree: Path, path: str, wanted: Collection[Form] = tuple(Form)) -> list[TreeFact]:
@@ -140,11 +144,13 @@ def _reader(tree: Path) -> Callable[[str], bytes | None]:
     return read
 
 
-def _row(facts: Sequence[TreeFact], at: int, asked: Asked, label: str, rng: random.Random) -> Row:
+def _row(
+    facts: Sequence[TreeFact], at: int, asked: Asked, label: str, rng: random.Random, as_found: bool
+) -> Row:
     fact = facts[at]
     question = phrase(fact, asked, rng)
-    sources = chosen_sources(facts, fact, question, rng)
-    number = sources.index(fact) + 1
+    sources = found_sources(facts, question) if as_found else chosen_sources(facts, fact, question, rng)
+    number = sources.index(fact) + 1 if fact in sources else 0
     key = f"{label}\0{fact.where}\0{asked.form}\0{question}"
     return Row(
         hashlib.sha256(key.encode()).hexdigest()[:16], Task.ANSWER, f"{asked.answer} [{number}]",
@@ -185,6 +191,12 @@ def chosen_sources(
     chosen = [right, *others[: count - 1]]
     rng.shuffle(chosen)
     return chosen
+
+
+def found_sources(facts: Iterable[TreeFact], question: str) -> list[TreeFact]:
+    """The best sources for a question, best first, each text once."""
+    by_text = {each.text: each for each in reversed(ranked(facts, question)) if len(each.text) <= SMALL.source}
+    return list(reversed(by_text.values()))[:_FOUND_SOURCES]
 
 
 def ranked(facts: Iterable[TreeFact], question: str) -> list[TreeFact]:

@@ -113,7 +113,7 @@ def _write(work: Callable[[Batch], Iterable[str]], path: Path, batch: Batch) -> 
 
 def _start() -> None:
     """Prepare a worker: low priority, and an end when its parent ends (one killed with SIGKILL cannot stop it)."""
-    os.nice(_NICENESS)
+    os.nice(max(0, _NICENESS - os.nice(0)))
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_exit_after, args=(parent,), daemon=True).start()

@@ -12,8 +12,10 @@ same length. Line breaks stay, so every offset, row and column of the masked tex
 - ``container_of(p, struct foo, bar)``     ``container_of(p,        foo, bar)``
 - ``ACPI_EXPORT_SYMBOL(f)`` and no ``;``   ``ACPI_EXPORT_SYMBOL=f;``
 - ``TRACE_EVENT(name, TP_PROTO(…), …);``   ``TRACE_EVENT(name            );``
+- ``static foo_t foo_noinline f(void)``    ``static foo_t              f(void)``
 
-Rules that a word triggers are in ``masked_words``, ``#if`` groups in ``masked_conditionals``; rules that the shape of
+Rules that a word triggers are in ``masked_words``, those for words that nobody knows in ``unknown_words``, ``#if``
+groups in ``masked_conditionals``; rules that the shape of
 the text triggers are here. The set of the file's words says which rules can apply; each of those is one pass with
 ``bytes.find`` or a regex.
 """
@@ -25,6 +27,7 @@ import re
 from kexpert.core.c.editing import BLANK, DECLARED, IS_WORD, NOT_WORD, Editor
 from kexpert.core.c.masked_conditionals import mask_conditionals
 from kexpert.core.c.masked_words import mask_words
+from kexpert.core.c.unknown_words import mask_unknown_words
 from kexpert.core.c.vocabulary import TYPE_OPERATORS
 
 _TAG_ARGUMENTS = {tag: re.compile(tag + rb"\s+\w+\s*[,)]") for tag in (b"struct", b"union", b"enum")}
@@ -74,6 +77,7 @@ class _Masker(Editor):
         data = bytes(self.out)
         present = words(data)
         mask_words(self, data, present)
+        mask_unknown_words(self)
         if b"..." in data:
             self._ellipses()
         if b"register" in present:

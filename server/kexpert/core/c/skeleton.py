@@ -18,6 +18,7 @@ from tree_sitter import Point, Range, Tree
 from kexpert.core.c.conditional_groups import AlternativeHead, Choice, Conditional, choose
 from kexpert.core.c.idioms import idiom_of
 from kexpert.core.c.lex import blank_comments
+from kexpert.core.c.made_names import MadeCall, made_calls
 from kexpert.core.c.masking import mask
 from kexpert.core.c.parse import parse_ranges
 
@@ -51,6 +52,12 @@ _BRACE = re.compile(rb"\s*\{")
 MARGIN_CODE = re.compile(rb"\n(?:\{|[A-Za-z_]\w*+(?![ \t]*:))")
 _BRACES = re.compile(rb"[{}]")
 _CONDITIONALS = frozenset((b"if", b"ifdef", b"ifndef", b"elif", b"elifdef", b"elifndef", b"else", b"endif"))
+_OLD_STYLE = re.compile(
+    rb"\n[ \t]*((?:[A-Za-z_][\w \t*]*[ \t*]\n?|[A-Za-z_][\w \t*]*\n[ \t]*)?(\w+)[ \t]*\(\s*\w+"
+    rb"(?:\s*,\s*\w+)*\s*\))(?=\s*\n)"
+)
+_OLD_PARAMETERS = re.compile(rb"(?:\s*+[A-Za-z_][\w,\[\]*()\s]*+;)++")
+_MAX_HEAD_BYTES = 1500
 _MAX_GAP_BYTES = 4000  # blanks between a head and its body, where ``#if`` branches were
 _GAP = re.compile(rb"\s{32,}")
 #: With more gaps, skipping them is slower than lexing them: tree-sitter takes quadratic time in the ranges.
@@ -86,6 +93,15 @@ class MacroCall(NamedTuple):
     body: tuple[int, int] | None
 
 
+class OldStyleFunction(NamedTuple):
+    """A function whose parameters are declared between its head and its body."""
+
+    name_start: int
+    name_end: int
+    start: int
+    body: tuple[int, int]
+
+
 @dataclass(slots=True)
 class Skeleton:
     """The parts of a file. ``code`` and ``text`` have the length of the file."""
@@ -102,6 +118,9 @@ class Skeleton:
     initialising: list[tuple[int, bytes]] = field(default_factory=list)
     """Offset and text of the function bodies that hold designated initialisers, braces included."""
     heads: list[AlternativeHead] = field(default_factory=list)
+    old_style: list[OldStyleFunction] = field(default_factory=list)
+    made: list[MadeCall] = field(default_factory=list)
+    """Calls of the file's own macros that make declarations."""
 
 
 def skeleton(data: bytes) -> Skeleton:
@@ -115,9 +134,13 @@ def skeleton(data: bytes) -> Skeleton:
     if choice.dead:
         code = _blank(code, _without_macros(choice.dead, macros))
     text = _blank(text, _merged(choice.dead + choice.unfit))
-    text, bodies, initialising = _without_bodies(_without_values(text))
-    text, calls = _without_calls(text, bodies)
-    return Skeleton(all_code, code, text, macros, tables, calls, initialising, choice.heads)
+    cut = Skeleton(all_code, code, b"", macros, tables, heads=choice.heads)
+    text, bodies = _without_bodies(_without_values(text), cut)
+    if any(macro.function_like for macro in macros):
+        cut.made = made_calls(all_code, macros, text)
+        text = _blank(text, [(call.start, call.end) for call in cut.made])
+    cut.text, cut.calls = _without_calls(text, bodies)
+    return cut
 
 
 def parse_sparse(text: bytes) -> Tree:
@@ -242,15 +265,14 @@ def _without_values(text: bytes) -> bytes:
     return _blank(text, spans)
 
 
-def _without_bodies(text: bytes) -> tuple[bytes, dict[int, int], list[tuple[int, bytes]]]:
-    """Blank the text between ``{`` and ``}`` in column 0 after a parameter list.
+def _without_bodies(text: bytes, cut: Skeleton) -> tuple[bytes, dict[int, int]]:
+    """Blank the text between ``{`` and ``}`` in column 0 after a parameter list, and old-style functions.
 
-    Returns the text, for each ``{`` of such a body the offset after its ``}``, and the bodies that hold designated
-    initialisers. Those are parsed apart: an error in one does not reach the next function.
+    Returns the text, and for each ``{`` of such a body the offset after its ``}``. Adds to ``cut`` the bodies that
+    hold designated initialisers: they are parsed apart, so that an error in one does not reach the next function.
     """
     bodies: dict[int, int] = {}
     spans: list[tuple[int, int]] = []
-    initialising: list[tuple[int, bytes]] = []
     at = text.find(b"\n{")
     while at >= 0:
         opening = at + 1
@@ -258,17 +280,37 @@ def _without_bodies(text: bytes) -> tuple[bytes, dict[int, int], list[tuple[int,
         if closing < 0:
             break
         one_line = text.find(b"}", opening, text.find(b"\n", opening)) >= 0  # { return 0; }
+        old_style = None
         if one_line or _LIST.match(text, opening) or not _follows_parameters(text, at):
-            at = text.find(b"\n{", opening)
-            continue
+            old_style = None if one_line else _old_style_head(text, at)
+            if old_style is None:
+                at = text.find(b"\n{", opening)
+                continue
         if inner := MARGIN_CODE.search(text, opening + 1, closing):  # this one may end with an indented brace
             closing = _balance(text, opening, inner.start(), closing)
         bodies[opening] = closing + 2
-        spans.append((opening + 1, closing + 1))
+        if old_style is None:
+            spans.append((opening + 1, closing + 1))
+        else:
+            start, name_start, name_end = old_style
+            cut.old_style.append(OldStyleFunction(name_start, name_end, start, (opening, closing + 2)))
+            spans.append((start, closing + 2))
         if DESIGNATOR.search(text, opening, closing):
-            initialising.append((opening, text[opening : closing + 2]))
+            cut.initialising.append((opening, text[opening : closing + 2]))
         at = text.find(b"\n{", closing)
-    return _blank(text, spans), bodies, initialising
+    return _blank(text, spans), bodies
+
+
+def _old_style_head(text: bytes, at: int) -> tuple[int, int, int] | None:
+    """(start, start of the name, end of the name) of ``int f(a, b) int a; char *b;`` before offset ``at``."""
+    first = max(0, at - _MAX_HEAD_BYTES)
+    head = text[first:at].rstrip()
+    if not head.endswith(b";"):
+        return None
+    for match in _OLD_STYLE.finditer(head):
+        if _OLD_PARAMETERS.fullmatch(head, match.end()):
+            return first + match.start(1), first + match.start(2), first + match.end(2)
+    return None
 
 
 def _balance(text: bytes, opening: int, before: int, last: int) -> int:

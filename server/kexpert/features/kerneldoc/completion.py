@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from kexpert.core.docs.kerneldoc_writer import param_lines, section_lines
@@ -53,7 +53,13 @@ def completing_edits(
         joined = _BLANK.fullmatch(above) or any(map(_CONTEXT.match, lines[_last_block(lines) : last]))
         added = [*([] if joined else [" *"]), *(f" * {line}" for line in section_lines("Return", returns))]
         edits.append(Edit(starts[last], starts[last], newline.join(added) + newline))
-    return tuple(edits)
+    return tuple(_joined(edits))
+
+
+def _joined(edits: list[Edit]) -> Iterator[Edit]:
+    """One edit for each place: clients differ in the order of two."""
+    for start in dict.fromkeys(edit.start for edit in edits):
+        yield Edit(start, start, "".join(edit.text for edit in edits if edit.start == start))
 
 
 def completed(data: bytes, existing: Existing, edits: Sequence[Edit]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from kexpert.core.c.declarators import RECORDS, CType, read_declaration
+from kexpert.core.c.declarators import PRIMITIVE, RECORDS, TAGGED, CType, read_declaration
 from kexpert.core.c.lex import blank_comments
 from kexpert.core.c.tokens import Tokens
 from kexpert.core.docs.kerneldoc import comment_above, comment_beside, comment_text
@@ -40,8 +40,10 @@ def record_members(data: bytes, symbol: Symbol) -> tuple[Parameter, ...]:
     if brace < 0 or tokens.partner(brace) < 0:
         raise Undocumentable("its members cannot be read")
     stop = tokens.partner(brace)
-    if tokens[brace - 1] != symbol.name:
+    if tokens[brace - 1] != symbol.name or tokens[brace - 2] not in TAGGED:
         raise Undocumentable(f"{tokens[brace - 1]!r} before its members")
+    if text[tokens.stop(brace - 1) : tokens.start(brace)].strip():
+        raise Undocumentable("a comment between its name and its members")
     if _declares_variable(data, symbol.start + tokens.stop(stop)):
         raise Undocumentable("it declares a variable too")
     if symbol.kind is Kind.ENUM:
@@ -65,6 +67,8 @@ def _without_private(text: bytes) -> bytes:
 
 def _enumerator(text: bytes, tokens: Tokens, first: int, stop: int) -> Parameter:
     if not tokens.is_word(first) or tokens[first + 1] == "(":
+        raise Undocumentable("a macro makes its values")
+    if stop - first > 1 and tokens[first + 1] != "=":
         raise Undocumentable("a macro makes its values")
     for at in range(first, stop):
         if tokens[at] == "(" and any(tokens[inner] == "," for inner in range(at, tokens.past(at))):
@@ -121,6 +125,8 @@ def _members(text: bytes, tokens: Tokens, at: int, stop: int, depth: int) -> lis
             if tokens[tokens.past(brace)] != ";":
                 raise Undocumentable("a member has no name")
             found += _members(text, tokens, brace + 1, tokens.past(brace) - 1, depth + 1)
+        elif not declaration.declared:
+            raise Undocumentable("a member has no name")
         for declared in declaration.declared:
             _check_tail(tokens, tokens.at_offset(declared.name_start), declaration.next - 1)
             comment = _comment(text, declared.start, declared.end) if len(declaration.declared) == 1 else ""
@@ -138,7 +144,7 @@ def _plain(of: CType) -> CType:
 def _check_tail(tokens: Tokens, name_at: int, stop: int) -> None:
     """``scripts/kernel-doc`` takes words after a member's name, and widths that are no number, for the name."""
     at = name_at + 1
-    if name_at < 0 or not tokens.is_word(name_at):
+    if name_at < 0 or not tokens.is_word(name_at) or tokens[name_at] in PRIMITIVE:
         raise Undocumentable("a member has no name")
     if tokens[at] == ":" and not tokens[at + 1].isdecimal():
         raise Undocumentable(f"the width of the member {tokens[name_at]!r} is no number")

@@ -1,0 +1,124 @@
+"""Symbols whose declarations hold words that no vocabulary knows, and macros that stand for members."""
+
+from __future__ import annotations
+
+from tests.core.c.test_extract import check
+
+
+def test_annotations_that_only_one_driver_has() -> None:
+    check(
+        """
+        static toy_result_t toy_noinline
+        /*function*/toy_check(struct toy *toy)
+        {
+        	return 0;
+        }
+        TOY_EXPORT int /*prototype*/toy_play(int turns);
+        struct toy *TOY_CALL /*prototype*/toy_of(struct device *dev);
+        extern u64 __toy_mostly /*declaration*/toy_odd;
+        u64 /*variable*/toy_even __toy_late = 4;
+        struct toy_ops /*variable*/toy_ops __toy_late = { 0 };
+        """
+    )
+
+
+def test_annotations_around_the_names_of_types() -> None:
+    check(
+        """
+        struct __toy_align4 /*struct*/toy {
+        	u32 /*member*/turns;
+        };
+        struct toy_packed /*struct*/toy_two
+        {
+        	u32 /*member*/last;
+        } TOY_PACKED;
+        struct /*struct*/toy_three { int /*member*/x; } __toy_packed /*variable*/three;
+        typedef struct /*struct*/toy_info {
+        	int /*member*/code;
+        } __TOY_ATTRIBUTES /*typedef*/toy_info_t;
+        typedef struct { char /*member*/b[8]; } __TOY_ALIGN /*typedef*/toy_kptr_t;
+        union /*union*/toy_last {
+        	int /*member*/y;
+        } TOY_PACKED;
+        """,
+        "include/linux/toy.h",
+    )
+
+
+def test_types_of_functions_with_several_words() -> None:
+    check(
+        """
+        typedef unsigned char (/*typedef*/toy_read_t)(void *toy, unsigned char at);
+        typedef void (/*typedef*/toy_write_t)(void *toy, unsigned char at);
+        """
+    )
+
+
+def test_macros_that_stand_for_members() -> None:
+    check(
+        """
+        struct /*struct*/toy_shift {
+        	TOY_FIELDS(uint8_t)
+        	TOY_MORE_FIELDS(0, PAGE_SIZE)
+        };
+        struct /*struct*/toy_common {
+        TOY_COMMON};
+        struct /*struct*/toy_buffer {
+        	TOY_COMMON TOY_INFO(u8)
+        	u32 /*member*/length;
+        	TOY_COMMON struct node */*member*/node;
+        	int (*/*member*/play)(int turns);
+        };
+        union /*union*/toy_config {
+        	struct /*struct*/toy_config_s {
+        		BITS(u64 /*member*/reserved : 40,
+        		BITS(u64 /*member*/enabled : 1,
+        		;))
+        	} /*member*/s;
+        };
+        int /*function*/after(void) { return 0; }
+        """,
+        "include/linux/toy.h",
+    )
+
+
+def test_macros_that_stand_for_enumerators() -> None:
+    check(
+        """
+        enum /*enum*/toy_error {
+        	/*enumerator*/TOY_FIRST = TOY(1, 2),
+        	TOY_ERRORS(D)
+        	/*enumerator*/TOY_LAST,
+        };
+        int /*function*/after(void) { return 0; }
+        """
+    )
+
+
+def test_old_style_functions() -> None:
+    check(
+        """
+        int
+        /*function*/toy_add(a,b,status)
+
+        int *a, *b;
+        unsigned int *status;
+        {
+        	int left;
+        	return 0;
+        }
+
+        /*
+         * no type
+         */
+        /*function*/toy_sub (a, b)
+        	struct toy *a;
+        	void (*b)(int);
+        {
+        	int right;
+        }
+        int /*function*/after(void)
+        {
+        }
+        """
+    )
