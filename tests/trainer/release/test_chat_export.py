@@ -154,7 +154,9 @@ def test_weights_that_do_not_fit_float16_are_not_merged(trained: Path, tmp_path:
         merge.merge(base, trained / "adapter", tmp_path / "merged", threads=1)
 
 
-def test_a_k_quant_names_what_it_stored_instead(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_k_quant_names_what_it_stored_instead(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     manifest = export_chat(ChatSource(trained / "base"), tmp_path / "model", ORIGIN, ChatExport(["Q4_K_M"], threads=1))
     assert (tmp_path / "model" / manifest.base).is_file()
     said = capsys.readouterr().err
