@@ -16,7 +16,7 @@ _LOOKED_UP = (
     Kind.FUNCTION, Kind.SYSCALL, Kind.MACRO, Kind.STRUCT, Kind.UNION, Kind.ENUM, Kind.TYPEDEF, Kind.VARIABLE,
     Kind.CONFIG,
 )  # fmt: skip
-_WORD = re.compile(r"(?<![\w./-])([A-Za-z_]\w*)(\s?\(\s?\)|\()?")
+_WORD = re.compile(r"(?<![\w./>-])([A-Za-z_]\w*)(\s?\(\s?\)|\()?")
 _SYSTEM_CALL = re.compile(r"\b(?:(\w+) )?(?:system call|syscall)\b(?: (\w+))?")
 _TAGGED = re.compile(r"\b(?:struct|union|enum)\s+\Z")
 _FILE = re.compile(r"(?<![\w/])((?:[\w.+-]+/)+[\w.+-]+\.[chS]|[\w.+-]+\.[ch])\b")
