@@ -124,7 +124,7 @@ def test_any_text_is_a_question(question: str) -> None:
 
 
 def test_what_a_question_names() -> None:
-    question = read_question(VIEW, "In drivers/toy/core.c: which lock does `toy_wind()` take, and CONFIG_TOY, and EINVAL?")
+    question = read_question(VIEW, "In drivers/toy/core.c: which lock does `toy_wind()` take, CONFIG_TOY and EINVAL?")
     assert question.files == ("drivers/toy/core.c",)
     assert question.names == ("toy_wind",)
     assert question.options == ("TOY",)

@@ -19,7 +19,7 @@ TABLE = "int table(void)\n{\n" + "".join(f"\twritel({at}, base + {at * 4});\n" f
 
 
 def failure(candidate: Row) -> tuple[str, str]:
-    return first_failure(candidate, facts_of(candidate))
+    return first_failure(candidate)
 
 
 @pytest.mark.parametrize("task", [Task.SUMMARY, Task.KERNEL_DOC, Task.EXPLANATION])

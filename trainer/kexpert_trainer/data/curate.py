@@ -86,10 +86,10 @@ def curate(folder: CorpusFolder, jobs: int) -> CurateReport:
 def judge_batch(path: Path, batch: tuple[int, int]) -> Iterator[str]:
     """Judge the rows of a byte range. A line: {gate, reason, row, symbol, signature, decisions}."""
     for row in rows_of(path, batch):
-        facts = facts_of(row)
-        gate, reason = first_failure(row, facts)
+        gate, reason = first_failure(row)
         entry: dict[str, Any] = {"gate": gate, "reason": reason, "symbol": f"{row.path}:{row.line}"}
         if not gate:
+            facts = facts_of(row)
             row = replace(row, quality=quality(row, facts))
             text = row.code or f"{row.question} {row.output}"
             entry |= {"signature": signature(text, row.name), "decisions": facts.decisions if facts else 0}
@@ -99,9 +99,8 @@ def judge_batch(path: Path, batch: tuple[int, int]) -> Iterator[str]:
 def judge(rows: Iterable[Row]) -> Iterator[tuple[Row, str, float]]:
     """Yield (row, gate that it fails or "", quality)."""
     for row in rows:
-        facts = facts_of(row)
-        gate, _ = first_failure(row, facts)
-        yield row, gate, 0.0 if gate else quality(row, facts)
+        gate, _ = first_failure(row)
+        yield row, gate, 0.0 if gate else quality(row, facts_of(row))
 
 
 def _copies(judged: list[Path]) -> dict[str, str]:

@@ -32,6 +32,7 @@ _TEMPLATE = re.compile(
 )
 _UNFINISHED = re.compile(r"\b(?:TODO|FIXME|XXX|TBD)\b|\?\?\?|<[a-z ]+ here>")
 _NUMBER_OR_NAME = re.compile(r"0x[\da-fA-F]+|\d+|\"[^\"]*\"|\w+")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _MIN_SHAPED_LINES = 6
 _MAX_REPEATED_SHAPE = 0.6  # of the lines of a body
 #: Words that any comment may hold without saying anything.
@@ -138,9 +139,10 @@ GATES: dict[str, Gate] = {
 NEAR_DUPLICATE = "near-duplicate"
 
 
-def first_failure(row: Row, facts: FunctionFacts | None) -> tuple[str, str]:
+def first_failure(row: Row) -> tuple[str, str]:
     """(gate, reason) of the first gate that a row fails; ("", "") if it passes all."""
     for name, gate in GATES.items():
+        facts = None if gate is length else facts_of(row)  # most rows that are dropped need not be parsed
         if reason := gate(row, facts):
             return name, reason
     return "", ""
@@ -148,7 +150,7 @@ def first_failure(row: Row, facts: FunctionFacts | None) -> tuple[str, str]:
 
 def _is_unicode(text: str) -> bool:
     """False for a text with bytes that are not UTF-8 (see ``core.text.decode``)."""
-    return not any("\ud800" <= char <= "\udfff" for char in text)
+    return text.isascii() or not _SURROGATE.search(text)
 
 
 def new_words(text: str, *names: str) -> set[str]:

@@ -6,6 +6,7 @@ import base64
 import re
 import zlib
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 import numpy as np
 from datasketch import MinHash, MinHashLSH
@@ -21,6 +22,7 @@ _TOKEN = re.compile(r"\w+|[^\s\w]")
 _EMPTY = MinHash(num_perm=_PERMUTATIONS, hashfunc=zlib.crc32)
 
 
+@lru_cache(maxsize=8)
 def signature(code: str, name: str) -> str:
     """The MinHash of a symbol's text without its comments, as base64 of 32-bit numbers.
 

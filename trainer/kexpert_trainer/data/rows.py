@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,8 @@ def row_id(tree: str, path: str, name: str, line: int, task: Task) -> str:
 def dump_row(row: Row) -> str:
     """A row as one line of JSON, without the entries that have their default."""
     defaults = _DEFAULTS
-    entries = {key: value for key, value in asdict(row).items() if key not in defaults or value != defaults[key]}
+    values = ((key, getattr(row, key)) for key in _ENTRIES)
+    entries = {key: value for key, value in values if key not in defaults or value != defaults[key]}
     return json.dumps(entries, ensure_ascii=False)
 
 
@@ -106,6 +107,7 @@ def write_rows(path: Path, rows: Iterable[Row]) -> int:
     return count
 
 
+_ENTRIES = tuple(entry.name for entry in fields(Row))
 _DEFAULTS: dict[str, Any] = asdict(Row("", Task.SUMMARY, "", "", 0))
 for _key in ("id", "task", "output", "path", "line"):
     del _DEFAULTS[_key]

@@ -9,7 +9,7 @@ from pathlib import Path
 from kexpert_trainer.errors import UserError
 from kexpert_trainer.release.dataset import PUBLISHED
 
-_NAME = re.compile(r"[\w.-]+/[\w.-]+", re.A)
+_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.A)
 
 
 def push(folder: Path, repository: str, public: bool) -> str:

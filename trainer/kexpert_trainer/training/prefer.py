@@ -201,7 +201,8 @@ def _margins(config: PreferConfig, rows: Sequence[Row], ranks: Ranks) -> list[fl
     model = load_adapter(_frozen_base(config, ranks.device), Path(config.adapter)).eval()
     encoder = chat_encoder(Path(config.base))
     margins = [0.0] * len(rows)
-    numbered = {id(pair): number for number, pair in enumerate(pairs := [pair_of(encoder, row) for row in rows])}
+    pairs = [pair_of(encoder, row) for row in rows]
+    numbered = {id(pair): number for number, pair in enumerate(pairs)}
     short = [pair for pair in pairs if pair.length <= config.max_tokens]
     with progress("reference", len(short)) as advance:
         for batch in pair_batches(short, 2 * config.batch_tokens):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from kexpert.core.c.assignments import assignments
 from kexpert.core.c.declared_name import declared_name
 from kexpert.core.c.idioms import ASM_LABEL, idiom_of
+from kexpert.core.c.made_names import add_made_symbols
 from kexpert.core.c.skeleton import MacroCall, Skeleton, parse_sparse, skeleton
 from kexpert.core.c.word_scan import callees, identifiers, may_sleep
 from kexpert.core.symbols import FileFacts, Flag, Kind, Symbol
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from tree_sitter import Node
 
 _ARGUMENT = re.compile(rb"[ \t\n\\]*&?([A-Za-z_]\w*)")
+_NAME_BY_MACRO = re.compile(rb"\w+\(\s*(\w+)\s*\)\s*\(")
 _NAMESPACE = re.compile(rb",\s*\"?([A-Za-z_]\w*)")
 _DEFINER = re.compile(rb"(COMPAT_SYSCALL\w*_DEFINE|SYSCALL\d*_DEFINE|BPF_CALL)\w*\s*\(")
 
@@ -75,6 +77,7 @@ class _Extraction:
     def run(self) -> None:
         self._macros()
         self._old_style_functions()
+        add_made_symbols(self.path, self.cut, self.facts, extract)
         if self.cut.text:
             self._macro_calls()
             root = parse_sparse(self.cut.text).root_node
@@ -196,6 +199,8 @@ class _Extraction:
         text = _text(self.code[at : name.end_byte])
         if text in _NOT_NAMES or not self.code.startswith(b"{", body.start_byte):
             return
+        if text.isupper() and (argument := _NAME_BY_MACRO.match(self.code, at)):  # ``FNAME(walk)(int a)``
+            text, at = _text(argument[1]), argument.start(1)
         symbol_kind, flags = Kind.FUNCTION, self._flags(start, body.start_byte)
         if definer := _DEFINER.match(self.code, start):
             if b"SYSCALL" in definer[1]:

@@ -11,6 +11,7 @@ from kexpert.core.retrieval.words import STOP_WORDS, query_stems, stems
 from kexpert.features.ask.fact_sources import FoundSource, fact_sources
 from kexpert.features.ask.question import Question, Topic, read_question
 from kexpert.features.ask.search_sources import search_sources
+from kexpert.features.ask.spoken import spoken_conditions
 from kexpert.view import View
 
 MAX_SOURCES = 6
@@ -102,10 +103,11 @@ def _code_of(question: Question) -> set[str]:
 
 
 def _exact(text: str, question: str) -> bool:
-    """Whether the condition or the value of a fact stands in the question as it is."""
-    squeezed = "".join(question.split())
-    condition = text.partition(" if ")[2]
-    return bool(condition) and "".join(condition.split()) in squeezed
+    """Whether the condition of a fact stands in the question, as code or in words."""
+    condition = "".join(text.partition(" if ")[2].split())
+    if not condition:
+        return False
+    return condition in "".join(question.split()) or any(condition == code for code in spoken_conditions(question))
 
 
 def _answering(facts: Sequence[FoundSource], question: Question) -> list[FoundSource]:

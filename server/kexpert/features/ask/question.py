@@ -18,6 +18,7 @@ _LOOKED_UP = (
 )  # fmt: skip
 _WORD = re.compile(r"(?<![\w./-])([A-Za-z_]\w*)(\s?\(\s?\)|\()?")
 _SYSTEM_CALL = re.compile(r"\b(?:(\w+) )?(?:system call|syscall)\b(?: (\w+))?")
+_TAGGED = re.compile(r"\b(?:struct|union|enum)\s+\Z")
 _FILE = re.compile(r"(?<![\w/])((?:[\w.+-]+/)+[\w.+-]+\.[chS]|[\w.+-]+\.[ch])\b")
 _MEMBER = re.compile(r"(?<![\w)])\.([a-z_]\w*)|\b(\w+)\.([a-z_]\w*)\b(?!\()")
 _OPTION = re.compile(r"\b(?:CONFIG_)?([A-Z][A-Z0-9_]{1,})\b")
@@ -139,11 +140,15 @@ def _names(view: View, text: str, options: tuple[str, ...]) -> tuple[str, ...]:
     certain: dict[str, None] = {}
     likely: dict[str, None] = {}
     plain: dict[str, None] = {}
+    tags: dict[str, None] = {}
     certain.update(dict.fromkeys(word for pair in _SYSTEM_CALL.findall(text) for word in pair if word))
     for match in _WORD.finditer(text):
         word = match[1]
         lower = word.lower()
         if word.removeprefix("CONFIG_") in options or len(word) < 2:
+            continue
+        if _TAGGED.search(text, 0, match.start()):
+            tags[word] = None  # a type: what is done with it is asked of another name
             continue
         if match[2]:
             certain[word] = None
@@ -155,6 +160,8 @@ def _names(view: View, text: str, options: tuple[str, ...]) -> tuple[str, ...]:
         if known := [name for name in group if _is_known(view, name)]:
             rest = [name for name in likely if name not in known and _is_known(view, name)] if group is certain else []
             return tuple((known + rest)[:_MAX_NAMES])
+    if tags:
+        return tuple(name for name in tags if _is_known(view, name))[:_MAX_NAMES]
     words = [name for name in plain if view.lookup(name, (Kind.FUNCTION, Kind.SYSCALL), 1)]
     return tuple(words[:1]) if len(words) == 1 else ()
 

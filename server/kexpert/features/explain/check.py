@@ -199,7 +199,8 @@ def checked_text(text: str, evidence: Evidence, max_sentences: int, max_chars: i
 
 
 _LEAD = re.compile(
-    r"(?:This|The|A|An) (?:static |inline |helper )*(?:function|macro|struct|structure)(?: is used to| will|) (?=[a-z])"
+    r"(?:This|The|A|An) (?:static |inline |helper )*(?:function|macro|structure|struct|code)"
+    r"(?: is (?:used|designed|intended|responsible) to| will|) (?=[a-z])"
 )
 
 

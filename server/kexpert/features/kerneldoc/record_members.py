@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from kexpert.core.c.declarators import PRIMITIVE, RECORDS, CType, read_declaration
+from kexpert.core.c.declarators import PRIMITIVE, RECORDS, TAGGED, CType, read_declaration
 from kexpert.core.c.lex import blank_comments
 from kexpert.core.c.tokens import Tokens
 from kexpert.core.docs.kerneldoc import comment_above, comment_beside, comment_text
@@ -40,7 +40,7 @@ def record_members(data: bytes, symbol: Symbol) -> tuple[Parameter, ...]:
     if brace < 0 or tokens.partner(brace) < 0:
         raise Undocumentable("its members cannot be read")
     stop = tokens.partner(brace)
-    if tokens[brace - 1] != symbol.name:
+    if tokens[brace - 1] != symbol.name or tokens[brace - 2] not in TAGGED:
         raise Undocumentable(f"{tokens[brace - 1]!r} before its members")
     if text[tokens.stop(brace - 1) : tokens.start(brace)].strip():
         raise Undocumentable("a comment between its name and its members")

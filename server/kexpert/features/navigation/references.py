@@ -103,7 +103,7 @@ def _of_symbols(
         home = view.source(primary.path)
         files = _each(Span(primary.path, *span) for span in in_file(home, primary.name)) if home else []
     else:
-        elsewhere = {row.path for row in rows if is_private(row) and row.path != primary.path}
+        elsewhere = {row.path for row in rows if _hides(row) and row.path != primary.path}
         files = [file for file in view.references(primary.name, cancelled) if file.path not in elsewhere]
         if any(row.kind == Kind.MEMBER for row in rows):
             files = [
@@ -118,6 +118,11 @@ def _of_symbols(
         apart = [use for use in apart if Span(*use[:3]) not in own]
     files = [file for file in files if file.path not in defined] + [FileUses.of(use) for use in sorted(apart)]
     return sorted(filter(len, files), key=lambda file: (file.path != primary.path, file.path))
+
+
+def _hides(row: Symbol) -> bool:
+    """True if in its file the name means this symbol. An EXPORT_SYMBOL only mentions it."""
+    return is_private(row) and row.kind is not Kind.EXPORT
 
 
 def _same_thing(primary: Symbol, row: Symbol) -> bool:
@@ -146,7 +151,7 @@ def _of_member(
 
 def _files_that_know(view: View, found: Resolved, source: Source) -> set[str]:
     """Files in which an expression can have the type that the member belongs to."""
-    tag = found.member.struct.rpartition(" ")[2] if found.member else ""
+    tag = found.member.struct.rpartition(" ")[2].partition(".")[0] if found.member else ""
     if not tag or tag in ("struct", "union"):
         folder = source.path.rpartition("/")[0] + "/"
         return {path for path in view.files_mentioning(found.name) if path.startswith(folder)}
