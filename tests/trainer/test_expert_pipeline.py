@@ -15,7 +15,7 @@ from kexpert.prompt.manifest import parse_manifest
 from kexpert_trainer.cli import FAILED, OK, main
 from kexpert_trainer.errors import UserError
 from kexpert_trainer.steps import Steps
-from tests.support.chat_corpus import make
+from tests.support.chat_corpus import corpus_tree
 from tests.support.tiny_chat import chat_base
 
 SETTINGS = """
@@ -36,7 +36,7 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with ``base``, ``tree`` and ``run.toml``."""
     folder = tmp_path_factory.mktemp("expert")
     chat_base(folder / "base", max_position_embeddings=2048)
-    make(folder / "made").tree.rename(folder / "tree")
+    corpus_tree(folder / "tree")
     (folder / "run.toml").write_text(SETTINGS)
     return folder
 
