@@ -139,8 +139,11 @@ class Snapshot:
         began = time.monotonic()
         place = self.locate(at)
         card = hover(self.view, *place, _hover_config(self.settings)) if place else None
-        if card is not None and self.summaries is not None and self.settings.hover_summary:
-            card.written = self.summaries.of_card(self.view, card, began)
+        if card is not None and self.settings.hover_summary:
+            if self.summaries is not None:
+                card.written = self.summaries.of_card(self.view, card, began)
+            elif self.voice is not None:
+                card.written = self.voice.known_line(self.view, card)[1]
         return card
 
     def card_of(self, symbol: Symbol) -> HoverCard | None:

@@ -49,6 +49,7 @@ from kexpert_trainer.release.merge import MERGED
 from kexpert_trainer.training.sft import chat_encoder
 
 MODELFILE = "Modelfile"
+_LICENCE = "LICENSE"
 _PROGRESS = "progress.json"  # of an adapter's run
 #: A context that any of these models has and that takes little memory.
 _DEFAULT_CONTEXT = 2048
@@ -61,7 +62,6 @@ class ChatSource:
     base: Path  # Hugging Face folder
     adapter: Path | None = None  # PEFT folder
     base_gguf: Path | None = None  # the GGUF that is served as the base; None: written from ``base``
-    base_licence: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +119,8 @@ def export_chat(source: ChatSource, folder: Path, origin: Origin, settings: Chat
         )
         (work / MANIFEST).write_text(dump_manifest(manifest))
         (work / MODELFILE).write_text(modelfile(source.base, manifest, min(settings.context, manifest.context)))
-        if source.base_licence is not None:
-            shutil.copyfile(source.base_licence, work / "LICENSE.base")
+        if (source.base / _LICENCE).is_file():
+            shutil.copyfile(source.base / _LICENCE, work / f"{_LICENCE}.base")
         (work / "README.md").write_text(chat_card.card(manifest, config, _sizes(work)))
         _move(work, folder)
     return manifest
@@ -212,6 +212,23 @@ def fallbacks(file: Path, kind: str) -> str:
         return ""
     total = sum(types.values())
     return ", ".join(f"{count} of {total} matrices are stored as {name}" for name, count in others.items())
+
+
+def licence_of(base: Path) -> str:
+    """The licence of a base that ``kexpert-train base`` made, or of a model merged from one; "" where unknown."""
+    for folder in (base, _merged_from(base)):
+        try:
+            return str(json.loads((folder / "base.json").read_bytes())["licence"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return ""
+
+
+def _merged_from(model: Path) -> Path:
+    try:
+        return Path(json.loads((model / MERGED).read_bytes())["base"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return model
 
 
 def _training_of(source: ChatSource) -> tuple[int, tuple[str, ...]]:

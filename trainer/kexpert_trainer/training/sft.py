@@ -96,9 +96,11 @@ def held_out_loss(learner: Learner, examples: Sequence[Example], batch_tokens: i
     for task in Task:
         own = [example for example in examples if example.task is task]
         mine = batches(own, 2 * batch_tokens, 0)[ranks.rank :: ranks.world]
-        total = torch.tensor([sum(float(answer_nats(learner.model, batch).sum()) for batch in mine)])
+        total = torch.zeros((), device=ranks.device)
+        for batch in mine:
+            total += answer_nats(learner.model, batch).sum()
         if own:
-            found[str(task)] = round(float(ranks.sum(total.to(ranks.device))) / answer_tokens(own), 4)
+            found[str(task)] = round(float(ranks.sum(total)) / answer_tokens(own), 4)
     found["held_out"] = round(sum(found.values()) / max(len(found), 1), 4)
     return found
 
