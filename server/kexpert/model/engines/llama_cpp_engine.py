@@ -287,8 +287,9 @@ def greedy(
     """
     room = max(map(len, prompts)) + max_tokens
     model = llama.Llama(
-        str(path), lora_path=str(adapter) if adapter else None, n_ctx=room, n_threads=threads or None, verbose=False
-    )
+        str(path), lora_path=str(adapter) if adapter else None, n_ctx=room, n_threads=threads or None,
+        n_threads_batch=threads or None, verbose=False,
+    )  # fmt: skip
     answers: list[list[int]] = []
     for prompt in prompts:
         answer: list[int] = []
