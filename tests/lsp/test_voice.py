@@ -154,6 +154,15 @@ def test_without_a_model_the_page_says_how_to_get_one(tree: Path, tmp_path: Path
         assert client.parts == []
 
 
+def test_where_the_settings_want_no_model_the_page_says_nothing_of_one(tree: Path, tmp_path: Path) -> None:
+    with serving(tree, tmp_path, {"answers": GOOD}) as client:
+        client.initialize(tree, options={"chat.enabled": False})
+        answer = client.wait(ask(client, tree, CAR_WIND))
+        assert answer["markdown"] == answer["json"]["markdown"]
+        assert "model" not in answer["markdown"]
+        assert client.parts == []
+
+
 @pytest.mark.parametrize("where", [place(3, 0, 14), place(0, 0, 1)])
 def test_a_selection_over_functions_or_none_is_answered_without_the_model(
     tree: Path, tmp_path: Path, where: dict[str, Any]

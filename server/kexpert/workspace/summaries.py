@@ -175,8 +175,9 @@ class Summaries:
         began = time.monotonic()
         is_done = True
         try:
-            self.voice.summary(job.view, job.source, job.symbol, cancelled, background=True)
-            self._seconds.append(time.monotonic() - began)
+            if not self.voice.known_summary(job.source, job.symbol)[0]:
+                self.voice.summary(job.view, job.source, job.symbol, cancelled, background=True)
+                self._seconds.append(time.monotonic() - began)
         except WasCancelled:  # by a question that somebody waits for: later
             is_done = False
         except Unavailable as problem:

@@ -72,12 +72,13 @@ def _of_name(view: View, name: str, question: Question) -> Iterator[FoundSource]
 
 
 def _meant(symbols: list[Symbol], files: tuple[str, ...]) -> list[Symbol]:
-    """Those of the files that a question names; else functions of the kernel proper first."""
-    inside = [symbol for symbol in symbols if symbol.path in files]
-    return inside or sorted(
-        symbols,
+    """Those of the files that a question names; else those of the kernel proper, if there are any, functions first."""
+    if inside := [symbol for symbol in symbols if symbol.path in files]:
+        return inside
+    kernel = [symbol for symbol in symbols if not symbol.path.startswith(("tools/", "samples/", "scripts/"))]
+    return sorted(
+        kernel or symbols,
         key=lambda each: (
-            each.path.startswith(("tools/", "samples/", "scripts/")),
             each.kind is Kind.MACRO,
             each.path.startswith("arch/") and not each.path.startswith("arch/x86/"),
         ),

@@ -108,7 +108,9 @@ def _members(text: bytes, tokens: Tokens, at: int, stop: int, depth: int) -> lis
                 raise Undocumentable(f"{tokens[at]}(…) among its members")
             past = tokens.past(at + 1)
             inner = read_members(tokens, at, past, "", "struct", 0)
-            found += [Parameter(each.name, each.type) for each in inner]
+            group = {"struct_group": 2, "struct_group_attr": 2, "struct_group_tagged": 4}.get(tokens[at])
+            name = tokens[at + group] if group else ""  # ``scripts/kernel-doc`` drops it
+            found += [Parameter(each.name, each.type) for each in inner if each.name != name]
             at = past + 1 if tokens[past] == ";" else past
             continue
         declaration = read_declaration(tokens, at)
