@@ -64,7 +64,8 @@ def main() -> int:
         is_answer = found.origin == "facts" and is_right(found.text, row.notes["keys"])
         tally.right += is_answer
         if right[0] not in places or (found.origin == "facts" and not is_answer):
-            tally.notes.append(f"  {row.question}\n    wanted {right[0]}: {right[1]}\n    said {found.text[:160]!r} {places}")
+            wanted, said = f"wanted {right[0]}: {right[1]}", f"said {found.text[:160]!r} {places}"
+            tally.notes.append(f"  {row.question}\n    {wanted}\n    {said}")
         told.append({"question": row.question, "right": right, "answer": found.text, "sources": places})
     print_table(tallies, seconds)
     if args.json:

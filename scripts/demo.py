@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import subprocess
 import sys
@@ -27,6 +28,7 @@ DEFINITION = "drivers/char/misc.c", "mutex_lock"
 COMPLETION = "fs/read_write.c", "file->f_"
 REFERENCES = ("drivers/base/class.c", "kfree"), ("drivers/char/misc.c", "mutex_lock"), ("fs/read_write.c", "vfs_read")
 SHOWN_COMPLETIONS = 14
+CHAT_MODEL = "smollm2-135m"
 TIMEOUT_SECONDS = 120.0
 
 console = Console(width=None if sys.stdout.isatty() else 110)
@@ -40,6 +42,7 @@ def main() -> int:
     # The vectors for search by meaning take minutes more, and the demo does not search.
     if code := subprocess.run([*kexpert, "index", "--no-vectors", "--tree", str(root)], check=False).returncode:
         return code
+    add_chat_model(kexpert)
     started = time.perf_counter()
     try:
         with Client(timeout=TIMEOUT_SECONDS, quiet=True) as client:
@@ -51,6 +54,18 @@ def main() -> int:
         print(f"demo: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def add_chat_model(kexpert: list[str]) -> None:
+    """Add the small chat model, unless one is in use; says how to do without if that fails."""
+    listed = subprocess.run([*kexpert, "models", "list", "--json"], stdout=subprocess.PIPE, check=False).stdout
+    if any("chat" in row["in_use_for"] for row in json.loads(listed or "[]")):
+        return
+    if subprocess.run([*kexpert, "models", "add", CHAT_MODEL], check=False).returncode:
+        say(
+            "No chat model: explanations are made of facts alone. "
+            f"Later: kexpert models add {CHAT_MODEL}, or set chat.path or chat.url to a model that you have."
+        )
 
 
 def hover(client: Client) -> None:

@@ -187,3 +187,20 @@ def test_search_and_similar_code_fill_the_quickfix_list(editor: Neovim, tree: Pa
     assert any("function toy_wind" in text for text in editor.until(quickfix))
     editor.lua("vim.cmd('wincmd p | KexpertSimilar')")
     editor.until("return vim.fn.getqflist({ title = 1 }).title == 'similar code'")
+
+
+def test_kernel_doc_is_written_and_questions_open_a_page(editor: Neovim, tree: Path) -> None:
+    editor.edit(tree / "drivers/toy/user.c", "static int car_|wind(struct")
+    editor.lua(
+        """
+        vim.lsp.buf.code_action({ apply = true, filter = function(one) return one.title == 'Write kernel-doc' end })
+        """
+    )
+    editor.until("return vim.bo.modified")
+    text = editor.lua("return vim.api.nvim_buf_get_lines(0, 0, -1, false)")
+    assert " * car_wind() - the .wind operation of struct toy_ops car_ops" in text
+    assert text[text.index(" */") + 1] == "static int car_wind(struct toy *toy, unsigned int turns)"
+    editor.lua("vim.o.hidden = true vim.cmd('KexpertAsk who calls toy_wind()?')")
+    editor.until("return vim.api.nvim_buf_get_name(0):match('%.md$')")
+    page = editor.lua("return vim.api.nvim_buf_get_lines(0, 0, -1, false)")
+    assert any("is called by car_wind()" in line for line in page)

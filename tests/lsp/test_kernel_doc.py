@@ -115,7 +115,7 @@ def test_a_client_that_resolves_no_edits_gets_one_at_once(tree: Path, tmp_path: 
         assert " * car_wind() - " in applied(tree, USER, action["edit"])
 
 
-@pytest.mark.parametrize("data", [None, 7, {"kernelDoc": []}, {"kernelDoc": ["x", -1, 0]}, {"kernelDoc": ["x", "y", 0]}])
+@pytest.mark.parametrize("data", [None, 7, {"kernelDoc": []}, {"kernelDoc": ["x", -1, 0]}, {"kernelDoc": ["x", "", 0]}])
 def test_an_action_of_nobody_is_given_back(client: Client, data: Any) -> None:
     found = client.request("codeAction/resolve", {"title": "Write kernel-doc", "data": data})
     assert found["title"] == "Write kernel-doc" and "edit" not in found

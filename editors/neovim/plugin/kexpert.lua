@@ -33,7 +33,8 @@ if vim.fn.has("nvim-0.11") == 1 then
     end
   end
 
-  local function run(command, arguments, title)
+  -- `done` gets the answer; without it the results go into the quickfix list.
+  local function run(command, arguments, title, done)
     local client = vim.lsp.get_clients({ name = "kexpert" })[1]
     if not client then
       return vim.notify("kexpert: no server runs; open a C file of a kernel tree", vim.log.levels.WARN)
@@ -41,6 +42,8 @@ if vim.fn.has("nvim-0.11") == 1 then
     client:request("workspace/executeCommand", { command = command, arguments = arguments }, function(err, found)
       if err then
         vim.notify("kexpert: " .. err.message, vim.log.levels.ERROR)
+      elseif done then
+        done(found)
       else
         show(title, found or {})
       end
@@ -58,6 +61,11 @@ if vim.fn.has("nvim-0.11") == 1 then
     end
     run("kexpert.findSimilar", { vim.uri_from_bufnr(0), lines }, "similar code")
   end, { range = true, desc = "Find code like the selection, or like the function around the cursor" })
+
+  -- The server opens the page with the answer.
+  vim.api.nvim_create_user_command("KexpertAsk", function(given)
+    run("kexpert.ask", { given.args }, given.args, function() end)
+  end, { nargs = "+", desc = "Ask about the kernel" })
 
   -- The code action.
   vim.lsp.commands["kexpert.findSimilar"] = function(command)

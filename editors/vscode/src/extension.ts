@@ -68,13 +68,20 @@ interface SearchResult {
   lines: { line: number; text: string }[];
 }
 
-/** Run a command of the server and go to the result that the user picks. Ask for the arguments where none are given. */
+/**
+ * Run a command of the server and go to the result that the user picks; a page is shown by the server. Ask for the
+ * arguments where none are given.
+ */
 async function runAndPick(command: string, given: unknown[], run: ExecuteCommandSignature): Promise<unknown> {
   const args = given.length ? given : await askForArguments(command);
   if (!args) {
     return undefined;
   }
-  const results: SearchResult[] = (await run(command, args)) ?? [];
+  const answer = await run(command, args);
+  if (answer && !Array.isArray(answer)) {
+    return answer; // a page, which the server has opened
+  }
+  const results: SearchResult[] = answer ?? [];
   const picked = await window.showQuickPick(
     results.map((result) => ({
       label: result.name || result.path,
@@ -99,6 +106,10 @@ async function askForArguments(command: string): Promise<unknown[] | undefined> 
       value: window.activeTextEditor?.document.getText(window.activeTextEditor.selection),
     });
     return query ? [query, 50] : undefined;
+  }
+  if (command === "kexpert.ask") {
+    const question = await window.showInputBox({ prompt: "Ask about the kernel", placeHolder: "Who calls vfs_read()?" });
+    return question ? [question] : undefined;
   }
   const editor = window.activeTextEditor;
   return editor && [editor.document.uri.toString(), { start: editor.selection.start, end: editor.selection.end }];

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from kexpert.core.c.cursor_context import comment_start
 from kexpert.core.c.declarators import read_declaration
 from kexpert.core.c.lex import blank_comments
+from kexpert.core.c.made_text import declaration_made
 from kexpert.core.c.source import Source
 from kexpert.core.c.tokens import Tokens
 from kexpert.core.docs.kerneldoc import KernelDoc, comment_above, parse_kerneldoc
@@ -83,8 +84,12 @@ def _of_symbol(cursor: CursorContext, name: str, call: CallSite) -> SignatureHel
             found = _of_macro(text, call, doc) if symbol.flags & Flag.FUNCTION_LIKE else None
         elif symbol.kind is Kind.SYSCALL:
             found = _of_syscall(text, name, call, doc)
+        elif symbol.kind is Kind.TRACEPOINT:
+            found = _of_text(f"void {name}({tracepoint_parameters(text)})".encode("latin-1"), name, call, doc)
         else:
-            found = _of_text(text, name, call, doc)
+            source = view.source(symbol.path) if symbol.flags & Flag.IDIOM else None
+            made = declaration_made(source.data, symbol) if source else ""
+            found = _of_text(made.encode("latin-1", "replace") or text, name, call, doc)
         if found:
             return found
     return None
@@ -117,6 +122,15 @@ def _of_macro(text: bytes, call: CallSite, doc: KernelDoc | None) -> SignatureHe
     label = _SPACE.sub(" ", match[1])
     tokens = Tokens(label.encode("latin-1"))
     return _help(label, tokens, tokens.commas(2, len(tokens) - 1), call, doc)
+
+
+def tracepoint_parameters(text: bytes) -> str:
+    """What ``TP_PROTO(…)`` of a tracepoint holds: "struct toy *toy, int code"; "" if it has none."""
+    at = text.find(b"TP_PROTO")
+    tokens = Tokens(text[at : at + _MAX_HEADER_BYTES]) if at >= 0 else Tokens(b"")
+    if tokens[1] != "(":
+        return ""
+    return _SPACE.sub(" ", text[at + tokens.stop(1) : at + tokens.start(tokens.past(1) - 1)].decode("latin-1")).strip()
 
 
 def _of_syscall(text: bytes, name: str, call: CallSite, doc: KernelDoc | None) -> SignatureHelp | None:

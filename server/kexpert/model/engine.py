@@ -26,12 +26,15 @@ def choose_engine(settings: ModelSettings) -> EngineChoice:
     """Choose an engine without loading anything. A model that cannot be used gives kind "none" and the reason."""
     if settings.url:
         return EngineChoice("remote", f"model.url names {settings.url}")
-    location = Path(settings.path).expanduser() if settings.path else BUNDLED_MODEL
+    location, source = BUNDLED_MODEL, "the model that comes with kexpert"
+    if settings.path:
+        location, source = Path(settings.path).expanduser(), "model.path"
+    elif settings.installed:
+        location, source = Path(settings.installed), "the installed model"
     try:
         path, manifest = find_model(location)
     except Refused as refusal:
         return EngineChoice("none", str(refusal))
-    source = "model.path" if settings.path else "the model that comes with kexpert"
     return _choose_for(path, manifest, source, settings.device, "complete")
 
 

@@ -23,6 +23,7 @@ class ModelSettings:
     threads: int = 0
     context: int = 0  # tokens; 0 for the engine's default
     device: Literal["auto", "cpu"] = "auto"
+    installed: str = ""  # path of the model that ``kexpert models use`` chose; used where ``path`` names none
 
 
 @dataclass(frozen=True, slots=True)

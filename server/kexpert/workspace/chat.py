@@ -70,7 +70,7 @@ class ChatSession:
 
     def configure(self, settings: Settings) -> None:
         """Take the settings. Another model is opened at the next request."""
-        wanted = _wanted(settings)
+        wanted = wanted_chat_model(settings)
         if wanted != self._wanted:
             self._wanted = wanted
             self._refused.clear()  # a person who changes a setting wants another try
@@ -204,7 +204,7 @@ class ChatSession:
         raise problem
 
 
-def _wanted(settings: Settings) -> ChatSettings | None:
+def wanted_chat_model(settings: Settings) -> ChatSettings | None:
     """The chat model that the settings name; None if chat is off."""
     from kexpert.model.types import ChatSettings
 

@@ -8,8 +8,6 @@ import platform
 import shutil
 import sqlite3
 import sys
-import time
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -17,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from kexpert import __version__
 
 if TYPE_CHECKING:
-    from kexpert.model.types import EngineChoice, ModelSettings
+    from kexpert.model.types import EngineChoice
     from kexpert.workspace.settings import Settings
 
 #: Distributions that the server needs; those of the extras are left out.
@@ -25,9 +23,6 @@ DEPENDENCIES = (
     "pygls", "lsprotocol", "tree-sitter", "tree-sitter-c", "watchdog", "rich", "chromadb", "model2vec",
     "llama-cpp-python",
 )  # fmt: skip
-
-_LOAD_SECONDS = 60.0  # for a model
-_ANSWER_SECONDS = 2.0  # for a model's server
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +52,7 @@ def examine(root: Path | None) -> list[Finding]:
     findings = [Finding("kexpert", "ok", f"{__version__}, {Path(__file__).parents[1]}"), python(), sqlite()]
     findings += map(dependency, DEPENDENCIES)
     findings += [Finding("settings", "bad", warning) for warning in warnings + more]
-    findings.append(model(settings))
+    findings += [model(settings), chat_model(settings)]
     if root is None:
         mend = "cd into a tree, or name one with --tree DIR"
         findings.append(Finding("tree", "note", "this directory is not inside a Linux kernel tree", mend))
@@ -92,40 +87,48 @@ def dependency(name: str) -> Finding:
 
 def model(settings: Settings) -> Finding:
     """The model of inline completion: which, on what, why, and whether it loads."""
-    from kexpert.model.engine import choose_engine
     from kexpert.workspace.inline_settings import wanted_model
+    from kexpert.workspace.model_trial import completion_problem
 
     if not settings.inline_enabled:
         return Finding("model", "note", "inline.enabled is off")
     wanted = wanted_model(settings)
-    choice = choose_engine(wanted)
+    choice, problem = completion_problem(wanted)
     mend = "name one with model.path or model.url"
-    if choice.kind == "none" and not wanted.path:
+    if choice.kind == "none" and not wanted.path and not wanted.installed:
         return Finding("model", "note", f"no inline completion: {choice.reason}", mend)
-    if problem := trial(choice, wanted):
+    if problem:
         mend = "start the server, or mend model.url" if wanted.url else "name another one with model.path"
         return Finding("model", "bad", f"no inline completion: {problem}", mend)
+    return Finding("model", "ok", _described(choice))
+
+
+def chat_model(settings: Settings) -> Finding:
+    """The chat model: which, on what, why, and whether it loads."""
+    from kexpert.model.engine import NO_CHAT_MODEL
+    from kexpert.workspace.chat import wanted_chat_model
+    from kexpert.workspace.model_trial import chat_problem
+
+    wanted = wanted_chat_model(settings)
+    if wanted is None:
+        return Finding("chat model", "note", "chat.enabled is off")
+    choice, problem = chat_problem(wanted)
+    is_named = bool(wanted.path or wanted.url)
+    if choice.kind == "none" and choice.reason == NO_CHAT_MODEL:
+        detail = "none: explanations are made of facts alone"
+        return Finding("chat model", "note", detail, "kexpert models add smollm2-135m, or set chat.path or chat.url")
+    if problem:
+        mend = "start the server, or mend chat.url" if wanted.url else "name another one with chat.path"
+        return Finding("chat model", "bad", problem, mend if is_named else "kexpert models verify; kexpert models list")
+    tasks = f"; trained for {', '.join(choice.manifest.tasks)}" if choice.manifest and choice.manifest.tasks else ""
+    return Finding("chat model", "ok", _described(choice) + tasks)
+
+
+def _described(choice: EngineChoice) -> str:
     detail = choice.reason if choice.path is None else f"{choice.reason}; {choice.path}"
     if choice.manifest:
         detail += f" ({choice.manifest.name}, {choice.manifest.licence or 'no licence named'})"
-    return Finding("model", "ok", detail)
-
-
-def trial(choice: EngineChoice, wanted: ModelSettings) -> str:
-    """Load the model or reach its server; why that failed, "" if it did not."""
-    from kexpert.abilities import Cancelled, Failed, Refused
-    from kexpert.model.engine import open_engine
-
-    timeout = _ANSWER_SECONDS if choice.kind == "remote" else _LOAD_SECONDS
-    until = time.monotonic() + timeout
-    try:
-        with closing(open_engine(choice, wanted)) as engine:
-            engine.ready(lambda: time.monotonic() > until)
-    except (Refused, Failed) as problem:
-        return str(problem)
-    except Cancelled:
-        return f"{wanted.url or choice.path} is not ready after {timeout:g} s"
-    return ""
+    return detail
 
 
 def index(root: Path) -> Finding:

@@ -58,7 +58,14 @@ class InlineSession:
         wanted = wanted_model(settings)
         if wanted != self._wanted or not settings.inline_enabled:
             self.close()
+        if wanted != self._wanted and self._state is not None:
+            self._state.memory.clear()  # what another model suggested
         self._wanted = wanted
+
+    def _follow_choice(self, settings: Settings) -> None:
+        """See whether ``kexpert models use`` chose another model; the next request loads it."""
+        if self._wanted is not None and self._wanted.installed != wanted_model(settings).installed:
+            self.configure(settings)
 
     def edited(self, path: str, line: int) -> None:
         """Remember where the user typed: similar code is likely elsewhere."""
@@ -74,6 +81,7 @@ class InlineSession:
 
         if not is_on(settings, source.path):
             return None
+        self._follow_choice(settings)
         found = self._ask(self._opened(), view, source, offset, inline_config(settings, explicit), cancelled)
         if found is None or not found.shown:
             return None
@@ -87,6 +95,7 @@ class InlineSession:
 
         if not is_on(settings, source.path):
             return None
+        self._follow_choice(settings)
         found = recall(source, offset, inline_config(settings, explicit=False), self._kept_state())
         is_under_way = self._anticipated == (source.path, source.data, offset)
         if found is None and not is_under_way and self._opened() is not None:

@@ -34,8 +34,11 @@ _patterns = lru_cache(maxsize=4)(PathPatterns)
 
 
 def wanted_model(settings: Settings) -> ModelSettings:
-    """Which model the settings name."""
+    """Which model the settings name, or, where they name none, ``kexpert models use``."""
+    from kexpert.model.registry import models_in_use
     from kexpert.model.types import ModelSettings
+
+    installed = models_in_use().complete
 
     return ModelSettings(
         settings.model_path,
@@ -45,6 +48,7 @@ def wanted_model(settings: Settings) -> ModelSettings:
         settings.model_threads,
         settings.model_context,
         settings.model_device,  # type: ignore[arg-type]
+        str(installed.path) if installed else "",
     )
 
 

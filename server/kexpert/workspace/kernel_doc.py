@@ -37,7 +37,7 @@ def with_model_texts(
             written = voice.summary(view, source, draft.target.symbol, is_over, background=False)
             if written is not None:
                 texts[BRIEF] = written.text
-        if may_describe(model.tasks):
+        if may_describe(model.tasks, model.budget):
             questions = Questions(draft, model.budget)
             for line in questions:
                 text, _ = voice.answer(questions.messages, MAX_TOKENS, is_over, line.beginning, STOP)

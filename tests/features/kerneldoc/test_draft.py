@@ -77,6 +77,12 @@ def test_a_neighbour_of_another_type_says_nothing() -> None:
     assert "@toy: the &struct toy\n" in draft_of(other + TOY, "toy_wind").comment()
 
 
+def test_what_is_said_of_another_action_is_not_taken_over() -> None:
+    other = "/**\n * toy_stop() - stop it\n * @toy: the toy to stop\n */\nvoid toy_stop(struct toy *toy)\n{\n}\n\n"
+    assert "@toy: the &struct toy\n" in draft_of(other + TOY, "toy_wind").comment()
+    assert "@toy: the toy to stop\n" in draft_of(other + TOY.replace("wind(", "stop_all("), "toy_stop_all").comment()
+
+
 def test_members_are_described_by_the_comments_beside_them() -> None:
     made = draft_of("struct f {\n\tint a; /* how many there are */\n\t/* protects a */\n\tspinlock_t lock;\n};\n")
     assert made.comment().split("\n")[2:4] == [" * @a: how many there are", " * @lock: protects a"]
@@ -103,6 +109,7 @@ def test_names_in_words() -> None:
     assert brief("toy_init") == "initialize toy"
     assert brief("toy_is_broken") == "tell whether toy is broken"
     assert brief("toy_power_down") == "power down toy"
+    assert brief("toy_find_free_spring") == "toy find free spring"  # which of the two is the verb?
 
 
 def test_no_line_is_wider_than_80_columns_and_none_begins_a_section() -> None:

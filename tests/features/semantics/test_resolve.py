@@ -106,7 +106,7 @@ def test_name_means_the_visible_definition(code: str, path: str, kind: str) -> N
     [
         (body("i->i_mo/*|*/de;"), "struct inode", "int"),
         (body("i->i_l/*|*/ow;"), "struct inode", "u32"),
-        (body("i->deep.i_hi/*|*/gh;"), "struct", "u8"),
+        (body("i->deep.i_hi/*|*/gh;"), "struct inode.deep", "u8"),
         (body("i->g_t/*|*/wo;"), "struct inode", "int"),
         (body("i->bars[2].b/*|*/;"), "struct bar", "int"),
         (body("to_inode(l)->i_mo/*|*/de;"), "struct inode", "int"),
@@ -116,8 +116,12 @@ def test_name_means_the_visible_definition(code: str, path: str, kind: str) -> N
         (body("*i = (struct inode){ .i_mo/*|*/de = 1 };"), "struct inode", "int"),
         (body("struct inode n = {\n\t\t.i_mo/*|*/de = 1,\n\t};"), "struct inode", "int"),
         ("struct file_operations o = { .op/*|*/en = f };\n", "struct file_operations", "int (*)(struct inode *, int)"),
-        ("struct file_operations o[] = {\n\t[1] = { .limits = { .dep/*|*/th = 2 } },\n};\n", "struct", "int"),
-        ("struct file_operations o[] = {\n\t{ .limits.dep/*|*/th = 2 },\n};\n", "struct", "int"),
+        (
+            "struct file_operations o[] = {\n\t[1] = { .limits = { .dep/*|*/th = 2 } },\n};\n",
+            "struct file_operations.limits",
+            "int",
+        ),
+        ("struct file_operations o[] = {\n\t{ .limits.dep/*|*/th = 2 },\n};\n", "struct file_operations.limits", "int"),
         ("struct mine { struct inode *own/*|*/ed; };\n", "struct mine", "struct inode *"),
         (body("i->i_peer->\n\ti->i_mo/*|*/de = 1;"), "struct inode", "int"),
     ],

@@ -10,9 +10,8 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ import pytest
 from kexpert.abilities import Cancelled, Failed, Refused
 from kexpert.model.engines.openai_server import KEY_VARIABLE, OpenAIServer
 from kexpert.prompt.fim import Context, Excerpt
+from tests.support.http_server import Server, event
 from tests.support.tiny_models import speaking_model
 from tests.support.waiting import eventually
 
@@ -29,56 +29,6 @@ PLACE = Context("a.c", "int f(void)\n{\n\treturn", "\n}\n", (Excerpt("b.h", "int
 
 def never() -> bool:
     return False
-
-
-class Server:
-    """Answers POSTs with the events of ``answer(path, body)``, with ``kind`` as their content type.
-
-    ``props`` is the answer to a GET, None for status 404. ``asked`` records (path, body, authorization).
-    """
-
-    def __init__(
-        self,
-        answer: Callable[[str, Any], Iterator[bytes]],
-        props: bytes | None = None,
-        kind: str = "text/event-stream",
-    ) -> None:
-        self.asked: list[tuple[str, Any, str | None]] = []
-        self.gone = threading.Event()  # the client closed the connection before the end
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.send_response(404 if props is None else 200)
-                self.end_headers()
-                self.wfile.write(props or b"")
-
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                outer.asked.append((self.path, body, self.headers["Authorization"]))
-                self.send_response(200)
-                self.send_header("Content-Type", kind)
-                self.end_headers()
-                try:
-                    for event in answer(self.path, body):
-                        self.wfile.write(event)
-                except OSError:
-                    outer.gone.set()
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
-def event(**data: Any) -> bytes:
-    return b"data: " + json.dumps(data).encode() + b"\n\n"
 
 
 def infill(path: str, body: Any) -> Iterator[bytes]:

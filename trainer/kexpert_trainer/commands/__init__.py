@@ -9,6 +9,7 @@ import argparse
 from typing import Protocol
 
 from kexpert_trainer.commands import (
+    ablate,
     base,
     corpus,
     curate,
@@ -17,17 +18,21 @@ from kexpert_trainer.commands import (
     evaluate_inline,
     evaluate_questions,
     evaluate_search,
+    expert,
     export,
     falsify,
     inspect,
+    merge,
     mine,
     model,
     pack,
     parts,
+    prefer,
     pretrain,
     publish,
     questions,
     review,
+    sft,
     stats,
     tokenizer,
 )
@@ -50,6 +55,7 @@ COMMANDS: dict[str, Command] = {
     "pretrain": pretrain, "export": export, "parts": parts,
     "mine": mine, "questions": questions, "curate": curate, "falsify": falsify, "publish": publish, "inspect": inspect,
     "stats": stats, "review": review,
+    "sft": sft, "prefer": prefer, "ablate": ablate, "merge": merge, "expert": expert,
 }  # fmt: skip
 #: The same for ``kexpert-train evaluate WHAT``.
 EVALUATIONS: dict[str, Command] = {

@@ -27,6 +27,8 @@ from kexpert_trainer.data.tree_facts import TOPICS, Asked, Form, TreeFact
 
 _MAX_FILE_BYTES = 300_000
 _MIN_SOURCES, _MAX_SOURCES = 3, 5
+#: Sources of a question for evaluation: as many as the server gives.
+_FOUND_SOURCES = 6
 #: Questions of one form that one file may give, so that no large file fills a form.
 _MAX_PER_FILE = 3
 #: Rare forms may stay short by this part of the rows; others take their place. To fill them takes the whole tree.
@@ -194,7 +196,7 @@ def chosen_sources(
 def found_sources(facts: Iterable[TreeFact], question: str) -> list[TreeFact]:
     """The best sources for a question, best first, each text once."""
     by_text = {each.text: each for each in reversed(ranked(facts, question)) if len(each.text) <= SMALL.source}
-    return list(reversed(by_text.values()))[:_MAX_SOURCES]
+    return list(reversed(by_text.values()))[:_FOUND_SOURCES]
 
 
 def ranked(facts: Iterable[TreeFact], question: str) -> list[TreeFact]:

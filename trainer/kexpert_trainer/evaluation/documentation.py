@@ -99,6 +99,8 @@ def evaluate(
 
 
 def _prepare(test: FunctionSet, embeddings: Embeddings) -> None:
+    if test.vectors is not None:
+        return
     pool = embeddings.of_functions([each.summary for each in test.pool])
     places = {each.key: at for at, each in enumerate(test.pool)}
     test.vectors = embeddings.of_functions(test.rows)

@@ -1,7 +1,7 @@
 """Evaluation of answers to questions on the kernel: ``kexpert-train evaluate questions``.
 
 The questions are made from facts of functions and options that 6.12 has and 6.1 has not, and of the held-out subsystems
-of 6.1. The sources are the five that fit a question's words best among the facts of the file that it is about; the
+of 6.1. The sources are the six that fit a question's words best among the facts of the file that it is about; the
 right one need not be among them. An answer is right if it names the true value and no other (``is_right``).
 """
 
@@ -168,7 +168,7 @@ def table(report: Report) -> str:
     columns = ["right", *(topic.value for topic in Topic), "cites", "says_so"]
     titles = {"cites": "cites the right source", "says_so": "says if no source has it"}
     lines = [
-        f"{report['questions']} questions; the right source is among the five found for {100 * report['found']:.0f} %",
+        f"{report['questions']} questions; the right source is among the six found for {100 * report['found']:.0f} %",
         "",
         "| % right | all | " + " | ".join(titles.get(column, column) for column in columns[1:]) + " |",
         "|---|" + "---:|" * len(columns),

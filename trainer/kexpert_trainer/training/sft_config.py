@@ -74,10 +74,11 @@ class SftLimits:
 def check(config: SftConfig) -> SftConfig:
     """Return the settings. Raises UserError for a value that makes no sense."""
     known = {str(task) for task in Task}
+    unknown = ", ".join(sorted(set(config.mix) - known))
     for wrong, message in (
         (config.method not in METHODS, f"method is {config.method!r}; known: {', '.join(METHODS)}"),
         (config.schedule not in SCHEDULES, f"schedule is {config.schedule!r}; known: {', '.join(SCHEDULES)}"),
-        (bool(set(config.mix) - known), f"mix names {sorted(set(config.mix) - known)}; tasks: {', '.join(sorted(known))}"),
+        (bool(unknown), f"mix names {unknown}; tasks: {', '.join(sorted(known))}"),
         (config.lora.r < 1, f"lora.r is {config.lora.r}, not above 0"),
         (not 0 <= config.lora.dropout < 1, f"lora.dropout is {config.lora.dropout}, not in [0, 1)"),
         (config.tokens < 1 or config.batch_tokens < 1, "tokens and batch_tokens must be above 0"),
@@ -94,7 +95,7 @@ def read_toml(path: Path, kind: type[Config], **more: Any) -> Config:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as problem:
         raise UserError(f"{path}: not a TOML file of settings ({problem})") from None
-    return _build(kind, {**found, **more}, str(path))
+    return build(kind, {**found, **more}, str(path))
 
 
 def dump_toml(config: Any) -> str:
@@ -123,7 +124,8 @@ def _value(value: Any) -> str:
     return repr(value)
 
 
-def _build(kind: type[Config], found: Mapping[str, Any], where: str) -> Config:
+def build(kind: type[Config], found: Mapping[str, Any], where: str) -> Config:
+    """A dataclass of settings from a table; ``where`` begins the message of an error. Raises UserError."""
     assert is_dataclass(kind)
     known = {each.name: each for each in fields(kind)}
     if unknown := sorted(set(found) - set(known)):
@@ -131,15 +133,14 @@ def _build(kind: type[Config], found: Mapping[str, Any], where: str) -> Config:
     values: dict[str, Any] = {}
     for name, value in found.items():
         if name == "lora":
-            values[name] = _build(LoraSettings, _table(value, f"{where}: {name}"), f"{where}: [lora]")
+            values[name] = build(LoraSettings, _table(value, f"{where}: {name}"), f"{where}: [lora]")
         else:
             values[name] = _checked(value, str(known[name].type), f"{where}: {name}")
     try:
-        made: Any = kind(**values)
+        return kind(**values)
     except TypeError:
         missing = [n for n in ("base", "corpus", "adapter") if n in known and n not in values]
         raise UserError(f"{where}: lacks {' and '.join(missing)}") from None
-    return made
 
 
 def _table(value: Any, where: str) -> Mapping[str, Any]:

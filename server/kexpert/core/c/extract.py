@@ -7,17 +7,20 @@ from functools import lru_cache
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING
 
+from kexpert.core.c.assembly import assembly_constants, extract_assembly
 from kexpert.core.c.assignments import assignments
 from kexpert.core.c.declared_name import declared_name
-from kexpert.core.c.idioms import ASM_LABEL, idiom_of
+from kexpert.core.c.idioms import Idiom, idiom_of
+from kexpert.core.c.made_names import add_made_symbols
 from kexpert.core.c.skeleton import MacroCall, Skeleton, parse_sparse, skeleton
 from kexpert.core.c.word_scan import callees, identifiers, may_sleep
-from kexpert.core.symbols import FileFacts, Flag, Kind, Symbol
+from kexpert.core.symbols import Assignment, FileFacts, Flag, Kind, Symbol
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
 _ARGUMENT = re.compile(rb"[ \t\n\\]*&?([A-Za-z_]\w*)")
+_NAME_BY_MACRO = re.compile(rb"\w+\(\s*(\w+)\s*\)\s*\(")
 _NAMESPACE = re.compile(rb",\s*\"?([A-Za-z_]\w*)")
 _DEFINER = re.compile(rb"(COMPAT_SYSCALL\w*_DEFINE|SYSCALL\d*_DEFINE|BPF_CALL)\w*\s*\(")
 
@@ -40,22 +43,10 @@ _NOT_NAMES = frozenset({"if", "for", "while", "switch", "return", "else", "do", 
 def extract(path: str, data: bytes) -> FileFacts:
     """Extract all facts of one C file, header or assembly file. Never raises."""
     if path.endswith(".S"):
-        return _extract_assembly(path, data)
+        return extract_assembly(path, data)
     cut = skeleton(data)
     facts = FileFacts(identifiers=identifiers(cut.all_code))
     _Extraction(path, cut, facts).run()
-    return facts
-
-
-def _extract_assembly(path: str, data: bytes) -> FileFacts:
-    facts = FileFacts(identifiers=identifiers(data))
-    line, seen = 0, 0
-    for match in ASM_LABEL.finditer(data):
-        line += data.count(b"\n", seen, match.start(1))
-        seen = match.start(1)
-        facts.symbols.append(
-            Symbol(_text(match[1]), Kind.ASM_LABEL, path, line, match.start(1), match.start(), match.end())
-        )
     return facts
 
 
@@ -74,7 +65,9 @@ class _Extraction:
 
     def run(self) -> None:
         self._macros()
+        self.facts.symbols += assembly_constants(self.path, self.code)
         self._old_style_functions()
+        add_made_symbols(self.path, self.cut, self.facts, extract)
         if self.cut.text:
             self._macro_calls()
             root = parse_sparse(self.cut.text).root_node
@@ -135,6 +128,18 @@ class _Extraction:
                     self._function(symbol, call.body)
                 else:
                     self.facts.symbols.append(symbol)
+            self._functions_used(call, idiom, idiom.names[0].format(name))
+
+    def _functions_used(self, call: MacroCall, idiom: Idiom, table: str) -> None:
+        """The functions that a macro takes by pasting their names: DEVICE_ATTR_RO(gain) takes gain_show."""
+        for using in idiom.uses:
+            if argument := self._argument(call, using.argument):
+                word, at = argument
+                line = self.code.count(b"\n", 0, at)
+                function = using.template.format(word)
+                self.facts.assignments.append(
+                    Assignment(using.struct, using.member, function, table, self.path, at, line)
+                )
 
     def _argument(self, call: MacroCall, number: int) -> tuple[str, int] | None:
         """The identifier that begins argument ``number`` of a call, and its offset; None if there is none."""
@@ -196,6 +201,8 @@ class _Extraction:
         text = _text(self.code[at : name.end_byte])
         if text in _NOT_NAMES or not self.code.startswith(b"{", body.start_byte):
             return
+        if text.isupper() and (argument := _NAME_BY_MACRO.match(self.code, at)):  # ``FNAME(walk)(int a)``
+            text, at = _text(argument[1]), argument.start(1)
         symbol_kind, flags = Kind.FUNCTION, self._flags(start, body.start_byte)
         if definer := _DEFINER.match(self.code, start):
             if b"SYSCALL" in definer[1]:

@@ -21,10 +21,25 @@ class Idiom:
     argument: int = 0
     names: tuple[str, ...] = ("{}",)
     flags: Flag = Flag.IDIOM
+    uses: tuple[Using, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Using:
+    """A function that the macro takes: ``{}_show`` of argument 0, as the member ``show`` of a struct."""
+
+    argument: int
+    template: str
+    struct: str
+    member: str
 
 
 def _variables(*macros: str) -> dict[str, Idiom]:
     return dict.fromkeys(macros, Idiom(Kind.VARIABLE))
+
+
+def _attribute(struct: str, argument: int, *members: str, form: str = "{}_") -> tuple[Using, ...]:
+    return tuple(Using(argument, form + member, struct, member) for member in members)
 
 
 _TABLE: dict[str, Idiom] = {
@@ -35,10 +50,20 @@ _TABLE: dict[str, Idiom] = {
         "RADIX_TREE", "EXPORT_SIMPLE_DEV_PM_OPS", "EXPORT_GPL_SIMPLE_DEV_PM_OPS",
         "EXPORT_RUNTIME_DEV_PM_OPS", "EXPORT_GPL_RUNTIME_DEV_PM_OPS",
     ),
-    "DEFINE_SHOW_ATTRIBUTE": Idiom(Kind.VARIABLE, 0, ("{}_fops", "{}_open")),
-    "DEFINE_SHOW_STORE_ATTRIBUTE": Idiom(Kind.VARIABLE, 0, ("{}_fops", "{}_open")),
+    "DEFINE_SHOW_ATTRIBUTE": Idiom(
+        Kind.VARIABLE, 0, ("{}_fops", "{}_open"), uses=(Using(0, "{}_show", "seq_operations", "show"),)
+    ),
+    "DEFINE_SHOW_STORE_ATTRIBUTE": Idiom(
+        Kind.VARIABLE, 0, ("{}_fops", "{}_open"),
+        uses=(Using(0, "{}_show", "seq_operations", "show"), Using(0, "{}_write", "file_operations", "write")),
+    ),
     "DEFINE_SEQ_ATTRIBUTE": Idiom(Kind.VARIABLE, 0, ("{}_fops", "{}_open")),
-    "DEFINE_PROC_SHOW_ATTRIBUTE": Idiom(Kind.VARIABLE, 0, ("{}_proc_ops", "{}_open")),
+    "DEFINE_PROC_SHOW_ATTRIBUTE": Idiom(
+        Kind.VARIABLE, 0, ("{}_proc_ops", "{}_open"), uses=(Using(0, "{}_show", "seq_operations", "show"),)
+    ),
+    "ATTRIBUTE_GROUPS": Idiom(Kind.VARIABLE, 0, ("{}_groups", "{}_group")),
+    "__ATTRIBUTE_GROUPS": Idiom(Kind.VARIABLE, 0, ("{}_groups",)),
+    "BIN_ATTRIBUTE_GROUPS": Idiom(Kind.VARIABLE, 0, ("{}_groups", "{}_group")),
     "TRACE_EVENT": Idiom(Kind.TRACEPOINT, 0, ("trace_{}",)),
     "TRACE_EVENT_FN": Idiom(Kind.TRACEPOINT, 0, ("trace_{}",)),
     "TRACE_EVENT_FN_COND": Idiom(Kind.TRACEPOINT, 0, ("trace_{}",)),
@@ -66,6 +91,16 @@ _TABLE: dict[str, Idiom] = {
     "core_param_cb": Idiom(Kind.MODULE_PARAM),
 }
 
+#: Macros with the forms _RO, _WO and _RW: the prefix of what they define, its struct, the argument that names its
+#: functions, and the members that read and write.
+_ATTRIBUTES = (
+    (r"SENSOR_DEVICE_ATTR(?:_2)?", "sensor_dev_attr", "sensor_device_attribute", 1, ("show", "store")),
+    (r"DEVICE_ATTR(?:_ADMIN)?", "dev_attr", "device_attribute", 0, ("show", "store")),
+    (r"BIN_ATTR(?:_ADMIN)?", "bin_attr", "bin_attribute", 0, ("read", "write")),
+    (r"BUS_ATTR", "bus_attr", "bus_attribute", 0, ("show", "store")),
+    (r"CLASS_ATTR", "class_attr", "class_attribute", 0, ("show", "store")),
+    (r"DRIVER_ATTR", "driver_attr", "driver_attribute", 0, ("show", "store")),
+)
 #: Naming habits, tried in order for macros that are not in the table.
 _HABITS: tuple[tuple[re.Pattern[str], Idiom], ...] = (
     (re.compile(r"EXPORT_(?:PER_CPU_)?SYMBOL\w*|EXPORT_STATIC_CALL\w*"), Idiom(Kind.EXPORT)),
@@ -75,8 +110,14 @@ _HABITS: tuple[tuple[re.Pattern[str], Idiom], ...] = (
     (re.compile(r"COMPAT_SYSCALL\w*_DEFINE\d"), Idiom(Kind.SYSCALL, 0, ("compat_sys_{}",))),
     (re.compile(r"\w*initcall(?:_sync)?|module_init|module_exit|__exitcall|(?:module|builtin)_\w*driver\w*"),
      Idiom(Kind.INITCALL)),
-    (re.compile(r"(?:DEFINE|DECLARE)_(?:\w+_)?PER_CPU\w*"),
-     Idiom(Kind.VARIABLE, 1, flags=Flag.IDIOM | Flag.PER_CPU)),
+    (re.compile(r"DEFINE_(?:\w+_)?PER_CPU\w*"), Idiom(Kind.VARIABLE, 1, flags=Flag.IDIOM | Flag.PER_CPU)),
+    (re.compile(r"DECLARE_(?:\w+_)?PER_CPU\w*"), Idiom(Kind.DECLARATION, 1, flags=Flag.IDIOM | Flag.PER_CPU)),
+    (re.compile(r"DECLARE_STATIC_(?:KEY|CALL)\w*"), Idiom(Kind.DECLARATION)),
+    *(
+        (re.compile(macro + suffix), Idiom(Kind.VARIABLE, 0, (f"{name}_{{}}",), uses=_attribute(struct, at, *members)))
+        for macro, name, struct, at, (reads, writes) in _ATTRIBUTES
+        for suffix, members in (("_RO", (reads,)), ("_WO", (writes,)), ("_RW", (reads, writes)))
+    ),
     (re.compile(r"SENSOR_DEVICE_ATTR(?:_2)?(?:_RO|_RW|_WO)?"), Idiom(Kind.VARIABLE, 0, ("sensor_dev_attr_{}",))),
     (re.compile(r"IIO_DEVICE_ATTR\w*"), Idiom(Kind.VARIABLE, 0, ("iio_dev_attr_{}",))),
     (re.compile(r"IIO_CONST_ATTR\w*"), Idiom(Kind.VARIABLE, 0, ("iio_const_attr_{}",))),
@@ -103,8 +144,3 @@ def idiom_of(macro: str) -> Idiom | None:
         if pattern.fullmatch(macro):
             return idiom
     return None
-
-
-#: Labels in assembly: SYM_FUNC_START(memcpy), SYM_CODE_START_LOCAL(x), ENTRY(x). Plain .globl labels are not symbols.
-ASM_LABEL = re.compile(rb"^[ \t]*(?:SYM_(?:FUNC|CODE|DATA|TYPED_FUNC)_START\w*|SYM_FUNC_ALIAS\w*|SYM_DATA|ENTRY|"
-                       rb"WEAK|_GLOBAL|_GLOBAL_TOC|LEAF|NESTED)\s*\(\s*(\w+)", re.M)  # fmt: skip

@@ -55,16 +55,19 @@ class Layout:
     padding: int = 0  # bytes after the last member
 
 
-def layout(body: bytes, kind: str, size_of: SizeOf, constant: Constant = lambda name: None) -> Layout:
+def layout(
+    body: bytes, kind: str, size_of: SizeOf, constant: Constant = lambda name: None, max_align: int | None = None
+) -> Layout:
     """Compute the layout of ``struct foo { ... } __packed``, or of the braces and the attributes after them.
 
     ``size_of`` looks up "struct foo", "union foo" and typedefs that ``sizes`` does not know. ``constant`` looks up
-    macros and enumerators in array lengths and bit widths. Both return None for unknown names.
+    macros and enumerators in array lengths and bit widths. Both return None for unknown names. ``max_align`` is the
+    alignment in bytes that ``#pragma pack`` allows at most.
     """
     read = read_body(body)
     if read is None:
         return Layout(kind, size=None, exact=False)
-    builder = _Builder(read, kind, read.attributes.packed, size_of, constant, 0)
+    builder = _Builder(read, kind, read.attributes.packed, size_of, constant, 0, max_align)
     builder.members(read.start, read.end)
     return builder.finish(read.attributes)
 
@@ -73,8 +76,16 @@ class _Builder:
     """The layout of one aggregate in progress. ``at`` is the next free bit, None once it is unknown."""
 
     def __init__(
-        self, body: RecordBody, kind: str, packed: bool, size_of: SizeOf, constant: Constant, depth: int
+        self,
+        body: RecordBody,
+        kind: str,
+        packed: bool,
+        size_of: SizeOf,
+        constant: Constant,
+        depth: int,
+        max_align: int | None,
     ) -> None:
+        self.max_align = max_align
         self.body, self.packed, self.size_of, self.constant, self.depth = body, packed, size_of, constant, depth
         self.out = Layout(kind)
         self.at: int | None = 0
@@ -161,7 +172,8 @@ class _Builder:
             self._place(declared, MemberDeclarator("", "", False, (), None), None)
             return
         attributes = declared.type_attributes
-        inner = _Builder(self.body, kind, attributes.packed, self.size_of, self.constant, self.depth + 1)
+        inner = _Builder(self.body, kind, attributes.packed, self.size_of, self.constant, self.depth + 1,
+                         self.max_align)  # fmt: skip
         inner.members(*span)
         inner_layout = inner.finish(attributes)
         size = None if inner_layout.size is None else Size(inner_layout.size, inner_layout.align, inner_layout.exact)
@@ -221,6 +233,7 @@ class _Builder:
     ) -> tuple[int | None, bool]:
         """Place one member. Returns its offset, and True if that is exact."""
         align = size.align if size and not self.packed and not declared.attributes.packed else 1
+        align = min(align, self.max_align or align)
         align = self._aligned(declared.attributes, align)
         start = 0 if self.out.kind == "union" else self.at
         exact = self.exact or self.out.kind == "union"
@@ -265,14 +278,14 @@ class _Builder:
                 self._advance(_round_up(start, unit))
                 return
             begin = start
-            if not self.packed and start % unit + width > unit:
+            if not self.packed and self.max_align is None and start % unit + width > unit:
                 start = _round_up(start, unit)
                 if start - begin >= 8:
                     self._hole(begin, (start + 7) // 8)
         offset = None if start is None else start // unit * base.size
-        if self.packed and start is not None:
+        if (self.packed or self.max_align is not None) and start is not None:
             offset = start // 8
-        align = 1 if self.packed else base.align
+        align = 1 if self.packed else min(base.align, self.max_align or base.align)
         if declarator.name:
             self.out.align = max(self.out.align, align)
             self.out.fields.append(

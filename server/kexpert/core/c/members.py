@@ -19,6 +19,7 @@ MAX_DEPTH = 16  # nested aggregates
 _MAX_TEXT_CHARS = 4096  # of one declaration, outside its braces
 
 _PREPROCESSOR = re.compile(rb"^[ \t]*#(?:[^\n\\]++|\\\r?\n|\\)*+", re.MULTILINE)
+_PRAGMA_PACK = re.compile(rb"^[ \t]*#[ \t]*pragma[ \t]+pack[ \t]*\(([^)\n]*)\)", re.M)
 _BARE_MACROS = re.compile(rb"\b(?:randomized_struct_fields_start|randomized_struct_fields_end)\b")
 _PUNCTUATION = re.compile(rb"[{}();]")
 _NAME = r"[A-Za-z_]\w*"
@@ -148,6 +149,27 @@ def _declarations(body: RecordBody, start: int, end: int) -> Iterator[MemberDecl
                 found.unsure = found.start >= body.unsure_from
                 yield found
             at, braces = match.end(), None
+
+
+def packing_at(data: bytes, offset: int) -> int | None:
+    """The alignment in bytes that ``#pragma pack`` allows at most at an offset; None without one."""
+    if b"pragma" not in data:
+        return None
+    stack: list[int | None] = []
+    packing: int | None = None
+    for match in _PRAGMA_PACK.finditer(data, 0, offset):
+        words = [word.strip() for word in match[1].split(b",")]
+        if words[0] == b"push":
+            stack.append(packing)
+            words = words[1:] or [b"%d" % packing if packing else b"keep"]
+        elif words[0] == b"pop":
+            packing = stack.pop() if stack else None
+            continue
+        if words[-1].isdigit():
+            packing = int(words[-1])
+        elif words == [b""]:
+            packing = None
+    return packing
 
 
 def attributes_of(text: str) -> tuple[Attributes, str]:

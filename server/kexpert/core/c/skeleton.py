@@ -18,6 +18,7 @@ from tree_sitter import Point, Range, Tree
 from kexpert.core.c.conditional_groups import AlternativeHead, Choice, Conditional, choose
 from kexpert.core.c.idioms import idiom_of
 from kexpert.core.c.lex import blank_comments
+from kexpert.core.c.made_names import MadeCall, made_calls
 from kexpert.core.c.masking import mask
 from kexpert.core.c.parse import parse_ranges
 
@@ -52,7 +53,8 @@ MARGIN_CODE = re.compile(rb"\n(?:\{|[A-Za-z_]\w*+(?![ \t]*:))")
 _BRACES = re.compile(rb"[{}]")
 _CONDITIONALS = frozenset((b"if", b"ifdef", b"ifndef", b"elif", b"elifdef", b"elifndef", b"else", b"endif"))
 _OLD_STYLE = re.compile(
-    rb"\n[ \t]*((?:[A-Za-z_][\w \t*]*[ \t*]\n?|[A-Za-z_][\w \t*]*\n[ \t]*)?(\w+)[ \t]*\(\s*\w+(?:\s*,\s*\w+)*\s*\))(?=\s*\n)"
+    rb"\n[ \t]*((?:[A-Za-z_][\w \t*]*[ \t*]\n?|[A-Za-z_][\w \t*]*\n[ \t]*)?(\w+)[ \t]*\(\s*\w+"
+    rb"(?:\s*,\s*\w+)*\s*\))(?=\s*\n)"
 )
 _OLD_PARAMETERS = re.compile(rb"(?:\s*+[A-Za-z_][\w,\[\]*()\s]*+;)++")
 _MAX_HEAD_BYTES = 1500
@@ -117,6 +119,8 @@ class Skeleton:
     """Offset and text of the function bodies that hold designated initialisers, braces included."""
     heads: list[AlternativeHead] = field(default_factory=list)
     old_style: list[OldStyleFunction] = field(default_factory=list)
+    made: list[MadeCall] = field(default_factory=list)
+    """Calls of the file's own macros that make declarations."""
 
 
 def skeleton(data: bytes) -> Skeleton:
@@ -132,6 +136,9 @@ def skeleton(data: bytes) -> Skeleton:
     text = _blank(text, _merged(choice.dead + choice.unfit))
     cut = Skeleton(all_code, code, b"", macros, tables, heads=choice.heads)
     text, bodies = _without_bodies(_without_values(text), cut)
+    if any(macro.function_like for macro in macros):
+        cut.made = made_calls(all_code, macros, text)
+        text = _blank(text, [(call.start, call.end) for call in cut.made])
     cut.text, cut.calls = _without_calls(text, bodies)
     return cut
 

@@ -27,6 +27,10 @@ _HEAD = re.compile(
 )
 _TAIL = re.compile(rb"\}[ \t]*+((?:[A-Za-z_]\w*+[ \t*]++){1,5}[A-Za-z_]\w*+)[ \t]*+([;=,\[])")
 _ONE_TAIL = re.compile(rb"\n\}[ \t]*+([A-Z][A-Z0-9_]++|__\w++)[ \t]*+;")
+#: ``u64 (*f)(void) = g;`` reads like a call.
+_POINTER = re.compile(
+    rb"\n(?:(?:static|extern|const|volatile)\s+)*(\w+)\s+\(\*\s*(?:\w+\s+)*\w+\)\s*\([^;{}]*\)\s*[=;]"
+)
 _FUNCTION_TYPE = re.compile(rb"\ntypedef\s+((?:unsigned|signed|long|short|int)\s+)+\w+\s*\(\s*\w+\s*\)\s*\(")
 #: Signs of macros among members or enumerators; only with one of them are the bodies read.
 _MEMBER_MACROS = (
@@ -53,6 +57,9 @@ def mask_unknown_words(edit: Editor) -> None:
     _tails(edit)
     for match in _FUNCTION_TYPE.finditer(edit.out):
         edit.blank(edit.out.index(b"typedef", match.start()) + 7, match.end(1))
+    for match in _POINTER.finditer(edit.out):
+        if match[1] not in _KEYWORDS:
+            edit.put(*match.span(1), b"int" if match.end(1) - match.start(1) > 2 else b"")
     if any(sign.search(edit.out) for sign in _MEMBER_MACROS):
         _bodies(edit)
 

@@ -15,6 +15,7 @@ _LEGAL = re.compile(
 _AUTHOR = re.compile(
     r"(?:written|authors?|maintained|contact|initial|based on|ported|modified)\b.{0,30}[:@]|.*\S+@\S+\.\w+", re.I
 )
+_INSTRUCTION = re.compile(r"^\s*(?:private|public):\s*", re.I)
 _FILE_NAME = re.compile(r"[\w./-]+\.[chS](?:\s*[-:]+\s*|\s*$)")
 _MAX_COMMENT_CHARS = 500
 _HEAD_BYTES = 16384
@@ -25,7 +26,7 @@ _MAX_PARAGRAPHS = 2
 def comment_beside_text(data: bytes, end: int) -> str:
     """The comment on the same line after a declaration that ends at ``end``; "" if there is none."""
     span = comment_beside(data, end)
-    return " ".join(comment_text(data[span[0] : span[1]]).split())[:_MAX_COMMENT_CHARS] if span else ""
+    return " ".join(_described(data[span[0] : span[1]]).split())[:_MAX_COMMENT_CHARS] if span else ""
 
 
 def comment_above_line(data: bytes, at: int) -> str:
@@ -33,7 +34,12 @@ def comment_above_line(data: bytes, at: int) -> str:
     span = comment_above(data, data.rfind(b"\n", 0, at) + 1)
     if span is None or data.startswith(b"/**", span[0]):
         return ""
-    return comment_text(data[span[0] : span[1]])[:_MAX_COMMENT_CHARS]
+    return _described(data[span[0] : span[1]])[:_MAX_COMMENT_CHARS]
+
+
+def _described(comment: bytes) -> str:
+    """The words of a comment without ``private:`` and ``public:``, which are instructions to kernel-doc."""
+    return _INSTRUCTION.sub("", comment_text(comment))
 
 
 def file_head(data: bytes) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from kexpert.core.c.made_text import declaration_made
 from kexpert.core.kernel.locking_context import locking_rules
 from kexpert.core.symbols import Flag, Kind, Symbol
 from kexpert.features.hover.card import Export, HoverCard, Operation
@@ -74,6 +75,9 @@ def _code(reader: CardReader, symbol: Symbol) -> str:
         return ""
     if symbol.kind in (Kind.TRACEPOINT, Kind.ASM_LABEL):
         return first_lines(data[symbol.start : symbol.end], _MAX_LINES)
+    made = declaration_made(data, symbol) if symbol.flags & Flag.IDIOM else ""
+    if made:
+        return f"{made};\n{first_lines(data[symbol.start : symbol.end], _MAX_LINES)}"
     text = declaration_head(data, symbol)
     if symbol.kind == Kind.SYSCALL:
         text = "\n".join(part for part in (syscall_prototype(text, symbol.name), text) if part)

@@ -77,8 +77,10 @@ def _documentation(reader: CardReader, data: bytes, member: Symbol) -> tuple[Doc
         doc = parse_kerneldoc(comment_of(data, record.start))
         inline = inline_member_docs(data[record.start : record.end])
         documented = {param.name: param.text for param in doc.params} if doc else {}
+        path = f"{member.scope.partition('.')[2]}.{member.name}".lstrip(".")
         nested = (text for name, text in documented.items() if name.endswith("." + member.name))
-        text = documented.get(member.name) or inline.get(member.name) or next(nested, "")
+        text = documented.get(path) or inline.get(path) or documented.get(member.name) or inline.get(member.name)
+        text = text or next(nested, "")
         if text:
             return restructured_text(text)
     return plain_text(comment_beside_text(data, member.end) or comment_above_line(data, member.start))

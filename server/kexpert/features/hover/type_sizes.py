@@ -6,8 +6,11 @@ nearest is taken, and its size is marked as approximate.
 
 from __future__ import annotations
 
-from kexpert.core.c.declarators import read_declaration
+import re
+
+from kexpert.core.c.declarators import is_annotation, read_declaration
 from kexpert.core.c.layout import Layout, layout
+from kexpert.core.c.members import packing_at
 from kexpert.core.c.sizes import Size
 from kexpert.core.c.tokens import Tokens
 from kexpert.core.symbols import Kind, Symbol
@@ -22,6 +25,11 @@ _MAX_DEFINITIONS = 40
 _MAX_INNER_BYTES = 16 * 1024  # of struct bodies, besides the struct itself
 _MAX_DEPTH = 6
 _MAX_BODY_BYTES = 64 * 1024
+_MAX_TAIL_BYTES = 400  # after a closing brace
+_MAX_WORDS = 4  # around a body that are looked up
+_WORD = re.compile(rb"[A-Za-z_]\w*")
+#: Words around a body that need no look-up.
+_KEYWORDS = frozenset(b"struct union typedef static const __packed __attribute__ packed aligned __aligned".split())
 
 
 def layout_of(reader: CardReader, symbol: Symbol) -> Layout | None:
@@ -40,7 +48,8 @@ class _Sizes:
         self._inside: list[str] = []  # paths of the structs being laid out, outermost first
 
     def lay_out(self, symbol: Symbol) -> Layout | None:
-        body = self._reader.text(symbol)
+        data = self._reader.data(symbol.path) or b""
+        body = data[symbol.start : symbol.end]
         if not body or len(body) > _MAX_BODY_BYTES or len(self._inside) >= _MAX_DEPTH:
             return None
         if self._inside:
@@ -49,9 +58,25 @@ class _Sizes:
                 return None
         self._inside.append(symbol.path)
         try:
-            return layout(body, "union" if symbol.kind == Kind.UNION else "struct", self.size_of, self.constant)
+            body += b" " + self._attributes(data, symbol) + b";"
+            kind = "union" if symbol.kind == Kind.UNION else "struct"
+            return layout(body, kind, self.size_of, self.constant, packing_at(data, symbol.start))
         finally:
             self._inside.pop()
+
+    def _attributes(self, data: bytes, symbol: Symbol) -> bytes:
+        """The attributes after the closing brace, and what macros of the tree before and after the body stand for."""
+        tokens = Tokens(data, symbol.end, symbol.end + _MAX_TAIL_BYTES)
+        at = 0
+        while tokens.is_word(at) and (is_annotation(tokens[at]) or tokens[at].isupper()):
+            at = tokens.past(at + 1) if tokens[at + 1] == "(" else at + 1
+        tail = data[symbol.end : tokens.stop(at - 1)] if at else b""
+        head = data[symbol.start : data.find(b"{", symbol.start, symbol.end)]
+        for word in sorted(set(_WORD.findall(head + tail)) - {symbol.name.encode(), *_KEYWORDS})[:_MAX_WORDS]:
+            macros = self._reader.lookup(word.decode("latin-1"), (Kind.MACRO,), limit=4)
+            texts = [self._reader.text(macro).partition(word)[2] for macro in macros]
+            tail += next((b" " + text for text in texts if b"packed" in text or b"aligned" in text), b"")
+        return tail.replace(b"\\\n", b" ")
 
     def size_of(self, name: str) -> Size | None:
         """The size of "struct foo", "union foo" or a typedef."""
@@ -99,8 +124,9 @@ class _Sizes:
             return None
         body = named.type.body
         if body is not None and not named.type.derived and named.type.keyword != "enum":
-            text, kind = data[body.start : body.end], "union" if named.type.keyword == "union" else "struct"
+            kind = "union" if named.type.keyword == "union" else "struct"
+            text = data[body.start : body.end] + b" " + data[body.end : named.name_start] + b";"
         else:  # a struct with only a member of that type has its size
             text, kind = encode(f"{{ {as_declaration(named.type.text, 'member')}; }}"), "struct"
-        found = layout(text, kind, self.size_of, self.constant)
+        found = layout(text, kind, self.size_of, self.constant, packing_at(data, symbol.start))
         return None if found.size is None else Size(found.size, found.align, found.exact)

@@ -33,6 +33,7 @@ _VERBS = {verb: verb for verb in _PLAIN_VERBS} | {
     "xmit": "transmit",
 }  # fmt: skip
 _IS = ("is", "has", "can", "should", "needs", "may", "supports")
+_POWER = ("on", "off", "up", "down")
 _MAX_CHARS = 90
 
 
@@ -48,18 +49,23 @@ def factual_brief(declaration: Declaration, facts: CodeFacts) -> str:
 
 
 def _by_name(name: str) -> str:
-    """"foo_bar_init" -> "initialize foo bar"; words without a verb stay as they are."""
+    """"foo_bar_init" -> "initialize foo bar". Words without a verb, or with several, stay in their order."""
     parts = [part for part in re.split(r"_+|(?<=[a-z])(?=[A-Z])", name.removeprefix("sys_")) if part]
-    for at in range(len(parts) - 1, -1, -1):
-        word = parts[at].lower()
+    lower = [part.lower() for part in parts]
+    for at, word in enumerate(lower):
         if word in _IS and at + 1 < len(parts):
             return f"tell whether {_words(parts[:at]) or 'it'} {word} {_words(parts[at + 1 :])}"
-        if word in ("power", "turn", "switch") and parts[at + 1 : at + 2] in (["on"], ["off"], ["up"], ["down"]):
-            return f"{word} {parts[at + 1]} {_words(parts[:at] + parts[at + 2 :])}".strip()
-        if word in _VERBS and (at == 0 or (at >= len(parts) - 3 and parts[0].lower() not in _VERBS)):
-            after, before = _words(parts[at + 1 :]), _words(parts[:at])
-            thing = f"{after} of {before}" if after and before else after or before
-            return f"{_VERBS[word]} {thing}".strip()
+    verbs = [at for at, word in enumerate(lower) if word in _VERBS]
+    powers = [at for at, word in enumerate(lower[:-1]) if word in ("power", "turn") and lower[at + 1] in _POWER]
+    if len(powers) == 1 and not verbs:
+        at = powers[0]
+        return f"{lower[at]} {lower[at + 1]} {_words(parts[:at] + parts[at + 2 :])}".strip()
+    if 0 in verbs:
+        return f"{_VERBS[lower[0]]} {_words(parts[1:])}".strip()
+    if len(verbs) == 1 and verbs[0] >= len(parts) - 3:
+        at = verbs[0]
+        after, before = _words(parts[at + 1 :]), _words(parts[:at])
+        return f"{_VERBS[lower[at]]} {f'{after} of {before}' if after else before}".strip()
     return _words(parts) or name
 
 

@@ -113,7 +113,7 @@ def draft(view: View, source: Source, target: Target) -> Draft:
     declaration, symbol, existing = target.declaration, target.symbol, target.existing
     facts = code_facts(view, source, symbol, declaration)
     is_called = declaration.kind in ("function", "macro")
-    documented = documented_names(source.data, declaration.parameters) if is_called else {}
+    documented = documented_names(source.data, declaration.name, declaration.parameters) if is_called else {}
     plain = plain_comment(source.data, declaration.start, declaration.name) if existing is None else _NO_COMMENT
     wanted = declaration.parameters
     if existing is not None:

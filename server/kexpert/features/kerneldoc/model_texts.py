@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from kexpert.features.explain.check import Evidence, supported_sentences
 from kexpert.features.kerneldoc.draft import RETURN, Draft
 from kexpert.features.kerneldoc.parameter_texts import words_of
-from kexpert.prompt.chat import Budget, Message, Task, kernel_doc_prompt
+from kexpert.prompt.chat import LARGE, Budget, Message, Task, kernel_doc_prompt
 
 MAX_TOKENS = 32
 #: The model's line ends here.
@@ -27,9 +27,12 @@ _ARTICLES = frozenset(("a", "an", "the", "this", "of", "to"))
 _MARK = re.compile(r"@|\w+\s*:")
 
 
-def may_describe(trained_tasks: Collection[str]) -> bool:
-    """Whether a model is asked for texts of parameters. ``trained_tasks``: empty for a model of others."""
-    return not trained_tasks or Task.KERNEL_DOC in trained_tasks
+def may_describe(trained_tasks: Collection[str], budget: Budget) -> bool:
+    """Whether a model is asked for texts of parameters: one trained for it, or a large one of others.
+
+    ``trained_tasks``: empty for a model of others.
+    """
+    return Task.KERNEL_DOC in trained_tasks or (not trained_tasks and budget == LARGE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from kexpert.core.c.declarators import PRIMITIVE, RECORDS, CType, read_declaration
+from kexpert.core.c.declarators import PRIMITIVE, RECORDS, TAGGED, CType, read_declaration
 from kexpert.core.c.lex import blank_comments
 from kexpert.core.c.tokens import Tokens
 from kexpert.core.docs.kerneldoc import comment_above, comment_beside, comment_text
@@ -40,7 +40,7 @@ def record_members(data: bytes, symbol: Symbol) -> tuple[Parameter, ...]:
     if brace < 0 or tokens.partner(brace) < 0:
         raise Undocumentable("its members cannot be read")
     stop = tokens.partner(brace)
-    if tokens[brace - 1] != symbol.name:
+    if tokens[brace - 1] != symbol.name or tokens[brace - 2] not in TAGGED:
         raise Undocumentable(f"{tokens[brace - 1]!r} before its members")
     if text[tokens.stop(brace - 1) : tokens.start(brace)].strip():
         raise Undocumentable("a comment between its name and its members")
@@ -108,7 +108,9 @@ def _members(text: bytes, tokens: Tokens, at: int, stop: int, depth: int) -> lis
                 raise Undocumentable(f"{tokens[at]}(…) among its members")
             past = tokens.past(at + 1)
             inner = read_members(tokens, at, past, "", "struct", 0)
-            found += [Parameter(each.name, each.type) for each in inner]
+            group = {"struct_group": 2, "struct_group_attr": 2, "struct_group_tagged": 4}.get(tokens[at])
+            name = tokens[at + group] if group else ""  # ``scripts/kernel-doc`` drops it
+            found += [Parameter(each.name, each.type) for each in inner if each.name != name]
             at = past + 1 if tokens[past] == ";" else past
             continue
         declaration = read_declaration(tokens, at)

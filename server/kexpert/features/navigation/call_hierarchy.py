@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from kexpert.core.c.assembly import calls_below
 from kexpert.core.c.source import Source
 from kexpert.core.c.tokens import Tokens
 from kexpert.core.c.word_scan import NOT_CALLS
 from kexpert.core.symbols import Kind, Span, Symbol
+from kexpert.features.navigation.indirect_calls import macros_that_call, operations_of, users_of_member
 from kexpert.features.semantics.definition_ranking import is_private, rank_definitions
 from kexpert.features.semantics.resolve import resolve
 from kexpert.view import View
@@ -21,6 +23,8 @@ from kexpert.view import View
 CALLABLE = (Kind.FUNCTION, Kind.SYSCALL, Kind.MACRO, Kind.PROTOTYPE, Kind.TRACEPOINT, Kind.ASM_LABEL)
 _BODIES = (Kind.FUNCTION, Kind.SYSCALL, Kind.MACRO)
 _MAX_CALLEES = 200
+_MAX_CALLERS_OF_MEMBER = 120
+_MAX_CALLERS_OF_MACRO = 60
 #: A call through an ops member leads to its functions only if they are no more than a reader can look through.
 _MAX_IMPLEMENTATIONS = 12
 
@@ -48,7 +52,14 @@ def prepare(view: View, source: Source, offset: int) -> list[Symbol]:
     if found is None or found.kind not in ("symbol", "member"):
         return []
     if found.kind == "member":
-        return _implementing(view, source, found.name, found.member.struct if found.member else "")
+        functions = _implementing(view, source, found.name, found.member.struct if found.member else "")
+        member = found.member
+        if functions or member is None:
+            return functions
+        scope = member.struct.partition(" ")[2]
+        return [row for row in view.symbols_in(member.path) if row.name_start == member.name_start] or [
+            Symbol(member.name, Kind.MEMBER, member.path, 0, member.name_start, member.start, member.end, scope)
+        ]
     candidates = [symbol for symbol in found.symbols if symbol.kind in CALLABLE]
     if not candidates:
         return []
@@ -57,13 +68,51 @@ def prepare(view: View, source: Source, offset: int) -> list[Symbol]:
 
 
 def incoming(view: View, symbol: Symbol, cancelled: Callable[[], bool]) -> list[Call]:
-    """The functions that call ``symbol``, each with its calls; its own file's first."""
+    """The functions that call ``symbol``, or use it if it is a member, each with its calls; its own file's first.
+
+    A call through an operation to which the function is assigned counts, and one of a macro whose body calls it.
+    """
+    if symbol.kind is Kind.MEMBER:
+        calls = [Call(user, spans) for user, spans in users_of_member(view, symbol, cancelled)]
+    else:
+        calls = _direct(view, symbol, cancelled)
+        calls += _through_operations(view, symbol, cancelled)
+        for macro in macros_that_call(view, symbol, cancelled):
+            rows = view.lookup(macro, (Kind.MACRO,), limit=1)
+            calls += _direct(view, rows[0], cancelled, _MAX_CALLERS_OF_MACRO) if rows else []
+    unique: dict[Symbol, list[Span]] = {}
+    for call in calls:
+        unique.setdefault(call.symbol, []).extend(call.spans)
+    calls = [Call(caller, list(dict.fromkeys(spans))) for caller, spans in unique.items()]
+    return sorted(calls, key=lambda call: (call.symbol.path != symbol.path, call.symbol.path, call.symbol.start))
+
+
+def _through_operations(view: View, symbol: Symbol, cancelled: Callable[[], bool]) -> list[Call]:
+    """The calls of members to which a function is assigned."""
+    calls: list[Call] = []
+    for struct, member in operations_of(view, symbol):
+        for caller in view.callers(member, _MAX_CALLERS_OF_MEMBER):
+            source = view.source(caller.path) if not cancelled() else None
+            spans = []
+            for call in written_calls(source.data, caller) if source else ():
+                if call.member and call.name == member and source:
+                    found = resolve(view, source, call.start)
+                    owner = found.member.struct.partition(" ")[2] if found and found.member else ""
+                    if owner == struct:
+                        spans.append(Span(caller.path, call.start, call.start + len(member)))
+            if spans:
+                calls.append(Call(caller, spans))
+    return calls
+
+
+def _direct(view: View, symbol: Symbol, cancelled: Callable[[], bool], limit: int = 1000) -> list[Call]:
+    """The functions that call ``symbol`` by its name."""
     own_file_only = is_private(symbol)
     elsewhere_static = {
         other.path for other in view.lookup(symbol.name, _BODIES) if is_private(other) and other.path != symbol.path
     }
     calls: list[Call] = []
-    for caller in view.callers(symbol.name):
+    for caller in view.callers(symbol.name, limit):
         if cancelled():
             break
         if caller.path in elsewhere_static or (own_file_only and caller.path != symbol.path):
@@ -73,12 +122,21 @@ def incoming(view: View, symbol: Symbol, cancelled: Callable[[], bool]) -> list[
             continue
         spans = [
             Span(caller.path, call.start, call.start + len(symbol.name))
-            for call in written_calls(source.data, caller)
+            for call in _calls_of(view, source.data, caller)
             if call.name == symbol.name and not call.member
         ]
         if spans:
             calls.append(Call(caller, spans))
-    return sorted(calls, key=lambda call: (call.symbol.path != symbol.path, call.symbol.path, call.symbol.start))
+    return calls
+
+
+def _calls_of(view: View, data: bytes, caller: Symbol) -> Iterator[WrittenCall]:
+    """The calls in the body of a function, or below a label of an assembly file."""
+    if caller.kind is not Kind.ASM_LABEL:
+        yield from written_calls(data, caller)
+        return
+    for name, at in calls_below(data, caller, view.symbols_in(caller.path)):
+        yield WrittenCall(name, at, False)
 
 
 def outgoing(view: View, symbol: Symbol) -> list[Call]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from kexpert.core.c.function_extent import enclosing_function
 from kexpert.core.c.source import Source
 from kexpert.core.symbols import Assignment, Flag, Kind, Span, Symbol
-from kexpert.core.text import identifier_at
+from kexpert.core.text import decode, identifier_at
 from kexpert.features.semantics.definition_ranking import kernel_first, rank_definitions
 from kexpert.features.semantics.resolve import Resolved, resolve, type_of
 from kexpert.view import View
@@ -31,6 +32,9 @@ def definition(view: View, source: Source, offset: int) -> list[Span]:
         return []
     if found.kind != "symbol":
         return _places(view, source, found)
+    taken = functions_taken(view, source, found.start)
+    if taken:
+        return spans_of(view, taken)
     symbols = [symbol for symbol in found.symbols if symbol.kind not in _MENTIONS] or found.symbols
     here = [symbol for symbol in symbols if symbol.path == source.path and symbol.name_start == found.start]
     if not here:
@@ -43,6 +47,18 @@ def definition(view: View, source: Source, offset: int) -> list[Span]:
     others = _declarations(view, source, here[0].name, symbols)
     others += [symbol for symbol in symbols if symbol not in here and symbol not in others]
     return spans_of(view, others or here)
+
+
+def functions_taken(view: View, source: Source, start: int) -> list[Symbol]:
+    """The functions of this file that a macro takes by its argument at ``start``: x_show, x_store of x."""
+    if enclosing_function(source, start):
+        return []
+    word = identifier_at(source.data, start)
+    written = decode(source.data[start : word[1]]) if word else ""
+    names = dict.fromkeys(
+        each.function for each in source.facts.assignments if each.start == start and each.function != written
+    )
+    return [row for name in names for row in view.lookup(name, (Kind.FUNCTION,)) if row.path == source.path]
 
 
 def declaration(view: View, source: Source, offset: int) -> list[Span]:

@@ -8,11 +8,13 @@ widely known, a struct that holds it; if the struct is not known, in the files o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from kexpert.core.c.scope import occurrences
 from kexpert.core.c.source import Source
+from kexpert.core.kernel.kconfig_facts import is_kconfig, names_option
 from kexpert.core.symbols import FileUses, Kind, Span, Symbol, Use
 from kexpert.core.text import decode, identifier_at
 from kexpert.features.navigation.definition import name_span
@@ -24,6 +26,11 @@ from kexpert.view import View
 #: A struct that more files name is widely known: structs that hold it would lead to the whole tree.
 _WIDELY_KNOWN_FILES = 400
 _MAX_HEADERS, _MAX_HOLDERS = 40, 30
+TAG_KINDS = frozenset({Kind.STRUCT, Kind.UNION, Kind.ENUM})
+_TAG_BEFORE = re.compile(rb"\b(?:struct|union|enum)\s+(?:__\w+(?:\([^()]*\))?\s+)*\Z")
+_MAX_KEYWORD_BYTES = 100
+#: Up to so many uses of a member are resolved one by one.
+_MAX_RESOLVED_USES = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +110,16 @@ def _of_symbols(
         home = view.source(primary.path)
         files = _each(Span(primary.path, *span) for span in in_file(home, primary.name)) if home else []
     else:
-        elsewhere = {row.path for row in rows if is_private(row) and row.path != primary.path}
+        elsewhere = {row.path for row in rows if _hides(row) and row.path != primary.path}
         files = [file for file in view.references(primary.name, cancelled) if file.path not in elsewhere]
         if any(row.kind == Kind.MEMBER for row in rows):
             files = [
                 file.selected([not member for member in file.members]) if any(file.members) else file for file in files
             ]
+    if primary.kind is Kind.CONFIG:
+        files += _in_kconfig_files(view, primary.name.removeprefix("CONFIG_"), cancelled)
+    files = _of_namespace(view, primary, rows, files)
+    files = _with_pasted(view, primary, files)
     defined = {span.path for span in own}
     apart = [use for file in files if file.path in defined for use in file]
     used = {Span(*use[:3]) for use in apart}
@@ -118,6 +129,64 @@ def _of_symbols(
         apart = [use for use in apart if Span(*use[:3]) not in own]
     files = [file for file in files if file.path not in defined] + [FileUses.of(use) for use in sorted(apart)]
     return sorted(filter(len, files), key=lambda file: (file.path != primary.path, file.path))
+
+
+def _in_kconfig_files(view: View, option: str, cancelled: Callable[[], bool]) -> list[FileUses]:
+    """The places where Kconfig files name an option: select, depends on, default."""
+    paths = [path for path in view.files_mentioning(option) if is_kconfig(path)]
+    found = []
+    for file in view.references(option, cancelled, paths):
+        data = view.data(file.path) or b""
+        keep = [names_option(data, start) for start in file.starts]
+        if any(keep):
+            found.append(file.selected(keep))
+    return found
+
+
+def _of_namespace(view: View, primary: Symbol, rows: list[Symbol], files: list[FileUses]) -> list[FileUses]:
+    """Only the uses after ``struct``, ``union`` or ``enum`` for a tag; only the others for a namesake of a tag.
+
+    Declarations of members of the same name are left out.
+    """
+    is_tag = primary.kind in TAG_KINDS
+    members = {(row.path, row.name_start) for row in rows if row.kind is Kind.MEMBER}
+    if not is_tag and not members and not any(row.kind in TAG_KINDS for row in rows):
+        return files
+    found = []
+    for file in files:
+        data = view.data(file.path) or b""
+        keep = [
+            _after_keyword(data, start) == is_tag and (file.path, start) not in members for start in file.starts
+        ]
+        if any(keep):
+            found.append(file if all(keep) else file.selected(keep))
+    return found
+
+
+def _after_keyword(data: bytes, start: int) -> bool:
+    """True if the word before ``start`` is struct, union or enum, annotations between them left out."""
+    return _TAG_BEFORE.search(data, max(start - _MAX_KEYWORD_BYTES, 0), start) is not None
+
+
+def _with_pasted(view: View, primary: Symbol, files: list[FileUses]) -> list[FileUses]:
+    """Add the places where a macro takes a function by a part of its name: DEVICE_ATTR_RO(gain) takes gain_show."""
+    if primary.kind is not Kind.FUNCTION:
+        return files
+    known = {(file.path, start) for file in files for start in file.starts}
+    spans = []
+    for each in view.assignments_of(primary.name):
+        if (each.path, each.start) in known or (is_private(primary) and each.path != primary.path):
+            continue
+        source = view.source(each.path)
+        word = identifier_at(source.data, each.start) if source else None
+        if word and word[0] == each.start:
+            spans.append(Span(each.path, *word))
+    return files + _each(spans)
+
+
+def _hides(row: Symbol) -> bool:
+    """True if in its file the name means this symbol. An EXPORT_SYMBOL only mentions it."""
+    return is_private(row) and row.kind is not Kind.EXPORT
 
 
 def _same_thing(primary: Symbol, row: Symbol) -> bool:
@@ -141,12 +210,33 @@ def _of_member(
             keep = [member and start != declared.start for start, member in zip(file.starts, keep, strict=True)]
         if any(keep):
             files.append(file if all(keep) else file.selected(keep))
-    return files
+    return _of_struct(view, found, files, declared, cancelled)
+
+
+def _of_struct(
+    view: View, found: Resolved, files: list[FileUses], declared: Span, cancelled: Callable[[], bool]
+) -> list[FileUses]:
+    """Without the uses that are of another struct's member of the same name, unless they are very many."""
+    if found.member is None or sum(map(len, files)) > _MAX_RESOLVED_USES:
+        return files
+    kept = []
+    for file in files:
+        source = view.source(file.path)
+        if source is None or cancelled():
+            continue
+        keep = []
+        for start in file.starts:
+            meant = resolve(view, source, start) if (file.path, start) != declared[:2] else None
+            member = meant.member if meant else None
+            keep.append(member is None or (member.path, member.name_start) == declared[:2])
+        if any(keep):
+            kept.append(file if all(keep) else file.selected(keep))
+    return kept
 
 
 def _files_that_know(view: View, found: Resolved, source: Source) -> set[str]:
     """Files in which an expression can have the type that the member belongs to."""
-    tag = found.member.struct.rpartition(" ")[2] if found.member else ""
+    tag = found.member.struct.rpartition(" ")[2].partition(".")[0] if found.member else ""
     if not tag or tag in ("struct", "union"):
         folder = source.path.rpartition("/")[0] + "/"
         return {path for path in view.files_mentioning(found.name) if path.startswith(folder)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from kexpert.core.c.declarators import PRIMITIVE, RECORDS, TYPEOF, CType, read_declaration, read_parameter
+from kexpert.core.c.declarators import PRIMITIVE, RECORDS, TYPEOF, Body, CType, read_declaration, read_parameter
 from kexpert.core.c.macro_types import LOCAL_MACROS, macro_type
 from kexpert.core.c.tokens import Tokens
 
@@ -32,8 +32,10 @@ def members_of(text: bytes, path: str, start: int, struct: str) -> tuple[Member,
     """Members of a record by its text, which begins at byte ``start`` of its file."""
     tokens = Tokens(text, base=start)
     brace = 0
-    while brace < len(tokens) and tokens[brace] != "{":
+    while brace < len(tokens) and tokens[brace] not in ("{", ";"):
         brace += 1
+    if tokens[brace] != "{":  # the members of a struct_group, without braces
+        return tuple(read_members(tokens, 0, len(tokens), path, struct, 0))
     found: dict[str, Member] = {}
     for member in read_members(tokens, brace + 1, tokens.past(brace) - 1, path, struct, 0):
         found.setdefault(member.name, member)  # variants under #if
@@ -81,7 +83,12 @@ def _macro_members(tokens: Tokens, at: int, path: str, struct: str, depth: int) 
     if skipped is not None:
         if len(arguments) <= skipped:
             return []
-        return read_members(tokens, arguments[skipped][0], close, path, struct, depth + 1)
+        inside = read_members(tokens, arguments[skipped][0], close, path, struct, depth + 1)
+        name = arguments[1 if macro in ("struct_group_tagged", "__struct_group") else 0][0]
+        body = Body(path, tokens.start(arguments[skipped][0]), tokens.start(close))
+        group = Member(tokens[name], CType("struct", body=body), path, tokens.start(name), struct, tokens.start(at),
+                       tokens.stop(close))  # fmt: skip
+        return [*inside, group] if tokens.is_word(name) else inside
     if macro == "DECLARE_FLEX_ARRAY" and len(arguments) > 1:
         declared = read_parameter(tokens, *arguments[0], path)
         name, of = arguments[1][0], replace(declared.type, derived=("[]",)) if declared else CType("void", ("[]",))

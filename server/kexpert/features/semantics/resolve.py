@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from tree_sitter import Node
@@ -17,11 +17,14 @@ from kexpert.core.c.keywords import KEYWORDS
 from kexpert.core.c.scope import Local, local_binding, locals_at
 from kexpert.core.c.source import Source
 from kexpert.core.c.tokens import Tokens
+from kexpert.core.kernel.kconfig_facts import is_kconfig
 from kexpert.core.symbols import Kind, Symbol
 from kexpert.core.text import identifier_at
 from kexpert.features.semantics.definition_ranking import rank_definitions
+from kexpert.features.semantics.derived_names import events_of
 from kexpert.features.semantics.include_paths import includes_of, resolve_include
 from kexpert.features.semantics.initialisers import designated, designated_owner
+from kexpert.features.semantics.kconfig_names import option_at, sourced_file
 from kexpert.features.semantics.records import Member
 from kexpert.features.semantics.type_inference import Types
 from kexpert.view import View
@@ -37,11 +40,15 @@ _OTHER_NAMESPACES = frozenset({*_ALL_TAGS, Kind.MEMBER, Kind.CONFIG})
 _CALLED = frozenset({Kind.FUNCTION, Kind.PROTOTYPE, Kind.MACRO, Kind.SYSCALL, Kind.TRACEPOINT, Kind.VARIABLE,
                      Kind.DECLARATION, Kind.ASM_LABEL})  # fmt: skip
 _DOCUMENT = re.compile(rb"Documentation/[\w./+-]*\w")
+#: A file in MAINTAINERS.
+_LISTED = re.compile(rb"[FXN]:\s*(\S+)")
 _TAG_BEFORE = re.compile(rb"\b(struct|union|enum)\s+&?$")
 #: ``SYSCALL_DEFINE3(open, …)``: the macro before the argument that names what it makes.
 _MAKER = re.compile(rb"^(?:static[ \t]+)?(\w+)[ \t]*\((?:[ \t]*\w+[ \t]*,)*[ \t]*\Z", re.M)
 #: Marks of a name among the words of a comment.
 _NAME_MARKS = re.compile(r"[_0-9]|.[A-Z]")
+#: Not in the path of a member, ``a.b[1].c``.
+_OPERATORS = frozenset({"->", "(", "&", "*", "+", "-", "=", "?", "{"})
 _MAX_LINE_BYTES = 4096
 _MAX_GAP_BYTES = 80
 
@@ -63,6 +70,8 @@ class Resolved:
 def resolve(view: View, source: Source, offset: int) -> Resolved | None:
     """The meaning of the identifier, include or document path at ``offset``; None if nothing is known."""
     data = source.data
+    if is_kconfig(source.path):
+        return _in_kconfig(view, source, offset)
     path = _path_at(view, source, offset)
     if path:
         return path
@@ -86,6 +95,18 @@ def resolve(view: View, source: Source, offset: int) -> Resolved | None:
     return _in_code(view, source, name, start, end)
 
 
+def _in_kconfig(view: View, source: Source, offset: int) -> Resolved | None:
+    sourced = sourced_file(view, source, offset)
+    if sourced:
+        pattern, start, end, path = sourced
+        return Resolved("include", pattern, start, end, path=path)
+    option = option_at(view, source, offset)
+    if option is None:
+        return None
+    name, start, end, entries = option
+    return Resolved("config", name, start, end, symbols=rank_definitions(view, entries, source))
+
+
 def _path_at(view: View, source: Source, offset: int) -> Resolved | None:
     for include in includes_of(source):
         if include.start <= offset <= include.end:
@@ -96,6 +117,11 @@ def _path_at(view: View, source: Source, offset: int) -> Resolved | None:
     data = source.data
     begin = max(data.rfind(b"\n", 0, offset) + 1, offset - _MAX_LINE_BYTES)
     end = data.find(b"\n", offset, offset + _MAX_LINE_BYTES)
+    stop = end if end >= 0 else offset + _MAX_LINE_BYTES
+    listed = _LISTED.match(data, begin, stop) if source.path == "MAINTAINERS" else None
+    if listed and listed.start(1) <= offset <= listed.end(1):
+        name = listed[1].decode("latin-1")
+        return Resolved("document", name, *listed.span(1), path=name if view.exists(name) else None)
     for match in _DOCUMENT.finditer(data, begin, end if end >= 0 else offset + _MAX_LINE_BYTES):
         if match.start() <= offset <= match.end():
             name = match[0].decode("latin-1")
@@ -131,6 +157,7 @@ def _in_code(view: View, source: Source, name: str, start: int, end: int) -> Res
     before = tokens[at - 1]
     if before in (".", "->"):
         member = _member_at(Types(view, source), tokens, at, start)
+        member = member or _member_argument(view, source, tokens, at, start)
         if member:
             return Resolved("member", name, start, end, member=member)
         if not tokens.begins_line(at):
@@ -159,8 +186,14 @@ def _symbol(
         kinds = _namespace(here[0].kind)
     fitting = [row for row in found if (row.kind in kinds if kinds else row.kind not in _OTHER_NAMESPACES)]
     if not fitting and kinds and not here:
-        fitting = view.lookup(name, tuple(kinds)) or [row for row in found if row.kind is not Kind.MEMBER]
-    ranked = rank_definitions(view, fitting or found, source)
+        fitting = view.lookup(name, tuple(kinds))
+        if not set(kinds) <= set(_ALL_TAGS):  # after ``struct`` nothing but a struct can be meant
+            fitting = fitting or [row for row in found if row.kind is not Kind.MEMBER] or found
+    elif not kinds:
+        fitting = fitting or found
+    if not fitting:
+        fitting = events_of(view, name)
+    ranked = rank_definitions(view, fitting, source)
     return Resolved("symbol", name, start, end, symbols=ranked) if ranked else None
 
 
@@ -241,7 +274,10 @@ def _member_argument(view: View, source: Source, tokens: Tokens, at: int, offset
         return None
     arguments = tokens.commas(opening + 1, tokens.past(opening) - 1)
     position = next((i for i, (start, stop) in enumerate(arguments) if start <= at < stop), 0)
-    if position == 0 or arguments[position][1] - arguments[position][0] != 1:
+    if position == 0:  # the first argument is an object; an open bracket has none
+        return None
+    begin, end = arguments[position]
+    if not tokens.is_word(begin) or any(tokens[each] in _OPERATORS for each in range(begin, end)):
         return None
     types = Types(view, source)
     owner: CType | None = None
@@ -250,7 +286,17 @@ def _member_argument(view: View, source: Source, tokens: Tokens, at: int, offset
     for start, stop in arguments[:position]:
         if tokens[start] in TAGS and stop - start == 2:
             owner = CType(tokens.join(start, stop))
-    return types.member(owner, tokens[at]) if owner else None
+    member = types.member(owner, tokens[begin]) if owner else None
+    while member and begin < at:  # ``a.b[1].c``
+        begin += 1
+        while tokens[begin] == "[" and begin < at:
+            begin = tokens.past(begin)
+            member = replace(member, type=member.type.target() or member.type)
+        if tokens[begin] != ".":
+            return None
+        begin += 1
+        member = types.member(member.type, tokens[begin])
+    return member
 
 
 def type_of(view: View, source: Source, place: Node | int) -> CType | None:

@@ -16,11 +16,13 @@ from kexpert.core.c.declarators import (
     RECORDS,
     TAGGED,
     TYPEOF,
+    Body,
     CType,
     read_declaration,
     read_parameter,
 )  # fmt: skip
 from kexpert.core.c.macro_types import macro_type
+from kexpert.core.c.made_text import declaration_made
 from kexpert.core.c.scope import block_locals, locals_at
 from kexpert.core.c.source import Source
 from kexpert.core.c.tokens import Tokens
@@ -102,6 +104,7 @@ class Types:
         self._lookups = 0
         self._depth = 0
         self._names: dict[str, CType | None] = {}
+        self._owners: dict[Body, str] = {}  # of records without a tag: "struct outer.member"
 
     # -- expressions ---------------------------------------------------------------------------
 
@@ -312,7 +315,11 @@ class Types:
         end = _MAX_HEADER_BYTES + max(symbol.name_start - symbol.start, 0)
         tokens = Tokens(self.view.text(symbol)[:end], base=symbol.start)
         if symbol.flags & Flag.IDIOM:
-            return macro_type(tokens)
+            found = macro_type(tokens)
+            source = None if found else self.view.source(symbol.path)
+            if source is None:
+                return found
+            tokens = Tokens(declaration_made(source.data, symbol).encode("latin-1", "replace"))
         declaration = read_declaration(tokens, 0, symbol.path)
         for declared in declaration.declared if declaration else ():
             if declared.name == symbol.name:
@@ -348,7 +355,10 @@ class Types:
     # -- members -------------------------------------------------------------------------------
 
     def member(self, of: CType, name: str) -> Member | None:
-        return next((member for member in self.members(of) if member.name == name), None)
+        found = next((member for member in self.members(of) if member.name == name), None)
+        if found and found.type.body and not found.type.tag:
+            self._owners[found.type.body] = f"{found.struct}.{found.name}"
+        return found
 
     def members(self, of: CType) -> tuple[Member, ...]:
         """Members of the struct or union that a type is or points to; in order, anonymous records flattened."""
@@ -358,7 +368,7 @@ class Types:
         if of.body:
             path, start, end = of.body
             text = self._text(path, start, end)
-            return members_of(text, path, start, of.name)
+            return members_of(text, path, start, self._owners.get(of.body, of.name))
         for symbol in self.lookup(of.tag, (Kind.STRUCT, Kind.UNION)):
             found = members_of(self.view.text(symbol), symbol.path, symbol.start, of.name)
             if found:

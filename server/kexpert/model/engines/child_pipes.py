@@ -132,6 +132,10 @@ class Child:
         """Send SIGKILL: the child has no state worth saving."""
         self._process.kill()
 
+    def wait(self) -> None:
+        """Wait until the child, which was killed, is gone."""
+        self._process.wait()
+
     def end(self) -> None:
         """Kill the child, wait for it and close the pipes."""
         self.kill()

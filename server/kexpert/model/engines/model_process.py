@@ -53,6 +53,8 @@ _MAX_LOAD_SECONDS = 180.0
 _MAX_REPLY_SECONDS = 60.0
 #: After ``_MAX_CRASHES`` crashes within ``_CRASH_WINDOW_SECONDS``, do not restart until the first is that long ago.
 _MAX_CRASHES, _CRASH_WINDOW_SECONDS = 3, 60.0
+#: Maximum time that ``close`` gives the reader of an answer to notice.
+_MAX_CLOSE_SECONDS = 2.0
 _MAX_DEFAULT_THREADS = 4
 
 
@@ -96,10 +98,14 @@ class ModelProcess:
     def close(self) -> None:
         """Cancel the current request and end the child."""
         self._newest = next(self._numbers)
-        if child := self._child:
+        child = self._child
+        if child:
             child.kill()
-        with self._answering:
+        if self._answering.acquire(timeout=_MAX_CLOSE_SECONDS):
             self._drop_child()
+            self._answering.release()
+        elif child:
+            child.wait()  # an answer that nobody reads on: its reader closes the pipes
 
     def _ask(
         self, request: Callable[[Child], Message], cancelled: Callable[[], bool]

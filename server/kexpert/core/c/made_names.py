@@ -1,0 +1,236 @@
+"""What a file's own macros make: ``GEN(32)`` with ``#define GEN(n) static u##n read##n(void) { … }``.
+
+Calls at file level, among members and among enumerators are expanded by the macros of the same file. The expansion is
+read like a file of its own; its symbols get the place of the argument that names them, of the word in the macro that
+does, or of the call.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from kexpert.core.c.macro_text import MAX_TEXT, Macro, arguments_of, parse_macro, skip_blanks, substitute, tokenize
+from kexpert.core.symbols import FileFacts, Flag, Kind, Symbol
+
+if TYPE_CHECKING:
+    from kexpert.core.c.skeleton import MacroDefinition, Skeleton
+
+_CALL = re.compile(rb"\n([ \t]*+)((?:(?:static|extern|const|inline)[ \t]+)*)([A-Za-z_]\w*+)[ \t]*+\(")
+_BRACES = re.compile(rb"[{}]")
+_RECORD = re.compile(rb"\b(struct|union|enum)\b(?:\s+\w+)*?(?:\s+(\w+))?\s*\{$")
+_IDENTIFIER = re.compile(r"[A-Za-z_]\w*\Z")
+_WORD = re.compile(r"[A-Za-z_]\w*")
+_LEFT_OUT = frozenset({Kind.MACRO, Kind.CONFIG})
+_FRAME = "__made"  # the tag around members that are read apart
+_MAX_DEPTH = 8
+_MAX_CALLS = 3000  # of one file
+_MAX_STEPS = 20_000  # macros expanded in one file
+_MAX_LOOKBACK_BYTES = 20_000
+
+Extract = Callable[[str, bytes], FileFacts]
+
+
+class MadeCall(NamedTuple):
+    """A call that makes declarations, and what it expands to."""
+
+    start: int
+    end: int
+    arguments: tuple[tuple[str, int], ...]  # text and offset
+    macro: tuple[int, int]  # span of the #define
+    text: str  # of the expansion
+    record: str  # "struct", "union" or "enum" of the braces around it; "" at file level
+    scope: str
+
+
+def made_calls(code: bytes, definitions: list[MacroDefinition], text: bytes) -> list[MadeCall]:
+    """The calls of a file's own macros in ``text``, which is ``code`` without bodies and directives."""
+    macros = _Macros(code, definitions)
+    found: list[MadeCall] = []
+    if not macros.names:
+        return found
+    for match in _CALL.finditer(b"\n" + text):
+        if match[3] not in macros.names or len(found) >= _MAX_CALLS:
+            continue
+        start, opening = match.start(2 if match[2] else 3) - 1, match.end() - 2
+        record = scope = ""
+        if match[1]:
+            record, scope = _record_around(text, start)
+            if not record:
+                continue
+        call = _call(code, opening)
+        definition = macros.before(match[3], start)
+        macro = macros.parsed(definition)
+        if call is None or macro is None:
+            continue
+        arguments, end = call
+        expanded = macros.expand(macro, [argument for argument, _ in arguments], start, 0)
+        if expanded:
+            prefix = match[2].decode() + " " if match[2] else ""
+            found.append(MadeCall(start, end, arguments, definition, prefix + expanded, record, scope))
+    return found
+
+
+def add_made_symbols(path: str, cut: Skeleton, facts: FileFacts, extract: Extract) -> None:
+    """Add the symbols and calls of what the file's own macros make."""
+    if not cut.made:
+        return
+    pieces: list[str] = []
+    starts: list[int] = []
+    size = 0
+    for call in cut.made:
+        piece = f"\n{call.record} {_FRAME} {{\n{call.text}\n}};\n" if call.record else f"\n{call.text}\n;\n"
+        starts.append(size)
+        pieces.append(piece)
+        size += len(piece.encode("utf-8", "replace"))
+    made = extract(path, "".join(pieces).encode("utf-8", "replace"))
+    numbers: dict[int, int] = {}
+    lines = _Lines(cut.all_code)
+    at = 0
+    for number, symbol in enumerate(made.symbols):
+        while at + 1 < len(starts) and starts[at + 1] <= symbol.name_start:
+            at += 1
+        call = cut.made[at]
+        if symbol.kind in _LEFT_OUT or symbol.name == _FRAME:
+            continue
+        place = _place(call, symbol.name, cut.all_code)
+        inside = call.start <= place < call.end
+        scope = call.scope if symbol.scope == _FRAME else symbol.scope
+        numbers[number] = len(facts.symbols)
+        facts.symbols.append(
+            Symbol(symbol.name, symbol.kind, path, lines.at(place), place, call.start if inside else place,
+                   call.end if inside else place + len(symbol.name), scope, symbol.flags | Flag.IDIOM)
+        )  # fmt: skip
+    facts.calls += [(numbers[caller], callee) for caller, callee in made.calls if caller in numbers]
+
+
+def made_declaration(cut: Skeleton, symbol: Symbol) -> str:
+    """The declaration that a macro of the file makes for ``symbol``, without a body; "" if none does."""
+    for call in cut.made:
+        if not (call.start <= symbol.name_start < call.end or call.macro[0] <= symbol.name_start < call.macro[1]):
+            continue
+        for piece in re.split(r"(?<=[;}])", call.text):
+            words = piece.partition("{")[0]
+            if symbol.name in _WORD.findall(words):
+                return " ".join(words.split()).strip(" ;")
+    return ""
+
+
+def _place(call: MadeCall, name: str, code: bytes) -> int:
+    for text, at in call.arguments:
+        if text == name:
+            return at
+    written = _words_of(code[call.macro[0] : call.macro[1]]).get(name)
+    if written is not None:
+        return call.macro[0] + written
+    named = [(len(text), at) for text, at in call.arguments if _IDENTIFIER.match(text) and text in name]
+    return max(named)[1] if named else call.start
+
+
+@lru_cache(maxsize=16)
+def _words_of(macro: bytes) -> dict[str, int]:
+    """The offset of each word of a macro."""
+    return {word[0]: word.start() for word in _WORD.finditer(macro.decode("latin-1"))}
+
+
+def _call(code: bytes, opening: int) -> tuple[tuple[tuple[str, int], ...], int] | None:
+    """The arguments after the ``(`` at ``opening``, and the offset after its ``)``."""
+    tokens = tokenize(code[opening : opening + MAX_TEXT].decode("latin-1"))
+    found = arguments_of(tokens, 0)
+    if found is None:
+        return None
+    arguments: list[tuple[str, int]] = []
+    depth, at = 0, opening
+    begin = opening + 1
+    for token in tokens[: found[1]]:
+        depth += (token == "(") - (token == ")")
+        if (token == "," and depth == 1) or depth == 0:
+            raw = code[begin:at].decode("latin-1")
+            arguments.append((raw.strip(), begin + len(raw) - len(raw.lstrip())))
+            begin = at + 1
+        at += len(token)
+    return tuple(arguments), at
+
+
+def _record_around(text: bytes, at: int) -> tuple[str, str]:
+    """(keyword, tag) of the record whose braces hold ``at``; ("", "") for other braces or none."""
+    first = max(0, at - _MAX_LOOKBACK_BYTES)
+    open_braces: list[int] = []
+    for brace in _BRACES.finditer(text, first, at):
+        if brace[0] == b"{":
+            open_braces.append(brace.end())
+        elif open_braces:
+            open_braces.pop()
+    keyword = tag = ""
+    for end in reversed(open_braces):
+        match = _RECORD.search(text[max(first, end - 200) : end])
+        if match is None:
+            break
+        keyword = keyword or match[1].decode()
+        tag = (match[2] or b"").decode()
+        if tag:
+            break
+    return (keyword, tag) if keyword else ("", "")
+
+
+class _Lines:
+    """Lines of offsets that mostly ascend."""
+
+    def __init__(self, code: bytes) -> None:
+        self._code, self._at, self._line = code, 0, 0
+
+    def at(self, offset: int) -> int:
+        if offset < self._at:
+            self._at = self._line = 0
+        self._line += self._code.count(b"\n", self._at, offset)
+        self._at = offset
+        return self._line
+
+
+class _Macros:
+    """The macros with parameters of one file."""
+
+    def __init__(self, code: bytes, definitions: list[MacroDefinition]) -> None:
+        self._code = code
+        self.names: dict[bytes, list[tuple[int, int]]] = {}
+        for macro in definitions:
+            if macro.function_like:
+                self.names.setdefault(macro.name, []).append((macro.start, macro.end))
+        self._parsed: dict[tuple[int, int], Macro | None] = {}
+        self._steps = _MAX_STEPS
+
+    def before(self, name: bytes, at: int) -> tuple[int, int]:
+        """The last definition above an offset; the first one if there is none above."""
+        definitions = self.names[name]
+        return next((each for each in reversed(definitions) if each[0] < at), definitions[0])
+
+    def parsed(self, definition: tuple[int, int]) -> Macro | None:
+        if definition not in self._parsed:
+            self._parsed[definition] = parse_macro(self._code[slice(*definition)])
+        return self._parsed[definition]
+
+    def expand(self, macro: Macro, arguments: list[str], at: int, depth: int) -> str:
+        """The expansion of a call at an offset, other macros of the file expanded in it."""
+        text = substitute(macro, arguments)
+        self._steps -= 1
+        if text is None or len(text) > MAX_TEXT or self._steps < 0:
+            return ""
+        if depth >= _MAX_DEPTH:
+            return text
+        tokens = tokenize(text)
+        out: list[str] = []
+        place = 0
+        while place < len(tokens):
+            token = tokens[place]
+            place += 1
+            opening = skip_blanks(tokens, place) if token.encode("latin-1", "replace") in self.names else len(tokens)
+            found = arguments_of(tokens, opening) if opening < len(tokens) and tokens[opening] == "(" else None
+            inner = self.parsed(self.before(token.encode("latin-1"), at)) if found and token != macro.name else None
+            if found is None or inner is None:
+                out.append(token)
+                continue
+            out.append(self.expand(inner, ["".join(each).strip() for each in found[0]], at, depth + 1) + "\n")
+            place = found[1]
+        return "".join(out)[:MAX_TEXT]

@@ -1,0 +1,95 @@
+"""Names that a file's own macros make."""
+
+from __future__ import annotations
+
+from textwrap import dedent
+
+from kexpert.core.c.made_names import made_declaration
+from kexpert.core.c.skeleton import skeleton
+from kexpert.core.symbols import Kind
+from tests.core.c.test_extract import check, facts_of, names
+
+
+def made(text: str) -> list[tuple[str, str, int]]:
+    """(kind, name, line from 1) of every symbol but macros."""
+    found = facts_of(text).symbols
+    return [(s.kind.name.lower(), s.name, s.line + 1) for s in found if s.kind is not Kind.MACRO]
+
+
+READS = """\
+#define __toy_read(x) \\
+static inline u##x toy_read##x(struct toy *toy, u32 reg) \\
+{ \\
+	return ioread##x(toy->regs + reg); \\
+}
+
+__toy_read(8);
+__toy_read(32);
+"""
+
+
+def test_functions_with_pasted_names_are_where_the_macro_is_called() -> None:
+    assert made(READS) == [("function", "toy_read8", 7), ("function", "toy_read32", 8)]
+    assert facts_of(READS).calls == [(1, "ioread8"), (2, "ioread32")]
+
+
+def test_the_declaration_that_a_macro_makes() -> None:
+    data = dedent(READS).encode()
+    symbol = next(s for s in facts_of(READS).symbols if s.name == "toy_read32")
+    assert made_declaration(skeleton(data), symbol) == "static inline u32 toy_read32(struct toy *toy, u32 reg)"
+
+
+def test_macros_that_call_macros() -> None:
+    text = """\
+    #define TEST_TOY(uname, lname) static int Toy##uname(struct toy *t) { return test_bit(TOY_##lname, &t->flags); }
+    #define SET_TOY(uname, lname) static void SetToy##uname(struct toy *t) { set_bit(TOY_##lname, &t->flags); }
+    #define TOY_FLAG(uname, lname) TEST_TOY(uname, lname) SET_TOY(uname, lname)
+    TOY_FLAG(Dirty, dirty)
+    """
+    assert made(text) == [("function", "SetToyDirty", 4), ("function", "ToyDirty", 4)]
+
+
+def test_an_argument_that_is_the_name_is_the_place() -> None:
+    facts = facts_of("#define STUB(name) int name(void) { return 0; }\nSTUB(toy_play)\n")
+    symbol = facts.symbols[-1]
+    assert (symbol.name, symbol.name_start) == ("toy_play", 53)
+
+
+def test_members_and_enumerators_by_macros() -> None:
+    text = """\
+    #define MEMBER(type, name) type name;
+    #define ERRORS(X) \\
+    	X(TOY_OK, 0) \\
+    	X(TOY_FAIL, 1)
+    struct point {
+    	int z;
+    	MEMBER(int, x)
+    };
+    enum toy_error {
+    #define D(NAME, VALUE) NAME = VALUE,
+    	ERRORS(D)
+    };
+    """
+    assert made(text) == [
+        ("enumerator", "TOY_OK", 3), ("enumerator", "TOY_FAIL", 4), ("struct", "point", 5), ("member", "z", 6),
+        ("member", "x", 7), ("enum", "toy_error", 9),
+    ]  # fmt: skip
+    scopes = {s.name: s.scope for s in facts_of(text).symbols}
+    assert (scopes["x"], scopes["TOY_OK"]) == ("point", "toy_error")
+
+
+def test_a_macro_around_the_name_of_a_function() -> None:
+    check(
+        """
+        #define /*macro*/FNAME(name) toy64_##name
+        static int FNAME(/*function*/walk)(struct toy *toy, int a)
+        {
+        	return FNAME(step)(toy, a);
+        }
+        """
+    )
+
+
+def test_a_macro_that_calls_itself_or_is_called_in_a_body_makes_nothing() -> None:
+    text = "#define A(x) A(x) B(x)\n#define B(x) A(x)\nA(1)\nint f(int x) {\n\tA(x);\n}\n"
+    assert names(facts_of(text), Kind.FUNCTION) == ["f"]
