@@ -39,7 +39,7 @@ def load_base(folder: Path, device: torch.device, dtype: torch.dtype) -> Any:
     from transformers import AutoModelForCausalLM
     from transformers.utils.logging import disable_progress_bar
 
-    disable_progress_bar()  # it fills a log, and shows nothing that takes time
+    disable_progress_bar()  # type: ignore[no-untyped-call]  # it fills a log
     if not (folder / "config.json").is_file():
         raise UserError(f"{folder}: no Hugging Face model; make one with kexpert-train base")
     model: Any = AutoModelForCausalLM.from_pretrained(
