@@ -1,10 +1,13 @@
 """Write kernel-doc for definitions of a tree that have none, and ask the tree's own scripts/kernel-doc about each.
 
-    python -m benchmarks.kernel_doc --tree TREE [--functions 200] [--macros 50] [--records 50] [--seed 12] [--json FILE]
+    python -m benchmarks.kernel_doc --tree TREE [--functions 200] [--odd 100] [--macros 50] [--records 50] [--seed 12]
+                                    [--json FILE]
 
-The tree must be indexed. No model is asked. Files are drawn at random, and at most one definition of a kind is taken of
-a file. Each comment is put into a copy of its file; what ``kernel-doc -none`` says of the copy and not of the file
-counts as a warning. "refused" are those for which no comment is offered, because kernel-doc cannot read the definition.
+The tree must be indexed. No model is asked. "odd" are functions with function pointers, arrays, variable arguments,
+annotations with arguments or old-style parameters, and system calls. Files are drawn at random, and at most one
+definition of a kind is taken of a file. Each comment is put into a copy of its file; what ``kernel-doc -none`` says of
+the copy and not of the file counts as a warning. "refused" are those for which no comment is offered, because
+kernel-doc cannot read the definition.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -33,10 +37,12 @@ from kexpert.workspace.saved_tree import SavedTree
 
 GROUPS = {
     "functions": (Kind.FUNCTION, Kind.SYSCALL),
+    "odd": (Kind.FUNCTION, Kind.SYSCALL),
     "macros": (Kind.MACRO,),
     "records": (Kind.STRUCT, Kind.UNION, Kind.ENUM),
 }
 #: Generated, or not the kernel's own C.
+_ODD = re.compile(rb"\(\s*\*|\[|\.\.\.|\b__\w+\s*\(|__maybe_unused|\)\s*[a-z][^;]*;|SYSCALL_DEFINE|\)\s*\(")
 _SKIPPED = ("tools/", "scripts/", "samples/", GENERATED)
 
 
@@ -58,6 +64,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tree", type=Path, required=True)
     parser.add_argument("--functions", type=int, default=200)
+    parser.add_argument("--odd", type=int, default=100)
     parser.add_argument("--macros", type=int, default=50)
     parser.add_argument("--records", type=int, default=50)
     parser.add_argument("--seed", type=int, default=12)
@@ -67,7 +74,7 @@ def main() -> int:
     view = SavedTree(root, lambda message: print(message, file=sys.stderr)).snapshot().view
     tallies = {}
     for group, kinds in GROUPS.items():
-        tallies[group] = measure(view, root, kinds, getattr(args, group), args.seed)
+        tallies[group] = measure(view, root, kinds, getattr(args, group), args.seed, is_odd=group == "odd")
         print(line_of(group, tallies[group]), flush=True)
     for group, tally in tallies.items():
         print(f"\n{group}: {len(tally.subsystems)} folders; refused: {dict(tally.refused)}")
@@ -84,10 +91,12 @@ def line_of(group: str, tally: Tally) -> str:
     )
 
 
-def measure(view: View, root: Path, kinds: tuple[Kind, ...], count: int, seed: int) -> Tally:
+def measure(
+    view: View, root: Path, kinds: tuple[Kind, ...], count: int, seed: int, *, is_odd: bool = False
+) -> Tally:
     """Write ``count`` comments."""
     tally = Tally()
-    for source, symbol in undocumented(view, root, kinds, seed):
+    for source, symbol in undocumented(view, root, kinds, seed, is_odd=is_odd):
         if tally.written == count:
             break
         try:
@@ -122,7 +131,9 @@ def judge(root: Path, source: Source, made: Draft, tally: Tally) -> None:
     )
 
 
-def undocumented(view: View, root: Path, kinds: tuple[Kind, ...], seed: int) -> Iterator[tuple[Source, Symbol]]:
+def undocumented(
+    view: View, root: Path, kinds: tuple[Kind, ...], seed: int, *, is_odd: bool = False
+) -> Iterator[tuple[Source, Symbol]]:
     """Definitions without kernel-doc, in random order, one a file. Macros without parameters are left out."""
     files = all_files(root)
     draw = random.Random(seed)
@@ -132,11 +143,19 @@ def undocumented(view: View, root: Path, kinds: tuple[Kind, ...], seed: int) -> 
         if source is None:
             continue
         symbols = [s for s in view.symbols_in(path) if s.kind in kinds and s.name.isascii() and is_callable(s)]
+        symbols = [s for s in symbols if not is_odd or _ODD.search(head_of(source, s))]
         draw.shuffle(symbols)
         for symbol in symbols[:20]:
             if is_undocumented(view, source, symbol):
                 yield source, symbol
                 break
+
+
+def head_of(source: Source, symbol: Symbol) -> bytes:
+    """A function up to its body, with the line above its name."""
+    start = source.data.rfind(b"\n", 0, max(symbol.start - 1, 0)) + 1
+    head = source.data[start : symbol.end].partition(b"{")[0]
+    return head[:2000].rpartition(b"\n}")[2].rpartition(b"*/")[2]
 
 
 def is_callable(symbol: Symbol) -> bool:

@@ -128,6 +128,19 @@ def test_json_says_what_the_model_wrote_once_it_is_whole(
     assert len(chat.asked) == 2
 
 
+def test_a_hover_shows_the_line_that_an_explanation_left_in_the_cache(
+    tree: Path, chat: ScriptedChat, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chat.known = ScriptedModel(identity="hover")
+    assert main(["hover", "--tree", str(tree), CAR_WIND]) == 0
+    assert "machine-written" not in capsys.readouterr().out
+    assert chat.asked == []
+    assert main(["explain", "--tree", str(tree), CAR_WIND]) == 0
+    capsys.readouterr()
+    assert main(["hover", "--tree", str(tree), CAR_WIND]) == 0
+    assert "Wind a car up. (machine-written by `parrot`)" in capsys.readouterr().out
+
+
 def test_with_no_model_the_model_is_not_asked(
     tree: Path, chat: ScriptedChat, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,19 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_toy_tree(tmp_path_factory.mktemp("voice") / "linux")
 
 
+#: Nothing that takes time and is not asked about here.
+CONFIG = """\
+vectors.enabled = false
+inline.enabled = false
+diagnostics.checkpatch = false
+index.jobs = 1
+"""
+
+
 def serving(tree: Path, home: Path, script: dict[str, Any]) -> Client:
-    return Client(command(script, "serve"), env=home_environment(home))
+    (home / "config" / "kexpert").mkdir(parents=True, exist_ok=True)
+    (home / "config" / "kexpert" / "config.toml").write_text(CONFIG)
+    return Client(command(script, "serve"), env=home_environment(home), timeout=120)
 
 
 def ask(client: Client, tree: Path, where: dict[str, Any], path: str = USER, token: str = "part") -> int:
@@ -142,6 +154,15 @@ def test_without_a_model_the_page_says_how_to_get_one(tree: Path, tmp_path: Path
         assert client.parts == []
 
 
+def test_where_the_settings_want_no_model_the_page_says_nothing_of_one(tree: Path, tmp_path: Path) -> None:
+    with serving(tree, tmp_path, {"answers": GOOD}) as client:
+        client.initialize(tree, options={"chat.enabled": False})
+        answer = client.wait(ask(client, tree, CAR_WIND))
+        assert answer["markdown"] == answer["json"]["markdown"]
+        assert "model" not in answer["markdown"]
+        assert client.parts == []
+
+
 @pytest.mark.parametrize("where", [place(3, 0, 14), place(0, 0, 1)])
 def test_a_selection_over_functions_or_none_is_answered_without_the_model(
     tree: Path, tmp_path: Path, where: dict[str, Any]
@@ -187,3 +208,20 @@ def test_a_function_of_three_thousand_lines_and_broken_code_are_answered(tmp_pat
         assert answer["json"]["summary"]["text"] == "Fill the array"
         client.wait(ask(client, root, place(1, 2), "drivers/toy/broken.c"))
         client.wait(ask(client, root, place(0, 0, 4), "drivers/toy/broken.c"))
+
+
+def test_a_real_model_is_asked_and_its_words_are_checked(tree: Path, tmp_path: Path, smollm2_gguf: Path) -> None:
+    from kexpert.workspace.text_cache import FILE_NAME
+
+    (tmp_path / "config" / "kexpert").mkdir(parents=True)
+    (tmp_path / "config" / "kexpert" / "config.toml").write_text(f'{CONFIG}chat.path = "{smollm2_gguf}"\n')
+    with Client(env=home_environment(tmp_path), timeout=300) as client:
+        client.initialize(tree, options={"summaries.ahead": False})
+        answer = client.wait(ask(client, tree, CAR_WIND))
+        assert "## How it works" in answer["markdown"]
+        assert answer["json"]["explanation"] is None  # a small model of others writes a line at most
+        assert not [params for method, params in client.notifications if method == "window/logMessage"]
+    (cache,) = (tmp_path / "cache" / "kexpert").glob(f"*/{FILE_NAME}")
+    rows = sqlite3.connect(cache).execute("SELECT text FROM written").fetchall()
+    summary = answer["json"]["summary"]
+    assert rows == [(summary["text"] if summary["origin"] == "model" else "",)]

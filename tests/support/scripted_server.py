@@ -1,7 +1,8 @@
 """A real ``kexpert serve`` or other command whose chat model is scripted: ``python -m tests.support.scripted_server
 SCRIPT ARGUMENT…``.
 
-``SCRIPT`` is JSON: ``answers`` by task; ``stalls``: every answer waits until it is cancelled; ``fails``: the reason why
+``SCRIPT`` is JSON: ``answers`` by task; ``lines`` of kernel-doc by mark;
+``stalls``: every answer waits until it is cancelled; ``fails``: the reason why
 every answer fails; ``none``: there is no model. ``asked``: a file that gets a line for each question.
 """
 
@@ -25,7 +26,8 @@ class ScriptedSession(ScriptedChat):
     """In the place of ``workspace.chat.ChatSession``."""
 
     def __init__(self, listener: object) -> None:
-        super().__init__({Task(task): text for task, text in SCRIPT.get("answers", {}).items()})
+        answers = {Task(task): text for task, text in SCRIPT.get("answers", {}).items()}
+        super().__init__(answers, lines=SCRIPT.get("lines", {}))
         self._model = self.known
         if SCRIPT.get("stalls"):
             self.gate = threading.Event()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from kexpert.prompt.chat import END, START, Task
 from kexpert_trainer.data.rows import Row, write_rows
@@ -37,24 +37,32 @@ _SIZE = {
 }  # fmt: skip
 
 
+MARKERS = (START, START, END)  # beginning of a text, of a message, end of an answer
+
+
 @cache
-def chat_tokenizer(family: str = "llama") -> Tokenizer:
-    """Byte-level BPE with the special tokens of SmolLM2, ids from 0."""
+def chat_tokenizer(family: str = "llama", markers: tuple[str, ...] = MARKERS) -> Tokenizer:
+    """Byte-level BPE with the special tokens of SmolLM2, ids from 0, or with others.
+
+    Where the first marker is not the second, every text begins with it.
+    """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = _QWEN if family == "qwen2" else _SMOLLM
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY - 4,  # the embedding has rows to spare, as that of Qwen has
-        special_tokens=["<|endoftext|>", START, END],
+        special_tokens=["<|endoftext|>", *dict.fromkeys(markers)],
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
     texts = [HEADER, *(driver(at) for at in range(20)), "You explain Linux kernel code. Summarize in one line."]
     tokenizer.train_from_iterator(texts, trainer)
+    if markers[0] != markers[1]:
+        tokenizer.post_processor = processors.TemplateProcessing(f"{markers[0]} $A", special_tokens=[(markers[0], 1)])
     return tokenizer
 
 
-def chat_base(folder: Path, family: str = "llama", **size: Any) -> Path:
+def chat_base(folder: Path, family: str = "llama", markers: tuple[str, ...] = MARKERS, **size: Any) -> Path:
     """Write a model of random weights. ``family``: llama, qwen2 or granite; ``size``: entries of its configuration."""
     from transformers import (
         GraniteConfig,
@@ -79,10 +87,10 @@ def chat_base(folder: Path, family: str = "llama", **size: Any) -> Path:
             elif name.endswith("bias"):
                 torch.nn.init.normal_(weight, std=0.3)
     model.save_pretrained(folder)
-    chat_tokenizer(family).save(str(folder / "tokenizer.json"))
+    chat_tokenizer(family, markers).save(str(folder / "tokenizer.json"))
     settings = {
-        "tokenizer_class": "PreTrainedTokenizerFast", "bos_token": START, "eos_token": END, "pad_token": END,
-        "chat_template": TEMPLATE,
+        "tokenizer_class": "PreTrainedTokenizerFast", "bos_token": markers[0], "eos_token": markers[2],
+        "pad_token": markers[2], "chat_template": TEMPLATE,
     }  # fmt: skip
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
     return folder

@@ -143,5 +143,5 @@ def make_toy_tree(root: Path) -> Path:
 
 
 def home_environment(folder: Path) -> dict[str, str]:
-    """Variables that keep the caches and settings of a process in ``folder``."""
-    return {"XDG_CACHE_HOME": str(folder / "cache"), "XDG_CONFIG_HOME": str(folder / "config")}
+    """Variables that keep the caches, settings and models of a process in ``folder``."""
+    return {f"XDG_{kind.upper()}_HOME": str(folder / kind) for kind in ("cache", "config", "data")}

@@ -92,7 +92,6 @@ def test_a_page_grows_by_a_line_and_then_by_sentences(voice: Voice) -> None:
         (LINE, None),
         (LINE, "It calls spring_go()."),
         (LINE, "It calls spring_go(). It sets toy->turns."),
-        (LINE, "It calls spring_go(). It sets toy->turns."),
     ]
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 from typing import TYPE_CHECKING
 
 from kexpert.cli.arguments import add_place_command
-from kexpert.cli.asked import asked_about
+from kexpert.cli.asked import asked_tree
 from kexpert.cli.errors import OK, Failure
 from kexpert.cli.terminal import print_markdown
 
@@ -20,8 +21,10 @@ def add_arguments(commands: Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    snapshot, at = asked_about(args)
-    card = snapshot.hover(at)
+    tree, at = asked_tree(args)
+    with contextlib.closing(tree):
+        tree.load_voice()  # for the lines that it wrote before; it is not asked
+        card = tree.snapshot().hover(at)
     if card is None:
         raise Failure(f"{args.position}: nothing is known about this place")
     from kexpert.render import json as render_json

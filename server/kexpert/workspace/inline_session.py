@@ -58,6 +58,8 @@ class InlineSession:
         wanted = wanted_model(settings)
         if wanted != self._wanted or not settings.inline_enabled:
             self.close()
+        if wanted != self._wanted and self._state is not None:
+            self._state.memory.clear()  # what another model suggested
         self._wanted = wanted
 
     def _follow_choice(self, settings: Settings) -> None:

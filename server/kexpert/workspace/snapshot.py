@@ -139,8 +139,11 @@ class Snapshot:
         began = time.monotonic()
         place = self.locate(at)
         card = hover(self.view, *place, _hover_config(self.settings)) if place else None
-        if card is not None and self.summaries is not None and self.settings.hover_summary:
-            card.written = self.summaries.of_card(self.view, card, began)
+        if card is not None and self.settings.hover_summary:
+            if self.summaries is not None:
+                card.written = self.summaries.of_card(self.view, card, began)
+            elif self.voice is not None:
+                card.written = self.voice.known_line(self.view, card)[1]
         return card
 
     def card_of(self, symbol: Symbol) -> HoverCard | None:
@@ -165,9 +168,14 @@ class Snapshot:
             yield from self.voice.pages(self.view, source, found, cancelled)
 
     @property
+    def has_voice(self) -> bool:
+        """Whether there is a chat model to ask."""
+        return self.voice is not None and not self.voice.why_silent
+
+    @property
     def why_silent(self) -> str:
-        """Why no model adds to an explanation, in one line; "" if one does."""
-        return self.voice.why_silent if self.voice is not None else ""
+        """Why no model adds to an explanation, in one line; "" if one does, or if the settings want none."""
+        return self.voice.why_silent if self.voice is not None and self.settings.chat_enabled else ""
 
     def signature_help(self, at: Position) -> SignatureHelp | None:
         """The call around a position and the argument that is being written."""

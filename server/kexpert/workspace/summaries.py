@@ -16,7 +16,6 @@ from kexpert.abilities import Cancelled as WasCancelled
 from kexpert.background.worker_thread import WorkerThread
 from kexpert.core.c.source import Source
 from kexpert.core.symbols import Symbol
-from kexpert.features.explain.voice import undocumented_functions
 from kexpert.workspace.idle import Idle
 from kexpert.workspace.voice import Unavailable, Voice
 
@@ -71,18 +70,15 @@ class Summaries:
     def of_card(self, view: View, card: HoverCard, began: float) -> Written | None:
         """The line for a card without documentation, if it is known or the model is fast; else it is worked out
         meanwhile. ``began``: ``time.monotonic()`` when the hover was asked for."""
-        symbol = card.symbol
-        source = view.source(symbol.path) if symbol is not None and not card.documentation else None
-        if symbol is None or source is None:
-            return None
-        is_known, written = self.voice.known_summary(source, symbol)
-        if is_known:
+        is_known, written = self.voice.known_line(view, card)
+        source = view.source(card.symbol.path) if card.symbol else None
+        if is_known or card.symbol is None or source is None:
             return written
-        job = self._ask(_Job(view, source, symbol))
+        job = self._ask(_Job(view, source, card.symbol))
         if job is None or not self._is_fast():
             return None
         job.done.wait(max(0.0, began + MAX_HOVER_SECONDS - time.monotonic()))
-        return self.voice.known_summary(source, symbol)[1]
+        return self.voice.known_line(view, card)[1]
 
     def look_through(self, path: str, snapshot: Snapshot) -> None:
         """Summarise the functions of an open file when the machine is idle."""
@@ -155,8 +151,10 @@ class Summaries:
 
     def _plan(self, path: str, opened: Snapshot) -> None:
         """Queue the functions of a file about which the model was not asked yet."""
+        from kexpert.features.explain.voice import undocumented_functions
+
         source = opened.source(path)
-        if source is None:
+        if source is None or not self.voice.identity():
             return
         view = opened.view
         jobs = [
@@ -177,8 +175,9 @@ class Summaries:
         began = time.monotonic()
         is_done = True
         try:
-            self.voice.summary(job.view, job.source, job.symbol, cancelled, background=True)
-            self._seconds.append(time.monotonic() - began)
+            if not self.voice.known_summary(job.source, job.symbol)[0]:
+                self.voice.summary(job.view, job.source, job.symbol, cancelled, background=True)
+                self._seconds.append(time.monotonic() - began)
         except WasCancelled:  # by a question that somebody waits for: later
             is_done = False
         except Unavailable as problem:

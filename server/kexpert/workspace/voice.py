@@ -1,6 +1,7 @@
 """``Voice``: what the chat model writes about code, checked, marked and cached.
 
-Nothing here is waited for by a fact: a page or a card is made first, and shown without the model's words.
+Nothing here is waited for by a fact: a page or a card is made first, and shown without the model's words. The feature
+is imported when there is a model to ask.
 """
 
 from __future__ import annotations
@@ -15,22 +16,14 @@ from kexpert.abilities import Cancelled as WasCancelled
 from kexpert.abilities import Failed, Refused
 from kexpert.core.c.source import Source
 from kexpert.core.symbols import Symbol
-from kexpert.features.explain.check import CHECK_VERSION
-from kexpert.features.explain.voice import (
-    ChatPrompt,
-    can_be_summarised,
-    code_of,
-    explanation_question,
-    may_explain,
-    may_summarise,
-    summary_question,
-)
 from kexpert.prompt.chat import CHAT_PROMPT_VERSION, Budget, Message, Task
 from kexpert.workspace.text_cache import TextCache, key_of
 
 if TYPE_CHECKING:
     from kexpert.abilities import Token
     from kexpert.features.explain.explanation import Explanation, Written
+    from kexpert.features.explain.voice import ChatPrompt
+    from kexpert.features.hover.card import HoverCard
     from kexpert.view import View
     from kexpert.workspace.listener import Listener
 
@@ -142,12 +135,21 @@ class Voice:
 
     # -- one line -------------------------------------------------------------------------------
 
+    def known_line(self, view: View, card: HoverCard) -> tuple[bool, Written | None]:
+        """``known_summary`` of what a card is about; nothing is asked where the author wrote something."""
+        symbol = card.symbol
+        source = view.source(symbol.path) if symbol is not None and not card.documentation else None
+        return self.known_summary(source, symbol) if symbol is not None and source is not None else (True, None)
+
     def known_summary(self, source: Source, symbol: Symbol) -> tuple[bool, Written | None]:
         """(whether the model was asked already, what is left of its answer). Reads a cache alone."""
-        from kexpert.features.explain.explanation import Location, Written
-
         model = self._recent_model()
-        if model is None or not may_summarise(model.tasks) or not can_be_summarised(source, symbol):
+        if model is None:
+            return True, None
+        from kexpert.features.explain.explanation import Location, Written
+        from kexpert.features.explain.voice import can_be_summarised, may_summarise
+
+        if not may_summarise(model.tasks) or not can_be_summarised(source, symbol):
             return True, None
         text = self.texts.get(self._summary_key(model, source, symbol))
         if text is None:
@@ -160,6 +162,8 @@ class Voice:
     ) -> Written | None:
         """The summary line of a definition, from the cache or by the model. Raises ``abilities.Cancelled`` or
         Unavailable."""
+        from kexpert.features.explain.voice import summary_question
+
         is_known, written = self.known_summary(source, symbol)
         model = self._recent_model()
         if is_known or model is None:
@@ -171,8 +175,10 @@ class Voice:
 
     def _summary_key(self, model: ChatModel, source: Source, symbol: Symbol) -> str:
         """By what is summarised, not by the whole prompt: a hover has no time to look for neighbours."""
+        from kexpert.features.explain.voice import code_of
+
         what = (source.path, symbol.name, code_of(source, symbol))
-        return key_of(Task.SUMMARY, _VERSIONS, model.identity, *what)
+        return key_of(Task.SUMMARY, _versions(), model.identity, *what)
 
     # -- a page ---------------------------------------------------------------------------------
 
@@ -181,6 +187,8 @@ class Voice:
 
         A newer page ends what is written for the older ones.
         """
+        from kexpert.features.explain.voice import explanation_question, may_explain
+
         model = self._chat.model()
         if model is None:
             return
@@ -207,17 +215,18 @@ class Voice:
     def _explained(
         self, prompt: ChatPrompt, model: ChatModel, found: Explanation, cancelled: Cancelled
     ) -> Iterator[Explanation]:
-        key = key_of(Task.EXPLANATION, _VERSIONS, model.identity, *(message.text for message in prompt.messages))
+        key = key_of(Task.EXPLANATION, _versions(), model.identity, *(message.text for message in prompt.messages))
         text = self.texts.get(key)
         if text:
             yield replace(found, written_text=prompt.written(text, model.name, model.adapter))
         if text is not None:
             return
-        text = ""
+        shown = ""
         for text in self._texts(prompt, cancelled, background=False):
-            if text:
+            if text != shown:
+                shown = text
                 yield replace(found, written_text=prompt.written(text, model.name, model.adapter))
-        self.texts.put(key, text)
+        self.texts.put(key, shown)
 
     # -- the model ------------------------------------------------------------------------------
 
@@ -262,7 +271,11 @@ class Voice:
         raise Unavailable(reason, for_good) from None
 
 
-_VERSIONS = f"{CHAT_PROMPT_VERSION}.{CHECK_VERSION}"
+def _versions() -> str:
+    """Of the prompts and of the checks: another one gives other texts."""
+    from kexpert.features.explain.check import CHECK_VERSION
+
+    return f"{CHAT_PROMPT_VERSION}.{CHECK_VERSION}"
 
 
 def _symbol_of(view: View, found: Explanation) -> Symbol | None:

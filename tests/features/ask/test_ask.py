@@ -111,7 +111,18 @@ def test_without_a_name_search_brings_the_sources() -> None:
 def test_a_name_without_a_topic_gives_its_facts_and_no_answer() -> None:
     found = ask(VIEW, "explain toy_wind")
     assert found.origin == "sources"
+    assert found.citations[0].text == "toy_wind(): Wind a toy up."
     assert all("toy_wind" in each.text for each in found.citations[:4])
+
+
+def test_a_plain_word_is_a_name_only_where_a_name_is_meant() -> None:
+    view = MemoryView({"a.c": b"int winding(int a)\n{\n\treturn 0;\n}\n"})
+    assert read_question(view, "what does winding do?").names == ("winding",)
+    assert read_question(view, "how is the winding of a toy done?").names == ()
+
+
+def test_a_member_in_a_condition_is_no_subject() -> None:
+    assert read_question(VIEW, "what does toy_wind() return if x->toy_find is zero?").names == ("toy_wind",)
 
 
 def test_a_question_for_a_lock_that_nobody_needs_is_not_answered_with_another() -> None:

@@ -22,7 +22,7 @@ from kexpert.features.kerneldoc.target import target_at
 from kexpert.workspace.buffer_view import BufferView
 from tests.features.kerneldoc.drafts import draft_of, edited
 
-_COUNT = {"functions": 12, "macros": 6, "records": 6}
+_COUNT = {"functions": 12, "macros": 6, "records": 6}  # "odd" ones are below
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def sample(tree: Path, kinds: tuple[Kind, ...], count: int) -> Iterator[Draft]:
             return
 
 
-@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize("group", _COUNT)
 def test_comments_of_a_real_tree_give_no_warning(tree: Path, group: str) -> None:
     drafts = list(sample(tree, GROUPS[group], _COUNT[group]))
     assert len(drafts) == _COUNT[group]

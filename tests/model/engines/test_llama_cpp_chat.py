@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -211,7 +212,9 @@ def test_a_broken_file_is_refused(tmp_path: Path, cut: int) -> None:
 # Adapters
 
 
-def test_an_adapter_changes_the_answer(tmp_path: Path) -> None:
+@pytest.mark.parametrize("merges", [True, False])
+def test_an_adapter_changes_the_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, merges: bool) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     folder = chatting_model(tmp_path / "m", *WORDS)
     vocabulary = chat_vocabulary(*WORDS)
     write_lora(folder / "terse.gguf", vocabulary, "Start", " foo")
@@ -219,9 +222,13 @@ def test_an_adapter_changes_the_answer(tmp_path: Path) -> None:
         folder, vocabulary, "tiny.gguf", adapter="terse.gguf", abilities=("chat",), prompt_version=0,
         chat_prompt_version=CHAT_PROMPT_VERSION,
     )  # fmt: skip
+    if not merges:
+        monkeypatch.setitem(sys.modules, "gguf", None)  # as if the package were not installed
     model = load(folder)
     assert answered(model) == "Start foo."
     assert model.adapter == "terse"
+    assert len(list((tmp_path / "data").rglob("merged/*"))) == merges
+    assert answered(load(folder)) == "Start foo."
 
 
 # A real model

@@ -114,6 +114,17 @@ def test_broken_kconfig_and_text_give_no_error(tmp_path: Path) -> None:
     assert mine_text(tree, "Documentation/x.rst", "t") == []
 
 
+def test_a_link_out_of_the_tree_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "secret.c").write_text("// SPDX-License-Identifier: GPL-2.0\n" + function("f_secret", 0, 3))
+    tree = write_tree(tmp_path / "t", {"lib/a.c": function("f_drain", 0, 3)})
+    (tree / "lib/out.c").symlink_to(tmp_path / "secret.c")
+    (tree / "lib/in.c").symlink_to("a.c")
+    (tree / "lib/dangling.c").symlink_to("nothing.c")
+    folder = CorpusFolder(tmp_path / "chat")
+    mine_tree(tree, folder, jobs=1, commits=0)
+    assert {row.path for row in read_rows(folder.mined)} == {"lib/a.c", "lib/in.c"}
+
+
 def commit(tree: Path, message: str) -> str:
     subprocess.run([*GIT, "-C", str(tree), "add", "-A"], check=True)
     subprocess.run([*GIT, "-C", str(tree), "commit", "-q", "-m", message], check=True)

@@ -150,6 +150,12 @@ def test_the_order_of_functions_does_not_depend_on_their_number(trees: tuple[Pat
     assert {each.summary.name for each in new_in(functions, trees[1])} == {"fresh_start", "fresh_stop"}
 
 
+def test_every_file_gives_one_function_before_any_gives_two(trees: tuple[Path, Path]) -> None:
+    functions = documented(trees[0], lambda path: path.endswith(".c"))
+    assert len({each.summary.path for each in chosen(functions, 3)}) == 3
+    assert len(chosen(functions, 0)) == len(functions) == 6
+
+
 def test_a_prompt_shows_all_but_the_functions_own_kernel_doc(trees: tuple[Path, Path], tmp_path: Path) -> None:
     sets, _ = function_sets(*trees, tmp_path, None, 0, 0)
     model = Scripted(lambda text: "start something")

@@ -10,15 +10,18 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from kexpert.prompt.chat import CHAT_PROMPT_VERSION, END, START
+from kexpert.model.engines.llama_cpp_engine import LlamaCppChat
+from kexpert.prompt.chat import CHAT_PROMPT_VERSION, END, START, summary_prompt
 from kexpert.prompt.manifest import Manifest, mismatch, parse_manifest
+from kexpert_trainer.data.chat_frames import CHATML, FRAMES, ChatFrame
 from kexpert_trainer.errors import UserError
 from kexpert_trainer.models.lora import LoraSettings, add_adapter, load_base
 from kexpert_trainer.release import chat_export, merge
 from kexpert_trainer.release.chat_export import ChatExport, ChatSource, export_chat
 from kexpert_trainer.release.export import Origin
 from kexpert_trainer.release.merge import MERGED
-from tests.support.tiny_chat import chat_base
+from kexpert_trainer.training.sft import chat_encoder
+from tests.support.tiny_chat import MARKERS, chat_base
 
 ORIGIN = Origin("tiny", "Random weights, for a test.", "Apache-2.0", {"tree": "toy"}, {"chrf": 12.5})
 SETTINGS = ChatExport(threads=1)
@@ -118,11 +121,39 @@ def test_a_wrong_scale_is_not_exported(trained: Path, tmp_path: Path, monkeypatc
     assert not list(tmp_path.iterdir())
 
 
-def test_another_chat_template_is_refused(tmp_path: Path) -> None:
+def test_a_template_that_training_did_not_use_is_replaced(tmp_path: Path) -> None:
     base = chat_base(tmp_path / "base")
     (base / "chat_template.jinja").write_text("{% for message in messages %}[{{ message.content }}]{% endfor %}")
-    with pytest.raises(UserError, match="gives another text than ChatML"):
-        export_chat(ChatSource(base), tmp_path / "model", ORIGIN, SETTINGS)
+    manifest = export_chat(ChatSource(base), tmp_path / "model", ORIGIN, SETTINGS)
+    field = gguf.GGUFReader(tmp_path / "model" / manifest.base).get_field("tokenizer.chat_template")
+    assert field is not None and field.contents() == CHATML.jinja
+
+
+@pytest.mark.parametrize(
+    ("frame", "family", "markers"),
+    [
+        pytest.param(FRAMES[0], "qwen2", MARKERS, id="Qwen"),
+        pytest.param(
+            FRAMES[1], "llama", ("<|begin_of_text|>", "<|start_header_id|>", "<|eot_id|>", "<|end_header_id|>"),
+            id="Llama",
+        ),
+        pytest.param(
+            FRAMES[2], "granite", ("<|start_of_role|>", "<|start_of_role|>", "<|end_of_text|>", "<|end_of_role|>"),
+            id="Granite",
+        ),
+    ],
+)  # fmt: skip
+def test_the_server_frames_a_chat_as_training_did(
+    frame: ChatFrame, family: str, markers: tuple[str, ...], tmp_path: Path
+) -> None:
+    base = chat_base(tmp_path / "base", family, markers)
+    encoder = chat_encoder(base)
+    assert encoder.frame is frame
+    manifest = export_chat(ChatSource(base), tmp_path / "model", ORIGIN, SETTINGS)
+    served = LlamaCppChat(tmp_path / "model" / manifest.base, None, None, threads=1, context=512)
+    messages = summary_prompt("a.c", f"int f(void)\n{{\n\treturn 1; /* {frame.end} is text */\n}}")
+    assert served._prompt(messages, "")[0] == encoder.chat(messages)
+    assert f'PARAMETER stop "{frame.end}"' in (tmp_path / "model" / "Modelfile").read_text()
 
 
 def test_an_adapter_of_another_prompt_version_is_refused(trained: Path, tmp_path: Path) -> None:

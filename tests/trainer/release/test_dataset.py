@@ -147,6 +147,20 @@ def test_a_folder_of_other_files_is_not_overwritten(made: Made, tmp_path: Path) 
         publish(made.folder, tmp_path)
 
 
+def test_publishing_goes_on_after_it_was_interrupted(
+    made: Made, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("kexpert_trainer.release.dataset.card", stop)
+        with pytest.raises(KeyboardInterrupt):
+            publish(made.folder, tmp_path / "set")
+    publish(made.folder, tmp_path / "set")
+    assert (tmp_path / "set" / "dataset.json").read_bytes() == (out / "dataset.json").read_bytes()
+
+
 def test_an_upload_is_private_and_holds_the_data_set_alone(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, dict[str, object]]] = []
 

@@ -18,6 +18,7 @@ from kexpert_trainer.commands import (
     evaluate_inline,
     evaluate_questions,
     evaluate_search,
+    expert,
     export,
     falsify,
     inspect,
@@ -54,7 +55,7 @@ COMMANDS: dict[str, Command] = {
     "pretrain": pretrain, "export": export, "parts": parts,
     "mine": mine, "questions": questions, "curate": curate, "falsify": falsify, "publish": publish, "inspect": inspect,
     "stats": stats, "review": review,
-    "sft": sft, "prefer": prefer, "ablate": ablate, "merge": merge,
+    "sft": sft, "prefer": prefer, "ablate": ablate, "merge": merge, "expert": expert,
 }  # fmt: skip
 #: The same for ``kexpert-train evaluate WHAT``.
 EVALUATIONS: dict[str, Command] = {

@@ -37,10 +37,10 @@ def run(args: argparse.Namespace) -> None:
 
     base = ChatModel(args.base, threads=args.threads)
     adapter = ChatModel(args.base, args.adapter, args.threads) if args.adapter else None
-    embeddings = Embeddings(args.embedder or shipped_embedder())
     sets, fitting = function_sets(
         args.tree612, args.tree61, args.work, args.held_out, args.functions, args.held_out_functions
     )
+    embeddings = Embeddings(args.embedder or shipped_embedder(), args.work)
     writers = writers_of(base, adapter)
     if args.without_base and adapter is not None:
         writers = [writer for writer in writers if writer.model is adapter]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from kexpert.prompt.chat import END, START, Message, Task, chatml_pieces
+from kexpert_trainer.data.chat_frames import CHATML, ChatFrame
 from kexpert_trainer.data.rows import Row
 
 #: Rows sorted by length at a time, so that a batch needs little padding.
@@ -23,14 +24,20 @@ class Example:
 
 
 class ChatEncoder:
-    """Tokenizes rows as ChatML. The frame's markers are special tokens; markers in a text are plain text.
+    """Tokenizes rows in the frame of a base. The frame's markers are special tokens; markers in a text are plain text.
 
-    ``encode`` must add no tokens and must not parse special tokens. ``special``: the ids of ``START`` and ``END``.
+    ``encode`` must add no tokens and must not parse special tokens; ``encode_special`` parses them. ``special``: the
+    ids of ``START`` and ``END`` for ChatML, of ``END`` (what ends an answer) for another frame.
     """
 
-    def __init__(self, encode: Callable[[str], list[int]], special: Mapping[str, int]) -> None:
+    def __init__(
+        self, encode: Callable[[str], list[int]], special: Mapping[str, int], frame: ChatFrame = CHATML,
+        encode_special: Callable[[str], list[int]] | None = None,
+    ) -> None:  # fmt: skip
         self._encode = encode
         self._special = special
+        self._encode_special = encode_special or encode
+        self.frame = frame
 
     def text(self, text: str) -> list[int]:
         """The tokens of a text; markers in it are plain text."""
@@ -39,9 +46,15 @@ class ChatEncoder:
     def chat(self, messages: Sequence[Message]) -> list[int]:
         """The tokens of a chat, up to the beginning of the answer."""
         tokens: list[int] = []
-        for piece in chatml_pieces(messages):
-            tokens += [self._special[piece]] if piece in (START, END) else self._encode(piece)
-        return tokens
+        if self.frame is CHATML:
+            for piece in chatml_pieces(messages):
+                tokens += [self._special[piece]] if piece in (START, END) else self._encode(piece)
+            return tokens
+        tokens += self._encode_special(self.frame.bos)
+        for message in messages:
+            tokens += self._encode_special(self.frame.opening(message.role))
+            tokens += self._encode(message.text) + self._encode_special(self.frame.after)
+        return tokens + self._encode_special(self.frame.opening("assistant"))
 
     def prompt(self, row: Row) -> list[int]:
         return self.chat(row.messages())

@@ -80,14 +80,15 @@ def _rows(tree: Path, tree_name: str, batch: MineBatch) -> Iterator[Row]:
 
 def _batches(tree: Path, head: str, commits: int) -> Iterator[MineBatch]:
     batch: list[str] = []
-    for _, paths in groupby(sorted(filter(_is_readable(tree), c_files(tree)), key=by_folder), key=folder_of):
+    code = (path for path in c_files(tree) if is_own_file(tree, path))
+    for _, paths in groupby(sorted(code, key=by_folder), key=folder_of):
         batch += paths
         if len(batch) >= _FILES_PER_BATCH:
             yield MineBatch("code", tuple(batch))
             batch = []
     if batch:
         yield MineBatch("code", tuple(batch))
-    texts = sorted(path for path in files(tree) if is_text(path) and _is_readable(tree)(path))
+    texts = sorted(path for path in files(tree) if is_text(path) and is_own_file(tree, path))
     for at in range(0, len(texts), _FILES_PER_BATCH):
         yield MineBatch("texts", tuple(texts[at : at + _FILES_PER_BATCH]))
     if head:
@@ -95,9 +96,10 @@ def _batches(tree: Path, head: str, commits: int) -> Iterator[MineBatch]:
             yield MineBatch("history", head=head, skip=skip, count=min(_COMMITS_PER_BATCH, commits - skip))
 
 
-def _is_readable(tree: Path) -> Any:
-    """A filter for regular files: a tree holds dangling links too."""
-    return lambda path: (tree / path).is_file()
+def is_own_file(tree: Path, path: str) -> bool:
+    """True for a regular file of the tree. A link may dangle, or lead to a file of the user that is not the tree's."""
+    file = tree / path
+    return file.is_file() and (not file.is_symlink() or file.resolve().is_relative_to(tree.resolve()))
 
 
 def _counted(lines: Iterable[str], counts: Counter[str]) -> Iterator[str]:

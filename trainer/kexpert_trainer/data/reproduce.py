@@ -13,6 +13,7 @@ from kexpert_trainer.data.corpus_folder import CorpusFolder
 from kexpert_trainer.data.curate import judge
 from kexpert_trainer.data.mine import folder_of, mine_folder
 from kexpert_trainer.data.mine_texts import is_text, mine_text
+from kexpert_trainer.data.mine_tree import is_own_file
 from kexpert_trainer.data.row_parts import Parts, lines_of
 from kexpert_trainer.data.rows import Row, dump_row, parse_row
 from kexpert_trainer.data.tree import name_of
@@ -56,8 +57,8 @@ def differing_rows(
 def mine_again(tree: Path, tree_name: str, folders: Sequence[str]) -> Iterator[str]:
     """Mine and judge the files of some folders. A line: {row, quality (None if a gate drops it)}."""
     for folder in folders:
-        files = sorted(file for file in (tree / folder).iterdir() if file.is_file())
-        paths = [f"{folder}/{file.name}" if folder else file.name for file in files]
+        names = sorted(file.name for file in (tree / folder).iterdir())
+        paths = [path for name in names if is_own_file(tree, path := f"{folder}/{name}" if folder else name)]
         rows = mine_folder(tree, [path for path in paths if path.endswith((".c", ".h"))], tree_name)
         for path in filter(is_text, paths):
             rows += mine_text(tree, path, tree_name)

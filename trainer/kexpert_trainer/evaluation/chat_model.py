@@ -100,9 +100,11 @@ class ChatModel:
         if self._loaded is None:
             import torch
             from tokenizers import Tokenizer
+            from transformers.utils.logging import disable_progress_bar
 
             from kexpert_trainer.models.lora import compute_dtype, load_adapter, load_base
 
+            disable_progress_bar()  # type: ignore[no-untyped-call]  # of the weights: it would break ours
             if self.threads:
                 torch.set_num_threads(self.threads)
             device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

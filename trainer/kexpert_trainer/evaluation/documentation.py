@@ -92,13 +92,16 @@ def evaluate(
             "functions": len(test.rows), "pool": len(test.pool), "writers": section,
             "differences": differences(texts, test.rows),
         }  # fmt: skip
+    judged = [test for test in sets if test is not fitting]
     report["kernel_doc"] = {
-        test.name: found for test in sets if (found := _kernel_docs(test, writers, store, kernel_docs, details))
+        test.name: found for test in judged if (found := _kernel_docs(test, writers, store, kernel_docs, details))
     }
     return report, details
 
 
 def _prepare(test: FunctionSet, embeddings: Embeddings) -> None:
+    if test.vectors is not None:
+        return
     pool = embeddings.of_functions([each.summary for each in test.pool])
     places = {each.key: at for at, each in enumerate(test.pool)}
     test.vectors = embeddings.of_functions(test.rows)

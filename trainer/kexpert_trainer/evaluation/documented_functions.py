@@ -7,7 +7,7 @@ too. Rows are those of ``data.mine``, so a prompt is what the server would ask.
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -121,9 +121,18 @@ def new_in(newer: Iterable[Documented], older: Path, store: Path | None = None) 
 
 
 def chosen(functions: Iterable[Documented], count: int, seed: int = 0) -> list[Documented]:
-    """``count`` of them (0: all), in an order that depends on their paths and names alone."""
-    ordered = sorted(functions, key=partial(_digest, seed))
-    return ordered[:count] if count else ordered
+    """``count`` of them (0: all), in an order that depends on their paths and names alone.
+
+    First one of each file, then a second one of each: the functions of one file are alike, and a few large new drivers
+    would fill the sample.
+    """
+    taken: Counter[str] = Counter()
+    ordered = []
+    for function in sorted(functions, key=partial(_digest, seed)):
+        taken[function.summary.path] += 1
+        ordered.append((taken[function.summary.path], function))
+    ordered.sort(key=lambda each: each[0])
+    return [function for _, function in ordered][: count or None]
 
 
 def _digest(seed: int, function: Documented) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -17,6 +18,7 @@ from kexpert_trainer.errors import UserError
 Floats = NDArray[np.float32]
 
 _MAX_CODE_CHARS = 2_000
+_MIN_STORED = 1_000  # functions
 
 
 def name_in_words(row: Row) -> str:
@@ -30,18 +32,34 @@ def neighbour_of_file(row: Row) -> str:
 
 
 class Embeddings:
-    """Unit vectors of functions and texts, by the static embedder in a folder of model2vec's format."""
+    """Unit vectors of functions and texts, by the static embedder in a folder of model2vec's format.
 
-    def __init__(self, folder: Path) -> None:
+    ``store``: a folder that keeps the vectors of many functions, for later.
+    """
+
+    def __init__(self, folder: Path, store: Path | None = None) -> None:
         from model2vec import StaticModel
 
+        self._folder = folder
+        self._store = store
         if not (folder / "model.safetensors").is_file():
             raise UserError(f"{folder}: no embedder; give --embedder the folder server/kexpert/data/embedder")
         self._model: Any = StaticModel.from_pretrained(folder)
 
     def of_functions(self, rows: Sequence[Row]) -> Floats:
         """(n, dimensions): a function's path, name twice, and code. Comments above it are no part of its code."""
-        return self.of_texts([f"{row.path} {row.name} {row.name} {row.code[:_MAX_CODE_CHARS]}" for row in rows])
+        texts = [f"{row.path} {row.name} {row.name} {row.code[:_MAX_CODE_CHARS]}" for row in rows]
+        if self._store is None or len(texts) < _MIN_STORED:
+            return self.of_texts(texts)
+        size = (self._folder / "model.safetensors").stat().st_size
+        digest = hashlib.sha256("\0".join([str(size), *texts]).encode("utf-8", "surrogatepass")).hexdigest()
+        path = self._store / f"vectors-{digest[:16]}.npy"
+        if path.is_file():
+            found: Floats = np.load(path, allow_pickle=False)
+            return found
+        found = self.of_texts(texts)
+        np.save(path, found, allow_pickle=False)
+        return found
 
     def of_texts(self, texts: Sequence[str]) -> Floats:
         found: Floats = np.asarray(self._model.encode(list(texts)), dtype=np.float32)

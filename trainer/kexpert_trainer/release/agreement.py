@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kexpert.prompt.chat import END, START, Message, chatml, chatml_pieces
+from kexpert.prompt.chat import Message
 from kexpert_trainer.data.chat_batches import ChatEncoder
+from kexpert_trainer.data.chat_frames import ChatFrame
 from kexpert_trainer.errors import UserError
 from kexpert_trainer.models.lora import compute_dtype, load_adapter, load_base
 
@@ -138,21 +139,21 @@ def require_same_tokens(path: Path, encoder: ChatEncoder, prompts: Sequence[Sequ
     """Raises UserError if the vocabulary of a GGUF divides a text of the prompts otherwise than the trainer does."""
     from kexpert.model.engines.llama_cpp_engine import tokenize
 
-    pieces = [piece for messages in prompts for piece in chatml_pieces(messages) if piece not in (START, END)]
+    texts = [message.text for messages in prompts for message in messages]
     try:
-        found = tokenize(path, pieces)
+        found = tokenize(path, texts)
     except ValueError as problem:
         raise UserError(f"{path}: llama.cpp cannot load it: {problem}") from None
-    for piece, tokens in zip(pieces, found, strict=True):
-        if tokens != encoder.text(piece):
+    for text, tokens in zip(texts, found, strict=True):
+        if tokens != encoder.text(text):
             raise UserError(
-                f"{path}: llama.cpp divides {piece[:40]!r} into other tokens than the trainer; tokenizer.json of the "
+                f"{path}: llama.cpp divides {text[:40]!r} into other tokens than the trainer; tokenizer.json of the "
                 "base is of another model than the weights"
             )
 
 
-def require_same_template(template: str, prompts: Sequence[Sequence[Message]]) -> None:
-    """Raises UserError if a base's own chat template gives another text than training used."""
+def gives_same_chat(template: str, frame: ChatFrame, prompts: Sequence[Sequence[Message]]) -> bool:
+    """True if a base's own chat template gives the text that training used."""
     from jinja2 import TemplateError
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -161,11 +162,15 @@ def require_same_template(template: str, prompts: Sequence[Sequence[Message]]) -
 
     environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
     environment.globals["raise_exception"] = raise_exception  # templates of Llama and Qwen call it
-    for messages in prompts:
-        given = [{"role": message.role, "content": message.text} for message in messages]
-        try:
-            text = environment.from_string(template).render(messages=given, add_generation_prompt=True)
-        except TemplateError as problem:
-            raise UserError(f"the base's chat template cannot be rendered: {problem}") from None
-        if text != chatml(messages):
-            raise UserError("the base's chat template gives another text than ChatML, which training used")
+    try:
+        own, used = (environment.from_string(each) for each in (template, frame.jinja))
+        for messages in prompts:
+            given = [{"role": message.role, "content": message.text} for message in messages]
+            text, wanted = (
+                each.render(messages=given, add_generation_prompt=True, bos_token=frame.bos) for each in (own, used)
+            )
+            if text != wanted:
+                return False
+    except (TemplateError, TypeError):  # a template may call functions that only transformers has
+        return False
+    return True

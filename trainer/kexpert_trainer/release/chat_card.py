@@ -16,9 +16,9 @@ def card(manifest: Manifest, config: Mapping[str, Any], file_sizes: Mapping[str,
     described = "\n".join(f"## {title}\n\n{table(values)}\n" for title, values in tables.items() if values)
     tasks = ", ".join(manifest.tasks) or "none in particular"
     prompts = (
-        f"version {manifest.chat_prompt_version} (`kexpert/prompt/chat.py`), ChatML"
+        f"version {manifest.chat_prompt_version} (`kexpert/prompt/chat.py`)"
         if manifest.chat_prompt_version
-        else "ChatML"
+        else "any"
     )
     return f"""# {manifest.name}
 

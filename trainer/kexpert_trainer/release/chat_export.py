@@ -25,9 +25,10 @@ from typing import Any
 import torch
 from gguf import GGUFReader
 
-from kexpert.prompt.chat import CHAT_PROMPT_VERSION, END, START, Task
+from kexpert.prompt.chat import CHAT_PROMPT_VERSION, Task
 from kexpert.prompt.manifest import FILE_NAME as MANIFEST
 from kexpert.prompt.manifest import Manifest, dump_manifest, tokenizer_hash
+from kexpert_trainer.data.chat_batches import ChatEncoder
 from kexpert_trainer.errors import UserError
 from kexpert_trainer.progress import progress, say
 from kexpert_trainer.release import chat_card, gguf_tokenizer
@@ -36,8 +37,8 @@ from kexpert_trainer.release.agreement import (
     answers_by_gguf,
     answers_by_torch,
     compare,
+    gives_same_chat,
     load_reference,
-    require_same_template,
     require_same_tokens,
 )
 from kexpert_trainer.release.check_prompts import check_prompts
@@ -49,6 +50,7 @@ from kexpert_trainer.release.merge import MERGED
 from kexpert_trainer.training.sft import chat_encoder
 
 MODELFILE = "Modelfile"
+_LICENCE = "LICENSE"
 _PROGRESS = "progress.json"  # of an adapter's run
 #: A context that any of these models has and that takes little memory.
 _DEFAULT_CONTEXT = 2048
@@ -61,7 +63,6 @@ class ChatSource:
     base: Path  # Hugging Face folder
     adapter: Path | None = None  # PEFT folder
     base_gguf: Path | None = None  # the GGUF that is served as the base; None: written from ``base``
-    base_licence: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +80,10 @@ def export_chat(source: ChatSource, folder: Path, origin: Origin, settings: Chat
     config = read_config(source.base)
     encoder = chat_encoder(source.base)
     prompts = check_prompts()
-    if template := gguf_tokenizer.chat_template(source.base):
-        require_same_template(template, prompts)
+    template = gguf_tokenizer.chat_template(source.base)
+    if not gives_same_chat(template, encoder.frame, prompts):
+        template = encoder.frame.jinja
+        say(f"{source.base}: its chat template is not what training used; the export gets {encoder.frame.name} alone")
     version, tasks = _training_of(source)
     if version not in (0, CHAT_PROMPT_VERSION):
         trained = source.adapter or source.base
@@ -90,14 +93,15 @@ def export_chat(source: ChatSource, folder: Path, origin: Origin, settings: Chat
         work = Path(temporary)
         description = Description(origin.name, origin.licence, origin.provenance)
         float_file = work / "check-F16.gguf"
-        _write(source.base, float_file, "F16", description)
+        _write(source.base, float_file, "F16", description, template)
         require_same_tokens(float_file, encoder, prompts)
         lora = None
         if source.adapter is not None:
             lora = work / f"{origin.name}-lora-{settings.lora_kind}.gguf"
             write_lora_gguf(source.adapter, source.base, lora, settings.lora_kind, origin.name)
-        served = _write_bases(source, work, origin, settings, description, float_file)
-        figures = prove(source, [encoder.chat(messages) for messages in prompts], float_file, lora, served, settings)
+        served = _write_bases(source, work, origin, settings, description, float_file, template)
+        chats = [encoder.chat(messages) for messages in prompts]
+        figures = prove(source, chats, encoder.end, float_file, lora, served, settings)
         float_file.unlink()
         tokenizer = gguf_tokenizer.load(source.base)
         manifest = Manifest(
@@ -118,20 +122,20 @@ def export_chat(source: ChatSource, folder: Path, origin: Origin, settings: Chat
             tasks=tasks,
         )
         (work / MANIFEST).write_text(dump_manifest(manifest))
-        (work / MODELFILE).write_text(modelfile(source.base, manifest, min(settings.context, manifest.context)))
-        if source.base_licence is not None:
-            shutil.copyfile(source.base_licence, work / "LICENSE.base")
+        (work / MODELFILE).write_text(modelfile(source.base, encoder, manifest, settings.context))
+        if (source.base / _LICENCE).is_file():
+            shutil.copyfile(source.base / _LICENCE, work / f"{_LICENCE}.base")
         (work / "README.md").write_text(chat_card.card(manifest, config, _sizes(work)))
         _move(work, folder)
     return manifest
 
 
 def prove(
-    source: ChatSource, prompts: Sequence[Sequence[int]], float_file: Path, lora: Path | None, served: Path,
+    source: ChatSource, prompts: Sequence[Sequence[int]], end: int, float_file: Path, lora: Path | None, served: Path,
     settings: ChatExport,
 ) -> dict[str, Any]:  # fmt: skip
     """Compare the answers of torch, of GGUF in F16 and of the served file. Raises UserError for an early difference."""
-    expected = _reference(source, prompts, settings.threads)
+    expected = _reference(source, prompts, end, settings.threads)
     figures: dict[str, Any] = {}
     say(f"answering {len(prompts)} prompts by llama.cpp in F16 and as served")
     for name, file in (("f16", float_file), ("served", served)):
@@ -146,42 +150,41 @@ def prove(
     return figures
 
 
-def _reference(source: ChatSource, prompts: Sequence[Sequence[int]], threads: int) -> list[Answer]:
+def _reference(source: ChatSource, prompts: Sequence[Sequence[int]], end: int, threads: int) -> list[Answer]:
     if threads:
         torch.set_num_threads(threads)
     model = load_reference(source.base, source.adapter)
     with progress("answers by torch", len(prompts)) as advance:
-        return answers_by_torch(model, prompts, gguf_tokenizer.answer_ends(source.base), advance)
+        return answers_by_torch(model, prompts, gguf_tokenizer.answer_ends(source.base, end), advance)
 
 
-def modelfile(base: Path, manifest: Manifest, context: int) -> str:
+def modelfile(base: Path, encoder: ChatEncoder, manifest: Manifest, context: int) -> str:
     """What Ollama needs: files, template, every stop, context."""
-    tokenizer = gguf_tokenizer.load(base)
-    stops = dict.fromkeys([END, START])
-    stops |= dict.fromkeys(str(tokenizer.id_to_token(at)) for at in gguf_tokenizer.answer_ends(base))
-    system = check_prompts()[0][0].text
+    tokenizer, frame = gguf_tokenizer.load(base), encoder.frame
+    ends = gguf_tokenizer.answer_ends(base, encoder.end)
+    stops = dict.fromkeys([frame.end, frame.start, *(str(tokenizer.id_to_token(at)) for at in ends)])
     lines = [f"FROM ./{manifest.base}"]
     if manifest.adapter:
         lines.append(f"ADAPTER ./{manifest.adapter}")
-    each = f"{START}{{{{ .Role }}}}\n{{{{ .Content }}}}{END}\n"
     lines += [
-        f'TEMPLATE """{{{{- range .Messages }}}}{each}{{{{ end }}}}{START}assistant\n"""',
-        f'SYSTEM """{system}"""',
+        f'TEMPLATE """{frame.ollama}"""',
+        f'SYSTEM """{check_prompts()[0][0].text}"""',
         *(f'PARAMETER stop "{stop}"' for stop in stops),
-        f"PARAMETER num_ctx {context}",
+        f"PARAMETER num_ctx {min(context, manifest.context)}",
         "PARAMETER temperature 0",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _write(base: Path, target: Path, kind: str, description: Description) -> None:
+def _write(base: Path, target: Path, kind: str, description: Description, template: str) -> None:
     with progress(f"writing {kind}", 0) as advance:
-        write_hf_gguf(base, target, kind, description, lambda _, total: advance(total=total))
+        write_hf_gguf(base, target, kind, description, lambda _, total: advance(total=total), template)
 
 
 def _write_bases(
-    source: ChatSource, work: Path, origin: Origin, settings: ChatExport, description: Description, float_file: Path
-) -> Path:
+    source: ChatSource, work: Path, origin: Origin, settings: ChatExport, description: Description, float_file: Path,
+    template: str,
+) -> Path:  # fmt: skip
     """Write every kind; returns the file that is served."""
     if source.base_gguf is not None:
         copy = work / source.base_gguf.name
@@ -194,7 +197,7 @@ def _write_bases(
     for kind in settings.kinds:
         target = work / f"{origin.name}-{kind}.gguf"
         if kind in WRITTEN:
-            _write(source.base, target, kind, description)
+            _write(source.base, target, kind, description, template)
         else:
             say(f"writing {kind} by llama.cpp")
             quantize_by_llama_cpp(float_file, target, kind)
@@ -212,6 +215,23 @@ def fallbacks(file: Path, kind: str) -> str:
         return ""
     total = sum(types.values())
     return ", ".join(f"{count} of {total} matrices are stored as {name}" for name, count in others.items())
+
+
+def licence_of(base: Path) -> str:
+    """The licence of a base that ``kexpert-train base`` made, or of a model merged from one; "" where unknown."""
+    for folder in (base, _merged_from(base)):
+        try:
+            return str(json.loads((folder / "base.json").read_bytes())["licence"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return ""
+
+
+def _merged_from(model: Path) -> Path:
+    try:
+        return Path(json.loads((model / MERGED).read_bytes())["base"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return model
 
 
 def _training_of(source: ChatSource) -> tuple[int, tuple[str, ...]]:

@@ -71,6 +71,8 @@ def publish(folder: CorpusFolder, out: Path) -> Published:
     negatives = [row for row in read_corpus(folder.negatives, "falsify") if row.id in training]
     if out.exists() and any(out.iterdir()) and not (out / f"{_RECORD}.json").exists():
         raise UserError(f"{out}: holds other files; give an empty folder with --out")
+    out.mkdir(parents=True, exist_ok=True)
+    CorpusFolder(out).write_record(_RECORD, {"unfinished": True})
     for name in ("data", "negatives"):
         shutil.rmtree(out / name, ignore_errors=True)
         (out / name).mkdir(parents=True)

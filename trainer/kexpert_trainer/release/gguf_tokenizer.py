@@ -10,7 +10,6 @@ from typing import Any
 from gguf import GGUFWriter, TokenType
 from tokenizers import Tokenizer
 
-from kexpert.prompt.chat import END
 from kexpert_trainer.data.tokenizer import PRETOKENIZER
 from kexpert_trainer.errors import UserError
 from kexpert_trainer.release.gguf_layout import read_config
@@ -43,8 +42,11 @@ def tokens_in_order(tokenizer: Tokenizer, vocabulary: int) -> list[str]:
     return [f"[PAD{at}]" if token is None else token for at, token in enumerate(found)]
 
 
-def add_tokenizer(writer: GGUFWriter, base: Path, vocabulary: int) -> None:
-    """Write the tokenizer with its special tokens and chat template. Raises UserError if llama.cpp lacks its kind."""
+def add_tokenizer(writer: GGUFWriter, base: Path, vocabulary: int, template: str = "") -> None:
+    """Write the tokenizer with its special tokens and chat template ("": the base's own).
+
+    Raises UserError if llama.cpp lacks its kind.
+    """
     tokenizer = load(base)
     described = json.loads(tokenizer.to_str())
     tokens = tokens_in_order(tokenizer, vocabulary)
@@ -64,7 +66,7 @@ def add_tokenizer(writer: GGUFWriter, base: Path, vocabulary: int) -> None:
             add(ids[name])
     writer.add_add_bos_token("bos" in ids and tokenizer.encode("").ids[:1] == [ids["bos"]])
     writer.add_add_space_prefix(False)
-    if template := chat_template(base):
+    if template := template or chat_template(base):
         writer.add_chat_template(template)
 
 
@@ -81,11 +83,10 @@ def special_ids(base: Path) -> dict[str, int]:
     return found
 
 
-def answer_ends(base: Path) -> list[int]:
-    """The ids at which llama.cpp ends an answer of a ChatML model."""
+def answer_ends(base: Path, end: int) -> list[int]:
+    """The ids at which an answer ends: ``end`` of the frame, and what llama.cpp takes for an end in any model."""
     tokenizer = load(base)
-    found = {special_ids(base).get("eos")}
-    found |= {tokenizer.token_to_id(token) for token in (END, "<|endoftext|>")}
+    found = {end, special_ids(base).get("eos"), tokenizer.token_to_id("<|endoftext|>")}
     return sorted(token for token in found if token is not None)
 
 

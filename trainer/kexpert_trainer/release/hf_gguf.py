@@ -74,9 +74,12 @@ class SafetensorsFolder:
 
 
 def write_hf_gguf(
-    base: Path, target: Path, kind: str, description: Description, report: Callable[[int, int], None] = lambda *_: None
-) -> None:
+    base: Path, target: Path, kind: str, description: Description, report: Callable[[int, int], None] = lambda *_: None,
+    template: str = "",
+) -> None:  # fmt: skip
     """Write ``base`` as GGUF of a kind in ``WRITTEN``. ``report(done, total)`` counts tensors.
+
+    ``template``: the chat template, "" for that of ``base``.
 
     Raises UserError for a model, a tokenizer or a kind that cannot be written.
     """
@@ -89,7 +92,7 @@ def write_hf_gguf(
     writer = GGUFWriter(part, architecture_of(config).name)
     _add_description(writer, description, file_type)
     _add_dimensions(writer, config)
-    add_tokenizer(writer, base, int(config["vocab_size"]))
+    add_tokenizer(writer, base, int(config["vocab_size"]), template)
     tensors = list(_tensors(config, weights, matrices, outer))
     for tensor in tensors:
         writer.add_tensor_info(

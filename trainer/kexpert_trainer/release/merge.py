@@ -58,7 +58,7 @@ def merge(base: Path, adapter: Path, target: Path, dtype: str = "float16", threa
     encoder = chat_encoder(base)
     prompts = [encoder.chat(messages) for messages in check_prompts()]
     model = load_reference(base, adapter)
-    ends = answer_ends(base)
+    ends = answer_ends(base, encoder.end)
     with progress("answers, before and after", 2 * len(prompts)) as advance:
         expected = answers_by_torch(model, prompts, ends, advance)
         merged = model.float().merge_and_unload().to(_TYPES[dtype])

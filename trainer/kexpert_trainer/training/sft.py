@@ -16,6 +16,7 @@ from torch import Tensor
 
 from kexpert.prompt.chat import END, START, Task
 from kexpert_trainer.data.chat_batches import ChatEncoder, Example, batches, epochs
+from kexpert_trainer.data.chat_frames import FRAMES
 from kexpert_trainer.data.rows import Row, read_rows
 from kexpert_trainer.errors import UserError
 from kexpert_trainer.models.lora import add_adapter, compute_dtype, load_adapter, load_base
@@ -96,9 +97,11 @@ def held_out_loss(learner: Learner, examples: Sequence[Example], batch_tokens: i
     for task in Task:
         own = [example for example in examples if example.task is task]
         mine = batches(own, 2 * batch_tokens, 0)[ranks.rank :: ranks.world]
-        total = torch.tensor([sum(float(answer_nats(learner.model, batch).sum()) for batch in mine)])
+        total = torch.zeros((), device=ranks.device)
+        for batch in mine:
+            total += answer_nats(learner.model, batch).sum()
         if own:
-            found[str(task)] = round(float(ranks.sum(total.to(ranks.device))) / answer_tokens(own), 4)
+            found[str(task)] = round(float(ranks.sum(total)) / answer_tokens(own), 4)
     found["held_out"] = round(sum(found.values()) / max(len(found), 1), 4)
     return found
 
@@ -125,18 +128,22 @@ def start(config: SftConfig, folder: Path, ranks: Ranks, checkpointing: bool) ->
 
 
 def chat_encoder(base: Path) -> ChatEncoder:
-    """The encoder of a base's tokenizer. Raises UserError if it lacks the markers of ChatML."""
+    """The encoder of a base's tokenizer. Raises UserError if it has the markers of no known frame."""
     from tokenizers import Tokenizer
 
     if not (base / "tokenizer.json").is_file():
         raise UserError(f"{base}: has no tokenizer.json; make the base with kexpert-train base")
-    tokenizer = Tokenizer.from_file(str(base / "tokenizer.json"))
-    found = {marker: tokenizer.token_to_id(marker) for marker in (START, END)}
-    special = {marker: number for marker, number in found.items() if number is not None}
-    if len(special) < len(found):
-        raise UserError(f"{base}: its tokenizer has no {START} and {END}")
-    tokenizer.encode_special_tokens = True
-    return ChatEncoder(lambda text: list(tokenizer.encode(text, add_special_tokens=False).ids), special)
+    plain, special = (Tokenizer.from_file(str(base / "tokenizer.json")) for _ in range(2))
+    plain.encode_special_tokens = True
+    for frame in FRAMES:
+        start, end = (plain.token_to_id(marker) for marker in (frame.start, frame.end))
+        if start is not None and end is not None:
+            return ChatEncoder(
+                lambda text: list(plain.encode(text, add_special_tokens=False).ids), {START: start, END: end}, frame,
+                lambda text: list(special.encode(text, add_special_tokens=False).ids),
+            )  # fmt: skip
+    known = ", ".join(f"{frame.name} ({frame.start})" for frame in FRAMES)
+    raise UserError(f"{base}: its tokenizer has the markers of no chat that is known: {known}; use an instruct model")
 
 
 def read_split(path: Path) -> list[Row]:

@@ -21,7 +21,7 @@ _MAX_ANSWER_FACTS = 6
 _CODE = re.compile(r"[A-Za-z_]\w*|-?\d\w*|[<>=!]=?|&&|\|\|")
 _ERRNO = re.compile(r"-E[A-Z][A-Z0-9]+")
 _VALUE = re.compile(
-    r"\breturns?\s+(?:the\s+)?(-?\w+|ERR_PTR\(-\w+\))|\b(?:get|with)\s+(NULL|0|true|false)\b|\b(NULL)\b"
+    r"\breturns?\s+(?:the\s+)?(-?[A-Z0-9]\w*|true|false|ERR_PTR\(-\w+\))|\b(?:get|with)\s+(NULL|0|true|false)\b|\b(NULL)\b"
 )
 #: Words of a question that are in many conditions too.
 _ASKING = STOP_WORDS | {"return", "returns", "set", "zero", "a", "i", "value", "error", "code"}
@@ -93,7 +93,18 @@ def ranked(found: Sequence[FoundSource], question: Question) -> list[FoundSource
             order.get(each.topic, 99) if each.topic is not None else 99, -len(words.intersection(stems(each.text))),
         )  # fmt: skip
 
-    return sorted(found, key=key)
+    best = sorted(found, key=key)
+    return best if question.topics else _varied(best)
+
+
+def _varied(found: Sequence[FoundSource]) -> list[FoundSource]:
+    """What a name is, then one fact of each topic, then the second ones."""
+    seen: dict[Topic | None, int] = {}
+    rounds = []
+    for each in found:
+        seen[each.topic] = seen.get(each.topic, 0) + 1
+        rounds.append((seen[each.topic], each.topic is not None, each))
+    return [each for *_, each in sorted(rounds, key=lambda pair: pair[:2])]
 
 
 def _code_of(question: Question) -> set[str]:
@@ -111,8 +122,9 @@ def _exact(text: str, question: str) -> bool:
 
 
 def _answering(facts: Sequence[FoundSource], question: Question) -> list[FoundSource]:
-    """The facts that are the answer: of the first topic of the question that there are facts of."""
-    for topic in question.topics:
+    """The facts that are the answer: those of the question's first topic; of a table if no member is meant."""
+    first = question.topics[:1] if question.topics[:1] != (Topic.MEMBER,) else (Topic.MEMBER, Topic.TABLE)
+    for topic in first:
         of_topic = [each for each in facts if each.topic is topic]
         if topic is Topic.RETURN:
             of_topic = _returned(of_topic, question)
@@ -120,8 +132,9 @@ def _answering(facts: Sequence[FoundSource], question: Question) -> list[FoundSo
             of_topic = [each for each in of_topic if " releases " not in each.text] or of_topic
         if topic is Topic.MEMBER and question.members:
             of_topic = [each for each in of_topic if _member(each.text) in question.members]
-        if of_topic:
-            return of_topic if len(of_topic) <= _MAX_ANSWER_FACTS else []
+        distinct = list({each.text: each for each in reversed(of_topic)}.values())[::-1]
+        if distinct:
+            return distinct if len(distinct) <= _MAX_ANSWER_FACTS else []
     return []
 
 

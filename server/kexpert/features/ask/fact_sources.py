@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kexpert.core.c.source import Source
+from kexpert.core.docs.kerneldoc import comment_above, comment_text, parse_kerneldoc
 from kexpert.core.kernel.kbuild import object_conditions
 from kexpert.core.kernel.kconfig import parse_kconfig
 from kexpert.core.symbols import Kind, Symbol
@@ -20,11 +21,12 @@ from kexpert.features.explain.resources import resource_facts, resource_uses
 from kexpert.features.explain.returns import ReturnAnalysis, return_facts
 from kexpert.features.explain.state import state_facts, writes
 from kexpert.features.explain.users import users
-from kexpert.prompt.sources import built_source, config_sources, function_source
+from kexpert.features.hover.code_card import declaration_head
+from kexpert.prompt.sources import built_source, config_sources, function_source, plain
 from kexpert.view import View
 
 _CODE = (Kind.FUNCTION, Kind.SYSCALL, Kind.MACRO)
-_MAX_DEFINITIONS = 3
+_MAX_DEFINITIONS = 8  # of one name; which of them is meant, a condition or a value may tell
 _MAX_MEMBERS = 12
 _TOPIC_OF = {
     FactKind.RETURN: Topic.RETURN, FactKind.ERRNO: Topic.RETURN, FactKind.LOCK: Topic.LOCK,
@@ -58,7 +60,9 @@ def fact_sources(view: View, question: Question) -> list[FoundSource]:
 
 
 def _of_name(view: View, name: str, question: Question) -> Iterator[FoundSource]:
-    symbols = view.lookup(name, _CODE, 50) or view.lookup(f"sys_{name}", (Kind.SYSCALL,), 4)
+    symbols = [each for path in question.files for each in view.symbols_in(path) if each.name == name]
+    symbols = [each for each in symbols if each.kind in _CODE] or view.lookup(name, _CODE, 50)
+    symbols = symbols or view.lookup(f"sys_{name}", (Kind.SYSCALL,), 4)
     for symbol in _meant(symbols, question.files)[:_MAX_DEFINITIONS]:
         source = view.source(symbol.path)
         if source is not None:
@@ -68,19 +72,33 @@ def _of_name(view: View, name: str, question: Question) -> Iterator[FoundSource]
 
 
 def _meant(symbols: list[Symbol], files: tuple[str, ...]) -> list[Symbol]:
-    """Those of the files that a question names; else functions of the kernel proper first."""
-    inside = [symbol for symbol in symbols if symbol.path in files]
-    return inside or sorted(
-        symbols,
+    """Those of the files that a question names; else those of the kernel proper, if there are any, functions first."""
+    if inside := [symbol for symbol in symbols if symbol.path in files]:
+        return inside
+    kernel = [symbol for symbol in symbols if not symbol.path.startswith(("tools/", "samples/", "scripts/"))]
+    return sorted(
+        kernel or symbols,
         key=lambda each: (
-            each.path.startswith(("tools/", "samples/", "scripts/")),
             each.kind is Kind.MACRO,
             each.path.startswith("arch/") and not each.path.startswith("arch/x86/"),
         ),
     )
 
 
+def definition_source(source: Source, symbol: Symbol, subject: str) -> FoundSource:
+    """What a definition is: the summary of its comment, else its head."""
+    span = comment_above(source.data, symbol.start)
+    comment = source.data[span[0] : span[1]] if span else b""
+    doc = parse_kerneldoc(comment)
+    text = doc.summary if doc is not None else comment_text(comment).partition("\n\n")[0] if comment else ""
+    name = f"{symbol.name}()" if symbol.kind in _CODE else symbol.name
+    line = source.lines.line_of(span[0]) if span and text else symbol.line
+    said = f"{name}: {plain(text)}" if text else plain(declaration_head(source.data, symbol))
+    return FoundSource(subject, None, said, symbol.path, line)
+
+
 def _function(view: View, source: Source, symbol: Symbol, subject: str) -> Iterator[FoundSource]:
+    yield definition_source(source, symbol, subject)
     body = body_of(source, symbol)
     flow = Flow(body)
     locks = lock_uses(body, flow)

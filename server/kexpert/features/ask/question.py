@@ -16,9 +16,11 @@ _LOOKED_UP = (
     Kind.FUNCTION, Kind.SYSCALL, Kind.MACRO, Kind.STRUCT, Kind.UNION, Kind.ENUM, Kind.TYPEDEF, Kind.VARIABLE,
     Kind.CONFIG,
 )  # fmt: skip
-_WORD = re.compile(r"(?<![\w./-])([A-Za-z_]\w*)(\s?\(\s?\)|\()?")
+_WORD = re.compile(r"(?<![\w./>-])([A-Za-z_]\w*)(\s?\(\s?\)|\()?")
 _SYSTEM_CALL = re.compile(r"\b(?:(\w+) )?(?:system call|syscall)\b(?: (\w+))?")
 _TAGGED = re.compile(r"\b(?:struct|union|enum)\s+\Z")
+#: What comes before a plain word that is meant as a name: "what does schedule do".
+_ASKED_ABOUT = re.compile(r"\b(?:does|calls?|calling|explain|function)\s+\Z", re.I)
 _FILE = re.compile(r"(?<![\w/])((?:[\w.+-]+/)+[\w.+-]+\.[chS]|[\w.+-]+\.[ch])\b")
 _MEMBER = re.compile(r"(?<![\w)])\.([a-z_]\w*)|\b(\w+)\.([a-z_]\w*)\b(?!\()")
 _OPTION = re.compile(r"\b(?:CONFIG_)?([A-Z][A-Z0-9_]{1,})\b")
@@ -71,12 +73,12 @@ _TOPICS = (
     (Topic.RETURN, _any_of(
         "return", r"errors?\b", r"errno\b", r"fails?\b", r"cause[sd]?\b", r"get\b.*\bfrom\b", r"(?-i:E[A-Z]{3,})\b",
     )),
+    (Topic.CONTEXT, _any_of(
+        "sleep", r"atomic\b", "interrupt", r"context\b", "preempt", r"safe\b", r"block(?:s|ing)?\b",
+    )),
     (Topic.CALLERS, _any_of(r"call(?:s|ed|er|ers|ing)?\b", r"who uses\b", r"used by\b", "invoke")),
     (Topic.TABLE, _any_of(
         "table", r"ops\b", r"assigned\b", r"points? to\b", r"which (?:struct|variable)\b", r"holds\b",
-    )),
-    (Topic.CONTEXT, _any_of(
-        "sleep", r"atomic\b", "interrupt", r"context\b", "preempt", r"safe\b", r"block(?:s|ing)?\b",
     )),
     (Topic.MEMORY, _any_of(
         "allocat", r"free[sd]?\b", r"references?\b", "refcount", r"memory\b", "leak", r"gfp\b",
@@ -118,7 +120,7 @@ def read_question(view: View, text: str) -> Question:
     names = _names(view, bare, options)
     found = (match[1] or match[3] for match in _MEMBER.finditer(bare) if match[1] or match[2] in names)
     members = tuple(dict.fromkeys(found))
-    if not members and any(_is_table(view, name) for name in names):
+    if not members and names and _is_table(view, names[0]):
         members = tuple(dict.fromkeys(word for word in re.findall(r"[a-z_]\w+", bare) if word not in STOP_WORDS))
     return Question(text, names, options, files, members, _topics(bare, names, options, files, members))
 
@@ -136,7 +138,7 @@ def _options(view: View, text: str) -> tuple[str, ...]:
 
 
 def _names(view: View, text: str, options: tuple[str, ...]) -> tuple[str, ...]:
-    """Names of the code: those written as calls first, then those with a ``_``, then plain words."""
+    """Names of the code: those written as calls first, then those with a ``_``, then a plain word after "does"."""
     certain: dict[str, None] = {}
     likely: dict[str, None] = {}
     plain: dict[str, None] = {}
@@ -154,7 +156,7 @@ def _names(view: View, text: str, options: tuple[str, ...]) -> tuple[str, ...]:
             certain[word] = None
         elif "_" in word or (not word.islower() and not word.istitle() and not word.isupper()):
             likely[word] = None
-        elif lower not in STOP_WORDS and lower not in _PLAIN_WORDS and word.islower() and len(word) > 3:
+        elif _ASKED_ABOUT.search(text, 0, match.start()) and lower not in STOP_WORDS | _PLAIN_WORDS:
             plain[word] = None
     for group in (certain, likely):
         if known := [name for name in group if _is_known(view, name)]:

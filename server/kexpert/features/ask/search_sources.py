@@ -26,8 +26,8 @@ def search_sources(view: View, text: str) -> list[FoundSource]:
     except FilterError:
         return []
     found: list[FoundSource] = []
-    rest = [page for page in pages if page not in everything]
-    for at, result in enumerate(everything):
+    rest = [page for page in pages if page not in everything and "/translations/" not in page.path]
+    for at, result in enumerate(each for each in everything if "/translations/" not in each.path):
         found += _source(view, result)
         if at % 2 and rest:
             found += _source(view, rest.pop(0))

@@ -42,6 +42,9 @@ class SuggestionMemory:
         data = source.data
         self._suggestions.appendleft(_Remembered(source.path, len(data), zlib.crc32(data), offset, text, logprob))
 
+    def clear(self) -> None:
+        self._suggestions.clear()
+
     def find(self, source: Source, offset: int, min_logprob: float) -> Remainder | None:
         """The suggestion whose beginning is what was typed since; its remainder goes at ``offset``.
 

@@ -27,7 +27,7 @@ def explain(request: Request, start: Position, end: Position, token: str | int |
     answer = to_protocol.explanation(request.places, found, request.snapshot.why_silent)
     is_shown = is_file and write_page(request, found.path, found.name, answer["markdown"], is_new=True)
     with request.log.work(f"Explaining {found.name}", request.params.work_done_token, request.cancelled) as progress:
-        if not request.snapshot.why_silent:
+        if request.snapshot.has_voice:
             progress.begin()
             if token is not None:
                 request.send_part(token, answer)

@@ -27,6 +27,7 @@ from kexpert.model.engines.in_process_model import (
     InProcessModel,
     common_prefix_length,
 )
+from kexpert.model.engines.merged_gguf import merged_gguf
 from kexpert.prompt.chat import END, START, Message
 from kexpert.prompt.manifest import Ability, Manifest, mismatch, tokenizer_hash
 
@@ -54,17 +55,24 @@ _QUIET = llama.llama_log_callback(_discard_log)  # must outlive the last call in
 class LlamaCppModel(InProcessModel):
     """Load a GGUF, and an adapter in GGUF if there is one. Raises Refused.
 
-    ``context`` is in tokens.
+    ``context`` is in tokens. ``merged`` is a GGUF made of both, to load instead.
     """
 
     def __init__(
-        self, path: Path, manifest: Manifest | None, adapter: Path | None, threads: int, context: int, ability: Ability
+        self,
+        path: Path,
+        manifest: Manifest | None,
+        adapter: Path | None,
+        threads: int,
+        context: int,
+        ability: Ability,
+        merged: Path | None = None,
     ) -> None:
         llama.llama_log_set(_QUIET, ctypes.c_void_p(0))
         llama.llama_backend_init()
         parameters = llama.llama_model_default_params()
         parameters.n_gpu_layers = 0
-        self._model = llama.llama_model_load_from_file(str(path).encode(), parameters)
+        self._model = llama.llama_model_load_from_file(str(merged or path).encode(), parameters)
         if not self._model:
             raise Refused(f"{path}: llama.cpp cannot load it: no GGUF, or an architecture that it does not know")
         self._vocab = llama.llama_model_get_vocab(self._model)
@@ -80,7 +88,7 @@ class LlamaCppModel(InProcessModel):
         self._cancelled: Callable[[], bool] = lambda: False
         self._abort = llama.ggml_abort_callback(lambda _: self._cancelled())  # called for every node of the graph
         llama.llama_set_abort_callback(self._context, self._abort, None)
-        if adapter is not None:
+        if adapter is not None and merged is None:
             self._adapt(adapter)
         self._batch = llama.llama_batch_init(_BATCH_TOKENS, 0, 1)
         self._cached: list[int] = []  # tokens in the KV cache
@@ -200,7 +208,9 @@ class LlamaCppChat(LlamaCppModel, InProcessChat):
     """Chat by llama.cpp. ``context`` is in tokens, 0 for the default. Raises Refused."""
 
     def __init__(self, path: Path, manifest: Manifest | None, adapter: Path | None, threads: int, context: int) -> None:
-        super().__init__(path, manifest, adapter, threads, context or DEFAULT_CHAT_CONTEXT, "chat")
+        context = context or DEFAULT_CHAT_CONTEXT
+        merged = merged_gguf(path, adapter) if adapter else None
+        super().__init__(path, manifest, adapter, threads, context, "chat", merged)
         self.name = manifest.name if manifest else path.stem
         self.adapter = adapter.stem if adapter else ""
         ids = {text: token for token, text in enumerate(self._texts)}
@@ -275,10 +285,12 @@ def greedy(
 
     Raises ValueError if llama.cpp cannot load the files.
     """
+    llama.llama_log_set(_QUIET, ctypes.c_void_p(0))
     room = max(map(len, prompts)) + max_tokens
     model = llama.Llama(
-        str(path), lora_path=str(adapter) if adapter else None, n_ctx=room, n_threads=threads or None, verbose=False
-    )
+        str(path), lora_path=str(adapter) if adapter else None, n_ctx=room, n_threads=threads or None,
+        n_threads_batch=threads or None, verbose=False,
+    )  # fmt: skip
     answers: list[list[int]] = []
     for prompt in prompts:
         answer: list[int] = []
@@ -293,6 +305,7 @@ def greedy(
 
 def tokenize(path: Path, texts: Sequence[str]) -> list[list[int]]:
     """Tokenize texts by the vocabulary of a GGUF; markers in them are plain text. Raises ValueError as ``greedy``."""
+    llama.llama_log_set(_QUIET, ctypes.c_void_p(0))
     model = llama.Llama(str(path), vocab_only=True, verbose=False)
     found = [[int(at) for at in model.tokenize(text.encode(), add_bos=False, special=False)] for text in texts]
     model.close()
