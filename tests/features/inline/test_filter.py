@@ -29,6 +29,7 @@ from tests.support.scripted_completer import TREE, ScriptedCompleter, suggested
         ("\t{}", "helper(1);\n\thelper(1);\n\thelper(1);", "repetition", "helper(1);"),
         ("\thelper(2);\n\t{}", "helper(2);", "repetition", "helper(2);"),
         ("\t{}", "helper(turns, turns, turns, turns);", "repetition", "turns"),
+        ("\t{}\n\tif (a)\n\t\treturn helper(1);", "if (a)\n\t\treturn helper(1);", "repetition", "if (a)"),
         ("\t{}", " ", "empty", ""),
     ],
 )

@@ -66,8 +66,11 @@ def _repetition(data: bytes, offset: int, text: bytes) -> str:
     above_end = max(line_start - 1, 0)
     above = data[data.rfind(b"\n", 0, above_end) + 1 : above_end].strip()
     line_end = data.find(b"\n", offset)
-    below = data[line_end + 1 : line_end + 400].lstrip().partition(b"\n")[0].strip() if line_end >= 0 else b""
-    repeats_neighbour = first == above or (first == below and len(long_lines) == 1)
+    below = [line.strip() for line in data[line_end + 1 : line_end + 2000].split(b"\n")] if line_end >= 0 else []
+    below = [line for line in below if line]
+    suggested = [first, *(line for line in lines[1:] if line)]
+    is_below = suggested == below[: len(suggested)] or (first == below[0] and len(long_lines) == 1 if below else False)
+    repeats_neighbour = first == above or is_below
     if len(first) >= _MIN_LINE_LETTERS and repeats_neighbour:
         return decode(first)
     return _repeated_words(_WORD.findall(text))
