@@ -90,6 +90,11 @@ def test_a_macro_around_the_name_of_a_function() -> None:
     )
 
 
+def test_a_name_that_a_macro_of_another_file_makes_is_not_invented() -> None:
+    text = "#define PRINT(type) int PRINT_NAME(type)(void *data) { return 0; }\nPRINT(u8)\nPRINT(string)\n"
+    assert made(text) == []
+
+
 def test_a_macro_that_calls_itself_or_is_called_in_a_body_makes_nothing() -> None:
     text = "#define A(x) A(x) B(x)\n#define B(x) A(x)\nA(1)\nint f(int x) {\n\tA(x);\n}\n"
     assert names(facts_of(text), Kind.FUNCTION) == ["f"]

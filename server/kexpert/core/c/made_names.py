@@ -23,6 +23,7 @@ _BRACES = re.compile(rb"[{}]")
 _RECORD = re.compile(rb"\b(struct|union|enum)\b(?:\s+\w+)*?(?:\s+(\w+))?\s*\{$")
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*\Z")
 _WORD = re.compile(r"[A-Za-z_]\w*")
+_NAMED_BY_MACRO = re.compile(r"\b[A-Z_][A-Z0-9_]*\(\s*(\w+)\s*\)\s*\(")
 _LEFT_OUT = frozenset({Kind.MACRO, Kind.CONFIG})
 _FRAME = "__made"  # the tag around members that are read apart
 _MAX_DEPTH = 8
@@ -93,7 +94,7 @@ def add_made_symbols(path: str, cut: Skeleton, facts: FileFacts, extract: Extrac
         while at + 1 < len(starts) and starts[at + 1] <= symbol.name_start:
             at += 1
         call = cut.made[at]
-        if symbol.kind in _LEFT_OUT or symbol.name == _FRAME:
+        if symbol.kind in _LEFT_OUT or symbol.name == _FRAME or symbol.name in _named_elsewhere(call.text):
             continue
         place = _place(call, symbol.name, cut.all_code)
         inside = call.start <= place < call.end
@@ -104,6 +105,11 @@ def add_made_symbols(path: str, cut: Skeleton, facts: FileFacts, extract: Extrac
                    call.end if inside else place + len(symbol.name), scope, symbol.flags | Flag.IDIOM)
         )  # fmt: skip
     facts.calls += [(numbers[caller], callee) for caller, callee in made.calls if caller in numbers]
+
+
+def _named_elsewhere(text: str) -> set[str]:
+    """The words of ``NAME(word)(…)``: a macro of another file makes the name, which is not known."""
+    return set(_NAMED_BY_MACRO.findall(text))
 
 
 def made_declaration(cut: Skeleton, symbol: Symbol) -> str:
