@@ -48,7 +48,8 @@ class Source:
         if facts is None:
             from kexpert.core.c.extract import extract
             from kexpert.core.c.incremental_facts import updated_facts
-            from kexpert.core.kernel.kconfig_facts import is_kconfig, kconfig_facts
+            from kexpert.core.kernel.kconfig_facts import kconfig_facts
+            from kexpert.core.paths import is_kconfig
 
             before = self._before
             if before is not None and before._facts is not None:

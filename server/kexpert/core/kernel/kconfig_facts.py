@@ -15,11 +15,6 @@ _USING = re.compile(
 )
 
 
-def is_kconfig(path: str) -> bool:
-    """True for a Kconfig file by its name: Kconfig, Kconfig.debug."""
-    return path.rpartition("/")[2].startswith("Kconfig")
-
-
 def kconfig_facts(path: str, data: bytes) -> FileFacts:
     """The options that a Kconfig file defines, named with CONFIG_."""
     symbols = [

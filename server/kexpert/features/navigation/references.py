@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 from kexpert.core.c.scope import occurrences
 from kexpert.core.c.source import Source
-from kexpert.core.kernel.kconfig_facts import is_kconfig, names_option
+from kexpert.core.kernel.kconfig_facts import names_option
+from kexpert.core.paths import is_kconfig
 from kexpert.core.symbols import FileUses, Kind, Span, Symbol, Use
 from kexpert.core.text import decode, identifier_at
 from kexpert.features.navigation.definition import name_span

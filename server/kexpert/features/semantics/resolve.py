@@ -17,7 +17,7 @@ from kexpert.core.c.keywords import KEYWORDS
 from kexpert.core.c.scope import Local, local_binding, locals_at
 from kexpert.core.c.source import Source
 from kexpert.core.c.tokens import Tokens
-from kexpert.core.kernel.kconfig_facts import is_kconfig
+from kexpert.core.paths import is_kconfig
 from kexpert.core.symbols import Kind, Symbol
 from kexpert.core.text import identifier_at
 from kexpert.features.semantics.definition_ranking import rank_definitions
