@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import dedent
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -192,3 +194,30 @@ def test_any_bytes_raise_no_error(noise: bytes, offset: int) -> None:
     for local in locals_at(source, offset):
         assert source.data[local.name_start :].startswith(local.name.encode("latin-1"))
     local_binding(source, offset)
+
+
+def test_locals_that_macros_declare() -> None:
+    locals_here = visible(dedent(
+        """
+        #define TOY_ON_STACK(d, n) char __##d[n]; struct toy *d = (void *)__##d
+        #define for_each_toy_scoped(head, child) for (struct toy *child = (head); child; child = child->next)
+        #define DECLARE_TOY(name) struct toy name = { 0 }
+        static int f(struct toy *head)
+        {
+        	TOY_ON_STACK(desc, 40);
+        	DECLARE_TOY(wait);
+        	CLASS(toyref, ref)(4);
+        	SHASH_DESC_ON_STACK(hash, tfm);
+        	DECLARE_UNKNOWN(other);
+        	for_each_toy_scoped(head, gone) {
+        	}
+        	for_each_toy_scoped(head, child) {
+        		/*|*/;
+        	}
+        }
+        """
+    ))
+    assert locals_here == {
+        "child": "struct toy *", "other": "__auto_type", "hash": "struct shash_desc *", "ref": "class_toyref_t",
+        "wait": "struct toy", "desc": "struct toy *", "head": "struct toy *",
+    }  # fmt: skip

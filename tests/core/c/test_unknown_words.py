@@ -117,6 +117,13 @@ def test_old_style_functions() -> None:
         {
         	int right;
         }
+        strong_alias (toy_sub, __toy_sub)
+
+        int
+        /*function*/toy_pop (a)
+        	struct toy *a;
+        {
+        }
         int /*function*/after(void)
         {
         }

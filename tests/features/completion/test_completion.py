@@ -197,3 +197,21 @@ def test_any_text_completes_to_something_or_nothing(noise: str, place: int) -> N
     source = view.source("a.c")
     assert source is not None
     complete(view, source, place)
+
+
+def test_functions_that_fit_the_member_come_first() -> None:
+    code = """\
+struct toy_ops { int (*open)(struct inode *i); long (*ioctl)(struct inode *i, unsigned int c); };
+static int toy_open(struct inode *i) { return 0; }
+static long toy_ioctl(struct inode *inode, unsigned int command) { return 0; }
+static const struct toy_ops toy_ops = {
+	.ioctl = /*|*/,
+};
+"""
+    assert labels(code)[0] == "toy_ioctl"
+
+
+def test_keywords_come_first_where_a_statement_begins() -> None:
+    assert labels(body("ret/*|*/"))[0] == "return"
+    assert labels(body("if (inode)\n\t\tbrea/*|*/"))[0] == "break"
+    assert labels(body("if (unli/*|*/"))[0] == "unlikely"

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kexpert.core.c.source import Source
+from kexpert.core.symbols import Flag
 from kexpert.features.symbols.outline import OutlineEntry, outline
 from kexpert.features.symbols.selection import MAX_DEPTH, selections
 from tests.support.memory_view import CURSOR
@@ -40,6 +41,14 @@ EXPORT_SYMBOL(paint);
 """,
         [("box", ["width", "height", "depth"]), ("colour", ["RED", "BLUE"]), "paint"],
     )
+
+
+def test_a_macro_that_only_pastes_a_name_is_no_function() -> None:
+    text = "#define NAME(x) toy_##x\n#define CALL(x) toy(x)\nint NAME(walk)(int a)\n{\n\treturn a;\n}\n"
+    entries = outline(Source("a.c", text.encode()))
+    assert [(e.symbol.name, bool(e.symbol.flags & Flag.FUNCTION_LIKE)) for e in entries] == [
+        ("NAME", False), ("CALL", True), ("walk", False),
+    ]  # fmt: skip
 
 
 def test_name_ends_as_it_is_written() -> None:

@@ -128,14 +128,15 @@ class _Extraction:
                     self._function(symbol, call.body)
                 else:
                     self.facts.symbols.append(symbol)
-            self._functions_used(call, idiom, idiom.names[0].format(name))
+            if idiom.uses:
+                self._functions_used(call, idiom, idiom.names[0].format(name), line)
 
-    def _functions_used(self, call: MacroCall, idiom: Idiom, table: str) -> None:
+    def _functions_used(self, call: MacroCall, idiom: Idiom, table: str, call_line: int) -> None:
         """The functions that a macro takes by pasting their names: DEVICE_ATTR_RO(gain) takes gain_show."""
         for using in idiom.uses:
             if argument := self._argument(call, using.argument):
                 word, at = argument
-                line = self.code.count(b"\n", 0, at)
+                line = call_line + self.code.count(b"\n", call.start, at)
                 function = using.template.format(word)
                 self.facts.assignments.append(
                     Assignment(using.struct, using.member, function, table, self.path, at, line)

@@ -233,8 +233,8 @@ class _Builder:
     ) -> tuple[int | None, bool]:
         """Place one member. Returns its offset, and True if that is exact."""
         align = size.align if size and not self.packed and not declared.attributes.packed else 1
-        align = min(align, self.max_align or align)
         align = self._aligned(declared.attributes, align)
+        align = min(align, self.max_align or align)
         start = 0 if self.out.kind == "union" else self.at
         exact = self.exact or self.out.kind == "union"
         offset: int | None

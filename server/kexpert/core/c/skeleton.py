@@ -307,7 +307,7 @@ def _old_style_head(text: bytes, at: int) -> tuple[int, int, int] | None:
     head = text[first:at].rstrip()
     if not head.endswith(b";"):
         return None
-    for match in _OLD_STYLE.finditer(head):
+    for match in reversed(list(_OLD_STYLE.finditer(head))):
         if _OLD_PARAMETERS.fullmatch(head, match.end()):
             return first + match.start(1), first + match.start(2), first + match.end(2)
     return None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from kexpert.core.c.source import Source
-from kexpert.core.symbols import Kind, Symbol
+from kexpert.core.symbols import Flag, Kind, Symbol
 from kexpert.core.text import identifier_at
 from kexpert.view import View
 
@@ -13,6 +14,8 @@ _CONTAINERS = (Kind.STRUCT, Kind.UNION, Kind.ENUM)
 _INNER = (*_CONTAINERS, Kind.MEMBER, Kind.ENUMERATOR)
 #: Kinds that repeat a name of the outline.
 _LEFT_OUT = (Kind.EXPORT,)
+#: A macro that only pastes a name.
+_NAMES_ONLY = re.compile(rb"\s*#\s*define\s+\w+\(\w+\)\s+(?:\w+\s*##\s*)+\w+\s*")
 
 
 @dataclass(slots=True)
@@ -34,6 +37,8 @@ def outline(source: Source) -> list[OutlineEntry]:
         end = name_end(source, symbol)
         if symbol.kind is Kind.CONFIG:  # as a Kconfig file writes it
             symbol = symbol._replace(name=symbol.name.removeprefix("CONFIG_"))
+        elif symbol.flags & Flag.FUNCTION_LIKE and _NAMES_ONLY.fullmatch(source.data, symbol.start, symbol.end):
+            symbol = symbol._replace(flags=symbol.flags & ~Flag.FUNCTION_LIKE)  # ``FNAME(x)`` is a name, no function
         entry = OutlineEntry(symbol, end)
         while around and around[-1].symbol.end < symbol.end:
             around.pop()
