@@ -85,10 +85,11 @@ def test_equal_cosines_are_on_one_side_of_the_gate() -> None:
 
 def test_the_nearest_comment_is_never_the_functions_own() -> None:
     pool = np.array([[1, 0], [0.8, 0.6], [0, 1]], dtype=np.float32)
-    rows, cosines = nearest(pool[:1], [0], pool)
+    rows, cosines = nearest(pool[:1], [[0]], pool)
     assert rows == [1]
     assert cosines == [pytest.approx(0.8)]
-    assert nearest(pool[:1], [-1], pool)[0] == [0]
+    assert nearest(pool[:1], [[]], pool)[0] == [0]
+    assert nearest(pool[:1], [[0, 1]], pool)[0] == [2]
 
 
 def test_the_rank_of_the_true_function() -> None:

@@ -14,7 +14,16 @@ from kexpert_trainer.cli import main
 from kexpert_trainer.data.rows import Row, read_rows
 from kexpert_trainer.data.subsystems import is_held_out_subsystem
 from kexpert_trainer.evaluation.chat_model import Answer, AnswerStore, ChatModel, Prompt
-from kexpert_trainer.evaluation.documentation import FILE, NAME, NEAREST, evaluate, first_sentence, writers_of
+from kexpert_trainer.evaluation.documentation import (
+    ELSEWHERE,
+    FILE,
+    NAME,
+    NEAREST,
+    SIMPLE,
+    evaluate,
+    first_sentence,
+    writers_of,
+)
 from kexpert_trainer.evaluation.documented_functions import chosen, documented, function_sets, new_in
 from kexpert_trainer.evaluation.new_functions import is_for_evaluation
 from kexpert_trainer.evaluation.questions import FIRST_SOURCE
@@ -184,6 +193,7 @@ def test_scores_of_writers_by_hand(trees: tuple[Path, Path], tmp_path: Path) -> 
     assert written[NAME, "fresh_start"] == "fresh start"
     assert written[FILE, "fresh_start"] == "stop the fresh engine"
     assert written[NEAREST, "fresh_start"] in ("stop the fresh engine", "start the old engine")
+    assert written[ELSEWHERE, "fresh_start"] == "start the old engine"
     assert section["writers"]["base"]["invented"] == 0.5
     assert section["writers"]["base"]["shown"] == 0.5  # the server hides the line with the invented name
     assert section["writers"]["base"]["shown_chrf"] == chrf("Start the fresh engine", "start the fresh engine")
@@ -233,7 +243,7 @@ def test_the_documentation_command(trees: tuple[Path, Path], base: Path, adapter
     assert main(command) == 0
     report = json.loads((out / "report.json").read_text())
     writers = report["sets"]["new in newer"]["writers"]
-    assert {"base", "base + retrieval", "adapter", "adapter + retrieval", "gate", NAME, FILE, NEAREST} == set(writers)
+    assert {"base", "base + retrieval", "adapter", "adapter + retrieval", "gate", *SIMPLE} == set(writers)
     assert "adapter + retrieval - base" in report["sets"]["new in newer"]["differences"]
     assert (out / "chrf.png").read_bytes().startswith(b"\x89PNG")
     assert "| adapter + retrieval |" in (out / "report.md").read_text()

@@ -153,8 +153,9 @@ def _row(
     sources = found_sources(facts, question) if as_found else chosen_sources(facts, fact, question, rng)
     number = sources.index(fact) + 1 if fact in sources else 0
     key = f"{label}\0{fact.where}\0{asked.form}\0{question}"
+    answer = f"{asked.answer} [{number}]" if number else asked.answer
     return Row(
-        hashlib.sha256(key.encode()).hexdigest()[:16], Task.ANSWER, f"{asked.answer} [{number}]",
+        hashlib.sha256(key.encode()).hexdigest()[:16], Task.ANSWER, answer,
         fact.path, fact.line + 1, fact.line + 1, label, name=fact.subjects[0],
         question=question, sources=tuple(_pair(each) for each in sources),
         notes={

@@ -7,6 +7,7 @@ answers stand beside those of rivals that need no model: the name in words, comm
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -29,8 +30,9 @@ from kexpert_trainer.progress import progress
 
 #: Tokens that the server lets a model write.
 _SUMMARY_TOKENS, _KERNEL_DOC_TOKENS = 40, 120
-NAME, FILE, NEAREST = "name in words", "neighbour of the file", "nearest comment"
-SIMPLE = (NAME, FILE, NEAREST)
+NAME, FILE = "name in words", "neighbour of the file"
+NEAREST, ELSEWHERE = "nearest comment", "nearest comment of another file"
+SIMPLE = (NAME, FILE, NEAREST, ELSEWHERE)
 _SENTENCE_END = re.compile(r"(?<=[a-z0-9)])[.!?](?:\s|$)")
 
 Report = dict[str, Any]
@@ -71,6 +73,7 @@ def evaluate(
             NAME: [name_in_words(row) for row in test.rows],
             FILE: [neighbour_of_file(row) for row in test.rows],
             NEAREST: [test.pool[at].summary.output for at in test.nearest],
+            ELSEWHERE: [test.pool[at].summary.output for at in test.elsewhere],
         }
         raw: dict[str, list[Answer]] = {}
         for writer in writers:
@@ -103,10 +106,16 @@ def _prepare(test: FunctionSet, embeddings: Embeddings) -> None:
     if test.vectors is not None:
         return
     pool = embeddings.of_functions([each.summary for each in test.pool])
-    places = {each.key: at for at, each in enumerate(test.pool)}
+    named: dict[str, list[int]] = defaultdict(list)
+    filed: dict[str, list[int]] = defaultdict(list)
+    for at, each in enumerate(test.pool):
+        named[each.summary.name].append(at)
+        filed[each.summary.path].append(at)
     test.vectors = embeddings.of_functions(test.rows)
-    own = [places.get(each.key, -1) for each in test.functions]
-    test.nearest, test.cosines = nearest(test.vectors, own, pool)
+    copies = [named[row.name] for row in test.rows]  # a function of the same name is the same one, in tools/ perhaps
+    test.nearest, test.cosines = nearest(test.vectors, copies, pool)
+    beside = [[*own, *filed[row.path]] for own, row in zip(copies, test.rows, strict=True)]
+    test.elsewhere, _ = nearest(test.vectors, beside, pool)
 
 
 def _fitted(fitting: FunctionSet, last: Writer, store: AnswerStore) -> dict[str, Any]:

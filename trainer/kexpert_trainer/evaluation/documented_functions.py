@@ -47,10 +47,12 @@ class FunctionSet:
     name: str
     functions: list[Documented]
     pool: list[Documented]
-    #: For each function: its vector, the row of ``pool`` that is most like it, and their cosine.
+    #: For each function: its vector, the row of ``pool`` that is most like it and their cosine, and the row of another
+    #: file that is most like it.
     vectors: Any = None
     nearest: list[int] = field(default_factory=list)
     cosines: list[float] = field(default_factory=list)
+    elsewhere: list[int] = field(default_factory=list)
 
     @property
     def rows(self) -> list[Row]:

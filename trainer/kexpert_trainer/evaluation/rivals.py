@@ -73,17 +73,16 @@ def shipped_embedder() -> Path:
     return Path(str(files("kexpert"))) / "data" / "embedder"
 
 
-def nearest(functions: Floats, own: Sequence[int], pool: Floats) -> tuple[list[int], list[float]]:
+def nearest(functions: Floats, excluded: Sequence[Sequence[int]], pool: Floats) -> tuple[list[int], list[float]]:
     """For each function, the row of ``pool`` that is most like it, and their cosine.
 
-    ``own``: the function's own row, which is never chosen, or -1.
+    ``excluded``: for each function, the rows that are not chosen: its own, copies of it.
     """
     rows: list[int] = []
     cosines: list[float] = []
-    for vector, self_at in zip(functions, own, strict=True):
+    for vector, left_out in zip(functions, excluded, strict=True):
         scores = pool @ vector
-        if self_at >= 0:
-            scores[self_at] = -2.0
+        scores[list(left_out)] = -2.0
         best = int(scores.argmax())
         rows.append(best)
         cosines.append(float(scores[best]))
