@@ -88,3 +88,8 @@ def _as_gitignore(pattern: str) -> str:
     if pattern.startswith("*/"):
         return "*" + pattern
     return pattern if pattern.startswith(("!", "#", "/")) or _WILDCARD.search(pattern) else "/" + pattern
+
+
+def is_kconfig(path: str) -> bool:
+    """True for a Kconfig file by its name: Kconfig, Kconfig.debug."""
+    return path.rpartition("/")[2].startswith("Kconfig")

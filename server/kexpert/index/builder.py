@@ -26,8 +26,8 @@ from kexpert.background.progress import OnProgress, Progress, ignore_progress
 from kexpert.background.tree import FileKind, TreeFile, read
 from kexpert.core.c.extract import extract
 from kexpert.core.c.word_scan import identifiers
-from kexpert.core.kernel.kconfig import parse_kconfig
-from kexpert.core.symbols import FileFacts, Kind, Symbol
+from kexpert.core.kernel.kconfig_facts import kconfig_facts
+from kexpert.core.symbols import FileFacts
 from kexpert.index.schema import SymbolStore
 from kexpert.index.update_plan import UpdatePlan
 
@@ -208,18 +208,8 @@ def index_batch(
 def facts_of(file: TreeFile, data: bytes) -> FileFacts:
     """Extract the facts of a file that the index stores."""
     if file.kind is FileKind.KCONFIG:
-        return FileFacts(symbols=_config_symbols(file.path, data), identifiers=identifiers(data))
+        return kconfig_facts(file.path, data)
     if file.kind is FileKind.MAKEFILE:
         return FileFacts(identifiers=identifiers(data))
     return extract(file.path, data)
 
-
-def _config_symbols(path: str, data: bytes) -> list[Symbol]:
-    return [
-        Symbol(
-            f"CONFIG_{entry.name}", Kind.CONFIG, path, entry.line,
-            data.index(entry.name.encode(), entry.start), entry.start, entry.end,
-        )
-        for entry in parse_kconfig(data, path).entries
-        if entry.name
-    ]  # fmt: skip

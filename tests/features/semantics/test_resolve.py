@@ -116,7 +116,11 @@ def test_name_means_the_visible_definition(code: str, path: str, kind: str) -> N
         (body("*i = (struct inode){ .i_mo/*|*/de = 1 };"), "struct inode", "int"),
         (body("struct inode n = {\n\t\t.i_mo/*|*/de = 1,\n\t};"), "struct inode", "int"),
         ("struct file_operations o = { .op/*|*/en = f };\n", "struct file_operations", "int (*)(struct inode *, int)"),
-        ("struct file_operations o[] = {\n\t[1] = { .limits = { .dep/*|*/th = 2 } },\n};\n", "struct file_operations.limits", "int"),
+        (
+            "struct file_operations o[] = {\n\t[1] = { .limits = { .dep/*|*/th = 2 } },\n};\n",
+            "struct file_operations.limits",
+            "int",
+        ),
         ("struct file_operations o[] = {\n\t{ .limits.dep/*|*/th = 2 },\n};\n", "struct file_operations.limits", "int"),
         ("struct mine { struct inode *own/*|*/ed; };\n", "struct mine", "struct inode *"),
         (body("i->i_peer->\n\ti->i_mo/*|*/de = 1;"), "struct inode", "int"),

@@ -109,6 +109,19 @@ def test_a_resumed_run_equals_an_uninterrupted_one(config: SftConfig, tmp_path: 
     assert whole.keys() == stopped.keys() and all(torch.equal(whole[name], stopped[name]) for name in whole)
 
 
+def test_a_checkpoint_without_later_settings_is_continued(config: SftConfig, tmp_path: Path) -> None:
+    """Settings that were added since have their defaults."""
+    run(config, tmp_path / "run", replace(LIMITS, steps=1))
+    file = tmp_path / "run" / LAST / "progress.json"
+    found = json.loads(file.read_text())
+    for name in ("method", "schedule", "patience"):
+        del found["config"][name]
+    del found["progress"]["worse"]
+    file.write_text(json.dumps(found))
+    run(config, tmp_path / "run", replace(LIMITS, steps=1))
+    assert entries(tmp_path / "run")[-1]["step"] == 2
+
+
 def test_a_kill_while_saving_leaves_a_checkpoint(config: SftConfig, tmp_path: Path) -> None:
     run(config, tmp_path / "run", replace(LIMITS, steps=2))
     (tmp_path / "run" / LAST).rename(tmp_path / "run" / "last.old")  # as between the two renames of a save
@@ -163,6 +176,8 @@ def test_a_dry_run_says_what_a_run_would_take(config: SftConfig) -> None:
     assert found.trainable_parameters < found.parameters / 2
     assert found.memory_gb > 0.1 and found.tokens_per_second > 0
     assert found.hours == round(config.tokens / found.tokens_per_second / 3600, 2)
+    with pytest.raises(UserError, match="short enough"):
+        dry_run(replace(config, max_tokens=5), LIMITS)
     cut = dry_run(replace(config, max_tokens=found.tokens_median), LIMITS)
     assert 0 < cut.rows_left_out < 30
     assert found.table().count("\n") == 12

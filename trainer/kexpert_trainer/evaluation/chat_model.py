@@ -104,7 +104,7 @@ class ChatModel:
 
             from kexpert_trainer.models.lora import compute_dtype, load_adapter, load_base
 
-            disable_progress_bar()  # of the weights: it would break ours
+            disable_progress_bar()  # type: ignore[no-untyped-call]  # of the weights: it would break ours
             if self.threads:
                 torch.set_num_threads(self.threads)
             device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

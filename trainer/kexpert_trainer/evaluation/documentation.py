@@ -92,8 +92,9 @@ def evaluate(
             "functions": len(test.rows), "pool": len(test.pool), "writers": section,
             "differences": differences(texts, test.rows),
         }  # fmt: skip
+    judged = [test for test in sets if test is not fitting]
     report["kernel_doc"] = {
-        test.name: found for test in sets if (found := _kernel_docs(test, writers, store, kernel_docs, details))
+        test.name: found for test in judged if (found := _kernel_docs(test, writers, store, kernel_docs, details))
     }
     return report, details
 

@@ -37,7 +37,9 @@ def compute_dtype(device: torch.device) -> torch.dtype:
 def load_base(folder: Path, device: torch.device, dtype: torch.dtype) -> Any:
     """Raises UserError for a folder that holds no model."""
     from transformers import AutoModelForCausalLM
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()  # type: ignore[no-untyped-call]  # it fills a log
     if not (folder / "config.json").is_file():
         raise UserError(f"{folder}: no Hugging Face model; make one with kexpert-train base")
     model: Any = AutoModelForCausalLM.from_pretrained(

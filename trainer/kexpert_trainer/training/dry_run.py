@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 
 from kexpert_trainer.data.chat_batches import Example, batches
+from kexpert_trainer.errors import UserError
+from kexpert_trainer.progress import progress
 from kexpert_trainer.training.adapter_run import latest
 from kexpert_trainer.training.distributed import join_ranks
 from kexpert_trainer.training.learner import Learner
@@ -54,8 +56,16 @@ def dry_run(config: SftConfig, limits: SftLimits) -> DryRun:
         torch.set_num_threads(limits.threads)
     torch.manual_seed(config.seed)
     objective = SftObjective(config, limits.evaluation_rows)
-    examples = [objective.encoder.example(row) for row in objective.rows if config.mix.get(str(row.task), 0) > 0]
+    rows = [row for row in objective.rows if config.mix.get(str(row.task), 0) > 0]
+    examples: list[Example] = []
+    with progress("rows", len(rows)) as advance:
+        for row in rows:
+            examples.append(objective.encoder.example(row))
+            advance()
     short = [example for example in examples if len(example.tokens) <= config.max_tokens]
+    if not short:
+        tasks = ", ".join(config.mix)
+        raise UserError(f"{config.corpus}: no row of the tasks in the mix ({tasks}) that is short enough")
     todo = sorted(batches(short, config.batch_tokens, config.seed), key=_padded_tokens)
     with TemporaryDirectory() as nowhere:
         assert latest(Path(nowhere) / LAST) is None

@@ -24,6 +24,7 @@ from kexpert.core.c.declarators import (
     read_specifiers,
 )  # fmt: skip
 from kexpert.core.c.function_extent import Function, enclosing_function, function_tokens
+from kexpert.core.c.macro_locals import is_loop, name_declared, type_declared
 from kexpert.core.c.macro_types import LOCAL_MACROS
 from kexpert.core.c.source import Source
 from kexpert.core.c.tokens import Tokens
@@ -64,7 +65,7 @@ class Local:
 def _locals_of(source: Source, function: Function) -> tuple[Local, ...]:
     tokens = function_tokens(source, function)
     brace = tokens.at_offset(function.body_start)
-    return (*_parameters(tokens, brace, function), *block_locals(tokens, brace, source.path))
+    return (*_parameters(tokens, brace, function), *block_locals(tokens, brace, source.path, source.data))
 
 
 def _parameters(tokens: Tokens, brace: int, function: Function) -> list[Local]:
@@ -104,8 +105,8 @@ def _parameter_range(tokens: Tokens, brace: int) -> tuple[int, int]:
     return (opening + 1, closing) if opening >= 0 else (0, 0)
 
 
-def block_locals(tokens: Tokens, brace: int, path: str = "") -> list[Local]:
-    """All names declared inside the block that opens at token ``brace``, labels included."""
+def block_locals(tokens: Tokens, brace: int, path: str = "", data: bytes = b"") -> list[Local]:
+    """All names declared inside the block that opens at token ``brace``, labels included; ``data`` is the file."""
     found: list[Local] = []
     ends: list[tuple[int, int]] = []  # (token that closes a block, offset where its scope ends)
     starts: list[int] = []
@@ -133,6 +134,14 @@ def block_locals(tokens: Tokens, brace: int, path: str = "") -> list[Local]:
             at = _past_case(tokens, at)
             statement = True
             continue
+        elif statement and _may_declare(text) and (name_at := name_declared(tokens, at)) >= 0:
+            declared, stop = tokens[name_at], tokens.past(at + 1)
+            of = type_declared(tokens, at, declared, data, _types_in)
+            end = _following_end(tokens, stop) if is_loop(text) else ends[-1][1]
+            found.append(Local(declared, of, tokens.start(name_at), "local", tokens.start(at), tokens.stop(stop - 1),
+                               starts[-1], end))  # fmt: skip
+            statement, at = is_loop(text), stop
+            continue
         elif tokens.is_word(at) and (statement or _resumes(tokens, at)) and _declares(tokens, at):
             end = _statement_end(tokens, at) if for_header else ends[-1][1]
             at = _declare(tokens, at, path, (starts[-1], end), found)
@@ -142,6 +151,23 @@ def block_locals(tokens: Tokens, brace: int, path: str = "") -> list[Local]:
             statement = for_header = False
         at += 1
     return found
+
+
+def _may_declare(word: str) -> bool:
+    return (word.isupper() or word.endswith("_scoped")) and word not in LOCAL_MACROS
+
+
+def _types_in(tokens: Tokens) -> dict[str, CType]:
+    return {local.name: local.type for local in block_locals(tokens, 0)}
+
+
+def _following_end(tokens: Tokens, at: int) -> int:
+    """End offset of the statement or block that begins at token ``at``."""
+    if tokens[at] == "{":
+        return tokens.stop(tokens.past(at) - 1)
+    while at < len(tokens) and tokens[at] not in (";", "}"):
+        at = tokens.past(at) if tokens[at] in ("(", "{") else at + 1
+    return tokens.stop(at)
 
 
 def _is_label(tokens: Tokens, at: int) -> bool:

@@ -20,7 +20,8 @@ def nearest_documented(name: str, candidates: Sequence[tuple[str, str]], count: 
     wanted = set(stems(name))
 
     def weight(words: set[str]) -> float:
-        return sum(math.log((len(others) + 1) / (frequency[word] + 0.5)) for word in words)
+        # fsum: a set has another order in each process, and a plain sum depends on the order
+        return math.fsum(math.log((len(others) + 1) / (frequency[word] + 0.5)) for word in words)
 
     def score(words: Sequence[str]) -> float:
         own = set(words)

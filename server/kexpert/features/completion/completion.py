@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from kexpert.core.c.cursor_context import lexical_class
+from kexpert.core.c.declarators import CType
 from kexpert.core.c.source import Source
 from kexpert.core.symbols import Kind, Symbol
 from kexpert.features.completion.item import (
@@ -29,6 +30,9 @@ _WORD = re.compile(rb"\w*\Z")
 _TAG_KINDS = {"struct": Kind.STRUCT, "union": Kind.UNION, "enum": Kind.ENUM}
 _NAMES = frozenset({Kind.FUNCTION, Kind.PROTOTYPE, Kind.SYSCALL, Kind.TRACEPOINT, Kind.MACRO, Kind.ENUMERATOR,
                     Kind.TYPEDEF, Kind.VARIABLE, Kind.DECLARATION})  # fmt: skip
+_BEFORE_STATEMENTS = frozenset({";", "{", "}", ":", "else", "do"})
+_HINTS = ("likely", "unlikely")
+_MAX_TYPED_FUNCTIONS = 300
 _KEYWORDS = ("break", "case", "const", "continue", "default", "else", "enum", "extern", "for", "goto", "if", "inline",
              "int", "long", "return", "sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void",
              "volatile", "while", "char", "short", "do")  # fmt: skip
@@ -123,11 +127,40 @@ def _names(request: CompletionRequest, at: int) -> Completions:
         local = locals_by_name[name]
         kind = _LOCAL_KINDS.get(local.kind, "local")
         first.append(request.item(name, kind, f"1{quality}{order:04}", local.type_text))
-    keywords = _KEYWORDS if request.prefix else ()
-    first += [request.item(name, "keyword", f"39{name}") for name in keywords if name.startswith(request.prefix)]
+    first += _keywords(request, at)
     own = [row for row in request.view.symbols_in(request.source.path) if row.kind in _NAMES]
+    if expected is not None:
+        first += _functions_of_type(request, own, expected)
     rows, more = _rows(request, _NAMES)
     return _ranked(request, [row for row in [*own, *rows] if row.name not in locals_by_name], first, more)
+
+
+def _keywords(request: CompletionRequest, at: int) -> list[CompletionItem]:
+    """Keywords: before symbols where a statement begins, after them elsewhere; (un)likely in a condition."""
+    tokens, prefix = request.cursor.tokens, request.prefix
+    if not prefix:
+        return []
+    begins = tokens[at] in _BEFORE_STATEMENTS or (tokens[at] == ")" and tokens.partner(at) > 0)
+    place = 19 if begins and len(prefix) > 1 else 39
+    items = [request.item(name, "keyword", f"{place}{name}") for name in _KEYWORDS if name.startswith(prefix)]
+    if tokens[at] == "(" and tokens[at - 1] in ("if", "while") and len(prefix) > 1:
+        items += [request.item(name, "macro", f"19{name}") for name in _HINTS if name.startswith(prefix)]
+    return items
+
+
+def _functions_of_type(request: CompletionRequest, own: list[Symbol], expected: CType) -> list[CompletionItem]:
+    """The functions of this file that a pointer of the expected type can hold."""
+    wanted = request.cursor.types.resolved(expected)
+    if wanted.derived[:1] != ("*",) or not wanted.derived[1:2] or not wanted.derived[1].startswith("("):
+        return []
+    functions = [row for row in own if row.kind is Kind.FUNCTION][:_MAX_TYPED_FUNCTIONS]
+    items = []
+    for order, (name, quality) in enumerate(request.matching([row.name for row in functions])):
+        row = next(row for row in functions if row.name == name)
+        found = request.cursor.types.declared(row)
+        if found is not None and (found.name, found.derived) == (wanted.name, wanted.derived[1:]):
+            items.append(request.item(name, ITEM_KINDS[row.kind], f"0{quality}{order:04}", _detail(row), symbol=row))
+    return items
 
 
 def _rows(request: CompletionRequest, kinds: frozenset[Kind]) -> tuple[list[Symbol], bool]:

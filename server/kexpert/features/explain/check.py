@@ -27,7 +27,7 @@ _FENCED = re.compile(r"(```|~~~).*?(?:\1|\Z)", re.S)
 _TYPOGRAPHIC = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": ".", "\xa0": " "})
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]+")
 _LIST_MARK = re.compile(r"[ ]*(?:[-*+]|\d{1,2}[.)])[ ]+")
-_SENTENCE_END = re.compile(r"(?<=[.!?])(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\betc\.)(?<!\bvs\.)\s+")
+_SENTENCE_END = re.compile(r"(?<=[.!?])(?<!\b[eE]\.g\.)(?<!\b[iI]\.e\.)(?<!\betc\.)(?<!\bvs\.)\s+")
 _NOT_PLAIN = re.compile(r"[^ !\"%&'()+,\-./:;=?@\w]|[^\x20-\x7e]")
 _ADDRESS = re.compile(r":/|\bwww\b|\w@\w|&#?\w+;", re.I)
 _WORD = re.compile(r"\w+")
@@ -101,7 +101,7 @@ _MARKED = re.compile(r"[@%&](\w+)|\b([A-Za-z_]\w*)[.](?=[A-Za-z_])|(?<=[\w][.])(
 
 def _must_be_exact(sentence: str) -> Iterator[str]:
     """Words that are code by what stands beside them: ``foo()``, ``@foo``, ``foo.bar``."""
-    sentence = re.sub(r"\b(?:e\.g|i\.e)\.", "", sentence.replace("->", "."))
+    sentence = re.sub(r"\b(?:e\.g|i\.e)\.", "", sentence.replace("->", "."), flags=re.I)
     for match in _CALLED.finditer(sentence):
         if match[0].endswith(" ("):  # prose in brackets, unless it is empty or one word
             inside = sentence[match.end() : sentence.find(")", match.end())]

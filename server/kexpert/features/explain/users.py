@@ -21,6 +21,8 @@ _ATTRIBUTE = re.compile(
     rb"[ \t]*\(([^();]{1,300})",
     re.M,
 )
+#: ``struct device_attribute`` and its kin, in words.
+_ATTRIBUTE_STRUCT = "_attribute`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,10 @@ def users(view: View, symbol: Symbol) -> Users:
         text = f"The system call {as_code(name)}"
         statements.append(Statement(text, (Location(symbol.path, symbol.line),)))
         facts.append(Fact(FactKind.ENTRY, f"is the system call {as_code(name)}", symbol.path, symbol.line))
+    attributes = _attributes(view, symbol)
     tables = _tables(view, symbol)
+    if attributes:  # they say more than the struct that the macro defines
+        tables = [row for row in tables if not row[0].endswith(_ATTRIBUTE_STRUCT)]
     for member in dict.fromkeys(member for member, _, _ in tables):
         group = [(table, location) for each, table, location in tables if each == member]
         names = listed([as_code(table) for table, _ in group if table], _MAX_TABLES)
@@ -51,7 +56,7 @@ def users(view: View, symbol: Symbol) -> Users:
         for table, location in group[:_MAX_TABLES]:
             words = f"is {member}" + (f" in {as_code(table)}" if table else "")
             facts.append(Fact(FactKind.ENTRY, words, location.path, location.line))
-    for text, location in [*_attributes(view, symbol), *_system_calls(view, callers)]:
+    for text, location in [*attributes, *_system_calls(view, callers)]:
         statements.append(Statement(text[:1].upper() + text[1:], (location,)))
         facts.append(Fact(FactKind.ENTRY, text, location.path, location.line))
     facts += [

@@ -75,7 +75,7 @@ def _code(reader: CardReader, symbol: Symbol) -> str:
         return ""
     if symbol.kind in (Kind.TRACEPOINT, Kind.ASM_LABEL):
         return first_lines(data[symbol.start : symbol.end], _MAX_LINES)
-    made = declaration_made(data, symbol)
+    made = declaration_made(data, symbol) if symbol.flags & Flag.IDIOM else ""
     if made:
         return f"{made};\n{first_lines(data[symbol.start : symbol.end], _MAX_LINES)}"
     text = declaration_head(data, symbol)

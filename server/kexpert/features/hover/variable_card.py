@@ -5,23 +5,28 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from kexpert.core.c.declarators import RECORDS, read_declaration
 from kexpert.core.c.function_extent import enclosing_function
+from kexpert.core.c.layout import Layout
 from kexpert.core.c.scope import Local
 from kexpert.core.c.source import Source
+from kexpert.core.c.tokens import Tokens
 from kexpert.core.docs.kerneldoc import parse_kerneldoc
 from kexpert.core.symbols import Flag, Kind, Symbol
 from kexpert.core.text import decode
 from kexpert.features.hover.card import Documentation, HoverCard, plain_text, restructured_text
-from kexpert.features.hover.card_reader import CardReader, comment_of, other_variants
+from kexpert.features.hover.card_reader import CardReader, comment_of, is_in_reach, other_variants
 from kexpert.features.hover.code_card import as_declaration, declaration_head, first_lines, wrap
 from kexpert.features.hover.comment_text import comment_beside_text
 from kexpert.features.hover.function_card import export_of
+from kexpert.features.hover.type_sizes import layout_of
 from kexpert.features.semantics.definition_ranking import is_private
 
 _DESCRIPTION = re.compile(rb"MODULE_PARM_DESC[ \t]*\(\s*(\w+)\s*,\s*((?:\"(?:[^\"\\\n]|\\.)*\"\s*|\w+\s*)+?)\)")
 _STRING = re.compile(rb"\"((?:[^\"\\\n]|\\.)*)\"")
 _LOCAL_WORDS = {"parameter": "parameter", "static": "static local variable"}
 _MAX_LINES = 16
+_MAX_TYPEDEF_BYTES = 32 * 1024
 _MAX_DESCRIPTION_BYTES = 4096
 
 
@@ -62,7 +67,24 @@ def typedef_card(reader: CardReader, symbol: Symbol, symbols: Sequence[Symbol]) 
     card = HoverCard(symbol.name, "typedef", code=first_lines(reader.text(symbol), _MAX_LINES))
     card.documentation = reader.documentation([symbol, *variants[:2]])
     reader.add_places(card, symbol, variants)
+    if reader.config.layout:
+        card.layout = _layout_behind(reader, symbol)
     return card
+
+
+def _layout_behind(reader: CardReader, symbol: Symbol) -> Layout | None:
+    """The layout of the struct or union that a typedef names; None for pointers to one and other types."""
+    tokens = Tokens(reader.text(symbol)[:_MAX_TYPEDEF_BYTES])
+    declaration = read_declaration(tokens, 0)
+    named = next((each for each in declaration.declared if each.name == symbol.name), None) if declaration else None
+    if named is None or named.type.derived or named.type.keyword not in RECORDS:
+        return None
+    kind = Kind.UNION if named.type.keyword == "union" else Kind.STRUCT
+    if named.type.body:
+        return layout_of(reader, symbol._replace(kind=kind))
+    records = reader.lookup(named.type.tag, (kind,), limit=20)
+    records.sort(key=lambda row: (row.path != symbol.path, not is_in_reach(row.path, symbol.path)))
+    return layout_of(reader, records[0]) if records else None
 
 
 def local_card(source: Source, local: Local) -> HoverCard:

@@ -19,10 +19,9 @@ _TEXT = re.compile(r"[A-Za-z]{3}")
 _NO_TEXT = re.compile(r"[-=*#]{3}|@\w+:|\*/|/\*|\b(?:private|public):|TODO|FIXME|XXX")
 _PRIVATE = re.compile(rb"/\*[ \t\n*]*private:.*?(?:/\*[ \t\n*]*public:.*?\*/|\Z)", re.S | re.I)
 #: Macros that declare members and that ``scripts/kernel-doc`` knows.
-_KNOWN_MACROS = frozenset({
-    "DECLARE_BITMAP", "DECLARE_HASHTABLE", "DECLARE_FLEX_ARRAY", "struct_group", "struct_group_attr",
-    "struct_group_tagged",
-})  # fmt: skip
+_KNOWN_MACROS = frozenset({"DECLARE_BITMAP", "DECLARE_HASHTABLE", "DECLARE_FLEX_ARRAY"})
+#: Groups of members, with the number of arguments before them. A comment describes the members, not the group.
+_GROUPS = {"struct_group": 1, "struct_group_attr": 2, "struct_group_tagged": 2}
 #: Annotations after a member's name that it removes.
 _KNOWN_TAILS = frozenset({"__packed", "____cacheline_aligned", "____cacheline_aligned_in_smp", "__aligned"})
 
@@ -104,11 +103,15 @@ def _members(text: bytes, tokens: Tokens, at: int, stop: int, depth: int) -> lis
     found: list[Parameter] = []
     while at < stop:
         if tokens.is_word(at) and tokens[at + 1] == "(" and tokens[at + 2] != "*":
-            if tokens[at] not in _KNOWN_MACROS:
+            if tokens[at] not in _KNOWN_MACROS and tokens[at] not in _GROUPS:
                 raise Undocumentable(f"{tokens[at]}(…) among its members")
             past = tokens.past(at + 1)
-            inner = read_members(tokens, at, past, "", "struct", 0)
-            found += [Parameter(each.name, each.type) for each in inner]
+            skipped = _GROUPS.get(tokens[at])
+            if skipped is None:
+                inner = read_members(tokens, at, past, "", "struct", 0)
+                found += [Parameter(each.name, each.type) for each in inner]
+            elif len(arguments := tokens.commas(at + 2, past - 1)) > skipped and depth < _MAX_DEPTH:
+                found += _members(text, tokens, arguments[skipped][0], past - 1, depth + 1)
             at = past + 1 if tokens[past] == ";" else past
             continue
         declaration = read_declaration(tokens, at)

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 from kexpert.core.c.scope import occurrences
 from kexpert.core.c.source import Source
+from kexpert.core.kernel.kconfig_facts import names_option
+from kexpert.core.paths import is_kconfig
 from kexpert.core.symbols import FileUses, Kind, Span, Symbol, Use
 from kexpert.core.text import decode, identifier_at
 from kexpert.features.navigation.definition import name_span
@@ -115,6 +117,8 @@ def _of_symbols(
             files = [
                 file.selected([not member for member in file.members]) if any(file.members) else file for file in files
             ]
+    if primary.kind is Kind.CONFIG:
+        files += _in_kconfig_files(view, primary.name.removeprefix("CONFIG_"), cancelled)
     files = _of_namespace(view, primary, rows, files)
     files = _with_pasted(view, primary, files)
     defined = {span.path for span in own}
@@ -126,6 +130,18 @@ def _of_symbols(
         apart = [use for use in apart if Span(*use[:3]) not in own]
     files = [file for file in files if file.path not in defined] + [FileUses.of(use) for use in sorted(apart)]
     return sorted(filter(len, files), key=lambda file: (file.path != primary.path, file.path))
+
+
+def _in_kconfig_files(view: View, option: str, cancelled: Callable[[], bool]) -> list[FileUses]:
+    """The places where Kconfig files name an option: select, depends on, default."""
+    paths = [path for path in view.files_mentioning(option) if is_kconfig(path)]
+    found = []
+    for file in view.references(option, cancelled, paths):
+        data = view.data(file.path) or b""
+        keep = [names_option(data, start) for start in file.starts]
+        if any(keep):
+            found.append(file.selected(keep))
+    return found
 
 
 def _of_namespace(view: View, primary: Symbol, rows: list[Symbol], files: list[FileUses]) -> list[FileUses]:

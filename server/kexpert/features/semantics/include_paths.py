@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from kexpert.core.c.source import Source
+from kexpert.core.kernel.include_flags import include_folders
 from kexpert.view import View
 
 #: The architecture of files outside ``arch/``.
@@ -80,4 +81,28 @@ def _normal(path: str) -> str:
 
 def resolve_include(view: View, source: Source, name: str, quoted: bool) -> str | None:
     """The path of an included file in the tree; None for a generated or missing file."""
-    return next((path for path in include_candidates(source.path, name, quoted) if view.exists(path)), None)
+    found = next((path for path in include_candidates(source.path, name, quoted) if view.exists(path)), None)
+    if found or name.startswith("generated/"):
+        return found
+    for folder in makefile_folders(view, source.path):
+        if view.exists(path := _normal(f"{folder}/{name}")):
+            return path
+    if name.startswith("asm/") and not arch_of(source.path):
+        # of some other architecture, if the default one has none
+        for arch in sorted(view.list_dir("arch")):
+            if view.exists(path := f"arch/{arch}/include/{name}"):
+                return path
+    return None
+
+
+def makefile_folders(view: View, path: str) -> list[str]:
+    """The folders that the Makefiles of a file's own folder and of those above give with ``-I``."""
+    found: dict[str, None] = {}
+    folder = path.rpartition("/")[0]
+    while folder:
+        for makefile in (f"{folder}/Kbuild", f"{folder}/Makefile"):
+            data = view.data(makefile)
+            if data and b"-I" in data:
+                found.update(dict.fromkeys(include_folders(data, folder)))
+        folder = folder.rpartition("/")[0]
+    return list(found)

@@ -17,12 +17,14 @@ from kexpert.core.c.keywords import KEYWORDS
 from kexpert.core.c.scope import Local, local_binding, locals_at
 from kexpert.core.c.source import Source
 from kexpert.core.c.tokens import Tokens
+from kexpert.core.paths import is_kconfig
 from kexpert.core.symbols import Kind, Symbol
 from kexpert.core.text import identifier_at
 from kexpert.features.semantics.definition_ranking import rank_definitions
 from kexpert.features.semantics.derived_names import events_of
 from kexpert.features.semantics.include_paths import includes_of, resolve_include
 from kexpert.features.semantics.initialisers import designated, designated_owner
+from kexpert.features.semantics.kconfig_names import option_at, sourced_file
 from kexpert.features.semantics.records import Member
 from kexpert.features.semantics.type_inference import Types
 from kexpert.view import View
@@ -38,6 +40,8 @@ _OTHER_NAMESPACES = frozenset({*_ALL_TAGS, Kind.MEMBER, Kind.CONFIG})
 _CALLED = frozenset({Kind.FUNCTION, Kind.PROTOTYPE, Kind.MACRO, Kind.SYSCALL, Kind.TRACEPOINT, Kind.VARIABLE,
                      Kind.DECLARATION, Kind.ASM_LABEL})  # fmt: skip
 _DOCUMENT = re.compile(rb"Documentation/[\w./+-]*\w")
+#: A file in MAINTAINERS.
+_LISTED = re.compile(rb"[FXN]:\s*(\S+)")
 _TAG_BEFORE = re.compile(rb"\b(struct|union|enum)\s+&?$")
 #: ``SYSCALL_DEFINE3(open, …)``: the macro before the argument that names what it makes.
 _MAKER = re.compile(rb"^(?:static[ \t]+)?(\w+)[ \t]*\((?:[ \t]*\w+[ \t]*,)*[ \t]*\Z", re.M)
@@ -66,6 +70,8 @@ class Resolved:
 def resolve(view: View, source: Source, offset: int) -> Resolved | None:
     """The meaning of the identifier, include or document path at ``offset``; None if nothing is known."""
     data = source.data
+    if is_kconfig(source.path):
+        return _in_kconfig(view, source, offset)
     path = _path_at(view, source, offset)
     if path:
         return path
@@ -89,6 +95,18 @@ def resolve(view: View, source: Source, offset: int) -> Resolved | None:
     return _in_code(view, source, name, start, end)
 
 
+def _in_kconfig(view: View, source: Source, offset: int) -> Resolved | None:
+    sourced = sourced_file(view, source, offset)
+    if sourced:
+        pattern, start, end, path = sourced
+        return Resolved("include", pattern, start, end, path=path)
+    option = option_at(view, source, offset)
+    if option is None:
+        return None
+    name, start, end, entries = option
+    return Resolved("config", name, start, end, symbols=rank_definitions(view, entries, source))
+
+
 def _path_at(view: View, source: Source, offset: int) -> Resolved | None:
     for include in includes_of(source):
         if include.start <= offset <= include.end:
@@ -99,6 +117,11 @@ def _path_at(view: View, source: Source, offset: int) -> Resolved | None:
     data = source.data
     begin = max(data.rfind(b"\n", 0, offset) + 1, offset - _MAX_LINE_BYTES)
     end = data.find(b"\n", offset, offset + _MAX_LINE_BYTES)
+    stop = end if end >= 0 else offset + _MAX_LINE_BYTES
+    listed = _LISTED.match(data, begin, stop) if source.path == "MAINTAINERS" else None
+    if listed and listed.start(1) <= offset <= listed.end(1):
+        name = listed[1].decode("latin-1")
+        return Resolved("document", name, *listed.span(1), path=name if view.exists(name) else None)
     for match in _DOCUMENT.finditer(data, begin, end if end >= 0 else offset + _MAX_LINE_BYTES):
         if match.start() <= offset <= match.end():
             name = match[0].decode("latin-1")

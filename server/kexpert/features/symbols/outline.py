@@ -31,7 +31,10 @@ def outline(source: Source) -> list[OutlineEntry]:
     roots: list[OutlineEntry] = []
     around: list[OutlineEntry] = []
     for symbol in symbols:
-        entry = OutlineEntry(symbol, name_end(source, symbol))
+        end = name_end(source, symbol)
+        if symbol.kind is Kind.CONFIG:  # as a Kconfig file writes it
+            symbol = symbol._replace(name=symbol.name.removeprefix("CONFIG_"))
+        entry = OutlineEntry(symbol, end)
         while around and around[-1].symbol.end < symbol.end:
             around.pop()
         inside = around if symbol.kind in _INNER else []

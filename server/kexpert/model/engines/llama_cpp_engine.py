@@ -285,6 +285,7 @@ def greedy(
 
     Raises ValueError if llama.cpp cannot load the files.
     """
+    llama.llama_log_set(_QUIET, ctypes.c_void_p(0))
     room = max(map(len, prompts)) + max_tokens
     model = llama.Llama(
         str(path), lora_path=str(adapter) if adapter else None, n_ctx=room, n_threads=threads or None,
@@ -304,6 +305,7 @@ def greedy(
 
 def tokenize(path: Path, texts: Sequence[str]) -> list[list[int]]:
     """Tokenize texts by the vocabulary of a GGUF; markers in them are plain text. Raises ValueError as ``greedy``."""
+    llama.llama_log_set(_QUIET, ctypes.c_void_p(0))
     model = llama.Llama(str(path), vocab_only=True, verbose=False)
     found = [[int(at) for at in model.tokenize(text.encode(), add_bos=False, special=False)] for text in texts]
     model.close()

@@ -1,0 +1,36 @@
+"""Names in Kconfig files: options without CONFIG_, and the files that ``source`` lines read."""
+
+from __future__ import annotations
+
+import posixpath
+
+from kexpert.core.c.source import Source
+from kexpert.core.kernel.kconfig import parse_kconfig
+from kexpert.core.kernel.kconfig_facts import names_option
+from kexpert.core.symbols import Kind, Symbol
+from kexpert.core.text import decode, identifier_at
+from kexpert.features.semantics.include_paths import DEFAULT_ARCH
+from kexpert.view import View
+
+
+def sourced_file(view: View, source: Source, offset: int) -> tuple[str, int, int, str | None] | None:
+    """(pattern, start, end, path or None) of the ``source`` line that holds an offset; None for other lines."""
+    for each in parse_kconfig(source.data, source.path).sources:
+        if each.start <= offset <= each.end:
+            start = source.data.find(each.pattern.encode(), each.start, each.end + 1)
+            pattern = each.pattern.replace("$(SRCARCH)", DEFAULT_ARCH).replace("$SRCARCH", DEFAULT_ARCH)
+            if each.keyword in ("rsource", "orsource"):
+                pattern = posixpath.join(posixpath.dirname(source.path), pattern)
+            path = posixpath.normpath(pattern)
+            return each.pattern, max(start, each.start), each.end, path if view.exists(path) else None
+    return None
+
+
+def option_at(view: View, source: Source, offset: int) -> tuple[str, int, int, list[Symbol]] | None:
+    """(name with CONFIG_, start, end, entries) of the option that a Kconfig file names at an offset."""
+    span = identifier_at(source.data, offset)
+    if span is None or not names_option(source.data, span[0]):
+        return None
+    name = "CONFIG_" + decode(source.data[slice(*span)])
+    options = view.lookup(name, (Kind.CONFIG,))
+    return (name, *span, options) if options else None
