@@ -88,6 +88,8 @@ def test_a_good_line_is_kept(written: str, shown: str) -> None:
         "Starte das Spielzeug für alle",
         "I am a language model and start the toy",
         "Summarize in one line.",
+        "The code is summarized as:",
+        "The code is concise and effectively conveys the toy.",
         "File: drivers/toy/core.c",
         "```c\nint toy_start();\n```",
         "<|im_start|>assistant Start the toy",

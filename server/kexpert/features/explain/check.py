@@ -35,7 +35,8 @@ _NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|\d+")
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _ECHO = re.compile(
     r"\s*(?:summari[sz]e in|explain in|describe each|file:|code:|like:|fact:|summary:?$|user\b|assistant\b|system\b|"
-    r"you explain|note:|certainly|sure\b|sorry|here(?:'s| is)\b)",
+    r"you explain|note:|certainly|sure\b|sorry|"
+    r"(?:the|this) (?:code|function|macro) is (?:concise|summari|a mix|a function)|here(?:'s| is)\b)",
     re.I,
 )
 _FIRST_PERSON = re.compile(r"\b(?:I|AI|[Ll]anguage model)\b")
@@ -200,7 +201,7 @@ def checked_text(text: str, evidence: Evidence, max_sentences: int, max_chars: i
 
 _LEAD = re.compile(
     r"(?:This|The|A|An) (?:static |inline |helper )*(?:function|macro|structure|struct|code)"
-    r"(?: is (?:used|designed|intended|responsible) to| will|) (?=[a-z])"
+    r"(?: is (?:used|designed|intended|responsible) to| will|) (?!is\b|are\b|was\b)(?=[a-z])"
 )
 
 
