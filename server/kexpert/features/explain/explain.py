@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -38,6 +39,8 @@ from kexpert.view import View
 _EXPLAINED = (Kind.FUNCTION, Kind.SYSCALL, Kind.MACRO)
 _NO_USERS = Users((), None, (), ())
 _MAX_FUNCTIONS = 8  # of a selection over several
+#: Before a definition on its line: blanks, and attributes that do not belong to its text (``asmlinkage``).
+_WORDS = re.compile(rb"[\w \t]*+")
 
 
 def explain(view: View, source: Source, start: int, end: int) -> Explanation | None:
@@ -89,7 +92,7 @@ def _around(view: View, source: Source, offset: int) -> Symbol | None:
         symbol
         for symbol in _symbols(view, source)
         if symbol.start <= offset <= symbol.end
-        or (symbol.start > offset and symbol.line == line and not data[offset : symbol.start].strip(b" \t"))
+        or (symbol.start > offset and symbol.line == line and _WORDS.fullmatch(data, offset, symbol.start))
     ]
     return min(around, key=lambda symbol: symbol.end - symbol.start, default=None)
 
