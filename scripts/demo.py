@@ -26,6 +26,7 @@ from tests.support.lsp_client import Client, ServerError
 HOVER = "drivers/base/class.c", "kmalloc"
 DEFINITION = "drivers/char/misc.c", "mutex_lock"
 COMPLETION = "fs/read_write.c", "file->f_"
+EXPLAINED = "fs/read_write.c", "vfs_read"
 REFERENCES = ("drivers/base/class.c", "kfree"), ("drivers/char/misc.c", "mutex_lock"), ("fs/read_write.c", "vfs_read")
 SHOWN_COMPLETIONS = 14
 CHAT_MODEL = "smollm2-135m"
@@ -48,7 +49,7 @@ def main() -> int:
         with Client(timeout=TIMEOUT_SECONDS, quiet=True) as client:
             client.initialize(root, encodings=["utf-8"])
             say(f"kexpert serve, on {root}: initialized in {milliseconds(started)}")
-            for show in (hover, definition, completion, references):
+            for show in (hover, definition, completion, references, explanation):
                 show(client)
     except (ServerError, OSError) as error:
         print(f"demo: {error}", file=sys.stderr)
@@ -110,6 +111,21 @@ def references(client: Client) -> None:
         files = len({use["uri"] for use in answer or []})
         rows.append(f"{text:<12} {len(answer or []):>8,} references in {files:>6,} files   {took}")
     panel("references in the whole tree", "", Text("\n".join(rows)))
+
+
+def explanation(client: Client) -> None:
+    """Facts, and what the chat model adds if there is one; the first answer includes loading it."""
+    place = find(client, *EXPLAINED)
+    arguments = [place.uri, {"start": place.position, "end": place.position}]
+    request = {"command": "kexpert.explain", "arguments": arguments}
+    answer, took = timed(lambda: client.request("workspace/executeCommand", request))
+    page = without_links(answer["markdown"]) if answer else "no answer"
+    panel(f"explanation of {EXPLAINED[1]} at {place}", took, Markdown(page))
+
+
+def without_links(markdown: str) -> str:
+    """The text of each link alone: a terminal shows no target."""
+    return re.sub(r"\[([^\]]+)\]\([^)\s]+\)", r"\1", markdown)
 
 
 @dataclass(frozen=True, slots=True)
