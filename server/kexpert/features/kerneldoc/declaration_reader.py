@@ -27,6 +27,14 @@ _NAME = re.compile(r"[A-Za-z_]\w*")
 
 def declaration_of(data: bytes, symbol: Symbol) -> Declaration:
     """Read the definition of a function, system call, macro or record. Raises Undocumentable."""
+    declaration = _read(data, symbol)
+    for name in (declaration.name, *(each.name for each in declaration.parameters)):
+        if not name.isascii():
+            raise Undocumentable(f"{name!r} is no name in C")
+    return declaration
+
+
+def _read(data: bytes, symbol: Symbol) -> Declaration:
     start = symbol.start if symbol.kind is Kind.MACRO else start_with_annotations(data, symbol.start)
     if start and data[start - 1 : start] != b"\n":
         raise Undocumentable("it does not begin in the first column of its line")
