@@ -14,6 +14,8 @@ from kexpert.view import View
 
 _DOCUMENTED = (Kind.FUNCTION, Kind.SYSCALL, Kind.MACRO, Kind.STRUCT, Kind.UNION, Kind.ENUM)
 _SAYS_RETURN = re.compile(r"\breturns?\b", re.I)
+#: The closing mark has a line of its own, so lines can be added above it.
+_CLOSED_BELOW = re.compile(rb"\n[^\n]*\n[ \t]*\**\*/\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,10 @@ def target_at(view: View, source: Source, offset: int) -> Target | None:
         return Target(symbol, declaration, None)
     if doc.name.removesuffix("()") not in (declaration.name, symbol.name):
         raise Undocumentable(f"the comment above it describes {doc.name}")
-    return Target(symbol, declaration, _existing(source.data, symbol, declaration, doc, span))
+    target = Target(symbol, declaration, _existing(source.data, symbol, declaration, doc, span))
+    if not target.is_complete and not _CLOSED_BELOW.search(source.data, *span):
+        raise Undocumentable("the comment above it does not end on a line of its own")
+    return target
 
 
 def _symbol_at(view: View, source: Source, offset: int) -> Symbol | None:
