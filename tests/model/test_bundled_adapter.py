@@ -1,4 +1,4 @@
-"""The adapter that comes with kexpert, on its real base: it loads, and its answers have the forms that it was taught."""
+"""The adapter that comes with kexpert, on its real base: it loads, and its answers have the taught forms."""
 
 from __future__ import annotations
 
@@ -53,7 +53,8 @@ def test_the_adapter_is_for_this_base_and_this_form_of_prompts() -> None:
 
 
 def test_a_summary_is_one_short_line(chat: LlamaCppChat) -> None:
-    summary = answered(chat, summary_prompt("drivers/toy/clock.c", CODE, [("toy_clock_disable", "disable a toy clock")]))
+    neighbours = [("toy_clock_disable", "disable a toy clock")]
+    summary = answered(chat, summary_prompt("drivers/toy/clock.c", CODE, neighbours))
     assert re.fullmatch(r"enable[\w ]{1,40}clock[\w ]{0,20}", summary, re.I), summary
 
 
