@@ -91,6 +91,7 @@ def test_the_real_base_is_dense_and_keeps_its_chat_template(
     text = tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True)
     ids = tokenizer(text + "The capital of France is", return_tensors="pt").input_ids
     assert ids[0, 0] == 1  # <|im_start|>, as one token
+    assert tokenizer.tokenize("\t4096") == ["\u0109", "4", "0", "9", "6"]  # as llama.cpp cuts it: single digits
     with torch.inference_mode():
         assert tokenizer.decode(model(ids, logits_to_keep=1).logits[0, -1].argmax()) == " Paris"
 

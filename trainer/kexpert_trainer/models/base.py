@@ -19,7 +19,10 @@ from typing import Any, Literal
 
 import torch
 import transformers
+from gguf import GGUFReader
 from safetensors import SafetensorError, safe_open
+from tokenizers.pre_tokenizers import ByteLevel, Digits
+from tokenizers.pre_tokenizers import Sequence as PreTokenizers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from kexpert.model.base_models import (
@@ -160,11 +163,20 @@ def _from_gguf(preset: Preset, gguf: Path, out: Path, dtype: DType) -> None:
         tokenizer: Any = AutoTokenizer.from_pretrained(gguf.parent, **options)
         if not tokenizer.chat_template:
             raise UserError(f"{gguf}: has no chat template; an instruction-tuned model is wanted")
+        if _pre_tokenizer_of(gguf) == "smollm":  # transformers leaves its single digits out
+            parts = [Digits(individual_digits=True), ByteLevel(add_prefix_space=False)]
+            tokenizer.backend_tokenizer.pre_tokenizer = PreTokenizers(parts)
         model: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, dtype=getattr(torch, dtype), **options)
         dense = _dense_copy(model)
         dense.save_pretrained(out)
         tokenizer.save_pretrained(out)
     _write_plain_config(out, dtype)
+
+
+def _pre_tokenizer_of(gguf: Path) -> str:
+    """The name that llama.cpp has for the pre-tokenizer of a GGUF; "" if the file has none."""
+    field = GGUFReader(gguf).fields.get("tokenizer.ggml.pre")
+    return str(field.contents()) if field is not None else ""
 
 
 def _dense_copy(model: Any) -> Any:
