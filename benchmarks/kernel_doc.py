@@ -1,12 +1,12 @@
 """Write kernel-doc for definitions of a tree that have none, and ask the tree's own scripts/kernel-doc about each.
 
     python -m benchmarks.kernel_doc --tree TREE [--functions 200] [--odd 100] [--macros 50] [--records 50] [--seed 12]
-                                    [--json FILE]
+                                    [--model] [--json FILE]
 
-The tree must be indexed. No model is asked. "odd" are functions with function pointers, arrays, variable arguments,
-annotations with arguments or old-style parameters, and system calls. Files are drawn at random, and at most one
-definition of a kind is taken of a file. Each comment is put into a copy of its file; what ``kernel-doc -none`` says of
-the copy and not of the file counts as a warning. "refused" are those for which no comment is offered, because
+The tree must be indexed. A model is asked with --model alone. "odd" are functions with function pointers, arrays,
+variable arguments, annotations with arguments or old-style parameters, and system calls. Files are drawn at random, and
+at most one definition of a kind is taken of a file. Each comment is put into a copy of its file; what
+``kernel-doc -none`` says of the copy and not of the file counts as a warning. "refused" are those for which no comment is offered, because
 kernel-doc cannot read the definition.
 """
 
@@ -20,8 +20,9 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,9 @@ from kexpert.features.kerneldoc.declaration import Undocumentable
 from kexpert.features.kerneldoc.draft import Draft, draft
 from kexpert.features.kerneldoc.target import target_at
 from kexpert.view import View
+from kexpert.workspace.kernel_doc import with_model_texts
 from kexpert.workspace.saved_tree import SavedTree
+from kexpert.workspace.voice import Voice
 
 GROUPS = {
     "functions": (Kind.FUNCTION, Kind.SYSCALL),
@@ -41,6 +44,8 @@ GROUPS = {
     "macros": (Kind.MACRO,),
     "records": (Kind.STRUCT, Kind.UNION, Kind.ENUM),
 }
+#: Better texts for a draft.
+Improve = Callable[[Source, Draft], Draft]
 #: Generated, or not the kernel's own C.
 _ODD = re.compile(rb"\(\s*\*|\[|\.\.\.|\b__\w+\s*\(|__maybe_unused|\)\s*[a-z][^;]*;|SYSCALL_DEFINE|\)\s*\(")
 _SKIPPED = ("tools/", "scripts/", "samples/", GENERATED)
@@ -68,13 +73,19 @@ def main() -> int:
     parser.add_argument("--macros", type=int, default=50)
     parser.add_argument("--records", type=int, default=50)
     parser.add_argument("--seed", type=int, default=12)
+    parser.add_argument("--model", action="store_true", help="with texts of the chat model in use")
     parser.add_argument("--json", type=Path, help="write the comments and what was said of them here")
     args = parser.parse_args()
     root = args.tree.resolve()
-    view = SavedTree(root, lambda message: print(message, file=sys.stderr)).snapshot().view
+    tree = SavedTree(root, lambda message: print(message, file=sys.stderr))
+    if args.model:
+        tree.load_voice()
+    snapshot = tree.snapshot()
+    view = snapshot.view
+    improve = partial(with_texts, snapshot.voice if args.model else None, view)
     tallies = {}
     for group, kinds in GROUPS.items():
-        tallies[group] = measure(view, root, kinds, getattr(args, group), args.seed, is_odd=group == "odd")
+        tallies[group] = measure(view, root, kinds, getattr(args, group), args.seed, improve, is_odd=group == "odd")
         print(line_of(group, tallies[group]), flush=True)
     for group, tally in tallies.items():
         print(f"\n{group}: {len(tally.subsystems)} folders; refused: {dict(tally.refused)}")
@@ -92,7 +103,7 @@ def line_of(group: str, tally: Tally) -> str:
 
 
 def measure(
-    view: View, root: Path, kinds: tuple[Kind, ...], count: int, seed: int, *, is_odd: bool = False
+    view: View, root: Path, kinds: tuple[Kind, ...], count: int, seed: int, improve: Improve, *, is_odd: bool = False
 ) -> Tally:
     """Write ``count`` comments."""
     tally = Tally()
@@ -106,9 +117,14 @@ def measure(
             continue
         if target is None or target.existing is not None or target.symbol != symbol:
             continue
-        made = draft(view, source, target)
+        made = improve(source, draft(view, source, target))
         judge(root, source, made, tally)
     return tally
+
+
+def with_texts(voice: Voice | None, view: View, source: Source, made: Draft) -> Draft:
+    """A draft with the texts of the chat model, if there is one."""
+    return with_model_texts(voice, view, source, made, lambda: False) if voice else made
 
 
 def judge(root: Path, source: Source, made: Draft, tally: Tally) -> None:
