@@ -6,8 +6,8 @@
 The tree must be indexed. A model is asked with --model alone. "odd" are functions with function pointers, arrays,
 variable arguments, annotations with arguments or old-style parameters, and system calls. Files are drawn at random, and
 at most one definition of a kind is taken of a file. Each comment is put into a copy of its file; what
-``kernel-doc -none`` says of the copy and not of the file counts as a warning. "refused" are those for which no comment is offered, because
-kernel-doc cannot read the definition.
+``kernel-doc -none`` says of the copy and not of the file counts as a warning. "refused" are those for which no comment
+is offered, because kernel-doc cannot read the definition.
 """
 
 from __future__ import annotations
