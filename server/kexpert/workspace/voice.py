@@ -6,6 +6,7 @@ is imported when there is a model to ask.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
@@ -84,6 +85,7 @@ class Voice:
         self._listener = listener
         self._failure = ""
         self._newest_page = 0
+        self._numbering = threading.Lock()
         self._seen: tuple[float, ChatModel | None] = -_MODEL_SECONDS, None
 
     @property
@@ -192,8 +194,9 @@ class Voice:
         model = self._chat.model()
         if model is None:
             return
-        self._newest_page += 1
-        page = self._newest_page
+        with self._numbering:
+            self._newest_page += 1
+            page = self._newest_page
 
         def is_over() -> bool:
             return cancelled() or page != self._newest_page
