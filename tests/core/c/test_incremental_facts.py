@@ -54,6 +54,7 @@ def same(left: FileFacts, right: FileFacts) -> bool:
     st.lists(st.tuples(st.integers(0, len(TEXT)), st.integers(0, 12), st.sampled_from(_BITS)), min_size=1, max_size=4)
 )
 @example([(TEXT.index(b"call_one"), 0, b"call_none(1); ")])
+@example([(50, 12, b"x"), (187, 6, b")"), (55, 0, b"call(")])
 def test_facts_updated_by_edits_equal_extracted_facts(edits: list[tuple[int, int, bytes]]) -> None:
     source = Source("kernel/x.c", TEXT)
     assert source.facts

@@ -57,6 +57,8 @@ def _body(text: bytes, name: int, end: int) -> int | None:
     """Offset of the ``{`` of a body that extraction would skip: it reaches from ``{`` to the first ``}`` in column 0
     and holds neither what must be parsed nor ``#if``. None for any other body."""
     opening = text.find(b"\n{", name, end) + 1
+    if not text[name:opening].rstrip().endswith(b")"):
+        return None  # no list of parameters: what follows is parsed, not skipped
     if not opening or text.find(b"\n}", opening) + 2 != end or text.find(b"\n{", opening, end) >= 0:
         return None
     code = blank_comments(text[opening:end])
