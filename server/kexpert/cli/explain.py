@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,6 @@ from kexpert.cli.terminal import print_markdown
 
 if TYPE_CHECKING:
     from kexpert.cli.arguments import Commands
-    from kexpert.core.c.source import Source
     from kexpert.features.explain.explanation import Explanation
     from kexpert.workspace.snapshot import Position, Snapshot
 
@@ -75,15 +74,14 @@ def run(args: argparse.Namespace) -> int:
 
 def _explanation(snapshot: Snapshot, asked: FileLines, at: Position) -> Explanation:
     """Raises Failure where there is nothing to explain."""
-    from kexpert.workspace.snapshot import Position
-
     if asked.is_range:
+        from kexpert.workspace.snapshot import Position
+
         source = snapshot.source(at.path)
         count = len(source.lines.starts) if source else 0
         found = snapshot.explain(Position(at.path, at.line, 0), Position(at.path, min(asked.last, count), 0))
     else:
-        character = at.character if asked.position.column else first_character(snapshot.source(at.path), at.line)
-        found = snapshot.explain(Position(at.path, at.line, character))
+        found = snapshot.explain(asked_position(snapshot, asked, at))
     if found is None:
         raise Failure(f"{shown_place(asked)}: there is no function or macro to explain")
     return found
@@ -112,12 +110,13 @@ def _print_page(snapshot: Snapshot, found: Explanation) -> int:
     return OK
 
 
-def first_character(source: Source | None, line: int) -> int:
-    """Column of the first thing on a line."""
-    if source is None:
-        return 0
-    text = source.lines.line_bytes(line)
-    return len(text) - len(text.lstrip())
+def asked_position(snapshot: Snapshot, asked: FileLines, at: Position) -> Position:
+    """The position asked for: ``at``, or without a column the first thing on its line."""
+    if asked.position.column:
+        return at
+    source = snapshot.source(at.path)
+    text = source.lines.line_bytes(at.line) if source is not None else b""
+    return replace(at, character=len(text) - len(text.lstrip()))
 
 
 def shown_place(asked: FileLines) -> str:

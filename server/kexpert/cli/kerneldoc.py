@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kexpert.cli.arguments import add_tree
 from kexpert.cli.asked import asked_tree
 from kexpert.cli.errors import OK, Failure, say
-from kexpert.cli.explain import FileLines, file_lines, first_character, shown_place
+from kexpert.cli.explain import FileLines, asked_position, file_lines, shown_place
 
 if TYPE_CHECKING:
     from kexpert.cli.arguments import Commands
@@ -39,11 +39,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print(snapshot: Snapshot, at: Position, args: argparse.Namespace) -> int:
-    from kexpert.workspace.snapshot import Position, Refusal
+    from kexpert.workspace.snapshot import Refusal
 
     asked: FileLines = args.lines
-    column = at.character if asked.position.column else first_character(snapshot.source(at.path), at.line)
-    at = Position(at.path, at.line, column)
+    at = asked_position(snapshot, asked, at)
     try:
         target = snapshot.kernel_doc_target(at)
         found = snapshot.kernel_doc(at, use_model=not args.no_model)

@@ -8,24 +8,24 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from kexpert.abilities import Cancelled as WasCancelled
 from kexpert.abilities import Failed, Refused
 from kexpert.core.c.source import Source
 from kexpert.core.symbols import Symbol
-from kexpert.prompt.chat import CHAT_PROMPT_VERSION, Budget, Message, Task
+from kexpert.prompt.chat import CHAT_PROMPT_VERSION, Message, Task
 from kexpert.workspace.text_cache import TextCache, key_of
 
 if TYPE_CHECKING:
-    from kexpert.abilities import Token
     from kexpert.features.explain.explanation import Explanation, Written
     from kexpert.features.explain.voice import ChatPrompt
     from kexpert.features.hover.card import HoverCard
     from kexpert.view import View
+    from kexpert.workspace.chat import ChatModel, ChatSession
     from kexpert.workspace.listener import Listener
 
 Cancelled = Callable[[], bool]
@@ -34,38 +34,6 @@ Cancelled = Callable[[], bool]
 _MAX_SECONDS = 120.0
 _MODEL_SECONDS = 1.0  # between two looks for the model
 _ENDS_SENTENCE = (".", "!", "?", "\n")
-
-
-class ChatModel(Protocol):
-    """What is known of a chat model without loading it."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def adapter(self) -> str: ...
-    @property
-    def identity(self) -> str: ...
-    @property
-    def tasks(self) -> tuple[str, ...]: ...
-    @property
-    def budget(self) -> Budget: ...
-
-
-class ChatSource(Protocol):
-    """Whom ``Voice`` asks: the workspace's chat session."""
-
-    def model(self) -> ChatModel | None: ...
-    def reason(self) -> str: ...
-    def answer(
-        self,
-        messages: Sequence[Message],
-        max_tokens: int,
-        cancelled: Cancelled,
-        beginning: str = "",
-        stop: Sequence[str] = (),
-        *,
-        background: bool = False,
-    ) -> Generator[Token, None, None]: ...
 
 
 class Unavailable(Exception):
@@ -79,7 +47,7 @@ class Unavailable(Exception):
 class Voice:
     """Any thread may use it."""
 
-    def __init__(self, chat: ChatSource, texts: TextCache, listener: Listener) -> None:
+    def __init__(self, chat: ChatSession, texts: TextCache, listener: Listener) -> None:
         self.texts = texts
         self._chat = chat
         self._listener = listener
