@@ -10,7 +10,7 @@ from kexpert.core.c.lex import blank_comments
 
 
 def check_blank(fixture: bytes, expected: bytes, *, strings: bool = True) -> None:
-    """In ``expected``, ``~`` stands for each byte that must become a blank."""
+    """In ``expected``, ``~`` marks each byte that must become a blank."""
     assert blank_comments(fixture, strings) == expected.replace(b"~", b" ")
 
 

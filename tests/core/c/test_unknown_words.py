@@ -1,4 +1,4 @@
-"""Symbols whose declarations hold words that no vocabulary knows, and macros that stand for members."""
+"""Symbols whose declarations hold words that no vocabulary knows, and macros that expand to members."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Masking of words that no vocabulary knows: annotations of one file or driver, and macros that stand for members.
+"""Masking of words that no vocabulary knows: annotations of one file or driver, and macros that expand to members.
 
 In C a declaration has one type and one name, so of more words some are annotations: ``static foo_t foo_noinline
 bar(void)``, ``struct __foo_align4 bar {``. A call without ``;`` among members, or among enumerators, stands for some.

@@ -14,7 +14,7 @@ from kexpert.core.retrieval.words import stem
 ABBREVIATION_WEIGHT = 0.5
 
 _MAX_WORDS = 5  # that one abbreviation joins
-_MIN_LETTERS = 3  # of a reliable abbreviation: two initials usually stand for something else
+_MIN_LETTERS = 3  # of a reliable abbreviation: two initials usually mean something else
 
 
 def candidate_abbreviations(query: Sequence[str]) -> list[str]:

@@ -114,7 +114,7 @@ def _code_of(question: Question) -> set[str]:
 
 
 def _exact(text: str, question: str) -> bool:
-    """Whether the condition of a fact stands in the question, as code or in words."""
+    """Return True if the question holds the condition of a fact, as code or in words."""
     condition = "".join(text.partition(" if ")[2].split())
     if not condition:
         return False

@@ -100,7 +100,7 @@ _MARKED = re.compile(r"[@%&](\w+)|\b([A-Za-z_]\w*)[.](?=[A-Za-z_])|(?<=[\w][.])(
 
 
 def _must_be_exact(sentence: str) -> Iterator[str]:
-    """Words that are code by what stands beside them: ``foo()``, ``@foo``, ``foo.bar``."""
+    """Words that the characters beside them mark as code: ``foo()``, ``@foo``, ``foo.bar``."""
     sentence = re.sub(r"\b(?:e\.g|i\.e)\.", "", sentence.replace("->", "."), flags=re.I)
     for match in _CALLED.finditer(sentence):
         if match[0].endswith(" ("):  # prose in brackets, unless it is empty or one word

@@ -65,7 +65,7 @@ class _Sizes:
             self._inside.pop()
 
     def _attributes(self, data: bytes, symbol: Symbol) -> bytes:
-        """The attributes after the closing brace, and what macros of the tree before and after the body stand for."""
+        """The attributes after the closing brace, and those from macros of the tree before and after the body."""
         tokens = Tokens(data, symbol.end, symbol.end + _MAX_TAIL_BYTES)
         at = 0
         while tokens.is_word(at) and (is_annotation(tokens[at]) or tokens[at].isupper()):

@@ -39,7 +39,7 @@ class Declaration:
 
     @property
     def title(self) -> str:
-        """``foo()``, ``struct foo``: what stands before the dash in the first line."""
+        """``foo()``, ``struct foo``: the text before the dash in the first line."""
         if self.kind in ("struct", "union", "enum"):
             return f"{self.kind} {self.name}"
         return f"{self.name}()"

@@ -111,7 +111,7 @@ def _function(data: bytes, symbol: Symbol, start: int) -> Declaration:
 
 
 def _check_before_name(tokens: Tokens, name_at: int) -> None:
-    """Only words and ``*`` may precede a function's name, and no word stands between the last ``*`` and the name."""
+    """Only words and ``*`` may precede a function's name, and no word may be between the last ``*`` and the name."""
     at = 0
     after_star = False
     while at < name_at:

@@ -30,7 +30,7 @@ _MAX_HEADERS, _MAX_HOLDERS = 40, 30
 TAG_KINDS = frozenset({Kind.STRUCT, Kind.UNION, Kind.ENUM})
 _TAG_BEFORE = re.compile(rb"\b(?:struct|union|enum)\s+(?:__\w+(?:\([^()]*\))?\s+)*\Z")
 _MAX_KEYWORD_BYTES = 100
-#: Up to so many uses of a member are resolved one by one.
+#: Maximum number of uses of a member that are resolved one by one.
 _MAX_RESOLVED_USES = 300
 
 
