@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from kexpert import __version__
 from kexpert.cli import (
     ask,
+    callchain,
     complete,
     definition,
     doctor,
@@ -42,7 +43,7 @@ class Command(Protocol):
 
 
 _COMMANDS: tuple[Command, ...] = (
-    index, hover, explain, ask, kerneldoc, definition, references, complete, search, models, doctor,
+    index, hover, explain, ask, kerneldoc, definition, references, callchain, complete, search, models, doctor,
 )  # fmt: skip
 
 
