@@ -111,6 +111,13 @@ class View(ABC):
         """Files (C, headers, assembly, Makefiles, Kconfig) that contain the identifier anywhere."""
 
     @abstractmethod
+    def files_that_can_hold(self, clauses: Sequence[Collection[bytes]]) -> list[str]:
+        """Files that can hold, for every clause, one of its texts, by path: all that do, and perhaps others.
+
+        ASCII letters are folded: texts are in lower case. Every file for no clauses.
+        """
+
+    @abstractmethod
     def references(
         self,
         name: str,

@@ -19,6 +19,7 @@ from kexpert.cli import (
     definition,
     doctor,
     explain,
+    grep,
     hover,
     index,
     kerneldoc,
@@ -43,7 +44,7 @@ class Command(Protocol):
 
 
 _COMMANDS: tuple[Command, ...] = (
-    index, hover, explain, ask, kerneldoc, definition, references, callchain, complete, search, models, doctor,
+    index, hover, explain, ask, kerneldoc, definition, references, callchain, complete, search, grep, models, doctor,
 )  # fmt: skip
 
 

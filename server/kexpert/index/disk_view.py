@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from kexpert.background.tree import relative_path
 from kexpert.core.c.source import Source
 from kexpert.core.retrieval.chunk import Chunk, chunks
+from kexpert.core.retrieval.folded import holds
 from kexpert.core.symbols import DEFINITIONS, Assignment, FileUses, Kind, Symbol
 from kexpert.index.occurrences import uses
 from kexpert.index.proximity import ranked
@@ -166,6 +167,11 @@ class DiskView(View):
         needle = name.encode()
         opened = {path for path, source in self._overlay.items() if needle in source.data}
         return sorted(opened | {path for path in self._reader.files_with(name) if path not in self._overlay})
+
+    def files_that_can_hold(self, clauses: Sequence[Collection[bytes]]) -> list[str]:
+        opened = [path for path, source in self._overlay.items() if holds(source.data.lower(), clauses)]
+        stored = self._reader.files_that_can_hold(clauses)
+        return sorted(opened + [path for path in stored if path not in self._overlay])
 
     def references(
         self,

@@ -284,6 +284,16 @@ class IndexReader:
         rows += self._rows(f"SELECT DISTINCT {_FILE} {_FROM_REGISTERS} WHERE r.name = ?", (word,))
         return {row[0]: StoredFile._make(row[1:]) for row in rows}
 
+    def files_that_can_hold(self, clauses: Sequence[Collection[bytes]]) -> list[str]:
+        """Files of which the trigrams do not exclude that they hold, for every clause, one of its texts."""
+        from kexpert.index.trigram_index import ids_that_can_hold  # numpy: when first needed
+
+        passing = ids_that_can_hold(self._rows, clauses)
+        if passing is None:
+            return [row[0] for row in self._rows("SELECT path FROM files")]
+        found = "SELECT path FROM files WHERE id IN (SELECT value FROM json_each(?))"
+        return [row[0] for row in self._rows(found, (json.dumps(passing),))]
+
     def common_word(self, word: str) -> CommonWord:
         """The stored positions of a word; they cover no file if it is not common."""
         # one statement, so that all parts are of one moment

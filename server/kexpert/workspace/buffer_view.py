@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from kexpert.core.c.source import Source
 from kexpert.core.retrieval.chunk import Chunk
+from kexpert.core.retrieval.folded import holds
 from kexpert.core.symbols import Assignment, FileFacts, FileUses, Kind, Symbol
 from kexpert.index.occurrences import uses
 from kexpert.view import Hit, SearchMethod, View
@@ -55,6 +56,9 @@ class BufferView(View):
     def files_mentioning(self, name: str) -> list[str]:
         word = name.encode("utf-8", "surrogateescape")
         return sorted(path for path, source in self._sources.items() if word in source.facts.identifiers)
+
+    def files_that_can_hold(self, clauses: Sequence[Collection[bytes]]) -> list[str]:
+        return sorted(path for path, source in self._sources.items() if holds(source.data.lower(), clauses))
 
     def references(
         self,

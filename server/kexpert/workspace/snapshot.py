@@ -20,11 +20,11 @@ from kexpert.core.symbols import FileUses, Span, Symbol
 from kexpert.core.text import decode, encode
 from kexpert.view import FilterError, SearchMethod, View
 from kexpert.workspace.buffer_view import BufferView
+from kexpert.workspace.refusal import Refusal as Refusal
+from kexpert.workspace.tree_questions import TreeQuestions
 
 if TYPE_CHECKING:
     from kexpert.features.ask.ask import Answer
-    from kexpert.features.callgraph.chain import CallChain
-    from kexpert.features.callgraph.path import CallPath
     from kexpert.features.completion.completion import Completions
     from kexpert.features.completion.item import CompletionItem
     from kexpert.features.diagnostics import Diagnostic
@@ -74,10 +74,6 @@ class Index(Protocol):
         """The index under buffers that differ from their files and buffers that do not, by path."""
 
 
-class Refusal(Exception):
-    """A question that is refused; the message is the reason, for the user."""
-
-
 @dataclass(frozen=True, slots=True)
 class GhostText:
     """``insert_text`` replaces the bytes ``start:end`` of ``source``."""
@@ -98,7 +94,7 @@ class CheckedFile:
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class Snapshot(TreeQuestions):
     """A tree with its open documents, the settings in force, and the services that answer from them."""
 
     root: Path | None
@@ -353,28 +349,6 @@ class Snapshot:
         from kexpert.features.navigation.call_hierarchy import outgoing
 
         return outgoing(self.view, symbol)
-
-    def call_chain(
-        self, name: str, *, up: int = 2, down: int = 3, width: int = 12, max_nodes: int = 150,
-        cancelled: Cancelled = never,
-    ) -> CallChain | None:  # fmt: skip
-        """The callers above a function and the callees below it, direct and through ops tables; None if the tree
-        has no function or macro of that name. ``width``: edges of one function; ``max_nodes``: of one direction."""
-        from kexpert.features.callgraph.chain import ChainLimits, call_chain
-
-        return call_chain(self.view, name, ChainLimits(up, down, width, max_nodes), cancelled)
-
-    def call_path(self, name: str, other: str, cancelled: Cancelled = never) -> CallPath | None:
-        """The shortest chain of calls between two functions, in either direction; None if one does not exist."""
-        from kexpert.features.callgraph.path import shortest_path
-
-        return shortest_path(self.view, name, other, cancelled)
-
-    def is_function(self, name: str) -> bool:
-        """Whether the tree has a function or macro of that name."""
-        from kexpert.features.callgraph.definitions import definitions_named
-
-        return bool(definitions_named(self.view, name))
 
     # -- symbols, ranges, search ----------------------------------------------------------------
 
