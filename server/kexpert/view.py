@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from kexpert.core.c.source import Source
+from kexpert.core.kernel.configuration import UNDECIDED, Configuration
 from kexpert.core.retrieval.chunk import Chunk, ChunkKind
 from kexpert.core.symbols import Assignment, FileUses, Kind, Symbol
 
@@ -57,6 +58,8 @@ class View(ABC):
     root: str
     #: False while the first indexing runs: lists and counts lack files.
     complete: bool
+    #: For which variants are ranked; set by whoever makes the view.
+    configuration: Configuration = UNDECIDED
 
     # -- text -----------------------------------------------------------------------------------
 
