@@ -159,11 +159,27 @@ class Configuration:
             return self._of_other_arch(arch)
         return Configuration(arch, decides_arch=self.decides_arch)
 
+    def forget(self, paths: Iterable[str] | None) -> None:
+        """Forget what was read of files that changed; None for any file."""
+        changed = None if paths is None else frozenset(paths)
+        for each in (self, *list(self._under.values())):
+            each.objects.clear() if changed is None or any(_is_makefile(path) for path in changed) else None
+            for key, value in list(each.kept.items()):
+                files = getattr(value, "files", None)
+                if changed is None or files is None or not changed.isdisjoint(files) or any(
+                    path not in files and path.endswith((".h", "/")) for path in changed
+                ):
+                    each.kept.pop(key, None)
+
     def keep(self, key: Any, value: Any) -> None:
         """Remember a value for a key; the oldest are dropped."""
         self.kept[key] = value
         while len(self.kept) > _MAX_UNITS:
             self.kept.popitem(last=False)
+
+
+def _is_makefile(path: str) -> bool:
+    return path.endswith("/") or path.rpartition("/")[2].startswith(("Makefile", "Kbuild"))
 
 
 def _least(texts: Iterable[str], value_of: Callable[[str], str]) -> int:
@@ -209,6 +225,3 @@ _ARCH_OPTIONS = {
     "HEXAGON": "hexagon", "IA64": "ia64", "M68K": "m68k", "MICROBLAZE": "microblaze", "NIOS2": "nios2",
     "OPENRISC": "openrisc", "SUPERH": "sh", "UML": "um", "XTENSA": "xtensa",
 }  # fmt: skip
-
-#: Nothing is known: variants are ranked by place and includes alone.
-UNDECIDED = Configuration("x86", decides_arch=False)

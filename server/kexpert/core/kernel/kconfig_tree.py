@@ -57,20 +57,22 @@ class KconfigTree:
     complete: bool = False
 
 
-def kconfig_variables(arch: str) -> dict[str, str]:
-    """The variables of make that Kconfig files read, for the 64-bit kernel where an architecture has both."""
-    long_name = {"x86": "x86_64", "sparc": "sparc64", "parisc": "parisc64"}.get(arch, arch)
+def kconfig_variables(arch: str, long_name: str = "") -> dict[str, str]:
+    """The variables of make that Kconfig files read. ``long_name``: what make calls ``ARCH``; by default the 64-bit
+    kernel where an architecture has both."""
+    if long_name in ("", arch):
+        long_name = {"x86": "x86_64", "sparc": "sparc64", "parisc": "parisc64"}.get(arch, arch)
     if arch == "um":
         return {"ARCH": "um", "SRCARCH": "um", "HEADER_ARCH": "x86", "SUBARCH": "x86_64"}
     return {"ARCH": long_name, "SRCARCH": arch, "HEADER_ARCH": arch, "SUBARCH": long_name, "srctree": "."}
 
 
 def read_kconfig_tree(
-    arch: str, read: Read, list_dir: ListDir, stop: Callable[[], bool] = lambda: False
+    arch: str, read: Read, list_dir: ListDir, stop: Callable[[], bool] = lambda: False, *, long_name: str = ""
 ) -> KconfigTree:
     """Read the files that the top ``Kconfig`` leads to, in its order. Ends early, with less, if ``stop()``."""
     tree = KconfigTree(arch)
-    reader = _Reader(tree, read, list_dir, kconfig_variables(arch), stop)
+    reader = _Reader(tree, read, list_dir, kconfig_variables(arch, long_name), stop)
     reader.file("Kconfig", ())
     if len(tree.files) == 1:
         for path in (f"arch/{arch}/Kconfig", *(f"{folder}/Kconfig" for folder in _TOP_FOLDERS)):
