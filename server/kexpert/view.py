@@ -12,8 +12,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 
 from kexpert.core.c.source import Source
+from kexpert.core.kernel.configuration import Configuration
 from kexpert.core.retrieval.chunk import Chunk, ChunkKind
 from kexpert.core.symbols import Assignment, FileUses, Kind, Symbol
 
@@ -57,6 +59,11 @@ class View(ABC):
     root: str
     #: False while the first indexing runs: lists and counts lack files.
     complete: bool
+
+    @cached_property
+    def configuration(self) -> Configuration:
+        """For which variants are ranked. Whoever makes the view may set it; nothing is decided by default."""
+        return Configuration("x86", decides_arch=False)
 
     # -- text -----------------------------------------------------------------------------------
 

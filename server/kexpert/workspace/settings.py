@@ -81,6 +81,13 @@ class Settings:
         "the name of a sentence-transformers model.",
         private=True,
     )
+    configuration: str = _setting(
+        "configuration",
+        "",
+        "The configuration in view where the tree has no `.config`: a defconfig (`x86_64_defconfig`, "
+        "`arm64/defconfig`), an architecture (`arm64`), `allnoconfig`, or `all` to prefer no variant. Empty: what "
+        "`make defconfig` gives on this machine.",
+    )
     hover_callers: bool = _setting("hover.callers", True, "Show in a hover how many functions call the one shown.")
     hover_layout: bool = _setting("hover.layout", True, "Show in a hover the offsets, sizes and holes of a struct.")
     hover_maintainers: bool = _setting("hover.maintainers", True, "Show in a hover who maintains the file.")

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from kexpert.features.symbols.outline import OutlineEntry
     from kexpert.workspace.chat import ChatSession
     from kexpert.workspace.checkpatch import Checkpatch
+    from kexpert.workspace.configuration import ConfigurationInView
     from kexpert.workspace.documents import Documents
     from kexpert.workspace.inline_session import InlineSession
     from kexpert.workspace.settings import Settings
@@ -107,6 +108,7 @@ class Snapshot(TreeQuestions):
     chat: ChatSession | None = None
     voice: Voice | None = None
     summaries: Summaries | None = None
+    configuration: ConfigurationInView | None = None
 
     @cached_property
     def view(self) -> View:
@@ -114,7 +116,14 @@ class Snapshot(TreeQuestions):
         differing, unchanged = self.documents.overlay()
         if self.index is None:
             return BufferView(str(self.root or "/"), {**differing, **unchanged})
-        return self.index.view(differing, unchanged)
+        view = self.index.view(differing, unchanged)
+        if self.configuration is not None:
+            view.configuration = self.configuration.current()
+        return view
+
+    def configuration_words(self) -> str:
+        """The configuration in view, in one line."""
+        return self.configuration.describe() if self.configuration is not None else "none"
 
     # -- text -----------------------------------------------------------------------------------
 

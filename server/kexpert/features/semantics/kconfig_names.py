@@ -9,7 +9,7 @@ from kexpert.core.kernel.kconfig import parse_kconfig
 from kexpert.core.kernel.kconfig_facts import names_option
 from kexpert.core.symbols import Kind, Symbol
 from kexpert.core.text import decode, identifier_at
-from kexpert.features.semantics.include_paths import DEFAULT_ARCH
+from kexpert.features.semantics.include_paths import arch_for
 from kexpert.view import View
 
 
@@ -18,7 +18,8 @@ def sourced_file(view: View, source: Source, offset: int) -> tuple[str, int, int
     for each in parse_kconfig(source.data, source.path).sources:
         if each.start <= offset <= each.end:
             start = source.data.find(each.pattern.encode(), each.start, each.end + 1)
-            pattern = each.pattern.replace("$(SRCARCH)", DEFAULT_ARCH).replace("$SRCARCH", DEFAULT_ARCH)
+            arch = arch_for(view, source.path)
+            pattern = each.pattern.replace("$(SRCARCH)", arch).replace("$SRCARCH", arch)
             if each.keyword in ("rsource", "orsource"):
                 pattern = posixpath.join(posixpath.dirname(source.path), pattern)
             path = posixpath.normpath(pattern)

@@ -86,7 +86,7 @@ def resolve(view: View, source: Source, offset: int) -> Resolved | None:
         options = view.lookup(name, (Kind.CONFIG,))
         if not options and name.endswith("_MODULE"):
             options = view.lookup(name.removesuffix("_MODULE"), (Kind.CONFIG,))
-        return Resolved("config", name, start, end, symbols=rank_definitions(view, options, source))
+        return Resolved("config", name, start, end, symbols=rank_definitions(view, options, source, start))
     where = lexical_class(data, start)
     if where == "string":
         return None
@@ -104,7 +104,7 @@ def _in_kconfig(view: View, source: Source, offset: int) -> Resolved | None:
     if option is None:
         return None
     name, start, end, entries = option
-    return Resolved("config", name, start, end, symbols=rank_definitions(view, entries, source))
+    return Resolved("config", name, start, end, symbols=rank_definitions(view, entries, source, start))
 
 
 def _path_at(view: View, source: Source, offset: int) -> Resolved | None:
@@ -193,7 +193,7 @@ def _symbol(
         fitting = fitting or found
     if not fitting:
         fitting = events_of(view, name)
-    ranked = rank_definitions(view, fitting, source)
+    ranked = rank_definitions(view, fitting, source, start)
     return Resolved("symbol", name, start, end, symbols=ranked) if ranked else None
 
 
