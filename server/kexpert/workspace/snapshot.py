@@ -20,6 +20,8 @@ from kexpert.core.symbols import FileUses, Span, Symbol
 from kexpert.core.text import decode, encode
 from kexpert.view import FilterError, SearchMethod, View
 from kexpert.workspace.buffer_view import BufferView
+from kexpert.workspace.by_name import ByName
+from kexpert.workspace.refusal import Refusal
 
 if TYPE_CHECKING:
     from kexpert.features.ask.ask import Answer
@@ -72,10 +74,6 @@ class Index(Protocol):
         """The index under buffers that differ from their files and buffers that do not, by path."""
 
 
-class Refusal(Exception):
-    """A question that is refused; the message is the reason, for the user."""
-
-
 @dataclass(frozen=True, slots=True)
 class GhostText:
     """``insert_text`` replaces the bytes ``start:end`` of ``source``."""
@@ -117,6 +115,11 @@ class Snapshot:
         if self.index is None:
             return BufferView(str(self.root or "/"), {**differing, **unchanged})
         return self.index.view(differing, unchanged)
+
+    @cached_property
+    def by_name(self) -> ByName:
+        """Questions about a name instead of a position."""
+        return ByName(self.view)
 
     # -- text -----------------------------------------------------------------------------------
 
