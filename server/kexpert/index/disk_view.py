@@ -17,6 +17,7 @@ from kexpert.core.symbols import DEFINITIONS, Assignment, FileUses, Kind, Symbol
 from kexpert.index.occurrences import uses
 from kexpert.index.proximity import ranked
 from kexpert.index.reader import IndexReader, StoredSymbol, as_symbol
+from kexpert.index.schema import StoredFile
 from kexpert.view import Hit, SearchMethod, View
 
 #: Rows ranked for one prefix. A short prefix has tens of thousands, and the user waits: of such a prefix the names
@@ -65,6 +66,7 @@ class DiskView(View):
         self._current: dict[str, bool] = {}
         self._symbols_on_disk: dict[str, list[Symbol]] = {}
         self._last_read: tuple[str, bytes | None] = ("", None)
+        self._last_files: tuple[str, dict[str, StoredFile]] = ("", {})
         self.root = str(reader.root)
         self.complete = reader.complete
 
@@ -166,7 +168,13 @@ class DiskView(View):
             return []
         needle = name.encode()
         opened = {path for path, source in self._overlay.items() if needle in source.data}
-        return sorted(opened | {path for path in self._reader.files_with(name) if path not in self._overlay})
+        return sorted(opened | {path for path in self._files_with(name) if path not in self._overlay})
+
+    def _files_with(self, name: str) -> dict[str, StoredFile]:
+        """The indexed files that hold a word; kept for the next question about the same word."""
+        if self._last_files[0] != name:
+            self._last_files = name, self._reader.files_with(name)
+        return self._last_files[1]
 
     def files_that_can_hold(self, clauses: Sequence[Collection[bytes]]) -> list[str]:
         opened = [path for path, source in self._overlay.items() if holds(source.data.lower(), clauses)]
@@ -182,7 +190,7 @@ class DiskView(View):
         if not name.isidentifier():
             return []
         common = self._reader.common_word(name)
-        stored = self._reader.files_with(name)
+        stored = self._files_with(name)
         needle = name.encode()
         opened = {path for path, source in self._overlay.items() if needle in source.data}
         known: dict[int, str] = {}

@@ -20,6 +20,7 @@ from kexpert.core.symbols import FileUses, Span, Symbol
 from kexpert.core.text import decode, encode
 from kexpert.view import FilterError, SearchMethod, View
 from kexpert.workspace.buffer_view import BufferView
+from kexpert.workspace.by_name import ByName
 from kexpert.workspace.refusal import Refusal as Refusal
 from kexpert.workspace.tree_questions import TreeQuestions
 
@@ -124,6 +125,11 @@ class Snapshot(TreeQuestions):
     def configuration_words(self) -> str:
         """The configuration in view, in one line."""
         return self.configuration.describe() if self.configuration is not None else "none"
+
+    @cached_property
+    def by_name(self) -> ByName:
+        """Questions about a name instead of a position."""
+        return ByName(self.view)
 
     # -- text -----------------------------------------------------------------------------------
 
