@@ -28,8 +28,8 @@ _C = re.compile(
 )
 _KCONFIG = re.compile(
     r"""(?P<c>\#[^\n]*+)|(?P<s>"(?:[^"\\\n]++|\\.)*+"?)"""
-    r"""|(?P<k>^[ \t]*+(?:config|menuconfig|choice|endchoice|menu|endmenu|if|endif|source|bool|tristate|int|hex|string"""
-    r"""|def_bool|def_tristate|default|depends[ ]on|select|imply|prompt|help|range|comment"""
+    r"""|(?P<k>^[ \t]*+(?:config|menuconfig|choice|endchoice|menu|endmenu|if|endif|source|bool|tristate|int|hex"""
+    r"""|string|def_bool|def_tristate|default|depends[ ]on|select|imply|prompt|help|range|comment"""
     r"""|visible[ ]if|mainmenu)\b)"""
     r"""|(?P<option>\b[A-Z][A-Z0-9_]{2,}+\b)""",
     re.M | re.A,

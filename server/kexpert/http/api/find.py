@@ -55,6 +55,8 @@ def symbol(tree: ServedTree, arguments: Arguments, cancelled: Cancelled) -> Json
     if not exact:
         raise Problem(404, f"nothing in the index is called {name[:100]}")
     card = next((card for each in exact[:3] if (card := snapshot.card_of(each)) is not None), None)
+    if card is not None:
+        card.variants, card.more_variants = (), 0  # they are the symbols
     return {
         "name": name,
         "symbols": [definition(snapshot, each) for each in exact[:_MAX_SYMBOLS]],

@@ -48,7 +48,7 @@ def shown_card(found: Any) -> Json:
     from kexpert.render.html import to_html
 
     card = render_json.card(found)
-    return {**card, "html": to_html(card["markdown"])}
+    return {**card, "html": to_html(card["markdown"], card["what"] == "configuration option")}
 
 
 def definition(tree: ServedTree, arguments: Arguments, cancelled: Cancelled) -> Json:

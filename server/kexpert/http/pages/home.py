@@ -32,12 +32,12 @@ def body(tree: ServedTree) -> tuple[str, str]:
         f'<a href="{escape(source_link(entry["name"]))}/">{escape(entry["name"])}</a>'
         for entry in entries(tree, "") if entry["folder"] and not entry["name"].startswith(".")
     )  # fmt: skip
-    model = f"answers are worded by {escape(status.chat_model)}" if status.chat_model else "answers come from the code"
+    model = f"{escape(status.chat_model)} words explanations; what it wrote is marked." if status.chat_model else ""
     size = f"{status.files:,} files and {status.symbols:,} names. " if status.files and status.symbols else ""
     html = f"""<section class="hello">
 <h1>{escape(tree.title)}</h1>
 <p>{size}Read without a build: every architecture and every <code>#if</code> branch is here.
-{model[:1].upper() + model[1:]}.</p>
+{model}</p>
 {'<p class="notice">The tree is being read for the first time; answers may lack something.</p>'
  if status.index == "indexing" else ""}
 {'<p class="notice">There is no index yet: run <code>kexpert index</code> in the tree.</p>'
@@ -45,7 +45,7 @@ def body(tree: ServedTree) -> tuple[str, str]:
 </section>
 <section><h2>Try</h2><ul class="examples">{examples}</ul></section>
 <section><h2>Folders</h2><p class="folders">{folders}</p></section>
-<section><h2>Keys</h2>{keys()}</section>"""
+<section class="for-keyboards"><h2>Keys</h2>{keys()}</section>"""
     return "Start", html
 
 

@@ -46,10 +46,10 @@ def _hit(hit: Json) -> str:
         for line in hit.get("lines", ())
     )
     name = hit["name"] or hit["path"].rpartition("/")[2]
-    is_name = hit["name"].isidentifier()
-    link = symbol_link(hit["name"]) if is_name else source_link(hit["path"], hit["line"])
+    link = source_link(hit["path"], hit["line"])
+    about = f'<a class="page" href="{escape(symbol_link(name))}">its page</a>' if name.isidentifier() else ""
     return (
         f'<li class="hit"><span class="kind">{escape(hit["kind"])}</span>'
-        f'<a class="title" href="{escape(link)}">{escape(name)}</a>{scope} {place_link(hit["path"], hit["line"])}'
+        f'<a class="title" href="{escape(link)}">{escape(name)}</a>{scope}<span>{place_link(hit["path"], hit["line"])}{about}</span>'
         f'{f"<div class=matches>{lines}</div>" if lines else ""}</li>'
     )

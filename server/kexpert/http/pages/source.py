@@ -76,7 +76,7 @@ class SourcePages:
         blocks = []
         for at in range(0, len(lines), _BLOCK_LINES):
             rows = "".join(
-                f'<div id="L{number}"><a href="#L{number}"></a>{line}\n</div>'
+                f'<div id="L{number}"><a href="#L{number}" data-n="{number}"></a><code>{line}\n</code></div>'
                 for number, line in enumerate(lines[at : at + _BLOCK_LINES], first + at)
             )
             blocks.append(f'<div class="lines">{rows}</div>')
@@ -86,7 +86,7 @@ class SourcePages:
 <div class="head">{crumbs(path, is_folder=False)}<span class="facts">{count:,} lines</span>
 <button type="button" id="toggle" aria-expanded="true" aria-controls="panel">Outline</button></div>
 {parts}
-<pre class="code d{digits}" id="code" tabindex="0" aria-label="{escape(path)}" data-path="{escape(path)}"
+<pre class="source d{digits}" id="code" tabindex="0" aria-label="{escape(path)}" data-path="{escape(path)}"
  data-first="{first}" data-last="{last}" data-count="{count}" data-window="{WINDOW_LINES}">{"".join(blocks)}</pre>
 {parts}
 </div>
