@@ -197,21 +197,25 @@ class Snapshot(TreeQuestions):
         place = self.locate(at)
         return signature_help(self.view, *place) if place else None
 
-    def ask(self, question: str, cancelled: Cancelled = never, *, use_model: bool = True) -> Answer:
+    def ask(
+        self, question: str, cancelled: Cancelled = never, *, use_model: bool = True, max_sources: int | None = None
+    ) -> Answer:
         """The sources that answer a question about the kernel, and the answer where facts or the chat model give one.
 
         Raises ``abilities.Cancelled``.
         """
-        from kexpert.features.ask.ask import ask
+        from kexpert.features.ask.ask import ask, with_fewer_sources
 
         found = ask(self.view, question)
+        if max_sources is not None:
+            found = with_fewer_sources(found, max_sources)
         return self.answer_in_words(found, cancelled) if use_model else found
 
-    def answer_in_words(self, found: Answer, cancelled: Cancelled = never) -> Answer:
+    def answer_in_words(self, found: Answer, cancelled: Cancelled = never, max_tokens: int | None = None) -> Answer:
         """The same sources with what the chat model says from them. Raises ``abilities.Cancelled``."""
         from kexpert.workspace.ask import with_model_answer
 
-        return with_model_answer(self.voice, found, cancelled) if self.voice is not None else found
+        return with_model_answer(self.voice, found, cancelled, max_tokens) if self.voice is not None else found
 
     # -- kernel-doc -----------------------------------------------------------------------------
 
