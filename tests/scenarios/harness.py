@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 from kexpert.__main__ import main
 from kexpert.render.markdown import hover_card
 from kexpert.workspace import decorations
+from kexpert.workspace.file_diagnostics import file_diagnostics
 from kexpert.workspace.saved_tree import SavedTree
 from kexpert.workspace.snapshot import Position, Refusal
 from tests.scenarios.scenario import Answer, Scenario, flattened, shown
@@ -55,7 +56,7 @@ class Facade(FrontEnd):
     asks = frozenset({
         "hover", "definition", "declaration", "type_definition", "implementation", "references", "completion",
         "signature_help", "outline", "symbols", "incoming", "outgoing", "rename", "search", "tokens", "hints", "lenses",
-        "links", "supertypes", "subtypes", "inactive",
+        "links", "supertypes", "subtypes", "inactive", "diagnostics",
     })  # fmt: skip
 
     def __init__(self, root: Path) -> None:
@@ -96,7 +97,7 @@ class Facade(FrontEnd):
                 return [self._place(scenario.path, start) for start, _ in spans]
             case "references":
                 return [self._place(use.path, use.start) for file in snapshot.references(at) for use in file]
-            case "tokens" | "hints" | "lenses" | "links" | "supertypes" | "subtypes" | "inactive":
+            case "tokens" | "hints" | "lenses" | "links" | "supertypes" | "subtypes" | "inactive" | "diagnostics":
                 return self._decoration(scenario, at)
         spans = getattr(snapshot, scenario.ask)(at)
         return [self._place(span.path, span.start) for span in spans]
@@ -123,6 +124,10 @@ class Facade(FrontEnd):
             case "inactive":
                 regions = decorations.inactive_regions(snapshot, path) or []
                 return [f"{first + 1}-{last + 1}" for first, last in regions]
+            case "diagnostics":
+                checked = file_diagnostics(snapshot, path)
+                found = checked.diagnostics if checked else []
+                return [f"{source.lines.line_of(each.start) + 1}: {each.message}" for each in found]
         ask = decorations.supertypes if scenario.ask == "supertypes" else decorations.subtypes
         return [each.name for symbol in decorations.prepare_types(snapshot, at) for each in ask(snapshot, symbol)]
 
@@ -188,7 +193,7 @@ class LanguageServer(FrontEnd):
                 except RequestFailed as refused:
                     return str(refused)
                 return [self._place(uri, edit["range"]) for uri, edits in changes.items() for edit in edits]
-            case "tokens" | "hints" | "lenses" | "links" | "supertypes" | "subtypes" | "inactive":
+            case "tokens" | "hints" | "lenses" | "links" | "supertypes" | "subtypes" | "inactive" | "diagnostics":
                 return self._decoration(scenario, uri, at)
         context = {"context": {"includeDeclaration": True}} if scenario.ask == "references" else {}
         places = client.at(self._JUMPS[scenario.ask], uri, at, **context) or []
@@ -215,6 +220,9 @@ class LanguageServer(FrontEnd):
                 wanted = lambda params: params["textDocument"]["uri"] == uri  # noqa: E731
                 regions = client.wait_for("textDocument/inactiveRegions", wanted)["regions"]
                 return [f"{each['start']['line'] + 1}-{each['end']['line'] + 1}" for each in regions]
+            case "diagnostics":
+                found = client.request("textDocument/diagnostic", document)["items"]
+                return [f"{each['range']['start']['line'] + 1}: {each['message']}" for each in found]
         items = client.at("prepareTypeHierarchy", uri, at) or []
         found = [client.request(f"typeHierarchy/{scenario.ask}", {"item": item}) for item in items]
         return [each["name"] for one in found for each in one]

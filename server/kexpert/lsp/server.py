@@ -363,8 +363,9 @@ class Server:
 
         from kexpert.lsp.requests.diagnostic import checked
         from kexpert.lsp.scheduler import ThreadIntent
+        from kexpert.workspace.file_diagnostics import has_diagnostics
 
-        if self.workspace.checkpatch is None:
+        if not has_diagnostics(self.workspace.snapshot(), self._path_of(uri)):
             return
         if self._pulls_diagnostics():
             if self.client.can("workspace", "diagnostics", "refreshSupport") is True:
