@@ -13,12 +13,12 @@ from kexpert.background.tree import relative_path
 from kexpert.core.c.source import Source
 from kexpert.core.retrieval.chunk import Chunk, chunks
 from kexpert.core.retrieval.folded import holds
-from kexpert.core.symbols import DEFINITIONS, Assignment, FileUses, Kind, Symbol
+from kexpert.core.symbols import DEFINITIONS, Assignment, FileUses, Flag, Kind, Symbol
 from kexpert.index.occurrences import uses
 from kexpert.index.proximity import ranked
 from kexpert.index.reader import IndexReader, StoredSymbol, as_symbol
 from kexpert.index.schema import StoredFile
-from kexpert.view import Hit, SearchMethod, View
+from kexpert.view import Hit, SearchMethod, View, collected_kinds
 
 #: Rows ranked for one prefix. A short prefix has tens of thousands, and the user waits: of such a prefix the names
 #: with most callers are ranked and the shortest of the first names, each with some rows.
@@ -160,6 +160,14 @@ class DiskView(View):
         for symbol in (symbol for group in groups for symbol in group):
             seen.setdefault((symbol.name, symbol.kind), symbol)
         return list(seen.values())[:limit]
+
+    def kinds_of(self, names: Collection[str]) -> dict[str, dict[Kind, Flag]]:
+        found = collected_kinds(names, (s for source in self._overlay.values() for s in source.facts.symbols))
+        for name, kinds in self._reader.kinds_of(names).items():
+            known = found.setdefault(name, {})
+            for kind, flags in kinds.items():
+                known[kind] = known.get(kind, Flag(0)) | flags
+        return found
 
     # -- uses -----------------------------------------------------------------------------------
 
