@@ -107,15 +107,17 @@ class Server:
         from kexpert.lsp.dispatcher import Dispatcher
         from kexpert.lsp.inactive_regions import InactiveRegions
         from kexpert.lsp.scheduler import Scheduler
+        from kexpert.lsp.server_status import ServerStatus
         from kexpert.lsp.token_results import TokenResults
         from kexpert.workspace.workspace import Workspace
 
         self.client = client
         self.scheduler = Scheduler()
         self.dispatcher = Dispatcher(writer, self.scheduler)
+        self._status = ServerStatus(client, self.dispatcher)
         show_progress = client.can("window", "workDoneProgress") is True
         self.log = ClientLog(
-            self.dispatcher, show_progress, lambda: self.workspace.cancel_indexing(), self._long_work_finished
+            self.dispatcher, show_progress, lambda: self.workspace.cancel_indexing(), self._work_goes_on
         )
         settings = [("initializationOptions", client.params.get("initializationOptions")), (_CLIENT_SETTINGS, None)]
         self.workspace = Workspace(self.log, client.encoding, self._anticipate, settings)
@@ -126,9 +128,8 @@ class Server:
 
     def run(self, reader: BinaryIO) -> int:
         self._settings_changed()
-        for folder in self._folders():
-            if self._open_tree(folder):
-                break
+        if not any(self._open_tree(folder) for folder in self._folders()):
+            self._status.no_tree()
         try:
             return self.dispatcher.serve(reader)
         finally:
@@ -164,6 +165,8 @@ class Server:
         from kexpert.lsp.scheduler import ThreadIntent
 
         def begin(params: Any) -> Callable[[Cancelled], Any]:
+            if getattr(params, "command", "") == "kexpert.reindex":
+                self.workspace.reindex()
             request = self._request(params)
             inline = self.workspace.inline
             is_obsolete = inline.start_request() if handler.intent(params) is ThreadIntent.MODEL else lambda: False
@@ -208,9 +211,10 @@ class Server:
         self.scheduler.cancel(_ANTICIPATION)
         self.scheduler.start(_ANTICIPATION, ThreadIntent.MODEL, work)
 
-    def _long_work_finished(self, progress: Progress) -> None:
-        """What is drawn by the index is drawn anew once the index knows more. Called on any thread."""
-        if progress.total >= _MIN_FILES_TO_REDRAW:
+    def _work_goes_on(self, progress: Progress) -> None:
+        """Tell the client; what is drawn by the index is drawn anew once the index knows more. Any thread calls it."""
+        self._status.progress(progress)
+        if progress.finished and progress.total >= _MIN_FILES_TO_REDRAW:
             self._redraw()
 
     def _redraw(self) -> None:
