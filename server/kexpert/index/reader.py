@@ -184,6 +184,23 @@ class IndexReader:
             (path,),
         )
 
+    def kinds_of(self, names: Collection[str]) -> dict[str, dict[Kind, Flag]]:
+        """For each stored name its kinds with the flags that any symbol of that kind has."""
+        found: dict[str, dict[Kind, Flag]] = {}
+        wanted = list(names)
+        for start in range(0, len(wanted), 500):
+            part = wanted[start : start + 500]
+            marks = ",".join("?" * len(part))
+            for name, kind, flags in self._rows(
+                f"SELECT DISTINCT name, kind, flags FROM symbols WHERE name IN ({marks})", part
+            ):
+                kinds = found.setdefault(name, {})
+                kinds[_KINDS[kind]] = kinds.get(_KINDS[kind], Flag(0)) | Flag(flags)
+            for name, flags in self._rows(f"SELECT DISTINCT name, flags FROM registers WHERE name IN ({marks})", part):
+                kinds = found.setdefault(name, {})
+                kinds[Kind.MACRO] = kinds.get(Kind.MACRO, Flag(0)) | Flag(flags)
+        return found
+
     def with_subwords(self, words: Iterable[str], limit: int) -> list[StoredSymbol]:
         """Symbols in whose name each word begins a part, shortest names first. Words of one or two letters are
         ignored: they begin too many parts."""

@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from kexpert.core.c.source import Source
 from kexpert.core.retrieval.chunk import Chunk
 from kexpert.core.retrieval.folded import holds
-from kexpert.core.symbols import Assignment, FileFacts, FileUses, Kind, Symbol
+from kexpert.core.symbols import Assignment, FileFacts, FileUses, Flag, Kind, Symbol
 from kexpert.index.occurrences import uses
-from kexpert.view import Hit, SearchMethod, View
+from kexpert.view import Hit, SearchMethod, View, collected_kinds
 
 
 class BufferView(View):
@@ -52,6 +52,9 @@ class BufferView(View):
         name = "_".join(pattern.split())
         groups = (self.lookup(name), self.lookup_prefix(name, limit, near), _nearest_first(scattered, near))
         return _distinct(symbol for group in groups for symbol in group)[:limit]
+
+    def kinds_of(self, names: Collection[str]) -> dict[str, dict[Kind, Flag]]:
+        return collected_kinds(names, self._symbols())
 
     def files_mentioning(self, name: str) -> list[str]:
         word = name.encode("utf-8", "surrogateescape")
