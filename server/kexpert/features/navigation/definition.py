@@ -10,6 +10,7 @@ from kexpert.core.symbols import Assignment, Flag, Kind, Span, Symbol
 from kexpert.core.text import decode, identifier_at
 from kexpert.features.semantics.definition_ranking import kernel_first, rank_definitions
 from kexpert.features.semantics.resolve import Resolved, resolve, type_of
+from kexpert.features.semantics.variant_states import excluded_files
 from kexpert.view import View
 
 _DECLARING = (Kind.PROTOTYPE, Kind.DECLARATION)
@@ -153,7 +154,8 @@ def _assigned(view: View, assignments: list[Assignment]) -> list[Span]:
     """The definitions of the assigned functions; the place of the assignment if none is known."""
     spans: dict[Span, None] = {}
     seen: set[tuple[str, str]] = set()
-    for assignment in assignments:
+    out = excluded_files(view, [assignment.path for assignment in assignments])
+    for assignment in sorted(assignments, key=lambda each: each.path in out):
         if (assignment.function, assignment.path) in seen:
             continue
         seen.add((assignment.function, assignment.path))

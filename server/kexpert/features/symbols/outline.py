@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from kexpert.core.c.source import Source
 from kexpert.core.symbols import Flag, Kind, Symbol
 from kexpert.core.text import identifier_at
+from kexpert.features.semantics.variant_states import compiled_first
 from kexpert.view import View
 
 _CONTAINERS = (Kind.STRUCT, Kind.UNION, Kind.ENUM)
@@ -61,4 +62,4 @@ def workspace_symbols(view: View, query: str, limit: int = 100) -> list[Symbol]:
     if not query:
         return []
     found = view.lookup_fuzzy(query, limit)
-    return [s for s in found if s.kind not in _LEFT_OUT][:limit]
+    return compiled_first(view, [s for s in found if s.kind not in _LEFT_OUT])[:limit]
