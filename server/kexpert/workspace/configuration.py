@@ -54,18 +54,20 @@ class ConfigurationInView:
         setting: str = "",
         *,
         patience_seconds: float = 0.0,
+        writes: bool = True,
         dotconfig: Path | None = None,
         on_message: Callable[[str], None] = lambda _: None,
         on_change: Callable[[str], None] = lambda _: None,
     ) -> None:
         """``directory``: the tree's folder in the cache. ``patience_seconds``: how long a question waits at most for
-        what Kconfig makes of it. ``dotconfig``: another ``.config`` than the tree's. ``on_message`` gets what a user
-        must mend, ``on_change`` the words of a new configuration."""
+        what Kconfig makes of it. ``writes``: False if the cache is only read. ``dotconfig``: another ``.config``
+        than the tree's. ``on_message`` gets what a user must mend, ``on_change`` the words of a new configuration."""
         self._root = root
         self._dotconfig = dotconfig or root / ".config"
         self._directory = directory
         self._setting = setting
         self._patience_seconds = patience_seconds
+        self._writes = writes
         self._on_message = on_message
         self._on_change = on_change
         self._lock = threading.Lock()
@@ -191,8 +193,7 @@ class ConfigurationInView:
         try:
             table = load(self._root, self._directory, question)
             if table is None:
-                work = compute if self._patience_seconds else compute_apart
-                table = work(self._root, self._directory, question, stop=lambda: self._stopping)
+                table = self._compute(question)
         except (OSError, RuntimeError) as problem:
             self._on_message(f"{self._root}: the configuration is not known: {problem}")
         finally:
@@ -202,6 +203,17 @@ class ConfigurationInView:
                 self._made = None
                 self._others = {}
             done.set()
+
+
+    def _compute(self, question: Question) -> Table | None:
+        def stop() -> bool:
+            return self._stopping
+
+        if not self._writes:
+            return compute(self._root, None, question, stop=stop)
+        if self._patience_seconds:
+            return compute(self._root, self._directory, question, stop=stop)
+        return compute_apart(self._root, self._directory, question, stop)
 
 
 def describe(configuration: Configuration) -> str:

@@ -8,6 +8,7 @@ from kexpert.core.c.cursor_context import lexical_class
 from kexpert.core.c.declarators import CType
 from kexpert.core.c.source import Source
 from kexpert.core.symbols import Kind, Symbol
+from kexpert.features.build_files.completion import complete_build_file
 from kexpert.features.completion.item import (
     ITEM_KINDS,
     SUBSEQUENCE,
@@ -74,6 +75,9 @@ def complete(view: View, source: Source, offset: int, limit: int = 200) -> Compl
     word = _WORD.search(line)
     prefix = word[0].decode("latin-1") if word else ""
     request = CompletionRequest(CursorContext(view, source, offset - len(prefix)), offset, prefix, limit)
+    build_file = complete_build_file(request, line)
+    if build_file is not None:
+        return build_file
     include = complete_include(request, line)
     if include is not None:
         return include

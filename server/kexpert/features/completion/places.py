@@ -84,6 +84,11 @@ def complete_config(request: CompletionRequest, line: bytes) -> Completions | No
         prefix = request.prefix
     else:
         prefix = "CONFIG_" + request.prefix
+    return option_items(request, prefix, hidden)
+
+
+def option_items(request: CompletionRequest, prefix: str, hidden: int = 0) -> Completions:
+    """Options whose names begin with a prefix (with CONFIG_), shown without their first ``hidden`` letters."""
     rows = request.view.lookup_prefix(prefix, request.limit * 2, request.source.path)
     found: dict[str, CompletionItem] = {}
     for order, row in enumerate(rows):

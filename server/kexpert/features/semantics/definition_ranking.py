@@ -35,7 +35,7 @@ INCLUDED, INCLUDED_BELOW, GLOBAL_HEADER, SAME_DIRECTORY, ELSEWHERE = range(5)
 OWN, VISIBLE, DECLARED, OUTSIDE, PRIVATE = range(5)
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=128)  # ranking one name asks for its file and for _MAX_HEADERS headers
 def included_paths(source: Source, arch: str) -> frozenset[str]:
     """Paths that the file's own ``#include`` lines could mean for an architecture."""
     found = {source.path}

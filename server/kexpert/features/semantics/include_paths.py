@@ -33,7 +33,7 @@ def arch_of(path: str) -> str:
     return match[1] if match else ""
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=128)
 def includes_of(source: Source) -> tuple[Include, ...]:
     """Every ``#include`` of a file, in order."""
     found = []

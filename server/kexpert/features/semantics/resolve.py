@@ -17,9 +17,10 @@ from kexpert.core.c.keywords import KEYWORDS
 from kexpert.core.c.scope import Local, local_binding, locals_at
 from kexpert.core.c.source import Source
 from kexpert.core.c.tokens import Tokens
-from kexpert.core.paths import is_kconfig
+from kexpert.core.paths import is_build_file, is_kconfig, is_makefile
 from kexpert.core.symbols import Kind, Symbol
 from kexpert.core.text import identifier_at
+from kexpert.features.build_files.objects import object_at
 from kexpert.features.semantics.definition_ranking import rank_definitions
 from kexpert.features.semantics.derived_names import events_of
 from kexpert.features.semantics.include_paths import includes_of, resolve_include
@@ -75,12 +76,16 @@ def resolve(view: View, source: Source, offset: int) -> Resolved | None:
     path = _path_at(view, source, offset)
     if path:
         return path
+    if is_makefile(source.path) and (found := object_at(view, source, offset)) is not None:
+        return Resolved("include", *found[:3], path=found[3])
     span = identifier_at(data, offset)
     if span is None:
         return None
     start, end = span
     name = data[start:end].decode("latin-1")
     if name in KEYWORDS or data[max(start - _MAX_GAP_BYTES, 0) : start].rstrip(b" \t").endswith(b"#"):
+        return None
+    if not name.startswith("CONFIG_") and is_build_file(source.path):
         return None
     if name.startswith("CONFIG_"):
         options = view.lookup(name, (Kind.CONFIG,))
