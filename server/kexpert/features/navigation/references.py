@@ -22,6 +22,7 @@ from kexpert.features.navigation.definition import name_span
 from kexpert.features.navigation.occurrences import in_file, is_write, member_in_file
 from kexpert.features.semantics.definition_ranking import is_private
 from kexpert.features.semantics.resolve import Resolved, resolve
+from kexpert.features.semantics.variant_states import excluded_files
 from kexpert.view import View
 
 #: A struct that more files name is widely known: structs that hold it would lead to the whole tree.
@@ -142,7 +143,8 @@ def _of_symbols(
     else:
         apart = [use for use in apart if Span(*use[:3]) not in own]
     files = [file for file in files if file.path not in defined] + [FileUses.of(use) for use in sorted(apart)]
-    return sorted(filter(len, files), key=lambda file: (file.path != primary.path, file.path))
+    out = excluded_files(view, [file.path for file in files])
+    return sorted(filter(len, files), key=lambda file: (file.path != primary.path, file.path in out, file.path))
 
 
 def _in_kconfig_files(
