@@ -30,9 +30,10 @@ def index_status(root: Path, is_writer: bool) -> list[str]:
 def kernel_version(root: Path) -> str:
     """``6.1.0`` from the Makefile at the top; "" if it does not say."""
     head = (read(root, "Makefile") or b"")[:_MAX_MAKEFILE_BYTES]
-    found = {key.decode(): value.decode("utf-8", "replace") for key, value in _VERSION.findall(head)}
+    found: dict[str, str] = {key.decode(): value.decode("utf-8", "replace") for key, value in _VERSION.findall(head)}
+    extra: str = found.get("EXTRAVERSION", "")
     numbers = [found[key] for key in ("VERSION", "PATCHLEVEL", "SUBLEVEL") if found.get(key)]
-    return ".".join(numbers) + found.get("EXTRAVERSION", "")
+    return ".".join(numbers) + extra
 
 
 def _symbols(root: Path, directory: Path, is_writer: bool) -> list[str]:

@@ -21,7 +21,7 @@ from kexpert.core.text import decode, encode
 from kexpert.view import FilterError, SearchMethod, View
 from kexpert.workspace.buffer_view import BufferView
 from kexpert.workspace.by_name import ByName
-from kexpert.workspace.refusal import Refusal
+from kexpert.workspace.refusal import Refusal as Refusal
 
 if TYPE_CHECKING:
     from kexpert.features.ask.ask import Answer
