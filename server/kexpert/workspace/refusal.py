@@ -1,4 +1,4 @@
-"""``Refusal``: a question that is refused."""
+"""``Refusal``: a question that is not answered, with the reason."""
 
 
 class Refusal(Exception):
