@@ -13,7 +13,6 @@ from kexpert.background.database import cache_directory
 from kexpert.core.c.source import Source
 from kexpert.workspace.configuration import ConfigurationInView
 from kexpert.workspace.documents import Documents
-from kexpert.workspace.index_status import index_status
 from kexpert.workspace.settings import file_layers, resolve_settings
 from kexpert.workspace.snapshot import Snapshot
 from kexpert.workspace.tree_index import TreeIndex, search_settings
@@ -59,14 +58,12 @@ class LiveTree:
         """The tree as it is now. Positions count in code points."""
         return Snapshot(self.root, Documents(self.root), "utf-32", self.settings, self, configuration=self._configuration)
 
-    def state_lines(self) -> list[str]:
-        """The state of index and search, a line each."""
-        lines = index_status(self.root, self._index.writer)
-        lines.append(f"Configuration: {self._configuration.describe()}")
+    def activity(self) -> str:
+        """What is being indexed, in one line; "" for nothing."""
         progress = self._progress
-        if progress is not None and not progress.finished:
-            lines.append(f"Now: {progress.title}, {progress.done:,} of {progress.total:,} {progress.unit}")
-        return lines
+        if progress is None or progress.finished:
+            return ""
+        return f"{progress.title}, {progress.done:,} of {progress.total:,} {progress.unit}"
 
     def wait_idle(self, timeout_seconds: float) -> bool:
         """Wait until nothing is left to index; False when the time is over first."""
