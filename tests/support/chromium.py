@@ -77,7 +77,7 @@ class Page:
 
     def open(self, address: str) -> None:
         self.call("Page.navigate", url=address)
-        self.wait(f"document.readyState === 'complete' && location.href.startsWith({json.dumps(address[:60])})")
+        self.wait("document.readyState === 'complete'")
 
     def run(self, script: str) -> Any:
         """The value of an expression in the page."""
