@@ -46,11 +46,14 @@ class TreeIndex:
         search: SearchSettings | None = None,
         on_progress: OnProgress = ignore_progress,
         on_message: OnMessage = lambda _: None,
+        on_updated: Callable[[set[str] | None], None] = lambda _: None,
     ) -> None:
-        """``jobs``: worker processes, None for one a processor. ``search``: None for no search by meaning."""
+        """``jobs``: worker processes, None for one a processor. ``search``: None for no search by meaning.
+        ``on_updated`` gets the paths of changed files after each update; None for any file."""
         self.root = root
         self.search_indexer: SearchIndexer | None = None
         self._searcher: Searcher | None = None
+        self._on_updated = on_updated
         directory = cache_directory(root)
         if search is not None:
             self.search_indexer = indexer = SearchIndexer(
@@ -64,10 +67,15 @@ class TreeIndex:
             watch=watch,
             exclude=exclude,
             searcher=self._searcher,
-            on_updated=self.search_indexer.index_updated if self.search_indexer else None,
+            on_updated=self._index_updated,
             on_progress=on_progress,
             on_message=on_message,
         )
+
+    def _index_updated(self, paths: Iterable[str] | None, open_paths: Iterable[str]) -> None:
+        self._on_updated(None if paths is None else set(paths))
+        if self.search_indexer is not None:
+            self.search_indexer.index_updated(paths, open_paths)
 
     @property
     def directory(self) -> Path:

@@ -9,7 +9,7 @@ widely known, a struct that holds it; if the struct is not known, in the files o
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from kexpert.core.c.scope import occurrences
@@ -44,9 +44,17 @@ class Highlight:
 
 
 def references(
-    view: View, source: Source, offset: int, include_declaration: bool, cancelled: Callable[[], bool]
+    view: View,
+    source: Source,
+    offset: int,
+    include_declaration: bool,
+    cancelled: Callable[[], bool],
+    within: Collection[str] | None = None,
 ) -> list[FileUses]:
-    """Every use of the thing at ``offset``; with its definitions and declarations if asked. Its own file's first."""
+    """Every use of the thing at ``offset``; with its definitions and declarations if asked. Its own file's first.
+
+    ``within``: look for a name that other files know in these files alone.
+    """
     found = resolve(view, source, offset)
     if found is None:
         return []
@@ -58,9 +66,9 @@ def references(
         ]
         return _each(Span(source.path, *span) for span in spans)
     if _is_member_name(found):
-        return _of_member(view, found, source, include_declaration, cancelled)
+        return _of_member(view, found, source, include_declaration, cancelled, within)
     if found.kind in ("symbol", "config") and found.symbols:
-        return _of_symbols(view, found, include_declaration, cancelled)
+        return _of_symbols(view, found, include_declaration, cancelled, within)
     return []
 
 
@@ -102,7 +110,11 @@ def _marked(source: Source, spans: list[tuple[int, int]], defined: set[int]) -> 
 
 
 def _of_symbols(
-    view: View, found: Resolved, include_declaration: bool, cancelled: Callable[[], bool]
+    view: View,
+    found: Resolved,
+    include_declaration: bool,
+    cancelled: Callable[[], bool],
+    within: Collection[str] | None,
 ) -> list[FileUses]:
     primary = found.symbols[0]
     rows = view.lookup(primary.name)
@@ -112,13 +124,14 @@ def _of_symbols(
         files = _each(Span(primary.path, *span) for span in in_file(home, primary.name)) if home else []
     else:
         elsewhere = {row.path for row in rows if _hides(row) and row.path != primary.path}
-        files = [file for file in view.references(primary.name, cancelled) if file.path not in elsewhere]
+        uses = view.references(primary.name, cancelled, within)
+        files = [file for file in uses if file.path not in elsewhere]
         if any(row.kind == Kind.MEMBER for row in rows):
             files = [
                 file.selected([not member for member in file.members]) if any(file.members) else file for file in files
             ]
     if primary.kind is Kind.CONFIG:
-        files += _in_kconfig_files(view, primary.name.removeprefix("CONFIG_"), cancelled)
+        files += _in_kconfig_files(view, primary.name.removeprefix("CONFIG_"), cancelled, within)
     files = _of_namespace(view, primary, rows, files)
     files = _with_pasted(view, primary, files)
     defined = {span.path for span in own}
@@ -132,9 +145,11 @@ def _of_symbols(
     return sorted(filter(len, files), key=lambda file: (file.path != primary.path, file.path))
 
 
-def _in_kconfig_files(view: View, option: str, cancelled: Callable[[], bool]) -> list[FileUses]:
+def _in_kconfig_files(
+    view: View, option: str, cancelled: Callable[[], bool], within: Collection[str] | None
+) -> list[FileUses]:
     """The places where Kconfig files name an option: select, depends on, default."""
-    paths = [path for path in view.files_mentioning(option) if is_kconfig(path)]
+    paths = [path for path in view.files_mentioning(option) if is_kconfig(path) and (within is None or path in within)]
     found = []
     for file in view.references(option, cancelled, paths):
         data = view.data(file.path) or b""
@@ -198,14 +213,22 @@ def _same_thing(primary: Symbol, row: Symbol) -> bool:
 
 
 def _of_member(
-    view: View, found: Resolved, source: Source, include_declaration: bool, cancelled: Callable[[], bool]
+    view: View,
+    found: Resolved,
+    source: Source,
+    include_declaration: bool,
+    cancelled: Callable[[], bool],
+    within: Collection[str] | None,
 ) -> list[FileUses]:
     files = []
     declared = Span("", -1, -1)
     if found.member is not None:
         declared = Span(found.member.path, found.member.name_start, found.member.name_start + len(found.name))
         files = _each([declared]) if include_declaration else []
-    for file in view.references(found.name, cancelled, _files_that_know(view, found, source)):
+    files_to_read = _files_that_know(view, found, source)
+    if within is not None:
+        files_to_read &= set(within)
+    for file in view.references(found.name, cancelled, files_to_read):
         keep = file.members
         if file.path == declared.path:
             keep = [member and start != declared.start for start, member in zip(file.starts, keep, strict=True)]

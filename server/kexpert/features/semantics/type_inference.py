@@ -102,6 +102,7 @@ class Types:
         self.source = source
         self._local_types = dict(local_types or {})
         self._lookups = 0
+        self._offset = -1  # of the expression
         self._depth = 0
         self._names: dict[str, CType | None] = {}
         self._owners: dict[Body, str] = {}  # of records without a tag: "struct outer.member"
@@ -110,6 +111,7 @@ class Types:
 
     def at(self, tokens: Tokens, start: int, stop: int, offset: int) -> CType | None:
         """The type of ``tokens[start:stop]``, an expression at ``offset`` in the source."""
+        self._offset = offset
         if offset not in self._local_types:
             visible = (local for local in locals_at(self.source, offset) if local.kind != "label")
             self._local_types[offset] = {local.name: local.type for local in visible}
@@ -306,7 +308,7 @@ class Types:
         if self._lookups >= _MAX_LOOKUPS or not name:
             return []
         self._lookups += 1
-        return rank_definitions(self.view, self.view.lookup(name, kinds), self.source)
+        return rank_definitions(self.view, self.view.lookup(name, kinds), self.source, self._offset)
 
     def declared(self, symbol: Symbol) -> CType | None:
         """The type that a symbol's own declaration gives it."""
