@@ -15,7 +15,7 @@ from kexpert.core.docs.kerneldoc import KernelDoc, comment_above, parse_kerneldo
 from kexpert.core.symbols import Flag, Kind, Symbol
 from kexpert.features.semantics.cursor import CursorContext
 from kexpert.features.semantics.expected_type import CallSite, call_around
-from kexpert.features.semantics.resolve import chain_start
+from kexpert.core.c.postfix import chain_start
 from kexpert.view import View
 
 _CALLABLE = (Kind.FUNCTION, Kind.PROTOTYPE, Kind.MACRO, Kind.SYSCALL, Kind.VARIABLE, Kind.DECLARATION, Kind.TRACEPOINT)

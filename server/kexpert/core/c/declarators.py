@@ -26,7 +26,7 @@ STORAGE = frozenset(
 TYPEOF = frozenset({"typeof", "__typeof__", "__typeof", "typeof_unqual", "__typeof_unqual__"})
 
 _DUNDER = re.compile(r"__\w+|____cacheline\w*|_*noreturn\w*|asm", re.A)
-_DUNDER_TYPE = re.compile(r"__(?:u|s|le|be|fs|virtio|hc|kernel)\w*\d+|__\w+_t|__wsum|__sum16|__builtin_va_list|"
+_DUNDER_TYPE = re.compile(r"__(?:u|s|le|be|fs|virtio|hc|kernel|aligned_)\w*\d+|__\w+_t|__wsum|__sum16|__builtin_va_list|"
                           r"__auto_type", re.A)  # fmt: skip
 _PLAIN_ANNOTATION = re.compile(
     r"__(?:(?:maybe|always)_unused|unused|user|iomem|rcu|percpu|force|kernel|free|aligned|packed|attribute__|"

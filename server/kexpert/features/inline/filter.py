@@ -12,7 +12,7 @@ from kexpert.core.c.source import Source
 from kexpert.core.c.tokens import Tokens
 from kexpert.core.text import decode
 from kexpert.features.semantics.cursor import CursorContext
-from kexpert.features.semantics.resolve import chain_start
+from kexpert.core.c.postfix import chain_start
 from kexpert.view import View
 
 #: The reason for which a suggestion is hidden; "" for a shown suggestion.
