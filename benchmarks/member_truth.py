@@ -10,7 +10,6 @@ import ctypes
 import os
 import random
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

@@ -1,0 +1,79 @@
+"""The meanings of the uses of members, kept between questions, by name and file.
+
+An entry holds for one text of its file and one state of all headers: what a use means follows from both. Answers about
+``list`` cost half a minute the first time and a moment the next, whatever struct they are about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from kexpert.core.c.source import Source
+from kexpert.core.symbols import FileUses
+from kexpert.features.semantics.member_meaning import NOTHING, Meaning, MemberMeanings
+from kexpert.view import View
+
+#: Uses kept; each takes some 100 bytes.
+_MAX_USES = 400_000
+
+
+class ResolvedUses:
+    """Kept answers. Threads may share one: each step is a single operation on a dictionary."""
+
+    def __init__(self, max_uses: int = _MAX_USES) -> None:
+        self._max_uses = max_uses
+        self._kept = 0
+        self._headers: Hashable = None
+        self._names: dict[str, dict[str, tuple[Hashable, FileUses, list[Meaning]]]] = {}
+
+    def reader(self, view: View, name: str) -> NameReader:
+        """The uses of one name in the files of a view."""
+        headers = view.headers_state()
+        if headers != self._headers:
+            self._names, self._kept, self._headers = {}, 0, headers
+        if self._kept > self._max_uses:  # the names that were asked for longest ago go first
+            for old in list(self._names)[: len(self._names) // 2 + 1]:
+                dropped = self._names.pop(old, {})
+                self._kept -= sum(len(file) for _, file, _ in list(dropped.values()))
+        files = self._names.pop(name, {})
+        self._names[name] = files
+        return NameReader(self, view, name, files)
+
+    def note(self, uses: int) -> None:
+        self._kept += uses
+
+
+class NameReader:
+    """Finds and resolves the uses of a name, file by file."""
+
+    def __init__(
+        self,
+        kept: ResolvedUses,
+        view: View,
+        name: str,
+        files: dict[str, tuple[Hashable, FileUses, list[Meaning]]],
+    ) -> None:
+        self._kept = kept
+        self._view = view
+        self._name = name
+        self._files = files
+        self.meanings = MemberMeanings(view)
+
+    def read(self, path: str) -> tuple[FileUses, list[Meaning]] | None:
+        """The uses that may be members in one file; None if there are none."""
+        state = self._view.state_of(path)
+        known = self._files.get(path)
+        if known is None or known[0] != state:
+            found = self._view.references(self._name, within=(path,))
+            file = found[0] if found else FileUses(path, len(self._name), [], [], [], [])
+            source = self._source(path) if found else None
+            meanings = self.meanings.of_file(source, self._name, file.starts) if source else []
+            keep = [meaning is not NOTHING for meaning in meanings]
+            file = file.selected(keep)
+            known = state, file, [meaning for meaning in meanings if meaning is not NOTHING]
+            self._files[path] = known
+            self._kept.note(len(file) + 1)
+        return (known[1], known[2]) if len(known[1]) else None
+
+    def _source(self, path: str) -> Source | None:
+        return self._view.source(path)
