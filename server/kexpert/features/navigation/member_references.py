@@ -30,7 +30,7 @@ OnFiles = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class MarkedUses:
-    """The uses of a name in one file. ``certain`` and ``access`` are parallel to it; ``access`` is empty if it was not
+    """The uses of a name in one file. ``certain`` and ``access`` are parallel to it; ``access`` is empty if that was not
     asked for."""
 
     file: FileUses
@@ -54,7 +54,6 @@ class MemberTarget:
     places: frozenset[tuple[str, int]] = frozenset()
     struct: str = ""  # "struct file"
     record: tuple[int, int] = (-1, -1)  # byte range of the struct in the file that defines it
-    is_array: bool | None = None
 
     @property
     def path(self) -> str:
@@ -92,10 +91,7 @@ def target_of(view: View, found: Resolved, asked_in: str) -> MemberTarget:
             for row in rows
             if row.kind is Kind.MEMBER and row.name == own.name and row.scope == own.scope
         }
-    derived = member.type.derived[:1]
-    return MemberTarget(
-        found.name, asked_in, frozenset(places), member.struct, _record_around(rows, member), derived == ("[]",)
-    )
+    return MemberTarget(found.name, asked_in, frozenset(places), member.struct, _record_around(rows, member))
 
 
 def _record_around(rows: list[Symbol], member: Member) -> tuple[int, int]:
@@ -135,11 +131,12 @@ def _in_file(reader: NameReader, target: MemberTarget, path: str, is_knowing: bo
     found = reader.read(path)
     if found is None:
         return None
-    file, meanings = found
-    certain = [target.is_meant(meaning, path) for meaning in meanings]
-    keep = [sure or (is_knowing and target.may_be_meant(meaning))
-            for sure, meaning in zip(certain, meanings, strict=True)]  # fmt: skip
-    return MarkedUses(file, certain).selected(keep) if any(keep) else None
+    file, uses = found
+    certain = [target.is_meant(use.meaning, path) for use in uses]
+    keep = [
+        sure or (is_knowing and target.may_be_meant(use.meaning)) for sure, use in zip(certain, uses, strict=True)
+    ]
+    return MarkedUses(file, certain, [use.access for use in uses]).selected(keep) if any(keep) else None
 
 
 def _files_in_order(view: View, target: MemberTarget) -> tuple[list[str], set[str]]:

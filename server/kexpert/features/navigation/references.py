@@ -2,15 +2,15 @@
 
 Precision: locals and labels are bound by scope. Names private to a ``.c`` file are looked for in that file, without
 members and locals of the same name. Global names are matched by name, except in files with a static of that name.
-Members are told apart by the struct that they belong to, see ``member_references``; if the struct is not known, they are
-matched by name in the files of this folder.
+Members are told apart by the struct that they belong to, see ``member_references``; if the struct is not known, they
+are matched by name in the files of this folder.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from kexpert.core.c.access import Access
 from kexpert.core.c.scope import occurrences
@@ -89,23 +89,14 @@ def marked_references(
     known = known or ResolvedUses()
     if _is_member_name(found):
         target = target_of(view, found, source.path)
-        everywhere = member_uses(view, target, known, cancelled, on_files)
-        is_array = target.is_array
-        if not include_declaration:
-            everywhere = _without(everywhere, target)
-    else:
-        is_array = None
-        files = _of_name(view, source, found, include_declaration, cancelled)
-        everywhere = (MarkedUses(file, [True] * len(file)) for file in files)
-        with_access = with_access and (found.local is not None or _is_variable(found))
+        uses = member_uses(view, target, known, cancelled, on_files)
+        yield from uses if include_declaration else _without(uses, target)
+        return
     meanings = MemberMeanings(view)
-    for marked in everywhere:
-        text = view.source(marked.file.path) if with_access else None
-        yield replace(marked, access=meanings.accesses(text, marked.file.starts, is_array)) if text else marked
-
-
-def _is_variable(found: Resolved) -> bool:
-    return bool(found.symbols) and found.symbols[0].kind in _VARIABLES
+    is_variable = found.local is not None or (bool(found.symbols) and found.symbols[0].kind in _VARIABLES)
+    for file in _of_name(view, source, found, include_declaration, cancelled):
+        text = view.source(file.path) if with_access and is_variable else None
+        yield MarkedUses(file, [True] * len(file), meanings.accesses(text, file.starts) if text else [])
 
 
 def _without(everywhere: Iterable[MarkedUses], target: MemberTarget) -> Iterator[MarkedUses]:
@@ -148,15 +139,21 @@ def highlights(
         return []
     name = decode(source.data[span[0] : span[1]])
     if found is not None and _is_member_name(found):
-        target = target_of(view, found, source.path)
-        within = [marked.file for marked in member_uses(view, target, known or ResolvedUses(), _never, within=[source.path])]
-        spans = [(start, start + file.size) for file in within for start in file.starts]
-        return _marked(view, source, spans, set(), target.is_array)
+        return _of_member(view, source, found, known or ResolvedUses())
     symbols = found.symbols if found is not None else []
     defined = {
         symbol.name_start for symbol in symbols if symbol.path == source.path and symbol.kind != Kind.PROTOTYPE
     }
     return _marked(view, source, in_file(source, name), defined)
+
+
+def _of_member(view: View, source: Source, found: Resolved, known: ResolvedUses) -> list[Highlight]:
+    target = target_of(view, found, source.path)
+    return [
+        Highlight(start, start + marked.file.size, access)
+        for marked in member_uses(view, target, known, _never, within=[source.path])
+        for start, access in zip(marked.file.starts, marked.access, strict=True)
+    ]
 
 
 def _is_member_name(found: Resolved) -> bool:
@@ -165,9 +162,9 @@ def _is_member_name(found: Resolved) -> bool:
 
 
 def _marked(
-    view: View, source: Source, spans: list[tuple[int, int]], defined: set[int], is_array: bool | None = None
+    view: View, source: Source, spans: list[tuple[int, int]], defined: set[int]
 ) -> list[Highlight]:
-    accesses = MemberMeanings(view).accesses(source, [start for start, _ in spans], is_array)
+    accesses = MemberMeanings(view).accesses(source, [start for start, _ in spans])
     return [
         Highlight(start, end, Access.DECLARATION if start in defined else access)
         for (start, end), access in zip(spans, accesses, strict=True)

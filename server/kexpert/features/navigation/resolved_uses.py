@@ -10,7 +10,7 @@ from collections.abc import Hashable
 
 from kexpert.core.c.source import Source
 from kexpert.core.symbols import FileUses
-from kexpert.features.semantics.member_meaning import NOTHING, Meaning, MemberMeanings
+from kexpert.features.semantics.member_meaning import NOTHING, MemberMeanings, ResolvedUse
 from kexpert.view import View
 
 #: Uses kept; each takes some 100 bytes.
@@ -24,7 +24,7 @@ class ResolvedUses:
         self._max_uses = max_uses
         self._kept = 0
         self._headers: Hashable = None
-        self._names: dict[str, dict[str, tuple[Hashable, FileUses, list[Meaning]]]] = {}
+        self._names: dict[str, dict[str, tuple[Hashable, FileUses, list[ResolvedUse]]]] = {}
 
     def reader(self, view: View, name: str) -> NameReader:
         """The uses of one name in the files of a view."""
@@ -51,29 +51,26 @@ class NameReader:
         kept: ResolvedUses,
         view: View,
         name: str,
-        files: dict[str, tuple[Hashable, FileUses, list[Meaning]]],
+        files: dict[str, tuple[Hashable, FileUses, list[ResolvedUse]]],
     ) -> None:
         self._kept = kept
         self._view = view
         self._name = name
         self._files = files
-        self.meanings = MemberMeanings(view)
+        self._meanings = MemberMeanings(view)
 
-    def read(self, path: str) -> tuple[FileUses, list[Meaning]] | None:
+    def read(self, path: str) -> tuple[FileUses, list[ResolvedUse]] | None:
         """The uses that may be members in one file; None if there are none."""
         state = self._view.state_of(path)
         known = self._files.get(path)
         if known is None or known[0] != state:
             found = self._view.references(self._name, within=(path,))
             file = found[0] if found else FileUses(path, len(self._name), [], [], [], [])
-            source = self._source(path) if found else None
-            meanings = self.meanings.of_file(source, self._name, file.starts) if source else []
-            keep = [meaning is not NOTHING for meaning in meanings]
+            source = self._view.source(path) if found else None
+            resolved = self._meanings.of_file(source, self._name, file.starts) if source else []
+            keep = [use.meaning is not NOTHING for use in resolved]
             file = file.selected(keep)
-            known = state, file, [meaning for meaning in meanings if meaning is not NOTHING]
+            known = state, file, [use for use in resolved if use.meaning is not NOTHING]
             self._files[path] = known
             self._kept.note(len(file) + 1)
         return (known[1], known[2]) if len(known[1]) else None
-
-    def _source(self, path: str) -> Source | None:
-        return self._view.source(path)

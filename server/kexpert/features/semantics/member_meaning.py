@@ -1,7 +1,7 @@
 """Which struct's member each occurrence of a name in a file means.
 
-The type before ``.`` and ``->``, of an initialiser and of a macro's argument says it. Occurrences are resolved in order,
-so that a function is read once for all of its own.
+The type before ``.`` and ``->``, of an initialiser and of a macro's argument says it. Occurrences are resolved in
+order, so that a function is read once for all of its own.
 """
 
 from __future__ import annotations
@@ -49,6 +49,11 @@ class Meaning(NamedTuple):
     struct: str = ""  # "struct file"
 
 
+class ResolvedUse(NamedTuple):
+    meaning: Meaning
+    access: Access
+
+
 NOTHING, UNKNOWN = Meaning(Certainty.NONE), Meaning(Certainty.UNKNOWN)
 
 
@@ -59,15 +64,15 @@ class MemberMeanings:
         self._view = view
         self._known = Lookups(view)
 
-    def of_file(self, source: Source, name: str, starts: Sequence[int]) -> list[Meaning]:
-        """The meaning of each occurrence of ``name``, whose offsets ascend."""
+    def of_file(self, source: Source, name: str, starts: Sequence[int]) -> list[ResolvedUse]:
+        """The meaning of each occurrence of ``name``, whose offsets ascend, and what is done with it there."""
         reader = _FileReader(self._view, source, self._known)
-        return [reader.meaning(name, start) for start in starts]
+        return [reader.use(name, start) for start in starts]
 
-    def accesses(self, source: Source, starts: Sequence[int], is_array: bool | None) -> list[Access]:
-        """What is done with the member or variable at each of some ascending offsets."""
+    def accesses(self, source: Source, starts: Sequence[int]) -> list[Access]:
+        """What is done with the variable at each of some ascending offsets."""
         reader = _FileReader(self._view, source, self._known)
-        return [reader.access(start, is_array) for start in starts]
+        return [reader.access(start) for start in starts]
 
 
 class _FileReader:
@@ -81,8 +86,18 @@ class _FileReader:
         self._tokens = Tokens(b"")
         self._in_function = False
         self._parameters: frozenset[str] = frozenset()  # of a macro
+        self._is_array: bool | None = None  # the member that was found last
 
-    def meaning(self, name: str, start: int) -> Meaning:
+    def use(self, name: str, start: int) -> ResolvedUse:
+        self._is_array = None
+        meaning = self._meaning(name, start)
+        if meaning is NOTHING:
+            return ResolvedUse(meaning, Access.READ)
+        if not self._in_function and start in self._declared():
+            return ResolvedUse(meaning, Access.DECLARATION)
+        return ResolvedUse(meaning, access_at(self._tokens, self._tokens.at_offset(start), self._is_array))
+
+    def _meaning(self, name: str, start: int) -> Meaning:
         self._move_to(start)
         tokens = self._tokens
         at = tokens.at_offset(start)
@@ -98,11 +113,9 @@ class _FileReader:
         if tokens.enclosing(at, "(") <= 0:
             return NOTHING
         found = macro_member(self._types, tokens, at, self._types.scope_at(start))
-        if found is None:
-            return NOTHING
-        return _meaning_of(found)
+        return self._of_member(found) if found else NOTHING
 
-    def access(self, start: int, is_array: bool | None) -> Access:
+    def access(self, start: int) -> Access:
         self._move_to(start)
         at = self._tokens.at_offset(start)
         if self._tokens.start(at) != start:
@@ -112,7 +125,7 @@ class _FileReader:
         local = local_binding(self._source, start) if self._in_function else None
         if local and local.name_start == start:
             return Access.DECLARATION
-        return access_at(self._tokens, at, is_array)
+        return access_at(self._tokens, at)
 
     def _after_operator(self, tokens: Tokens, at: int, start: int) -> Meaning:
         if designated(tokens, at - 1):
@@ -122,12 +135,15 @@ class _FileReader:
         if owner is None:
             in_macro = tokens.enclosing(at, "(") > 0 and chain_start(tokens, at) != at
             found = macro_member(self._types, tokens, at, self._types.scope_at(start)) if in_macro else None
-            return _meaning_of(found) if found else UNKNOWN
-        member = self._types.member(owner, tokens[at])
-        if member:
-            return _meaning_of(member)
-        found = macro_member(self._types, tokens, at, self._types.scope_at(start)) if tokens.enclosing(at, "(") > 0 else None
-        return _meaning_of(found) if found else self._of_record(owner)
+            return self._of_member(found) if found else UNKNOWN
+        found = self._types.member(owner, tokens[at])
+        if found is None and tokens.enclosing(at, "(") > 0:
+            found = macro_member(self._types, tokens, at, self._types.scope_at(start))
+        return self._of_member(found) if found else self._of_record(owner)
+
+    def _of_member(self, member: Member) -> Meaning:
+        self._is_array = member.type.derived[:1] == ("[]",)
+        return Meaning(Certainty.MEMBER, member.path, member.name_start, member.struct)
 
     def _of_record(self, owner: CType) -> Meaning:
         """A struct that is known, without the member: macros may declare it."""
@@ -167,10 +183,6 @@ class _FileReader:
             return
         self._begin, self._end = _declaration_extent(data, start)
         self._tokens = Tokens(data, self._begin, self._end)
-
-
-def _meaning_of(member: Member) -> Meaning:
-    return Meaning(Certainty.MEMBER, member.path, member.name_start, member.struct)
 
 
 def _declaration_extent(data: bytes, start: int) -> tuple[int, int]:
