@@ -66,8 +66,9 @@ class NameReader:
         if known is None or known[0] != state:
             found = self._view.references(self._name, within=(path,))
             file = found[0] if found else FileUses(path, len(self._name), [], [], [], [])
-            source = self._view.source(path) if found else None
-            resolved = self._meanings.of_file(source, self._name, file.starts) if source else []
+            # the text is read anew, so that thousands of files do not drive the headers out of the view's cache
+            source = Source(path, self._view.data(path) or b"")
+            resolved = self._meanings.of_file(source, self._name, file.starts) if found else []
             keep = [use.meaning is not NOTHING for use in resolved]
             file = file.selected(keep)
             known = state, file, [use for use in resolved if use.meaning is not NOTHING]

@@ -27,7 +27,7 @@ _MAX_CONDITIONS_READ = 6
 INCLUDED, INCLUDED_BELOW, GLOBAL_HEADER, SAME_DIRECTORY, ELSEWHERE = range(5)
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=256)
 def included_paths(source: Source) -> frozenset[str]:
     """Paths that the file's own ``#include`` lines could mean."""
     found = {source.path}
