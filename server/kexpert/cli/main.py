@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Protocol
 from kexpert import __version__
 from kexpert.cli import (
     ask,
+    callchain,
     complete,
     definition,
     doctor,
     explain,
+    grep,
     hover,
     index,
     kerneldoc,
@@ -42,7 +44,7 @@ class Command(Protocol):
 
 
 _COMMANDS: tuple[Command, ...] = (
-    index, hover, explain, ask, kerneldoc, definition, references, complete, search, models, doctor,
+    index, hover, explain, ask, kerneldoc, definition, references, callchain, complete, search, grep, models, doctor,
 )  # fmt: skip
 
 

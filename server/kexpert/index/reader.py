@@ -184,6 +184,23 @@ class IndexReader:
             (path,),
         )
 
+    def kinds_of(self, names: Collection[str]) -> dict[str, dict[Kind, Flag]]:
+        """For each stored name its kinds with the flags that any symbol of that kind has."""
+        found: dict[str, dict[Kind, Flag]] = {}
+        wanted = list(names)
+        for start in range(0, len(wanted), 500):
+            part = wanted[start : start + 500]
+            marks = ",".join("?" * len(part))
+            for name, kind, flags in self._rows(
+                f"SELECT DISTINCT name, kind, flags FROM symbols WHERE name IN ({marks})", part
+            ):
+                kinds = found.setdefault(name, {})
+                kinds[_KINDS[kind]] = kinds.get(_KINDS[kind], Flag(0)) | Flag(flags)
+            for name, flags in self._rows(f"SELECT DISTINCT name, flags FROM registers WHERE name IN ({marks})", part):
+                kinds = found.setdefault(name, {})
+                kinds[Kind.MACRO] = kinds.get(Kind.MACRO, Flag(0)) | Flag(flags)
+        return found
+
     def with_subwords(self, words: Iterable[str], limit: int) -> list[StoredSymbol]:
         """Symbols in whose name each word begins a part, shortest names first. Words of one or two letters are
         ignored: they begin too many parts."""
@@ -284,6 +301,16 @@ class IndexReader:
         rows += self._rows(f"SELECT DISTINCT {_FILE} {_FROM_REGISTERS} WHERE r.name = ?", (word,))
         return {row[0]: StoredFile._make(row[1:]) for row in rows}
 
+    def files_that_can_hold(self, clauses: Sequence[Collection[bytes]]) -> list[str]:
+        """Files of which the trigrams do not exclude that they hold, for every clause, one of its texts."""
+        from kexpert.index.trigram_index import ids_that_can_hold  # numpy: when first needed
+
+        passing = ids_that_can_hold(self._rows, clauses)
+        if passing is None:
+            return [row[0] for row in self._rows("SELECT path FROM files")]
+        found = "SELECT path FROM files WHERE id IN (SELECT value FROM json_each(?))"
+        return [row[0] for row in self._rows(found, (json.dumps(passing),))]
+
     def common_word(self, word: str) -> CommonWord:
         """The stored positions of a word; they cover no file if it is not common."""
         # one statement, so that all parts are of one moment
@@ -344,7 +371,7 @@ class IndexReader:
     def headers_state(self) -> Hashable:
         """Another value after every change to the stored headers: an id is one state of one file."""
         rows = self._rows("SELECT count(*), max(id) FROM files WHERE kind = ?", (int(FileKind.HEADER),))
-        return self.database.name, self._generation, tuple(rows)
+        return str(self.database), self._generation, tuple(rows)
 
     def is_indexed(self, path: str) -> bool:
         """True if the index holds a file as it is on disk now."""

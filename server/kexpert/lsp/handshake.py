@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 from kexpert import __version__
 from kexpert.core.positions import Encoding
+from kexpert.lsp.token_legend import TOKEN_MODIFIERS, TOKEN_TYPES
 from kexpert.lsp.transport import BadMessage, Writer, error_response, read_message
 
 #: Of lsprotocol's ErrorCodes and TextDocumentSyncKind, which take too long to import here; a test compares them.
@@ -41,6 +42,11 @@ class Client:
     def shows_explanations(self) -> bool:
         """True if the client itself shows what ``kexpert.explain`` answers."""
         return self.can("experimental", "kexpertExplain") is True
+
+    @property
+    def shows_inactive_regions(self) -> bool:
+        """True if the client dims what the server says is not compiled, by clangd's extension of the protocol."""
+        return self.can("textDocument", "inactiveRegionsCapabilities", "inactiveRegions") is True
 
 
 def dig(data: Any, *keys: str) -> Any:
@@ -125,6 +131,25 @@ def initialize_result(client: Client) -> dict[str, Any]:
                 "interFileDependencies": False,
                 "workspaceDiagnostics": False,
             },
+            **optional_capabilities(client),
             "workspace": {"workspaceFolders": {"supported": True, "changeNotifications": True}},
         },
     }
+
+
+def optional_capabilities(client: Client) -> dict[str, Any]:
+    """What is offered only to a client that says it draws it."""
+    found: dict[str, Any] = {}
+    if isinstance(client.can("textDocument", "semanticTokens"), dict):
+        legend = {"tokenTypes": list(TOKEN_TYPES), "tokenModifiers": list(TOKEN_MODIFIERS)}
+        found["semanticTokensProvider"] = {"legend": legend, "range": True, "full": {"delta": True}}
+    drawn: dict[str, tuple[str, Any]] = {
+        "inlayHint": ("inlayHintProvider", True),
+        "codeLens": ("codeLensProvider", {"resolveProvider": True}),
+        "documentLink": ("documentLinkProvider", {"resolveProvider": False}),
+        "typeHierarchy": ("typeHierarchyProvider", True),
+    }
+    found.update(offer for feature, offer in drawn.items() if isinstance(client.can("textDocument", feature), dict))
+    if client.shows_inactive_regions:
+        found["inactiveRegionsProvider"] = True
+    return found

@@ -297,7 +297,7 @@ def diagnostics(places: LocationMapper, source: Source, found: list[Diagnostic])
             "range": r,
             "severity": int(_SEVERITY[d.severity.name]),
             "code": d.code,
-            "source": "checkpatch",
+            "source": d.origin,
             "message": d.message,
         }
         for d, r in zip(found, ranges, strict=True)

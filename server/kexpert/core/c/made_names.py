@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _CALL = re.compile(rb"\n([ \t]*+)((?:(?:static|extern|const|inline)[ \t]+)*)([A-Za-z_]\w*+)[ \t]*+\(")
 _BRACES = re.compile(rb"[{}]")
+_SEPARATORS = re.compile(rb"[(),]")
 _RECORD = re.compile(rb"\b(struct|union|enum)\b(?:\s+\w+)*?(?:\s+(\w+))?\s*\{$")
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*\Z")
 _WORD = re.compile(r"[A-Za-z_]\w*")
@@ -142,22 +143,19 @@ def _words_of(macro: bytes) -> dict[str, int]:
 
 
 def _call(code: bytes, opening: int) -> tuple[tuple[tuple[str, int], ...], int] | None:
-    """The arguments after the ``(`` at ``opening``, and the offset after its ``)``."""
-    tokens = tokenize(code[opening : opening + MAX_TEXT].decode("latin-1"))
-    found = arguments_of(tokens, 0)
-    if found is None:
-        return None
+    """The arguments after the ``(`` at ``opening``, and the offset after its ``)``. Strings are blank."""
     arguments: list[tuple[str, int]] = []
-    depth, at = 0, opening
-    begin = opening + 1
-    for token in tokens[: found[1]]:
-        depth += (token == "(") - (token == ")")
-        if (token == "," and depth == 1) or depth == 0:
+    depth, begin = 0, opening + 1
+    for mark in _SEPARATORS.finditer(code, opening, opening + MAX_TEXT):
+        char, at = mark[0], mark.start()
+        depth += (char == b"(") - (char == b")")
+        if depth == 0 or (depth == 1 and char == b","):
             raw = code[begin:at].decode("latin-1")
             arguments.append((raw.strip(), begin + len(raw) - len(raw.lstrip())))
             begin = at + 1
-        at += len(token)
-    return tuple(arguments), at
+        if not depth:
+            return tuple(arguments), begin
+    return None
 
 
 def _record_around(text: bytes, at: int) -> tuple[str, str]:

@@ -154,7 +154,7 @@ def outgoing(view: View, symbol: Symbol) -> list[Call]:
     for (name, member), written in list(sites.items())[:_MAX_CALLEES]:
         spans = [Span(symbol.path, call.start, call.start + len(name)) for call in written]
         if member:
-            calls += [Call(target, spans) for target in _through_member(view, source, written[0])]
+            calls += [Call(target, spans) for target in through_member(view, source, written[0])]
         else:
             target = best_callee(view, source, name)
             if target is not None:
@@ -221,8 +221,14 @@ def _implementing(view: View, source: Source, member: str, struct: str) -> list[
     return targets
 
 
-def _through_member(view: View, source: Source, call: WrittenCall) -> list[Symbol]:
+def through_member(view: View, source: Source, call: WrittenCall) -> list[Symbol]:
+    """The functions that a call through an operation reaches; none if they are many or the operation is not known."""
+    return operation_of_call(view, source, call)[1]
+
+
+def operation_of_call(view: View, source: Source, call: WrittenCall) -> tuple[str, list[Symbol]]:
+    """(the tag of the struct whose member is called, "" if not known; the functions that it reaches, none if many)."""
     found = resolve(view, source, call.start)
     if found is None or found.kind != "member" or found.member is None:
-        return []
-    return _implementing(view, source, call.name, found.member.struct)
+        return "", []
+    return found.member.struct.partition(" ")[2], _implementing(view, source, call.name, found.member.struct)

@@ -8,6 +8,7 @@ from kexpert.core.c.function_extent import enclosing_function
 from kexpert.core.c.source import Source
 from kexpert.core.symbols import Assignment, Flag, Kind, Span, Symbol
 from kexpert.core.text import decode, identifier_at
+from kexpert.features.build_files.objects import parts_of
 from kexpert.features.semantics.definition_ranking import kernel_first, rank_definitions
 from kexpert.features.semantics.resolve import Resolved, resolve, type_of
 from kexpert.view import View
@@ -129,7 +130,9 @@ def _places(view: View, source: Source, found: Resolved) -> list[Span]:
     if found.local is not None:
         return [Span(source.path, found.local.name_start, found.local.name_start + len(found.local.name))]
     if found.kind in ("include", "document"):
-        return [] if found.path is None else [Span(found.path, 0, 0)]
+        # a composite object of a Makefile: the list of its parts
+        at = parts_of(source, found.name) if found.path == source.path else None
+        return [] if found.path is None else [Span(found.path, at or 0, at or 0)]
     if found.member is not None:
         member = found.member
         return [Span(member.path, member.name_start, member.name_start + len(member.name))]

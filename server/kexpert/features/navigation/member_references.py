@@ -7,7 +7,7 @@ of two drivers are two; variants of it under ``#if`` in one file, and those of s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from kexpert.core.c.access import Access
@@ -30,8 +30,7 @@ OnFiles = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class MarkedUses:
-    """The uses of a name in one file. ``certain`` and ``access`` are parallel to it; ``access`` is empty if that was not
-    asked for."""
+    """The uses of a name in one file. ``certain`` and ``access`` are parallel to it; ``access`` may be empty."""
 
     file: FileUses
     certain: Sequence[bool]
@@ -109,15 +108,16 @@ def member_uses(
     known: ResolvedUses,
     cancelled: Cancelled,
     on_files: OnFiles = lambda done, total: None,
-    within: Sequence[str] | None = None,
+    within: Collection[str] | None = None,
 ) -> Iterator[MarkedUses]:
     """The uses, a file at a time, declarations included: first the file that declares it and the one
     where they are asked for, then the files that can know the struct, then all others. ``within``: in these files only."""
     reader = known.reader(view, target.name)
-    if within is not None:
+    if within is not None and len(within) == 1:
         files, knowing = list(within), set(within)
     else:
         files, knowing = _files_in_order(view, target)
+        files = [path for path in files if within is None or path in within]
     for done, path in enumerate(files):
         if cancelled():
             return

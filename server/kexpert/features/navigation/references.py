@@ -9,7 +9,7 @@ are matched by name in the files of this folder.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from kexpert.core.c.access import Access
@@ -62,10 +62,14 @@ def references(
     include_declaration: bool,
     cancelled: Cancelled,
     known: ResolvedUses | None = None,
+    within: Collection[str] | None = None,
 ) -> list[FileUses]:
     """Every use of the thing at ``offset``; with its definitions and declarations if asked. Its own file's first; the
-    possible uses of a member after the certain ones. ``known``: what earlier answers resolved."""
-    found = list(marked_references(view, source, offset, include_declaration, cancelled, known))
+    possible uses of a member after the certain ones.
+
+    ``known``: what earlier answers resolved. ``within``: look for a name that other files know in these files alone.
+    """
+    found = list(marked_references(view, source, offset, include_declaration, cancelled, known, within=within))
     certain = [marked.selected(marked.certain).file for marked in found]
     possible = [marked.selected([not sure for sure in marked.certain]).file for marked in found]
     return list(filter(len, certain + possible))
@@ -80,6 +84,7 @@ def marked_references(
     known: ResolvedUses | None = None,
     on_files: OnFiles = lambda done, total: None,
     *,
+    within: Collection[str] | None = None,
     with_access: bool = False,
 ) -> Iterator[MarkedUses]:
     """``references`` a file at a time, as they are found. ``with_access``: each with what is done there."""
@@ -89,12 +94,12 @@ def marked_references(
     known = known or ResolvedUses()
     if _is_member_name(found):
         target = target_of(view, found, source.path)
-        uses = member_uses(view, target, known, cancelled, on_files)
+        uses = member_uses(view, target, known, cancelled, on_files, within)
         yield from uses if include_declaration else _without(uses, target)
         return
     meanings = MemberMeanings(view)
     is_variable = found.local is not None or (bool(found.symbols) and found.symbols[0].kind in _VARIABLES)
-    for file in _of_name(view, source, found, include_declaration, cancelled):
+    for file in _of_name(view, source, found, include_declaration, cancelled, within):
         text = view.source(file.path) if with_access and is_variable else None
         yield MarkedUses(file, [True] * len(file), meanings.accesses(text, file.starts) if text else [])
 
@@ -109,7 +114,12 @@ def _without(everywhere: Iterable[MarkedUses], target: MemberTarget) -> Iterator
 
 
 def _of_name(
-    view: View, source: Source, found: Resolved, include_declaration: bool, cancelled: Cancelled
+    view: View,
+    source: Source,
+    found: Resolved,
+    include_declaration: bool,
+    cancelled: Cancelled,
+    within: Collection[str] | None,
 ) -> list[FileUses]:
     if found.local is not None:
         spans = [
@@ -119,7 +129,7 @@ def _of_name(
         ]
         return _each(Span(source.path, *span) for span in spans)
     if found.kind in ("symbol", "config") and found.symbols:
-        return _of_symbols(view, found, include_declaration, cancelled)
+        return _of_symbols(view, found, include_declaration, cancelled, within)
     return []
 
 
@@ -176,7 +186,11 @@ def _never() -> bool:
 
 
 def _of_symbols(
-    view: View, found: Resolved, include_declaration: bool, cancelled: Cancelled
+    view: View,
+    found: Resolved,
+    include_declaration: bool,
+    cancelled: Cancelled,
+    within: Collection[str] | None,
 ) -> list[FileUses]:
     primary = found.symbols[0]
     rows = view.lookup(primary.name)
@@ -186,13 +200,14 @@ def _of_symbols(
         files = _each(Span(primary.path, *span) for span in in_file(home, primary.name)) if home else []
     else:
         elsewhere = {row.path for row in rows if _hides(row) and row.path != primary.path}
-        files = [file for file in view.references(primary.name, cancelled) if file.path not in elsewhere]
+        uses = view.references(primary.name, cancelled, within)
+        files = [file for file in uses if file.path not in elsewhere]
         if any(row.kind == Kind.MEMBER for row in rows):
             files = [
                 file.selected([not member for member in file.members]) if any(file.members) else file for file in files
             ]
     if primary.kind is Kind.CONFIG:
-        files += _in_kconfig_files(view, primary.name.removeprefix("CONFIG_"), cancelled)
+        files += _in_kconfig_files(view, primary.name.removeprefix("CONFIG_"), cancelled, within)
     files = _of_namespace(view, primary, rows, files)
     files = _with_pasted(view, primary, files)
     defined = {span.path for span in own}
@@ -206,9 +221,11 @@ def _of_symbols(
     return sorted(filter(len, files), key=lambda file: (file.path != primary.path, file.path))
 
 
-def _in_kconfig_files(view: View, option: str, cancelled: Cancelled) -> list[FileUses]:
+def _in_kconfig_files(
+    view: View, option: str, cancelled: Cancelled, within: Collection[str] | None
+) -> list[FileUses]:
     """The places where Kconfig files name an option: select, depends on, default."""
-    paths = [path for path in view.files_mentioning(option) if is_kconfig(path)]
+    paths = [path for path in view.files_mentioning(option) if is_kconfig(path) and (within is None or path in within)]
     found = []
     for file in view.references(option, cancelled, paths):
         data = view.data(file.path) or b""

@@ -1,6 +1,7 @@
 """The meanings of the uses of members, kept between questions, by name and file.
 
-An entry holds for one text of its file and one state of all headers: what a use means follows from both. Answers about
+An entry holds for one text of its file, one state of all headers and one configuration: what a use means follows from
+them. Answers about
 ``list`` cost half a minute the first time and a moment the next, whatever struct they are about.
 """
 
@@ -23,14 +24,15 @@ class ResolvedUses:
     def __init__(self, max_uses: int = _MAX_USES) -> None:
         self._max_uses = max_uses
         self._kept = 0
-        self._headers: Hashable = None
+        self._state: Hashable = None
         self._names: dict[str, dict[str, tuple[Hashable, FileUses, list[ResolvedUse]]]] = {}
 
     def reader(self, view: View, name: str) -> NameReader:
         """The uses of one name in the files of a view."""
-        headers = view.headers_state()
-        if headers != self._headers:
-            self._names, self._kept, self._headers = {}, 0, headers
+        configuration = view.configuration
+        state = view.headers_state(), configuration if configuration.is_decided else configuration.arch
+        if state != self._state:
+            self._names, self._kept, self._state = {}, 0, state
         if self._kept > self._max_uses:  # the names that were asked for longest ago go first
             for old in list(self._names)[: len(self._names) // 2 + 1]:
                 dropped = self._names.pop(old, {})

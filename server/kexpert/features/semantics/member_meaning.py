@@ -103,7 +103,7 @@ class _FileReader:
         at = tokens.at_offset(start)
         if tokens.start(at) != start or tokens[at] != name or name in self._parameters:
             return NOTHING
-        self._types.begin()
+        self._types.begin(start)
         if tokens[at - 1] in (".", "->"):
             return self._after_operator(tokens, at, start)
         if tokens[at - 1] in _TAGS:

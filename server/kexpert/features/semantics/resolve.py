@@ -18,9 +18,10 @@ from kexpert.core.c.postfix import chain_start
 from kexpert.core.c.scope import Local, local_binding, locals_at
 from kexpert.core.c.source import Source
 from kexpert.core.c.tokens import Tokens
-from kexpert.core.paths import is_kconfig
+from kexpert.core.paths import is_build_file, is_kconfig, is_makefile
 from kexpert.core.symbols import Kind, Symbol
 from kexpert.core.text import identifier_at
+from kexpert.features.build_files.objects import object_at
 from kexpert.features.semantics.definition_ranking import rank_definitions
 from kexpert.features.semantics.derived_names import events_of
 from kexpert.features.semantics.include_paths import includes_of, resolve_include
@@ -76,6 +77,8 @@ def resolve(view: View, source: Source, offset: int) -> Resolved | None:
     path = _path_at(view, source, offset)
     if path:
         return path
+    if is_makefile(source.path) and (found := object_at(view, source, offset)) is not None:
+        return Resolved("include", *found[:3], path=found[3])
     span = identifier_at(data, offset)
     if span is None:
         return None
@@ -83,11 +86,13 @@ def resolve(view: View, source: Source, offset: int) -> Resolved | None:
     name = data[start:end].decode("latin-1")
     if name in KEYWORDS or data[max(start - _MAX_GAP_BYTES, 0) : start].rstrip(b" \t").endswith(b"#"):
         return None
+    if not name.startswith("CONFIG_") and is_build_file(source.path):
+        return None
     if name.startswith("CONFIG_"):
         options = view.lookup(name, (Kind.CONFIG,))
         if not options and name.endswith("_MODULE"):
             options = view.lookup(name.removesuffix("_MODULE"), (Kind.CONFIG,))
-        return Resolved("config", name, start, end, symbols=rank_definitions(view, options, source))
+        return Resolved("config", name, start, end, symbols=rank_definitions(view, options, source, start))
     where = lexical_class(data, start)
     if where == "string":
         return None
@@ -105,7 +110,7 @@ def _in_kconfig(view: View, source: Source, offset: int) -> Resolved | None:
     if option is None:
         return None
     name, start, end, entries = option
-    return Resolved("config", name, start, end, symbols=rank_definitions(view, entries, source))
+    return Resolved("config", name, start, end, symbols=rank_definitions(view, entries, source, start))
 
 
 def _path_at(view: View, source: Source, offset: int) -> Resolved | None:
@@ -194,7 +199,7 @@ def _symbol(
         fitting = fitting or found
     if not fitting:
         fitting = events_of(view, name)
-    ranked = rank_definitions(view, fitting, source)
+    ranked = rank_definitions(view, fitting, source, start)
     return Resolved("symbol", name, start, end, symbols=ranked) if ranked else None
 
 

@@ -112,6 +112,7 @@ class Types:
         self._known = known or Lookups(view)
         self._ranked: dict[tuple[str, tuple[Kind, ...]], list[Symbol]] = {}
         self._lookups = 0
+        self._offset = -1  # of the expression
         self._depth = 0
         self._names: dict[str, CType | None] = {}
         self._owners: dict[Body, str] = {}  # of records without a tag: "struct outer.member"
@@ -120,6 +121,7 @@ class Types:
 
     def at(self, tokens: Tokens, start: int, stop: int, offset: int) -> CType | None:
         """The type of ``tokens[start:stop]``, an expression at ``offset`` in the source."""
+        self._offset = offset
         return self.expression(tokens, start, stop, self.scope_at(offset))
 
     def scope_at(self, offset: int) -> Scope:
@@ -317,19 +319,22 @@ class Types:
 
     def lookup(self, name: str, kinds: tuple[Kind, ...]) -> list[Symbol]:
         """Ranked definitions; none after ``_MAX_LOOKUPS`` look-ups."""
-        found = self._ranked.get((name, kinds))
+        key = name, kinds, self._offset
+        found = self._ranked.get(key)
         if found is None:
             if self._lookups >= _MAX_LOOKUPS or not name:
                 return []
             self._lookups += 1
-            found = rank_definitions(self.view, self._known.rows(name, kinds), self.source)
-            self._ranked[name, kinds] = found
+            found = rank_definitions(self.view, self._known.rows(name, kinds), self.source, self._offset)
+            self._ranked[key] = found
         return found
 
-    def begin(self) -> None:
+    def begin(self, offset: int) -> None:
         """Go on with another place in the same text: it has its own budget of look-ups, and its own locals."""
+        self._offset = offset
         self._lookups = 0
         self._names.clear()
+        self._ranked.clear()
         self._local_types.clear()
 
     def declared(self, symbol: Symbol) -> CType | None:
