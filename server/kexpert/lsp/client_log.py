@@ -29,7 +29,7 @@ _MIN_MEASURED_SECONDS = 3.0
 
 
 class ClientLog:
-    """A ``workspace.listener.Listener`` for one client. Any thread may call it."""
+    """A ``workspace.listener.Listener`` for one client and tree. Any thread may call it."""
 
     def __init__(
         self,
@@ -37,10 +37,12 @@ class ClientLog:
         show_progress: bool,
         cancel_indexing: Callable[[], None],
         on_progress: Callable[[Progress], None],
+        shown: set[str],
     ) -> None:
-        """``show_progress``: the client has work done progress. ``on_progress`` is told of all progress too."""
+        """``show_progress``: the client has work done progress. ``on_progress`` is told of all progress too. ``shown``:
+        messages that need not be shown once more."""
         self._dispatcher = dispatcher
-        self._shown: set[str] = set()
+        self._shown = shown
         self._bar = ProgressBar(dispatcher, cancel_indexing) if show_progress else None
         self._work: dict[Any, RequestProgress] = {}  # under way, by token
         self._can_create_progress = show_progress
