@@ -11,6 +11,7 @@ import ipaddress
 import os
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -33,6 +34,8 @@ _ANTICIPATION = ("inline", "anticipation")
 _CLIENT_SETTINGS = "workspace/configuration"
 #: An update of fewer files changes little of what is drawn.
 _MIN_FILES_TO_REDRAW = 20
+#: For closing models, index and files.
+_END_SECONDS = 8.0
 _REFRESHED = {
     "semanticTokens": "workspace/semanticTokens/refresh",
     "inlayHint": "workspace/inlayHint/refresh",
@@ -99,6 +102,13 @@ def converse(reader: BinaryIO, out: BinaryIO) -> int:
     return server.run(reader)
 
 
+def _end_within(seconds: float, code: int) -> None:
+    """End the process after a time, whatever its threads do then: it must not outlive its client."""
+    timer = threading.Timer(seconds, os._exit, (code,))
+    timer.daemon = True
+    timer.start()
+
+
 class Server:
     """One client's workspace, and the handlers that change it."""
 
@@ -126,10 +136,13 @@ class Server:
         self._settings_changed()
         if not any(found):
             self._status.no_tree()
+        code = 1
         try:
-            return self.dispatcher.serve(reader)
+            code = self.dispatcher.serve(reader)
         finally:
+            _end_within(_END_SECONDS, code)
             self.trees.close()
+        return code
 
     def _new_tree(self) -> OpenTree:
         from kexpert.lsp.client_log import ClientLog
