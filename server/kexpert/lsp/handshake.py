@@ -120,7 +120,9 @@ def initialize_result(client: Client) -> dict[str, Any]:
             "callHierarchyProvider": True,
             "codeActionProvider": {"codeActionKinds": ["source", "refactor.rewrite"], "resolveProvider": True},
             "executeCommandProvider": {
-                "commands": ["kexpert.search", "kexpert.findSimilar", "kexpert.explain", "kexpert.ask"]
+                "commands": [
+                    "kexpert.search", "kexpert.findSimilar", "kexpert.explain", "kexpert.ask", "kexpert.references",
+                ]
             },
             "inlineCompletionProvider": True,
             "foldingRangeProvider": True,

@@ -25,6 +25,7 @@ class ThreadIntent(Enum):
 
     QUICK = ("quick", 2)  # milliseconds: hover, completion, jumps
     SLOW = ("slow", 2)  # whole-tree questions
+    USES = ("uses", 2)  # of members, which may take half a minute
     PROGRAM = ("program", 1)  # waits for another process
     MODEL = ("model", 1)  # the model answers one request at a time
     CHAT = ("chat", 4)  # an answer from facts, to which the chat model adds; a newer one ends the waiting of an older

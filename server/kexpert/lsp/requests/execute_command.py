@@ -1,8 +1,8 @@
 """``workspace/executeCommand``: ``kexpert.search`` (query, limit), ``kexpert.findSimilar`` and ``kexpert.explain`` (URI
-and range each), ``kexpert.ask`` (question).
+and range each), ``kexpert.ask`` (question), ``kexpert.references`` (URI and position).
 
-The first two give results with name, kind, score, location and the lines that match. For the others see ``explain`` and
-``ask``.
+The first two give results with name, kind, score, location and the lines that match. For the others see ``explain``,
+``ask`` and ``references``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from kexpert.lsp.locations import Json
 from kexpert.lsp.request import Request, answers
 from kexpert.lsp.requests.ask import ask
 from kexpert.lsp.requests.explain import explain
+from kexpert.lsp.requests.references import marked
 from kexpert.lsp.scheduler import ThreadIntent
 from kexpert.workspace.snapshot import Position, Refusal
 
@@ -22,6 +23,8 @@ _MAX_RESULTS = 200
 
 
 def _intent(params: types.ExecuteCommandParams) -> ThreadIntent:
+    if params.command == "kexpert.references":
+        return ThreadIntent.USES
     return ThreadIntent.CHAT if params.command in ("kexpert.explain", "kexpert.ask") else ThreadIntent.SLOW
 
 
@@ -44,6 +47,9 @@ def execute_command(request: Request) -> list[Json] | Json | None:
         case "kexpert.explain", [str(uri), place, *rest] if (span := from_protocol.range_of(place)) is not None:
             start, end = (Position(request.path_of(uri), line, character) for line, character in span)
             return explain(request, start, end, rest[0] if rest and isinstance(rest[0], (str, int)) else None)
+        case "kexpert.references", [str(uri), place, *rest] if (at := from_protocol.position_of(place)) is not None:
+            options, token = (*map(from_protocol.plain, rest), None, None)[:2]
+            return marked(request, Position(request.path_of(uri), *at), options, token)
         case "kexpert.ask", [given, *rest] if (question := from_protocol.question(given)):
             return ask(request, question, rest[0] if rest and isinstance(rest[0], (str, int)) else None)
     raise JsonRpcException(
