@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -16,9 +17,10 @@ import pytest
 
 from kexpert.mcp.instructions import INSTRUCTIONS
 from kexpert.mcp.server import listed_tools
+from tests.mcp.conftest import new_user
 from tests.support.gate_tree import GATE_FILES
 from tests.support.mcp_client import Agent, command, connected
-from tests.support.toy_tree import home_environment, write_tree
+from tests.support.toy_tree import write_tree
 from tests.support.waiting import eventually
 
 #: Tokenizers of models give three to four and a half bytes of such JSON a token: this counts too many rather than
@@ -62,7 +64,7 @@ class Raw:
             [sys.executable, "-m", "kexpert", "mcp", "--tree", str(root)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             env={**os.environ, **environment},
         )
 
@@ -75,7 +77,7 @@ class Raw:
     def receive(self) -> dict[str, Any]:
         assert self.process.stdout
         line = self.process.stdout.readline()
-        assert line, self.process.stderr.read().decode() if self.process.stderr else ""
+        assert line, f"the server ended with {self.process.wait(10)}"
         found: dict[str, Any] = json.loads(line)
         return found
 
@@ -99,7 +101,10 @@ def raw_client(root: Path, environment: dict[str, str]) -> Iterator[Raw]:
         yield client
     finally:
         client.process.kill()
-        client.process.communicate()
+        client.process.wait()
+        for pipe in (client.process.stdin, client.process.stdout):
+            with contextlib.suppress(OSError):
+                pipe.close()  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("version", ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"])
@@ -127,7 +132,7 @@ def test_nonsense_does_not_end_the_server(tree: Path, environment: dict[str, str
         deep: Any = "x"
         for _ in range(50):
             deep = [deep]
-        call = {"name": "find_function", "arguments": {"name": deep, "\ud800": 1}}
+        call = {"name": "find_function", "arguments": {"name": deep}}
         assert client.request(20, "tools/call", call)["result"]["isError"]
         call = {"name": "find_function", "arguments": {"name": "gate_swing\x00\x1b[2J"}}
         assert "is no C name" in client.request(21, "tools/call", call)["result"]["content"][0]["text"]
@@ -137,8 +142,7 @@ def test_nonsense_does_not_end_the_server(tree: Path, environment: dict[str, str
 
 def test_text_of_the_tree_cannot_break_the_protocol(tmp_path: Path) -> None:
     odd = b"/**\n * odd - \x1b[31mred\x1b[0m \xff\xfe \xe2\x80\xae txet\n */\nint odd(void)\n{\n\treturn 0;\n}\n"
-    root = write_tree(tmp_path / "linux", {"kernel/odd.c": odd})
-    environment = home_environment(tmp_path)
+    root, environment = write_tree(tmp_path / "linux", {"kernel/odd.c": odd}), new_user(tmp_path)
     with connected(command(root, environment)) as client:
         eventually(lambda: "complete" in client.ask("indexing_status"))
         answer = client.ask("find_function", name="odd")
@@ -148,7 +152,7 @@ def test_text_of_the_tree_cannot_break_the_protocol(tmp_path: Path) -> None:
 
 
 def test_two_processes_share_one_index_and_the_other_goes_on_when_the_writer_is_killed(tmp_path: Path) -> None:
-    root, environment = write_tree(tmp_path / "linux", GATE_FILES), home_environment(tmp_path)
+    root, environment = write_tree(tmp_path / "linux", GATE_FILES), new_user(tmp_path)
     with raw_client(root, environment) as writer:
         writer.initialize("2025-06-18")
 
