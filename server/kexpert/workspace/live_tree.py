@@ -57,7 +57,8 @@ class LiveTree:
 
     def snapshot(self) -> Snapshot:
         """The tree as it is now. Positions count in code points."""
-        return Snapshot(self.root, Documents(self.root), "utf-32", self.settings, self, configuration=self._configuration)
+        documents = Documents(self.root)
+        return Snapshot(self.root, documents, "utf-32", self.settings, self, configuration=self._configuration)
 
     def state_lines(self) -> list[str]:
         """The state of index and search, a line each."""
