@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from enum import IntEnum
+from functools import lru_cache
 
 from kexpert.core.c.condition_values import Macros, truth
 from kexpert.core.c.directives import directives_of
@@ -53,8 +54,18 @@ class Place:
     def __init__(self, view: View, source: Source, offset: int = -1) -> None:
         self.view = view
         self.source = source
+        self.offset = offset
         self.configuration = configuration_at(view, source, offset)
         self._unit: TranslationUnit | None = None
+
+    @classmethod
+    def at(cls, view: View, source: Source, offset: int = -1) -> Place:
+        """The place; the last one is kept, since a question ranks many names at one place."""
+        last = view.configuration.last_place
+        if isinstance(last, Place) and last.view is view and last.source is source and last.offset == offset:
+            return last
+        place = view.configuration.last_place = cls(view, source, offset)
+        return place
 
     @property
     def unit(self) -> TranslationUnit:
@@ -72,7 +83,10 @@ class Place:
         arch = arch_of(row.path)
         if arch and arch != self.configuration.arch and self.configuration.decides_arch:
             return Standing.EXCLUDED
-        if row.path == self.source.path or row.path in self.unit.files:
+        if row.path == self.source.path:
+            before = sum(each.start <= row.start for each in directives_of(self.source.data))
+            return _standing(self.unit.state_after(row.path, before))
+        if row.path in self.unit.files:
             file = self.view.source(row.path)
             size = len(file.data) if file else -1
             return _standing(self.unit.state(row.path, row.start, size))
@@ -239,7 +253,7 @@ def state_in_file(view: View, row: Symbol, configuration: Configuration, seen: M
 
 def unit_of(view: View, source: Source, configuration: Configuration) -> TranslationUnit:
     """The walk through a file and its headers; kept with the configuration until an include or condition changes."""
-    key = (source.path, hash(tuple(each[:1] + each[2:] for each in directives_of(source.data))), view.root)
+    key = (source.path, _directives_hash(source), view.root)
     found: TranslationUnit | None = configuration.kept.get(key)
     if found is None:
         is_module = _is_module(view, source.path, configuration)
@@ -249,6 +263,12 @@ def unit_of(view: View, source: Source, configuration: Configuration) -> Transla
         found = translation_unit(source.path, source.data, view.data, find, macros, _FIRST)
         configuration.keep(key, found)
     return found
+
+
+@lru_cache(maxsize=16)
+def _directives_hash(source: Source) -> int:
+    """The same for two texts of a file with the same directives in the same order."""
+    return hash(tuple(each[:1] + each[2:] for each in directives_of(source.data)))
 
 
 def _is_module(view: View, path: str, configuration: Configuration) -> bool | None:
