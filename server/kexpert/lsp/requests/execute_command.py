@@ -2,8 +2,8 @@
 and range each), ``kexpert.ask`` (question), ``kexpert.grep`` (expression, limit), ``kexpert.references`` (URI and
 position), ``kexpert.status`` and ``kexpert.reindex``.
 
-The first two and grep give results with name, kind, location and the lines that match. For explain, ask and references
-see the modules of that name. ``kexpert.status`` gives lines for people by their names; ``kexpert.reindex`` has the whole
+The first two and grep give results with name, kind, location and the lines that match. For explain, ask, references
+see their modules. ``kexpert.status`` gives lines for people by their names; ``kexpert.reindex`` has the whole
 tree looked through for changes.
 """
 
