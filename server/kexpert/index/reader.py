@@ -180,7 +180,7 @@ class IndexReader:
         """The symbols of one file in order; none for a register header."""
         return self._symbols(
             f"FROM files f JOIN symbols s ON s.id >= f.id << {FILE_SHIFT} AND s.id < (f.id + 1) << {FILE_SHIFT}"
-            " WHERE f.path = ? ORDER BY s.id",
+            " WHERE f.path = ? ORDER BY s.at, s.id",
             (path,),
         )
 
