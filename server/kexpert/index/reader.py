@@ -18,6 +18,7 @@ from kexpert.core.c.source import Source
 from kexpert.core.symbols import Flag, Kind, Symbol
 from kexpert.core.text import IDENTIFIER
 from kexpert.index.builder import facts_of
+from kexpert.index.made_in_buffers import BufferExpansions
 from kexpert.index.position_codec import CommonWord
 from kexpert.index.schema import FILE_SHIFT, StoredFile, SymbolStore
 
@@ -64,6 +65,7 @@ class IndexReader:
         self._inode = 0
         self._sources: OrderedDict[str, tuple[FileIdentity, Source]] = OrderedDict()
         self._cached_bytes = 0
+        self._expansions = BufferExpansions(root, self._rows)
 
     # -- connections ----------------------------------------------------------------------------
 
@@ -183,6 +185,11 @@ class IndexReader:
             " WHERE f.path = ? ORDER BY s.at, s.id",
             (path,),
         )
+
+    def made_in(self, source: Source) -> list[Symbol]:
+        """The names that macros of other files make in a text that is not indexed."""
+        newest = self._rows("SELECT max(id) FROM files")
+        return self._expansions.symbols(source, (self._generation, newest))
 
     def with_subwords(self, words: Iterable[str], limit: int) -> list[StoredSymbol]:
         """Symbols in whose name each word begins a part, shortest names first. Words of one or two letters are

@@ -144,10 +144,17 @@ def made_declaration(cut: Skeleton, symbol: Symbol) -> str:
     for call in cut.made:
         if not (call.start <= symbol.name_start < call.end or call.macro[0] <= symbol.name_start < call.macro[1]):
             continue
-        for piece in re.split(r"(?<=[;}])", call.text):
-            words = piece.partition("{")[0]
-            if symbol.name in _WORD.findall(words):
-                return " ".join(words.split()).strip(" ;")
+        if found := declaration_in(call.text, symbol.name):
+            return found
+    return ""
+
+
+def declaration_in(text: str, name: str) -> str:
+    """The declaration of a name in an expansion, without a body; "" if there is none."""
+    for piece in re.split(r"(?<=[;}])", text):
+        words = piece.partition("{")[0]
+        if name in _WORD.findall(words):
+            return " ".join(words.split()).strip(" ;")
     return ""
 
 
