@@ -59,6 +59,7 @@ class BuildReport:
     symbols: int = 0
     seconds: float = 0.0
     common_words_seconds: float = 0.0
+    trigrams_seconds: float = 0.0
     peak_rss_mb: float = 0.0
     db_mb: float = 0.0
     changed: int = 0

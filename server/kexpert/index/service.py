@@ -13,7 +13,7 @@ from kexpert.background.lock import WriterLock
 from kexpert.background.progress import OnProgress, ignore_progress
 from kexpert.background.worker_thread import WorkerThread
 from kexpert.core.c.source import Source
-from kexpert.index import common_word_positions
+from kexpert.index import common_word_positions, trigram_index
 from kexpert.index.builder import BuildReport, IndexWriteError, measure, prepare, update
 from kexpert.index.compaction import compact
 from kexpert.index.disk_view import DiskView, Searcher
@@ -237,14 +237,19 @@ class IndexService:
             compact(self.root, self.database, self._is_interrupted)
         with contextlib.closing(SymbolStore(self.database)) as store:
             is_pass_due = store.complete and common_word_positions.is_pass_due(store)
-        if is_pass_due:
-            common_word_positions.cover_files(
-                self.root,
-                self.database,
-                jobs=self._jobs,
-                on_progress=self._on_progress,
-                interrupted=lambda: self._cancelled or self._is_interrupted(),
-            )
+            is_trigram_pass_due = store.complete and trigram_index.is_pass_due(store)
+        for is_due, cover in (
+            (is_pass_due, common_word_positions.cover_files),
+            (is_trigram_pass_due, trigram_index.cover_files),
+        ):
+            if is_due:
+                cover(
+                    self.root,
+                    self.database,
+                    jobs=self._jobs,
+                    on_progress=self._on_progress,
+                    interrupted=lambda: self._cancelled or self._is_interrupted(),
+                )
 
     def _is_interrupted(self) -> bool:
         """True if something more urgent than tidying up came."""
@@ -298,9 +303,14 @@ def build(
         report.seconds = time.monotonic() - began
         with contextlib.closing(SymbolStore(database)) as store:
             is_pass_due = common_word_positions.is_pass_due(store)
+            is_trigram_pass_due = trigram_index.is_pass_due(store)
         if is_pass_due:
             common_word_positions.cover_files(root, database, jobs=jobs, on_progress=on_progress)
             report.common_words_seconds = time.monotonic() - began - report.seconds
+        if is_trigram_pass_due:
+            trigram_index.cover_files(root, database, jobs=jobs, on_progress=on_progress)
+            report.trigrams_seconds = time.monotonic() - began - report.seconds - report.common_words_seconds
+        if is_pass_due or is_trigram_pass_due:
             measure(report, database, jobs)
         return report
     except (OSError, sqlite3.Error) as error:

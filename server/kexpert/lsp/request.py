@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kexpert.core.c.source import Source
     from kexpert.lsp.client_log import ClientLog
     from kexpert.lsp.handshake import Client
+    from kexpert.lsp.token_results import TokenResults
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Request:
     send_part: Callable[[str | int, Any], None]
     #: The client's own URIs of open documents, by path.
     spellings: Mapping[str, str]
+    #: The last semantic tokens of each document.
+    tokens: TokenResults
 
     @cached_property
     def places(self) -> LocationMapper:

@@ -11,7 +11,7 @@ import ipaddress
 import os
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -19,6 +19,7 @@ from kexpert.lsp.handshake import Client, await_initialize, dig
 from kexpert.lsp.transport import Writer
 
 if TYPE_CHECKING:
+    from kexpert.background.progress import Progress
     from kexpert.lsp.dispatcher import Question
     from kexpert.lsp.request import Handler, Request
     from kexpert.lsp.scheduler import Cancelled
@@ -30,6 +31,13 @@ _SWITCH_INTERVAL_SECONDS = 0.001
 #: Key of the one suggestion that is worked out before anybody asks for it.
 _ANTICIPATION = ("inline", "anticipation")
 _CLIENT_SETTINGS = "workspace/configuration"
+#: An update of fewer files changes little of what is drawn.
+_MIN_FILES_TO_REDRAW = 20
+_REFRESHED = {
+    "semanticTokens": "workspace/semanticTokens/refresh",
+    "inlayHint": "workspace/inlayHint/refresh",
+    "codeLens": "workspace/codeLens/refresh",
+}
 
 
 def serve(tcp: tuple[str, int] | None = None, *, allow_remote: bool = False) -> int:
@@ -97,24 +105,31 @@ class Server:
     def __init__(self, client: Client, writer: Writer) -> None:
         from kexpert.lsp.client_log import ClientLog
         from kexpert.lsp.dispatcher import Dispatcher
+        from kexpert.lsp.inactive_regions import InactiveRegions
         from kexpert.lsp.scheduler import Scheduler
+        from kexpert.lsp.server_status import ServerStatus
+        from kexpert.lsp.token_results import TokenResults
         from kexpert.workspace.workspace import Workspace
 
         self.client = client
         self.scheduler = Scheduler()
         self.dispatcher = Dispatcher(writer, self.scheduler)
+        self._status = ServerStatus(client, self.dispatcher)
         show_progress = client.can("window", "workDoneProgress") is True
-        self.log = ClientLog(self.dispatcher, show_progress, lambda: self.workspace.cancel_indexing())
+        self.log = ClientLog(
+            self.dispatcher, show_progress, lambda: self.workspace.cancel_indexing(), self._work_goes_on
+        )
         settings = [("initializationOptions", client.params.get("initializationOptions")), (_CLIENT_SETTINGS, None)]
         self.workspace = Workspace(self.log, client.encoding, self._anticipate, settings)
         self._spellings: dict[str, str] = {}
+        self._tokens = TokenResults()
+        self._inactive = InactiveRegions(client, self.scheduler, self.dispatcher)
         self._register()
 
     def run(self, reader: BinaryIO) -> int:
         self._settings_changed()
-        for folder in self._folders():
-            if self._open_tree(folder):
-                break
+        if not any(self._open_tree(folder) for folder in self._folders()):
+            self._status.no_tree()
         try:
             return self.dispatcher.serve(reader)
         finally:
@@ -150,6 +165,8 @@ class Server:
         from kexpert.lsp.scheduler import ThreadIntent
 
         def begin(params: Any) -> Callable[[Cancelled], Any]:
+            if getattr(params, "command", "") == "kexpert.reindex":
+                self.workspace.reindex()
             request = self._request(params)
             inline = self.workspace.inline
             is_obsolete = inline.start_request() if handler.intent(params) is ThreadIntent.MODEL else lambda: False
@@ -173,8 +190,9 @@ class Server:
 
         snapshot, spellings = self.workspace.snapshot(), self._spellings
         return lambda cancelled: Request(
-            params, snapshot, self.client, self.log, cancelled, self._show_document, self._send_part, spellings
-        )
+            params, snapshot, self.client, self.log, cancelled, self._show_document, self._send_part, spellings,
+            self._tokens,
+        )  # fmt: skip
 
     def _show_document(self, uri: str) -> None:
         from lsprotocol import types
@@ -192,6 +210,17 @@ class Server:
 
         self.scheduler.cancel(_ANTICIPATION)
         self.scheduler.start(_ANTICIPATION, ThreadIntent.MODEL, work)
+
+    def _work_goes_on(self, progress: Progress) -> None:
+        """Tell the client; what is drawn by the index is drawn anew once the index knows more. Any thread calls it."""
+        self._status.progress(progress)
+        if progress.finished and progress.total >= _MIN_FILES_TO_REDRAW:
+            self._redraw()
+
+    def _redraw(self) -> None:
+        for feature, method in _REFRESHED.items():
+            if self.client.can("workspace", feature, "refreshSupport") is True:
+                self.dispatcher.request(method)
 
     # -- the tree and the settings --------------------------------------------------------------
 
@@ -236,6 +265,8 @@ class Server:
     def _configure(self, settings: Any) -> None:
         self.workspace.configure(_CLIENT_SETTINGS, settings)
         self._settings_changed()
+        self._show_inactive(self._spellings)
+        self._redraw()
 
     # -- notifications --------------------------------------------------------------------------
 
@@ -269,6 +300,7 @@ class Server:
         self._check(document.uri)
         snapshot = self.workspace.snapshot()
         self.scheduler.start(("warm", path), ThreadIntent.BACKGROUND, lambda cancelled: snapshot.warm(path))
+        self._show_inactive([path])
 
     def did_change(self, params: Any) -> None:
         from kexpert.lsp import from_protocol
@@ -276,6 +308,7 @@ class Server:
         path = self._path_of(params.text_document.uri)
         self._spellings = {**self._spellings, path: self._spellings.get(path, params.text_document.uri)}
         self.workspace.edit(path, from_protocol.edits(params.content_changes))
+        self._show_inactive([path])
 
     def did_save(self, params: Any) -> None:
         self.workspace.save(self._path_of(params.text_document.uri))
@@ -290,6 +323,7 @@ class Server:
         self.workspace.close_document(path)
         self._spellings = {known: spelling for known, spelling in self._spellings.items() if known != path}
         self.scheduler.cancel(("warm", path))
+        self._inactive.forget(path)
         if not self._pulls_diagnostics():
             self.scheduler.cancel(("check", path))
             self.dispatcher.notify(types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS, {"uri": uri, "diagnostics": []})
@@ -301,7 +335,10 @@ class Server:
             self._configure(from_protocol.plain(params.settings))
 
     def did_change_watched_files(self, params: Any) -> None:
-        self.workspace.files_changed(self._path_of(change.uri) for change in params.changes)
+        paths = [self._path_of(change.uri) for change in params.changes]
+        self.workspace.files_changed(paths)
+        if ".config" in paths:
+            self._show_inactive(self._spellings)
 
     def did_change_workspace_folders(self, params: Any) -> None:
         from kexpert.lsp.uris import file_path
@@ -310,6 +347,9 @@ class Server:
             path = file_path(folder.uri)
             if self.workspace.root is None and path:
                 self._open_tree(path)
+
+    def _show_inactive(self, paths: Iterable[str]) -> None:
+        self._inactive.update([(path, self._spellings[path]) for path in paths], self.workspace.snapshot)
 
     def _path_of(self, uri: str) -> str:
         from kexpert.lsp.uris import path_of
@@ -327,8 +367,9 @@ class Server:
 
         from kexpert.lsp.requests.diagnostic import checked
         from kexpert.lsp.scheduler import ThreadIntent
+        from kexpert.workspace.file_diagnostics import has_diagnostics
 
-        if self.workspace.checkpatch is None:
+        if not has_diagnostics(self.workspace.snapshot(), self._path_of(uri)):
             return
         if self._pulls_diagnostics():
             if self.client.can("workspace", "diagnostics", "refreshSupport") is True:

@@ -20,6 +20,9 @@ from kexpert.core.symbols import FileUses, Span, Symbol
 from kexpert.core.text import decode, encode
 from kexpert.view import FilterError, SearchMethod, View
 from kexpert.workspace.buffer_view import BufferView
+from kexpert.workspace.by_name import ByName
+from kexpert.workspace.refusal import Refusal as Refusal
+from kexpert.workspace.tree_questions import TreeQuestions
 
 if TYPE_CHECKING:
     from kexpert.features.ask.ask import Answer
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     from kexpert.features.symbols.outline import OutlineEntry
     from kexpert.workspace.chat import ChatSession
     from kexpert.workspace.checkpatch import Checkpatch
+    from kexpert.workspace.configuration import ConfigurationInView
     from kexpert.workspace.documents import Documents
     from kexpert.workspace.inline_session import InlineSession
     from kexpert.workspace.settings import Settings
@@ -72,10 +76,6 @@ class Index(Protocol):
         """The index under buffers that differ from their files and buffers that do not, by path."""
 
 
-class Refusal(Exception):
-    """A question that is refused; the message is the reason, for the user."""
-
-
 @dataclass(frozen=True, slots=True)
 class GhostText:
     """``insert_text`` replaces the bytes ``start:end`` of ``source``."""
@@ -96,7 +96,7 @@ class CheckedFile:
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class Snapshot(TreeQuestions):
     """A tree with its open documents, the settings in force, and the services that answer from them."""
 
     root: Path | None
@@ -109,6 +109,7 @@ class Snapshot:
     chat: ChatSession | None = None
     voice: Voice | None = None
     summaries: Summaries | None = None
+    configuration: ConfigurationInView | None = None
 
     @cached_property
     def view(self) -> View:
@@ -116,7 +117,19 @@ class Snapshot:
         differing, unchanged = self.documents.overlay()
         if self.index is None:
             return BufferView(str(self.root or "/"), {**differing, **unchanged})
-        return self.index.view(differing, unchanged)
+        view = self.index.view(differing, unchanged)
+        if self.configuration is not None:
+            view.configuration = self.configuration.current()
+        return view
+
+    def configuration_words(self) -> str:
+        """The configuration in view, in one line."""
+        return self.configuration.describe() if self.configuration is not None else "none"
+
+    @cached_property
+    def by_name(self) -> ByName:
+        """Questions about a name instead of a position."""
+        return ByName(self.view)
 
     # -- text -----------------------------------------------------------------------------------
 
@@ -184,21 +197,25 @@ class Snapshot:
         place = self.locate(at)
         return signature_help(self.view, *place) if place else None
 
-    def ask(self, question: str, cancelled: Cancelled = never, *, use_model: bool = True) -> Answer:
+    def ask(
+        self, question: str, cancelled: Cancelled = never, *, use_model: bool = True, max_sources: int | None = None
+    ) -> Answer:
         """The sources that answer a question about the kernel, and the answer where facts or the chat model give one.
 
         Raises ``abilities.Cancelled``.
         """
-        from kexpert.features.ask.ask import ask
+        from kexpert.features.ask.ask import ask, with_fewer_sources
 
         found = ask(self.view, question)
+        if max_sources is not None:
+            found = with_fewer_sources(found, max_sources)
         return self.answer_in_words(found, cancelled) if use_model else found
 
-    def answer_in_words(self, found: Answer, cancelled: Cancelled = never) -> Answer:
+    def answer_in_words(self, found: Answer, cancelled: Cancelled = never, max_tokens: int | None = None) -> Answer:
         """The same sources with what the chat model says from them. Raises ``abilities.Cancelled``."""
         from kexpert.workspace.ask import with_model_answer
 
-        return with_model_answer(self.voice, found, cancelled) if self.voice is not None else found
+        return with_model_answer(self.voice, found, cancelled, max_tokens) if self.voice is not None else found
 
     # -- kernel-doc -----------------------------------------------------------------------------
 
