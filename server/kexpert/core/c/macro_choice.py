@@ -66,7 +66,7 @@ def _rank(path: str, other: str, single: bool, includes_of: Callable[[str], froz
 
 
 def _includes(names: frozenset[str], path: str) -> bool:
-    return any(path == name or path.endswith("/" + name.lstrip("./")) for name in names)
+    return any(f"/{path}".endswith("/" + name.lstrip("./")) for name in names)
 
 
 def _apart(path: str) -> str:
