@@ -21,7 +21,6 @@ from kexpert.core.c.declarators import (
     read_parameter,
 )  # fmt: skip
 from kexpert.core.c.macro_types import macro_type
-from kexpert.core.c.made_text import declaration_made
 from kexpert.core.c.scope import block_locals, locals_at
 from kexpert.core.c.source import Source
 from kexpert.core.c.tokens import Tokens
@@ -29,6 +28,7 @@ from kexpert.core.symbols import Flag, Kind, Symbol
 from kexpert.features.semantics.definition_ranking import rank_definitions
 from kexpert.features.semantics.expression_tokens import PREFIX, cast_end, operators_of, starts_type
 from kexpert.features.semantics.lookups import Lookups
+from kexpert.features.semantics.made_declaration import made_declaration
 from kexpert.features.semantics.records import Member, members_of
 from kexpert.features.semantics.variant_states import Place
 from kexpert.view import View
@@ -339,11 +339,9 @@ class Types:
         end = _MAX_HEADER_BYTES + max(symbol.name_start - symbol.start, 0)
         tokens = Tokens(self.view.text(symbol)[:end], base=symbol.start)
         if symbol.flags & Flag.IDIOM:
-            found = macro_type(tokens)
-            source = None if found else self.view.source(symbol.path)
-            if source is None:
+            if found := macro_type(tokens):
                 return found
-            tokens = Tokens(declaration_made(source.data, symbol).encode("latin-1", "replace"))
+            tokens = Tokens(made_declaration(self.view, symbol).encode("latin-1", "replace"))
         declaration = read_declaration(tokens, 0, symbol.path)
         for declared in declaration.declared if declaration else ():
             if declared.name == symbol.name:
