@@ -33,6 +33,7 @@ def run(args: argparse.Namespace) -> int:
         import anyio
 
         from kexpert.mcp.server import serve_stdio
+        from kexpert.mcp.tree import Tree
     except ModuleNotFoundError as missing:
         if (missing.name or "").partition(".")[0] not in ("mcp", "mcp_types", "anyio"):
             raise
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     gc.enable()
     tree.start()
     try:
-        anyio.run(serve_stdio, tree)
+        anyio.run(serve_stdio, Tree(root, tree.snapshot, tree.activity))
     except KeyboardInterrupt:
         return 130
     finally:
