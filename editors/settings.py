@@ -31,8 +31,8 @@ OWN: dict[str, Any] = {
         "type": "string",
         "default": "",
         "scope": "machine-overridable",
-        "markdownDescription": "The program to start, as `~/.local/bin/kexpert`. Without this setting it is the `kexpert` "
-        "of the folder's `.venv`, else that of the `PATH`.",
+        "markdownDescription": "The program to start, as `~/.local/bin/kexpert`. Without this setting it is the "
+        "`kexpert` of the folder's `.venv`, else that of the `PATH`.",
     },
 }
 

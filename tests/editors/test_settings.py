@@ -38,7 +38,8 @@ def test_what_the_extension_needs_is_packaged() -> None:
     patterns = (EDITORS / "vscode/.vscodeignore").read_text().splitlines()
     contributes = package["contributes"]
     named = [package["icon"], *(grammar["path"] for grammar in contributes["grammars"])]
-    named += [step["media"].get("image") or step["media"]["markdown"] for step in contributes["walkthroughs"][0]["steps"]]
+    steps = contributes["walkthroughs"][0]["steps"]
+    named += [step["media"].get("image") or step["media"]["markdown"] for step in steps]
     for name in (each.removeprefix("./") for each in named):
         assert (EDITORS / "vscode" / name).is_file()
         assert any(Path(name).match(pattern[1:]) for pattern in patterns if pattern.startswith("!")), name

@@ -2,8 +2,14 @@
 
 import { Disposable, Range, TextEditor, window } from "vscode";
 
+/** A range of the protocol. */
+export interface Region {
+  start: { line: number };
+  end: { line: number; character: number };
+}
+
 export class InactiveRegions implements Disposable {
-  private readonly dimmed = window.createTextEditorDecorationType({ isWholeLine: true, opacity: "0.45" });
+  private readonly dimmed = window.createTextEditorDecorationType({ opacity: "0.45" });
   private readonly regions = new Map<string, Range[]>();
   private readonly watching = window.onDidChangeVisibleTextEditors((editors) => editors.forEach((each) => this.draw(each)));
 
@@ -12,8 +18,8 @@ export class InactiveRegions implements Disposable {
     this.dimmed.dispose();
   }
 
-  update(uri: string, regions: { start: { line: number }; end: { line: number } }[]): void {
-    this.regions.set(uri, regions.map(({ start, end }) => new Range(start.line, 0, end.line, 0)));
+  update(uri: string, regions: Region[]): void {
+    this.regions.set(uri, regions.map(({ start, end }) => new Range(start.line, 0, end.line, end.character)));
     window.visibleTextEditors.forEach((editor) => this.draw(editor));
   }
 

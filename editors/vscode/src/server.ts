@@ -11,6 +11,7 @@ import {
   State,
   StaticFeature,
 } from "vscode-languageclient/node";
+import { Region } from "./inactive";
 import { Program } from "./program";
 
 /** Prefix of the settings that this extension alone reads; the others under "kexpert" go to the server. */
@@ -27,7 +28,7 @@ export interface Status {
 export interface Handlers {
   executeCommand: (command: string, args: unknown[], run: ExecuteCommandSignature) => Promise<unknown>;
   status: (status: Status) => void;
-  inactive: (uri: string, regions: { start: { line: number }; end: { line: number } }[]) => void;
+  inactive: (uri: string, regions: Region[]) => void;
   crashed: (message: string) => void;
 }
 
