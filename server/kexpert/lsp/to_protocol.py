@@ -77,11 +77,17 @@ _HIGHLIGHT_KIND = {
 _FOLD_KIND = {"comment": FoldingRangeKind.Comment.value, "imports": FoldingRangeKind.Imports.value}
 
 
-def card_markup(card: HoverCard, rich: bool) -> Json:
-    """A card as MarkupContent: Markdown, or plain text for a client that shows no Markdown."""
+def card_markup(card: HoverCard, rich: bool, places: LocationMapper | None = None) -> Json:
+    """A card as MarkupContent: Markdown, or plain text for a client that shows no Markdown.
+
+    With ``places`` its places are links.
+    """
     from kexpert.render import markdown, plain_text
 
-    return _markup(markdown.hover_card(card) if rich else plain_text.hover_card(card), rich)
+    if not rich:
+        return _markup(plain_text.hover_card(card), rich)
+    link = None if places is None else lambda path, line: f"{places.uri(path)}#L{line + 1}"
+    return _markup(markdown.hover_card(card, link), rich)
 
 
 def explanation(places: LocationMapper, found: Explanation, hint: str = "") -> Json:

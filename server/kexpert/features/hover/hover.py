@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from kexpert.core.c.function_extent import enclosing_function, function_tokens
 from kexpert.core.c.source import Source
 from kexpert.core.retrieval.chunk import Chunk, ChunkKind
 from kexpert.core.symbols import Kind, Symbol
@@ -45,9 +46,20 @@ def hover(view: View, source: Source, offset: int, config: HoverConfig = DEFAULT
     card = _card(CardReader(view, source, config), source, found)
     if card is not None:
         card.start, card.end = found.start, found.end
+        if card.layout is not None or card.what in ("struct", "union"):
+            card.near = members_used(source, offset)
         if wants_similar:
             card.similar = _similar(view, found.symbols, max(0.0, deadline - time.monotonic()))
     return card
+
+
+def members_used(source: Source, offset: int) -> frozenset[str]:
+    """The members that the function around an offset names, of any struct."""
+    function = enclosing_function(source, offset)
+    if function is None:
+        return frozenset()
+    tokens = function_tokens(source, function)
+    return frozenset(tokens[at] for at in range(1, len(tokens)) if tokens[at - 1] in ("->", ".") and tokens.is_word(at))
 
 
 def _similar(view: View, symbols: Sequence[Symbol], seconds: float) -> tuple[Similar, ...]:
