@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Protocol
 
+from kexpert.background.file_identity import FileIdentity
 from kexpert.background.tree import relative_path
 from kexpert.core.c.source import Source
 from kexpert.core.retrieval.chunk import Chunk, chunks
 from kexpert.core.retrieval.folded import holds
 from kexpert.core.symbols import DEFINITIONS, Assignment, FileUses, Flag, Kind, Symbol
+from kexpert.index.made_in_buffers import merged
 from kexpert.index.occurrences import uses
 from kexpert.index.proximity import ranked
 from kexpert.index.reader import IndexReader, StoredSymbol, as_symbol
@@ -29,6 +32,8 @@ _MAX_SHORT_NAMES = 120
 _MAX_ROWS_PER_NAME = 12
 #: Longer patterns are not abbreviations, and a search by letters in order is slow.
 _MAX_ABBREVIATION_LETTERS = 10
+#: Up to so many files are read for a name without asking the index whether they hold it.
+_MAX_FILES_READ = 64
 #: Definitions before declarations.
 _PREFERENCE = {kind: place for place, kind in enumerate(DEFINITIONS)}
 
@@ -65,6 +70,7 @@ class DiskView(View):
         self._searcher = searcher
         self._current: dict[str, bool] = {}
         self._symbols_on_disk: dict[str, list[Symbol]] = {}
+        self._made: dict[str, list[Symbol]] = {}
         self._last_read: tuple[str, bytes | None] = ("", None)
         self._last_files: tuple[str, dict[str, StoredFile]] = ("", {})
         self.root = str(reader.root)
@@ -87,6 +93,16 @@ class DiskView(View):
         data = self._reader.bytes_of(path) if self._holds(path) else None
         self._last_read = path, data
         return data
+
+    def state_of(self, path: str) -> Hashable:
+        opened = self._overlay.get(path)
+        if opened is not None:
+            return hashlib.blake2b(opened.data).digest()
+        return FileIdentity.of(f"{self.root}/{path}") if self._holds(path) else None
+
+    def headers_state(self) -> Hashable:
+        opened = frozenset((path, self.state_of(path)) for path in self._overlay if path.endswith(".h"))
+        return self._reader.headers_state(), opened
 
     def exists(self, path: str) -> bool:
         return path in self._overlay or (self._holds(path) and os.path.isfile(f"{self.root}/{path}"))
@@ -116,7 +132,7 @@ class DiskView(View):
 
     def symbols_in(self, path: str) -> list[Symbol]:
         if path in self._overlay:
-            return self._overlay[path].facts.symbols
+            return merged(self._overlay[path].facts.symbols, self._made_in(path))
         rows = self._reader.in_file(path)
         if rows and self._is_current(path, rows[0].identity):
             return [row.symbol for row in rows]
@@ -197,6 +213,9 @@ class DiskView(View):
     ) -> list[FileUses]:
         if not name.isidentifier():
             return []
+        if within is not None and len(within) <= _MAX_FILES_READ:
+            found = [uses(path, self.data(path) or b"", name.encode()) for path in sorted(within) if not cancelled()]
+            return list(filter(len, found)) if not cancelled() else []
         common = self._reader.common_word(name)
         stored = self._files_with(name)
         needle = name.encode()
@@ -324,11 +343,16 @@ class DiskView(View):
         needle = text.encode()
         return [
             symbol
-            for source in self._overlay.values()
-            if needle in source.data
-            for symbol in source.facts.symbols
+            for path, source in self._overlay.items()
+            for symbol in [*(source.facts.symbols if needle in source.data else ()), *self._made_in(path)]
             if wanted(symbol) and (not kinds or symbol.kind in kinds)
         ]
+
+    def _made_in(self, path: str) -> list[Symbol]:
+        """The names that macros of other files make in an open buffer."""
+        if path not in self._made:
+            self._made[path] = self._reader.made_in(self._overlay[path])
+        return self._made[path]
 
     def _live(self, rows: list[StoredSymbol], wanted: Callable[[Symbol], bool]) -> list[Symbol]:
         """Rows that no open buffer hides; the rows of a stale file are replaced by those of its current symbols

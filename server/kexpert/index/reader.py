@@ -7,17 +7,18 @@ import os
 import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from kexpert.background.file_identity import FileIdentity
-from kexpert.background.tree import examine, read
+from kexpert.background.tree import FileKind, examine, read
 from kexpert.core.c.source import Source
 from kexpert.core.symbols import Flag, Kind, Symbol
 from kexpert.core.text import IDENTIFIER
 from kexpert.index.builder import facts_of
+from kexpert.index.made_in_buffers import BufferExpansions
 from kexpert.index.position_codec import CommonWord
 from kexpert.index.schema import FILE_SHIFT, StoredFile, SymbolStore
 
@@ -64,6 +65,7 @@ class IndexReader:
         self._inode = 0
         self._sources: OrderedDict[str, tuple[FileIdentity, Source]] = OrderedDict()
         self._cached_bytes = 0
+        self._expansions = BufferExpansions(root, self._rows)
 
     # -- connections ----------------------------------------------------------------------------
 
@@ -180,9 +182,14 @@ class IndexReader:
         """The symbols of one file in order; none for a register header."""
         return self._symbols(
             f"FROM files f JOIN symbols s ON s.id >= f.id << {FILE_SHIFT} AND s.id < (f.id + 1) << {FILE_SHIFT}"
-            " WHERE f.path = ? ORDER BY s.id",
+            " WHERE f.path = ? ORDER BY s.at, s.id",
             (path,),
         )
+
+    def made_in(self, source: Source) -> list[Symbol]:
+        """The names that macros of other files make in a text that is not indexed."""
+        newest = self._rows("SELECT max(id) FROM files")
+        return self._expansions.symbols(source, (self._generation, newest))
 
     def kinds_of(self, names: Collection[str]) -> dict[str, dict[Kind, Flag]]:
         """For each stored name its kinds with the flags that any symbol of that kind has."""
@@ -367,6 +374,11 @@ class IndexReader:
             return None
         word = IDENTIFIER.match(data, at)
         return data[line:at], word[0] if word else b""
+
+    def headers_state(self) -> Hashable:
+        """Another value after every change to the stored headers: an id is one state of one file."""
+        rows = self._rows("SELECT count(*), max(id) FROM files WHERE kind = ?", (int(FileKind.HEADER),))
+        return str(self.database), self._generation, tuple(rows)
 
     def is_indexed(self, path: str) -> bool:
         """True if the index holds a file as it is on disk now."""

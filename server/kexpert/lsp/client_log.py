@@ -29,22 +29,24 @@ _MIN_MEASURED_SECONDS = 3.0
 
 
 class ClientLog:
-    """A ``workspace.listener.Listener`` for one client. Any thread may call it."""
+    """A ``workspace.listener.Listener`` for one client and tree. Any thread may call it."""
 
     def __init__(
         self,
         dispatcher: Dispatcher,
         show_progress: bool,
         cancel_indexing: Callable[[], None],
-        on_finished: Callable[[Progress], None],
+        on_progress: Callable[[Progress], None],
+        shown: set[str],
     ) -> None:
-        """``show_progress``: the client has work done progress. ``on_finished`` is told of the end of long work."""
+        """``show_progress``: the client has work done progress. ``on_progress`` is told of all progress too. ``shown``:
+        messages that need not be shown once more."""
         self._dispatcher = dispatcher
-        self._shown: set[str] = set()
+        self._shown = shown
         self._bar = ProgressBar(dispatcher, cancel_indexing) if show_progress else None
         self._work: dict[Any, RequestProgress] = {}  # under way, by token
         self._can_create_progress = show_progress
-        self._on_finished = on_finished
+        self._on_progress = on_progress
         self.level: Level = "warning"
 
     def log(self, level: Level, text: str) -> None:
@@ -87,8 +89,7 @@ class ClientLog:
     def progress(self, progress: Progress) -> None:
         if self._bar is not None:
             self._bar.update(progress)
-        if progress.finished:
-            self._on_finished(progress)
+        self._on_progress(progress)
 
     def progress_cancelled(self, token: Any) -> None:
         """The client pressed cancel on a progress bar."""
@@ -113,6 +114,7 @@ class RequestProgress:
         self._lock = threading.Lock()
         self._state: Literal["new", "asked", "begun", "ended"] = "new"
         self._is_cancelled = False
+        self._last_report = 0.0  # monotonic seconds
 
     def begin(self) -> None:
         """Show it from now on. May be called again."""
@@ -125,6 +127,14 @@ class RequestProgress:
             self._dispatcher.request(types.WINDOW_WORK_DONE_PROGRESS_CREATE, params, lambda _: self._begin())
         else:
             self._begin()
+
+    def report(self, message: str, percentage: int) -> None:
+        """Show how far it is, a few times a second at most, once it is shown at all."""
+        now = time.monotonic()
+        with self._lock:
+            if self._state == "begun" and now - self._last_report >= _PROGRESS_INTERVAL_SECONDS:
+                self._last_report = now
+                self._notify({"kind": "report", "message": message, "percentage": percentage})
 
     def cancelled(self) -> bool:
         """The request, or its progress, was cancelled."""
