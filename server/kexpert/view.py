@@ -9,7 +9,7 @@ or path that does not exist.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -74,6 +74,14 @@ class View(ABC):
     @abstractmethod
     def data(self, path: str) -> bytes | None:
         """The bytes that ``source`` has, without keeping them: for questions that read thousands of files."""
+
+    @abstractmethod
+    def state_of(self, path: str) -> Hashable:
+        """Names the text of a file as it is now: it is another after every change. None if there is no such file."""
+
+    @abstractmethod
+    def headers_state(self) -> Hashable:
+        """Names what all headers say: it is another after every change of a header, once that is noticed."""
 
     @abstractmethod
     def exists(self, path: str) -> bool:

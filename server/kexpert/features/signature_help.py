@@ -9,13 +9,13 @@ from kexpert.core.c.cursor_context import comment_start
 from kexpert.core.c.declarators import read_declaration
 from kexpert.core.c.lex import blank_comments
 from kexpert.core.c.made_text import declaration_made
+from kexpert.core.c.postfix import chain_start
 from kexpert.core.c.source import Source
 from kexpert.core.c.tokens import Tokens
 from kexpert.core.docs.kerneldoc import KernelDoc, comment_above, parse_kerneldoc
 from kexpert.core.symbols import Flag, Kind, Symbol
 from kexpert.features.semantics.cursor import CursorContext
 from kexpert.features.semantics.expected_type import CallSite, call_around
-from kexpert.features.semantics.resolve import chain_start
 from kexpert.view import View
 
 _CALLABLE = (Kind.FUNCTION, Kind.PROTOTYPE, Kind.MACRO, Kind.SYSCALL, Kind.VARIABLE, Kind.DECLARATION, Kind.TRACEPOINT)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Protocol
 
+from kexpert.background.file_identity import FileIdentity
 from kexpert.background.tree import relative_path
 from kexpert.core.c.source import Source
 from kexpert.core.retrieval.chunk import Chunk, chunks
@@ -29,6 +31,8 @@ _MAX_SHORT_NAMES = 120
 _MAX_ROWS_PER_NAME = 12
 #: Longer patterns are not abbreviations, and a search by letters in order is slow.
 _MAX_ABBREVIATION_LETTERS = 10
+#: Up to so many files are read for a name without asking the index whether they hold it.
+_MAX_FILES_READ = 64
 #: Definitions before declarations.
 _PREFERENCE = {kind: place for place, kind in enumerate(DEFINITIONS)}
 
@@ -87,6 +91,16 @@ class DiskView(View):
         data = self._reader.bytes_of(path) if self._holds(path) else None
         self._last_read = path, data
         return data
+
+    def state_of(self, path: str) -> Hashable:
+        opened = self._overlay.get(path)
+        if opened is not None:
+            return hashlib.blake2b(opened.data).digest()
+        return FileIdentity.of(f"{self.root}/{path}") if self._holds(path) else None
+
+    def headers_state(self) -> Hashable:
+        opened = frozenset((path, self.state_of(path)) for path in self._overlay if path.endswith(".h"))
+        return self._reader.headers_state(), opened
 
     def exists(self, path: str) -> bool:
         return path in self._overlay or (self._holds(path) and os.path.isfile(f"{self.root}/{path}"))
@@ -197,6 +211,9 @@ class DiskView(View):
     ) -> list[FileUses]:
         if not name.isidentifier():
             return []
+        if within is not None and len(within) <= _MAX_FILES_READ:
+            found = [uses(path, self.data(path) or b"", name.encode()) for path in sorted(within) if not cancelled()]
+            return list(filter(len, found)) if not cancelled() else []
         common = self._reader.common_word(name)
         stored = self._files_with(name)
         needle = name.encode()

@@ -7,13 +7,13 @@ import os
 import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from kexpert.background.file_identity import FileIdentity
-from kexpert.background.tree import examine, read
+from kexpert.background.tree import FileKind, examine, read
 from kexpert.core.c.source import Source
 from kexpert.core.symbols import Flag, Kind, Symbol
 from kexpert.core.text import IDENTIFIER
@@ -367,6 +367,11 @@ class IndexReader:
             return None
         word = IDENTIFIER.match(data, at)
         return data[line:at], word[0] if word else b""
+
+    def headers_state(self) -> Hashable:
+        """Another value after every change to the stored headers: an id is one state of one file."""
+        rows = self._rows("SELECT count(*), max(id) FROM files WHERE kind = ?", (int(FileKind.HEADER),))
+        return str(self.database), self._generation, tuple(rows)
 
     def is_indexed(self, path: str) -> bool:
         """True if the index holds a file as it is on disk now."""

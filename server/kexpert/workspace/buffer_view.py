@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 
 from kexpert.core.c.source import Source
 from kexpert.core.retrieval.chunk import Chunk
@@ -27,6 +27,13 @@ class BufferView(View):
     def data(self, path: str) -> bytes | None:
         source = self._sources.get(path)
         return source.data if source else None
+
+    def state_of(self, path: str) -> Hashable:
+        source = self._sources.get(path)
+        return source.data if source else None
+
+    def headers_state(self) -> Hashable:
+        return frozenset((path, source.data) for path, source in self._sources.items() if path.endswith(".h"))
 
     def exists(self, path: str) -> bool:
         return path in self._sources

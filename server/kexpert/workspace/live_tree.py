@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kexpert.background.database import cache_directory
 from kexpert.core.c.source import Source
+from kexpert.workspace.configuration import ConfigurationInView
 from kexpert.workspace.documents import Documents
 from kexpert.workspace.settings import file_layers, resolve_settings
 from kexpert.workspace.snapshot import Snapshot
@@ -30,6 +32,9 @@ class LiveTree:
         for warning in warnings + problems:
             on_message(warning)
         self._progress: Progress | None = None
+        self._configuration = ConfigurationInView(
+            root, cache_directory(root), self.settings.configuration, on_message=on_message
+        )
         self._index = TreeIndex(
             root,
             jobs=self.settings.index_jobs or None,
@@ -38,6 +43,7 @@ class LiveTree:
             search=search_settings(self.settings),
             on_progress=self._progressed,
             on_message=on_message,
+            on_updated=self._configuration.files_changed,
         )
 
     def start(self) -> None:
@@ -50,7 +56,7 @@ class LiveTree:
 
     def snapshot(self) -> Snapshot:
         """The tree as it is now. Positions count in code points."""
-        return Snapshot(self.root, Documents(self.root), "utf-32", self.settings, self)
+        return Snapshot(self.root, Documents(self.root), "utf-32", self.settings, self, configuration=self._configuration)
 
     def activity(self) -> str:
         """What is being indexed, in one line; "" for nothing."""
@@ -65,6 +71,7 @@ class LiveTree:
 
     def close(self) -> None:
         """Stop; unfinished work is done by the next run."""
+        self._configuration.close()
         self._index.close()
 
     def _progressed(self, progress: Progress) -> None:

@@ -108,7 +108,7 @@ def test_member_is_found_after_dot_and_arrow_and_no_local_of_its_name() -> None:
 
 def test_cancelled_references_stop() -> None:
     view, source, offset = at_cursor(put("return helper(foo->count) + foo_/*|*/count();"))
-    view.references = lambda name, cancelled=lambda: False: []  # type: ignore[method-assign]
+    view.references = lambda name, cancelled=lambda: False, within=None: []  # type: ignore[method-assign]
     assert references(view, source, offset, False, lambda: True) == []
 
 

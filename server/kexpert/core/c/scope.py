@@ -41,6 +41,8 @@ _NOT_TYPES = frozenset(
 #: Words that may precede a type within one statement.
 _NO_STATEMENT = _NOT_TYPES | PRIMITIVE | QUALIFIERS | STORAGE
 _TYPE_WORDS = PRIMITIVE | TAGGED | {"const", "static"}
+#: Within a statement, all other tokens neither end it nor begin a declaration.
+_MAY_BEGIN = _TYPE_WORDS | {"{", "}", ";", "(", "case", "default"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +115,12 @@ def block_locals(tokens: Tokens, brace: int, path: str = "", data: bytes = b"") 
     starts: list[int] = []
     statement = for_header = False
     at, last = brace, tokens.partner(brace) if tokens.partner(brace) >= 0 else len(tokens)
+    texts = [token.text for token in tokens.items]
     while at < last or at == brace:
-        text = tokens[at]
+        text = texts[at] if at < len(texts) else ""
+        if not statement and text not in _MAY_BEGIN and tokens[at - 1] != "goto":
+            at += 1
+            continue
         while ends and at >= ends[-1][0]:
             ends.pop()
             starts.pop()

@@ -14,6 +14,7 @@ from kexpert.core.c.declarators import CType
 from kexpert.core.c.function_extent import enclosing_function
 from kexpert.core.c.idioms import idiom_of
 from kexpert.core.c.keywords import KEYWORDS
+from kexpert.core.c.postfix import chain_start
 from kexpert.core.c.scope import Local, local_binding, locals_at
 from kexpert.core.c.source import Source
 from kexpert.core.c.tokens import Tokens
@@ -242,34 +243,6 @@ def _member_at(types: Types, tokens: Tokens, at: int, offset: int) -> Member | N
     else:
         owner = types.at(tokens, chain_start(tokens, at - 2), at - 1, offset)
     return types.member(owner, name) if owner else None
-
-
-def chain_start(tokens: Tokens, at: int) -> int:
-    """The first token of the postfix expression that ends with token ``at``: ``a`` of ``a->b[1].c(x)``."""
-    while at >= 0:
-        text = tokens[at]
-        if text in (")", "]", "}"):
-            opening = tokens.partner(at)
-            if opening < 0:
-                return at + 1
-            before = tokens[opening - 1]
-            if text == ")" and not (before in (")", "]") or _is_operand_word(tokens, opening - 1)):
-                return opening
-            at = opening - 1
-        elif tokens.is_word(at):
-            # a line that ends in ``->`` is being typed: the line below is another expression
-            if tokens[at - 1] not in (".", "->") or tokens.begins_line(at):
-                return at
-            at -= 2
-        elif text[:1] == '"':
-            return at
-        else:
-            return at + 1
-    return 0
-
-
-def _is_operand_word(tokens: Tokens, at: int) -> bool:
-    return tokens.is_word(at) and tokens[at] not in ("return", "if", "while", "switch", "case", "else", "sizeof")
 
 
 def _member_argument(view: View, source: Source, tokens: Tokens, at: int, offset: int) -> Member | None:

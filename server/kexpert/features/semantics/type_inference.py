@@ -28,6 +28,7 @@ from kexpert.core.c.source import Source
 from kexpert.core.c.tokens import Tokens
 from kexpert.core.symbols import Flag, Kind, Symbol
 from kexpert.features.semantics.definition_ranking import rank_definitions
+from kexpert.features.semantics.lookups import Lookups
 from kexpert.features.semantics.records import Member, members_of
 from kexpert.view import View
 
@@ -96,11 +97,20 @@ def starts_type(tokens: Tokens, at: int) -> bool:
 class Types:
     """Type inference for a request. An instance keeps what it looked up."""
 
-    def __init__(self, view: View, source: Source, local_types: dict[int, dict[str, CType]] | None = None) -> None:
-        """``local_types``: what is known already of the locals that can be named at an offset."""
+    def __init__(
+        self,
+        view: View,
+        source: Source,
+        local_types: dict[int, dict[str, CType]] | None = None,
+        known: Lookups | None = None,
+    ) -> None:
+        """``local_types``: what is known already of the locals that can be named at an offset. ``known``: what other
+        questions looked up in the same view."""
         self.view = view
         self.source = source
         self._local_types = dict(local_types or {})
+        self._known = known or Lookups(view)
+        self._ranked: dict[tuple[str, tuple[Kind, ...]], list[Symbol]] = {}
         self._lookups = 0
         self._offset = -1  # of the expression
         self._depth = 0
@@ -112,10 +122,14 @@ class Types:
     def at(self, tokens: Tokens, start: int, stop: int, offset: int) -> CType | None:
         """The type of ``tokens[start:stop]``, an expression at ``offset`` in the source."""
         self._offset = offset
+        return self.expression(tokens, start, stop, self.scope_at(offset))
+
+    def scope_at(self, offset: int) -> Scope:
+        """The types of the locals that can be named at an offset."""
         if offset not in self._local_types:
             visible = (local for local in locals_at(self.source, offset) if local.kind != "label")
             self._local_types[offset] = {local.name: local.type for local in visible}
-        return self.expression(tokens, start, stop, self._local_types[offset].get)
+        return self._local_types[offset].get
 
     def expression(self, tokens: Tokens, start: int, stop: int, scope: Scope) -> CType | None:
         if start >= stop or self._depth >= _MAX_DEPTH:
@@ -305,13 +319,29 @@ class Types:
 
     def lookup(self, name: str, kinds: tuple[Kind, ...]) -> list[Symbol]:
         """Ranked definitions; none after ``_MAX_LOOKUPS`` look-ups."""
-        if self._lookups >= _MAX_LOOKUPS or not name:
-            return []
-        self._lookups += 1
-        return rank_definitions(self.view, self.view.lookup(name, kinds), self.source, self._offset)
+        key = name, kinds, self._offset
+        found = self._ranked.get(key)
+        if found is None:
+            if self._lookups >= _MAX_LOOKUPS or not name:
+                return []
+            self._lookups += 1
+            found = rank_definitions(self.view, self._known.rows(name, kinds), self.source, self._offset)
+            self._ranked[key] = found
+        return found
+
+    def begin(self, offset: int) -> None:
+        """Go on with another place in the same text: it has its own budget of look-ups, and its own locals."""
+        self._offset = offset
+        self._lookups = 0
+        self._names.clear()
+        self._ranked.clear()
+        self._local_types.clear()
 
     def declared(self, symbol: Symbol) -> CType | None:
         """The type that a symbol's own declaration gives it."""
+        return self._known.declared(symbol, self._declared)
+
+    def _declared(self, symbol: Symbol) -> CType | None:
         if symbol.kind is Kind.ENUMERATOR:
             return CType(f"enum {symbol.scope}".rstrip())
         end = _MAX_HEADER_BYTES + max(symbol.name_start - symbol.start, 0)
@@ -371,11 +401,22 @@ class Types:
             path, start, end = of.body
             text = self._text(path, start, end)
             return members_of(text, path, start, self._owners.get(of.body, of.name))
-        for symbol in self.lookup(of.tag, (Kind.STRUCT, Kind.UNION)):
-            found = members_of(self.view.text(symbol), symbol.path, symbol.start, of.name)
+        for symbol in self.records(of.tag):
+            found = self._known.members(symbol, of.name)
             if found:
                 return found
         return ()
+
+    def records(self, tag: str) -> list[Symbol]:
+        """The definitions of a struct or union, best first; also of a tag that is a macro for another tag."""
+        found = self.lookup(tag, (Kind.STRUCT, Kind.UNION))
+        if found or not tag:
+            return found
+        for macro in self.lookup(tag, (Kind.MACRO,))[:1]:
+            match = _DEFINE.match(self.view.text(macro)[:_MAX_EXPANSION].decode("latin-1"))
+            other = match[2].strip() if match and match[1] is None else ""
+            return self.lookup(other, (Kind.STRUCT, Kind.UNION)) if other.isidentifier() else []
+        return []
 
     def _text(self, path: str, start: int, end: int) -> bytes:
         if path == self.source.path:

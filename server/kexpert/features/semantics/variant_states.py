@@ -6,7 +6,7 @@ file. Another ``.c`` file counts by its object's options and the ``#if`` around 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from enum import IntEnum
 
 from kexpert.core.c.condition_values import Macros, truth
@@ -34,6 +34,8 @@ _PREDEFINED = {
     "riscv": {"__riscv": "1", "__riscv_xlen": "64", "__riscv_atomic": "1", **_LITTLE, **_LONG64},
 }
 _MAX_ALTERNATIVES = 8
+_MAX_FILES_JUDGED = 300
+_MAX_GROUP = 24
 
 
 class Standing(IntEnum):
@@ -290,3 +292,47 @@ class _Finder:
         if self._folders is None:
             self._folders = makefile_folders(self._view, self._root_file)
         return next((found for folder in self._folders if exists(found := f"{folder}/{name}")), None)
+
+
+# -- lists -----------------------------------------------------------------------------------------------
+
+
+def excluded_files(view: View, paths: Collection[str]) -> frozenset[str]:
+    """Those of some files that the configuration in view does not build. Of very many files only the architecture
+    is looked at."""
+    configuration = view.configuration
+    if not configuration.is_decided:
+        return frozenset()
+    reads = len(paths) <= _MAX_FILES_JUDGED
+    return frozenset(path for path in set(paths) if _is_excluded(view, path, configuration, reads))
+
+
+def _is_excluded(view: View, path: str, configuration: Configuration, reads: bool) -> bool:
+    arch = arch_of(path)
+    if arch and arch != configuration.arch and configuration.decides_arch:
+        return True
+    return reads and path.endswith((".c", ".S")) and is_built(view, path, configuration) is False
+
+
+def compiled_first(view: View, rows: Sequence[Symbol]) -> list[Symbol]:
+    """The same list in which, of the symbols of one name, those that the configuration excludes come last."""
+    configuration = view.configuration
+    found = list(rows)
+    if not configuration.is_decided:
+        return found
+    places: dict[str, list[int]] = {}
+    for at, row in enumerate(found):
+        places.setdefault(row.name, []).append(at)
+    for indices in places.values():
+        group = [found[at] for at in indices[:_MAX_GROUP]]
+        if len(group) > 1:
+            group.sort(key=lambda row: _is_out(view, row, configuration))
+            for at, row in zip(indices, group, strict=False):
+                found[at] = row
+    return found
+
+
+def _is_out(view: View, row: Symbol, configuration: Configuration) -> bool:
+    if _is_excluded(view, row.path, configuration, True):
+        return True
+    return state_in_file(view, row, configuration) is False

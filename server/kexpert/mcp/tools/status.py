@@ -11,7 +11,8 @@ _MAX_BRANCHES = 60
 
 def _indexing_status(question: Question) -> str:
     activity = question.tree.activity()
-    return "\n".join([*index_status(question.tree.root), *([f"Now: {activity}"] if activity else [])])
+    configuration = f"Configuration: {question.tree.snapshot().configuration_words()}"
+    return "\n".join([*index_status(question.tree.root), configuration, *([f"Now: {activity}"] if activity else [])])
 
 
 def _list_branches(question: Question) -> str:
