@@ -13,7 +13,8 @@ def _diff_functions(question: Question) -> str:
     found = question.snapshot.patch(encode(question["diff_content"]), question.cancelled)
     if not found.files:
         raise ToolFailure("no file is changed by this text; give a unified diff, as git diff or git show prints it")
-    title = named.head(f"{len(found.touched)} definitions touched in {len(found.files)} files", "by syntax if not marked")
+    title = f"{len(found.touched)} definitions touched in {len(found.files)} files"
+    title = named.head(title, "by syntax if not marked")
     return "\n".join([title, *patch.to_lines(found)])
 
 
