@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -22,6 +24,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.indexing import environment
 from benchmarks.kernel_build import TARGETS, KernelBuild, Preprocessed, missing
 from benchmarks.sample import SEED, Use, uses_in
 from kexpert.core.symbols import Flag, Kind, Symbol
@@ -241,6 +244,38 @@ def measure(root: Path, work: Path, count: int, by: str = ".config", seed: int =
         report[target.name] = row
         given.close()
     return report
+
+
+def beside_the_build(root: Path, cache: Path, work: Path) -> dict[str, dict[str, Any]]:
+    """For both ways to give a configuration, what ``measure`` finds, in processes that use the index in ``cache``."""
+    report = {}
+    for by in (".config", "setting"):
+        command = [sys.executable, "-m", "benchmarks.variants", "--tree", str(root), "--work", str(work), "--by", by]
+        done = subprocess.run(command, env={**os.environ, **environment(cache)}, stdout=subprocess.PIPE, check=True)
+        report[by] = json.loads(done.stdout)
+    return report
+
+
+def markdown(report: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """The table of ``beside_the_build``."""
+    yield "### Variants: the first answer is what the compiler sees\n"
+    yield "| configuration | places | without one | by `.config` | by the defconfig's name | p50 ms | p95 ms |"
+    yield "|---|---:|---:|---:|---:|---:|---:|"
+    for name, row in report[".config"].items():
+        if "left out" in row:
+            yield f"| {name} | left out: {row['left out']} | | | | | |"
+            continue
+        named = report["setting"][name]
+        yield (
+            f"| {name} | {row['places']} | {row['right without a configuration']} | {row['right']} | {named['right']} "
+            f"| {row['ms p50']:.0f} | {row['ms p95']:.0f} |"
+        )
+    wrong = [f"{name} {line}" for name, row in report[".config"].items() for line in row.get("wrong", ())]
+    if wrong:
+        yield f"\n<details><summary>{len(wrong)} wrong</summary>\n\n```"
+        yield from wrong
+        yield "```\n</details>"
+    yield ""
 
 
 def main() -> int:
