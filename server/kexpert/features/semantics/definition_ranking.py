@@ -150,7 +150,7 @@ def _by_configuration(
     standings = dict(zip(judged, place.standings(judged), strict=True))
 
     def key(row: Symbol) -> tuple[int, ...]:
-        standing = standings.get(row, Standing.NOT_INCLUDED)
+        standing = standings.get(row, Standing.EXCLUDED)
         is_linked = row.kind in _LINKED and row.path.endswith((".c", ".S"))
         is_out = standing is Standing.EXCLUDED
         is_weak = bool(row.flags & Flag.WEAK)
