@@ -110,8 +110,11 @@ def member_uses(
     on_files: OnFiles = lambda done, total: None,
     within: Collection[str] | None = None,
 ) -> Iterator[MarkedUses]:
-    """The uses, a file at a time, declarations included: first the file that declares it and the one
-    where they are asked for, then the files that can know the struct, then all others. ``within``: in these files only."""
+    """The uses, a file at a time, declarations included.
+
+    First the file that declares the member and the one where it is asked for, then the files that can know the struct,
+    then all others. ``within``: in these files only.
+    """
     reader = known.reader(view, target.name)
     if within is not None and len(within) == 1:
         files, knowing = list(within), set(within)

@@ -144,7 +144,7 @@ def _by_configuration(
     judged = rows[:_MAX_JUDGED]
     if len(judged) < 2:
         return ranked
-    place = Place(view, source, offset)
+    place = Place.at(view, source, offset)
     if not place.configuration.is_decided:
         return ranked
     standings = dict(zip(judged, place.standings(judged), strict=True))

@@ -13,8 +13,9 @@ from kexpert.core.c.macro_text import parse_macro, substitute
 from kexpert.core.c.postfix import chain_start
 from kexpert.core.c.tokens import Tokens
 from kexpert.core.symbols import Flag, Kind
+from kexpert.features.semantics.expression_tokens import starts_type
 from kexpert.features.semantics.records import Member
-from kexpert.features.semantics.type_inference import Scope, Types, starts_type
+from kexpert.features.semantics.type_inference import Scope, Types
 
 #: Macros and operators that take a type, and a member of it: the arguments (0-based) that hold them.
 _TYPE_AND_MEMBER = {
