@@ -13,8 +13,9 @@ from kexpert.lsp.client_log import Rate, described
 from kexpert.lsp.handshake import Client as Announced
 from kexpert.lsp.handshake import initialize_result
 from kexpert.lsp.requests.semantic_tokens import edits
-from tests.support.lsp_client import CAPABILITIES, Client
+from tests.support.lsp_client import CAPABILITIES, Client, RequestFailed
 from tests.support.toy_tree import home_environment, write_tree
+from tests.support.waiting import eventually
 
 DRAWS: dict[str, Any] = {
     "semanticTokens": {}, "inlayHint": {}, "codeLens": {}, "documentLink": {}, "typeHierarchy": {},
@@ -119,3 +120,49 @@ def test_progress_says_how_much_and_how_long() -> None:
     assert described(Progress("Indexing", 2000, 5000), left) == "2,000 of 5,000 files, 30 s left"
     assert described(Progress("Indexing", 2000, 50000), 300.0) == "2,000 of 50,000 files, 5 min left"
     assert rate.seconds_left(Progress("Ordering", 0, 10), 21.0) is None
+
+
+def test_navigation_can_be_left_to_another_server() -> None:
+    """clangd answers jumps; cards, search and suggestions stay."""
+    drawing = {"capabilities": {"textDocument": DRAWS}}
+    for options in ({"navigation": {"enabled": False}}, {"navigation.enabled": False}):
+        left = initialize_result(Announced({**drawing, "initializationOptions": options}, "utf-16"))["capabilities"]
+        assert not {"definitionProvider", "completionProvider", "semanticTokensProvider"} & left.keys()
+        assert {"hoverProvider", "workspaceSymbolProvider", "executeCommandProvider", "inlineCompletionProvider",
+                "callHierarchyProvider", "typeHierarchyProvider", "codeActionProvider"} <= left.keys()  # fmt: skip
+
+
+def test_the_state_of_the_server_is_told(client: Client, tmp_path: Path) -> None:
+    state = client.request("workspace/executeCommand", {"command": "kexpert.status"})
+    assert state["tree"] == str(client.root)
+    assert state["completionModel"] == "kexpert-2m"
+    assert client.request("workspace/executeCommand", {"command": "kexpert.reindex"}) is None
+    with Client(env=home_environment(tmp_path)) as other:
+        other.initialize(experimental={"serverStatusNotification": True})
+        told = other.wait_for("experimental/serverStatus")
+        assert (told["health"], told["quiescent"]) == ("warning", True)
+
+
+def test_a_new_file_is_found_after_a_request_to_look_for_changes(client: Client) -> None:
+    (client.root / "drivers/late.c").write_text("int late_comer(void)\n{\n\treturn 7331;\n}\n")
+    client.request("workspace/executeCommand", {"command": "kexpert.reindex"})
+    eventually(lambda: client.request("workspace/symbol", {"query": "late_comer"}) or None)
+
+
+def test_grep_gives_places_and_refuses_what_is_no_expression(client: Client) -> None:
+    grep = {"command": "kexpert.grep", "arguments": [r"lamp_on\(\d"]}
+    found = eventually_found(client, grep)
+    assert [(one["name"], one["location"]["range"]["start"]["line"]) for one in found] == [("lamp_use", 9)]
+    with pytest.raises(RequestFailed):
+        client.request("workspace/executeCommand", {"command": "kexpert.grep", "arguments": ["("]})
+
+
+def eventually_found(client: Client, command: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+
+    def ask() -> bool:
+        found[:] = client.request("workspace/executeCommand", command)
+        return bool(found)
+
+    eventually(ask)
+    return found

@@ -17,6 +17,7 @@ from kexpert.cli import (
     callchain,
     complete,
     definition,
+    diff,
     doctor,
     explain,
     grep,
@@ -44,7 +45,8 @@ class Command(Protocol):
 
 
 _COMMANDS: tuple[Command, ...] = (
-    index, hover, explain, ask, kerneldoc, definition, references, callchain, complete, search, grep, models, doctor,
+    index, hover, explain, ask, kerneldoc, definition, references, callchain, complete, search, grep, diff,
+    models, doctor,
 )  # fmt: skip
 
 

@@ -11,9 +11,19 @@ from kexpert.http.contract import MAX_BODY_BYTES, Endpoint, Json
 from kexpert.http.problems import PROBLEM_TYPE
 from kexpert.http.schemas import SCHEMAS
 
+#: Bodies that are not the endpoint's answer itself.
+_MEDIA: dict[str, Json] = {
+    "text/plain": {"type": "string"},
+    "text/event-stream": {
+        "type": "object",
+        "required": ["event", "data"],
+        "properties": {"event": {"type": "string"}, "data": {"type": "string", "contentMediaType": "application/json"}},
+    },
+}
 _ANY_REQUEST = {
     400: "The request or its Host header is wrong.",
     401: "A token is needed: `Authorization: Bearer …`.",
+    414: "The address is too long.",
     429: "Too many requests; Retry-After says when to ask again.",
     503: "Too many questions at once, or the answer took too long.",
 }
@@ -93,10 +103,7 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
     if endpoint.takes_body:
         problems |= {413: f"The body has more than {MAX_BODY_BYTES} bytes.", 415: "The body is no application/json."}
     schema = {"$ref": f"#/components/schemas/{endpoint.answer}"}
-    content = {
-        media: {"schema": schema if media == "application/json" else {"type": "string"}}
-        for media in endpoint.media_types
-    }
+    content = {media: {"schema": _MEDIA.get(media, schema)} for media in endpoint.media_types}
     found: dict[str, Any] = {"200": {"description": endpoint.summary, "content": content}}
     for status, text in sorted(problems.items()):
         found[str(status)] = {

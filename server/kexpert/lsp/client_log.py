@@ -29,22 +29,24 @@ _MIN_MEASURED_SECONDS = 3.0
 
 
 class ClientLog:
-    """A ``workspace.listener.Listener`` for one client. Any thread may call it."""
+    """A ``workspace.listener.Listener`` for one client and tree. Any thread may call it."""
 
     def __init__(
         self,
         dispatcher: Dispatcher,
         show_progress: bool,
         cancel_indexing: Callable[[], None],
-        on_finished: Callable[[Progress], None],
+        on_progress: Callable[[Progress], None],
+        shown: set[str],
     ) -> None:
-        """``show_progress``: the client has work done progress. ``on_finished`` is told of the end of long work."""
+        """``show_progress``: the client has work done progress. ``on_progress`` is told of all progress too. ``shown``:
+        messages that need not be shown once more."""
         self._dispatcher = dispatcher
-        self._shown: set[str] = set()
+        self._shown = shown
         self._bar = ProgressBar(dispatcher, cancel_indexing) if show_progress else None
         self._work: dict[Any, RequestProgress] = {}  # under way, by token
         self._can_create_progress = show_progress
-        self._on_finished = on_finished
+        self._on_progress = on_progress
         self.level: Level = "warning"
 
     def log(self, level: Level, text: str) -> None:
@@ -87,8 +89,7 @@ class ClientLog:
     def progress(self, progress: Progress) -> None:
         if self._bar is not None:
             self._bar.update(progress)
-        if progress.finished:
-            self._on_finished(progress)
+        self._on_progress(progress)
 
     def progress_cancelled(self, token: Any) -> None:
         """The client pressed cancel on a progress bar."""

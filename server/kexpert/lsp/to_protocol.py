@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from kexpert.features.completion.item import CompletionItem, ItemKind
     from kexpert.features.diagnostics import Diagnostic
     from kexpert.features.explain.explanation import Explanation, Location
+    from kexpert.features.grep.grep import GrepAnswer
     from kexpert.features.hover.card import HoverCard
     from kexpert.features.kerneldoc.draft import Draft as KernelDocDraft
     from kexpert.features.navigation.call_hierarchy import Call
@@ -76,11 +77,17 @@ _HIGHLIGHT_KIND = {
 _FOLD_KIND = {"comment": FoldingRangeKind.Comment.value, "imports": FoldingRangeKind.Imports.value}
 
 
-def card_markup(card: HoverCard, rich: bool) -> Json:
-    """A card as MarkupContent: Markdown, or plain text for a client that shows no Markdown."""
+def card_markup(card: HoverCard, rich: bool, places: LocationMapper | None = None) -> Json:
+    """A card as MarkupContent: Markdown, or plain text for a client that shows no Markdown.
+
+    With ``places`` its places are links.
+    """
     from kexpert.render import markdown, plain_text
 
-    return _markup(markdown.hover_card(card) if rich else plain_text.hover_card(card), rich)
+    if not rich:
+        return _markup(plain_text.hover_card(card), rich)
+    link = None if places is None else lambda path, line: f"{places.uri(path)}#L{line + 1}"
+    return _markup(markdown.hover_card(card, link), rich)
 
 
 def explanation(places: LocationMapper, found: Explanation, hint: str = "") -> Json:
@@ -230,6 +237,25 @@ def found(places: LocationMapper, results: Sequence[SearchResult]) -> list[Json]
         for one, location in zip(results, located, strict=True)
         if location
     ]
+
+
+def grep_hits(places: LocationMapper, found: GrepAnswer) -> list[Json]:
+    """Definitions that hold a match, in the form of search results; at the first line that matches."""
+    spans = [Span(hit.path, hit.start, hit.start) for hit in found.hits]
+    made: list[Json] = []
+    for hit, location in zip(found.hits, places.locations_or_none(spans), strict=True):
+        if location is None:
+            continue
+        line = hit.lines[0][0] if hit.lines else hit.line
+        at = {"line": line, "character": 0}
+        made.append({
+            "name": hit.symbol.name if hit.symbol else hit.path.rpartition("/")[2],
+            "kind": hit.symbol.kind.name.lower() if hit.symbol else "line",
+            "path": hit.path,
+            "location": {"uri": location["uri"], "range": {"start": at, "end": at}},
+            "lines": [{"line": number, "text": text} for number, text in hit.lines],
+        })  # fmt: skip
+    return made
 
 
 def found_symbols(places: LocationMapper, results: Sequence[SearchResult]) -> list[Json]:

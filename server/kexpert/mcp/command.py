@@ -33,10 +33,12 @@ def run(args: argparse.Namespace) -> int:
         import anyio
 
         from kexpert.mcp.server import serve_stdio
+        from kexpert.mcp.tree import Tree
     except ModuleNotFoundError as missing:
-        if (missing.name or "").partition(".")[0] not in ("mcp", "mcp_types", "anyio"):
+        package = (missing.name or "").partition(".")[0]
+        if package not in ("mcp", "mcp_types", "anyio"):
             raise
-        return _complain(f"the Python package {missing.name} is missing; install it with: pip install 'kexpert[mcp]'")
+        return _complain(f"the Python package {package} is missing; install it with: pip install 'kexpert[mcp]'")
     from kexpert.workspace.live_tree import LiveTree
 
     tree = LiveTree(root, _say)
@@ -44,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     gc.enable()
     tree.start()
     try:
-        anyio.run(serve_stdio, tree)
+        anyio.run(serve_stdio, Tree(root, tree.snapshot, tree.activity))
     except KeyboardInterrupt:
         return 130
     finally:

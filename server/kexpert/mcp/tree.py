@@ -1,21 +1,21 @@
-"""What the tools need of a tree that is served; ``workspace`` has it."""
+"""The tree that the tools answer about."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kexpert.workspace.snapshot import Snapshot
 
 
-class Tree(Protocol):
-    """A tree and its index, which may still be growing. Any thread may ask."""
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A tree and its index, which may still be growing. Any thread may call the functions."""
 
     root: Path
-
-    def snapshot(self) -> Snapshot:
-        """The tree as it is now."""
-
-    def state_lines(self) -> list[str]:
-        """The state of its index and its search, for people."""
+    snapshot: Callable[[], Snapshot]
+    #: What is being done in the background, in one line; "" for nothing.
+    activity: Callable[[], str] = lambda: ""

@@ -12,7 +12,7 @@ from kexpert.core.docs.kerneldoc import KernelDoc
 from kexpert.core.symbols import Assignment, Kind, Symbol
 from kexpert.features.ask.ask import Answer
 from kexpert.features.explain.explanation import Statement
-from kexpert.features.hover.card import Documentation, HoverCard, Place
+from kexpert.features.hover.card import Documentation, HoverCard, Place, PlainText, RestructuredText
 from kexpert.features.named.callers import Callee, Callees, Callers
 from kexpert.features.named.certainty import Certainty
 from kexpert.features.named.definitions import Definitions
@@ -74,7 +74,9 @@ def definitions(
         shown = replace(with_brief(card), place=None, variants=(), more_variants=0)
         if text is not None:
             shown = replace(shown, code="")
-        parts.append(plain_text.hover_card(shown).replace("\n\n", "\n"))
+        facts = plain_text.hover_card(shown).replace("\n\n", "\n")
+        facts = facts.partition("\n")[2] if text is not None else facts  # its first line is the name again
+        parts += [facts] if facts else []
     if text is not None:
         parts.append(definition_text(text))
     if others:
@@ -112,15 +114,22 @@ def conditions(where: Place) -> str:
 
 def with_brief(card: HoverCard) -> HoverCard:
     """A card with the first sentence of its documentation."""
-    brief: tuple[Documentation, ...] = card.documentation[:1]
-    if brief and isinstance(brief[0], KernelDoc):
-        doc = brief[0]
-        brief = (KernelDoc(kind=doc.kind, name=doc.name, summary=doc.summary),)
-    elif brief and hasattr(brief[0], "text"):
-        text = brief[0].text
-        first = text.partition("\n\n")[0]
-        brief = (replace(brief[0], text=first if len(first) <= _MAX_BRIEF_CHARS else first[:_MAX_BRIEF_CHARS] + "…"),)
+    brief: tuple[Documentation, ...] = ()
+    match card.documentation[:1]:
+        case (KernelDoc() as doc,):
+            brief = (KernelDoc(kind=doc.kind, name=doc.name, summary=doc.summary),)
+        case (PlainText(text),):
+            brief = (PlainText(_first_paragraph(text)),)
+        case (RestructuredText(text),):
+            brief = (RestructuredText(_first_paragraph(text)),)
+        case other:
+            brief = other
     return replace(card, documentation=brief)
+
+
+def _first_paragraph(text: str) -> str:
+    first = text.partition("\n\n")[0]
+    return first if len(first) <= _MAX_BRIEF_CHARS else f"{first[:_MAX_BRIEF_CHARS]}…"
 
 
 def documentation(symbol: Symbol, card: HoverCard) -> str:

@@ -54,16 +54,20 @@ class ConfigurationInView:
         setting: str = "",
         *,
         patience_seconds: float = 0.0,
+        writes: bool = True,
+        dotconfig: Path | None = None,
         on_message: Callable[[str], None] = lambda _: None,
         on_change: Callable[[str], None] = lambda _: None,
     ) -> None:
         """``directory``: the tree's folder in the cache. ``patience_seconds``: how long a question waits at most for
-        what Kconfig makes of it. ``on_message`` gets what a user must mend, ``on_change`` the
-        words of a new configuration."""
+        what Kconfig makes of it. ``writes``: False if the cache is only read. ``dotconfig``: another ``.config``
+        than the tree's. ``on_message`` gets what a user must mend, ``on_change`` the words of a new configuration."""
         self._root = root
+        self._dotconfig = dotconfig or root / ".config"
         self._directory = directory
         self._setting = setting
         self._patience_seconds = patience_seconds
+        self._writes = writes
         self._on_message = on_message
         self._on_change = on_change
         self._lock = threading.Lock()
@@ -112,14 +116,14 @@ class ConfigurationInView:
     # -- which -----------------------------------------------------------------------------------
 
     def _looked_at(self) -> Choice:
-        seen = (FileIdentity.of(self._root / ".config"), self._setting)
+        seen = (FileIdentity.of(self._dotconfig), self._setting)
         if seen == self._seen:
             return self._choice
         try:
-            choice = choose(self._root, self._setting)
+            choice = choose(self._root, self._setting, self._dotconfig)
         except ConfigurationError as problem:
             self._on_message(str(problem))
-            choice = choose(self._root, "")
+            choice = choose(self._root, "", self._dotconfig)
         with self._lock:
             is_new = choice != self._choice
             self._seen, self._choice = seen, choice
@@ -189,8 +193,7 @@ class ConfigurationInView:
         try:
             table = load(self._root, self._directory, question)
             if table is None:
-                work = compute if self._patience_seconds else compute_apart
-                table = work(self._root, self._directory, question, stop=lambda: self._stopping)
+                table = self._compute(question)
         except (OSError, RuntimeError) as problem:
             self._on_message(f"{self._root}: the configuration is not known: {problem}")
         finally:
@@ -202,6 +205,17 @@ class ConfigurationInView:
             done.set()
 
 
+    def _compute(self, question: Question) -> Table | None:
+        def stop() -> bool:
+            return self._stopping
+
+        if not self._writes:
+            return compute(self._root, None, question, stop=stop)
+        if self._patience_seconds:
+            return compute(self._root, self._directory, question, stop=stop)
+        return compute_apart(self._root, self._directory, question, stop)
+
+
 def describe(configuration: Configuration) -> str:
     """A configuration in one line."""
     if not configuration.origin:
@@ -210,12 +224,12 @@ def describe(configuration: Configuration) -> str:
     return f"{configuration.origin} ({configuration.arch}{state})" if configuration.origin != ALL else "all variants"
 
 
-def choose(root: Path, setting: str) -> Choice:
+def choose(root: Path, setting: str, dotconfig: Path) -> Choice:
     """Which configuration of a tree is wanted. Raises ConfigurationError for a setting that names none."""
     if setting == ALL:
         return Choice(ALL, None)
     named = _named(root, setting) if setting else None
-    data = _read(root / ".config")
+    data = _read(dotconfig)
     if data is not None and (values := parse_dotconfig(data)):
         base = named.question if named and named.question else None
         arch = arch_of_dotconfig(data, values) or (base.arch if base else _host_arch())

@@ -40,15 +40,19 @@ def all_semantic_tokens(snapshot: Snapshot, path: str, cancelled: Cancelled = ne
 
 
 def inactive_regions(snapshot: Snapshot, path: str) -> list[tuple[int, int]] | None:
-    """(first line, last line) of the branches that the tree's ``.config`` leaves out; None where that is not shown."""
+    """(first line, last line) of the branches that the configuration in view leaves out; None where they are not shown.
+
+    Nothing is left out for a configuration that nobody chose: neither by ``.config`` nor by a setting.
+    """
     from kexpert.features.decorations.inactive_regions import inactive_regions
-    from kexpert.workspace.dot_config import dot_config
 
     source = snapshot.source(path)
     if source is None or not path.endswith((*_C_FILES, ".S")) or not snapshot.settings.inactive_enabled:
         return None
-    option = dot_config(snapshot.root)
-    return [] if option is None else inactive_regions(source, option)
+    configuration = snapshot.view.configuration
+    if configuration.origin != ".config" and not snapshot.settings.configuration:
+        return []
+    return inactive_regions(source, configuration.option)
 
 
 def inlay_hints(snapshot: Snapshot, start: Position, end: Position, cancelled: Cancelled = never) -> list[Hint]:

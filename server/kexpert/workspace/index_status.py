@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import sqlite3
 from pathlib import Path
@@ -17,12 +18,12 @@ _VERSION = re.compile(rb"^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION)[ \t]*=[ \t]
 _MAX_MAKEFILE_BYTES = 4096
 
 
-def index_status(root: Path, is_writer: bool) -> list[str]:
+def index_status(root: Path) -> list[str]:
     """The tree, its version, the index, who writes it, and search."""
     directory = cache_directory(root)
     return [
         f"Tree: {root}, Linux {kernel_version(root) or 'of unknown version'}",
-        *_symbols(root, directory, is_writer),
+        *_symbols(root, directory),
         _search(root, directory),
     ]
 
@@ -30,12 +31,13 @@ def index_status(root: Path, is_writer: bool) -> list[str]:
 def kernel_version(root: Path) -> str:
     """``6.1.0`` from the Makefile at the top; "" if it does not say."""
     head = (read(root, "Makefile") or b"")[:_MAX_MAKEFILE_BYTES]
-    found = {key.decode(): value.decode("utf-8", "replace") for key, value in _VERSION.findall(head)}
+    found: dict[str, str] = {key.decode(): value.decode("utf-8", "replace") for key, value in _VERSION.findall(head)}
+    extra: str = found.get("EXTRAVERSION", "")
     numbers = [found[key] for key in ("VERSION", "PATCHLEVEL", "SUBLEVEL") if found.get(key)]
-    return ".".join(numbers) + found.get("EXTRAVERSION", "")
+    return ".".join(numbers) + extra
 
 
-def _symbols(root: Path, directory: Path, is_writer: bool) -> list[str]:
+def _symbols(root: Path, directory: Path) -> list[str]:
     database = directory / "index.db"
     state = SymbolStore.state_of(database, root)
     if state not in (IndexState.READY, IndexState.PARTIAL):
@@ -44,7 +46,7 @@ def _symbols(root: Path, directory: Path, is_writer: bool) -> list[str]:
         files = store.db.execute("SELECT count(*) FROM files").fetchone()[0]
     grows = "complete" if state is IndexState.READY else "still growing, answers lack what is not read yet"
     holder = WriterLock(directory / "writer.lock").holder()
-    writer = "this process" if is_writer else f"process {holder}" if holder else "no process"
+    writer = "this process" if holder == os.getpid() else f"process {holder}" if holder else "no process"
     return [f"Index: {files:,} files, {grows}", f"Kept up to date by {writer}"]
 
 

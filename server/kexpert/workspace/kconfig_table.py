@@ -75,9 +75,14 @@ def load(root: Path, directory: Path, question: Question) -> Table | None:
 
 
 def compute(
-    root: Path, directory: Path, question: Question, *, few: bool = False, stop: Callable[[], bool] = lambda: False
+    root: Path,
+    directory: Path | None,
+    question: Question,
+    *,
+    few: bool = False,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Table | None:
-    """Read Kconfig, compute and keep the table. ``few``: give up on a tree with many Kconfig files.
+    """Read Kconfig, compute the table and keep it in ``directory``. ``few``: give up on a tree with many Kconfig files.
 
     None if it is stopped or gives up.
     """
@@ -113,7 +118,8 @@ def compute(
     if enough():
         return None
     table = Table(values, relations_of(tree), tree.complete)
-    _keep(root, directory, question, table, files)
+    if directory is not None:
+        _keep(root, directory, question, table, files)
     return table
 
 

@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kexpert.background.database import cache_directory
 from kexpert.core.c.source import Source
+from kexpert.workspace.configuration import ConfigurationInView
 from kexpert.workspace.documents import Documents
-from kexpert.workspace.index_status import index_status
 from kexpert.workspace.settings import file_layers, resolve_settings
 from kexpert.workspace.snapshot import Snapshot
 from kexpert.workspace.tree_index import TreeIndex, search_settings
@@ -31,6 +32,9 @@ class LiveTree:
         for warning in warnings + problems:
             on_message(warning)
         self._progress: Progress | None = None
+        self._configuration = ConfigurationInView(
+            root, cache_directory(root), self.settings.configuration, on_message=on_message
+        )
         self._index = TreeIndex(
             root,
             jobs=self.settings.index_jobs or None,
@@ -39,6 +43,7 @@ class LiveTree:
             search=search_settings(self.settings),
             on_progress=self._progressed,
             on_message=on_message,
+            on_updated=self._configuration.files_changed,
         )
 
     def start(self) -> None:
@@ -51,15 +56,15 @@ class LiveTree:
 
     def snapshot(self) -> Snapshot:
         """The tree as it is now. Positions count in code points."""
-        return Snapshot(self.root, Documents(self.root), "utf-32", self.settings, self)
+        documents = Documents(self.root)
+        return Snapshot(self.root, documents, "utf-32", self.settings, self, configuration=self._configuration)
 
-    def state_lines(self) -> list[str]:
-        """The state of index and search, a line each."""
-        lines = index_status(self.root, self._index.writer)
+    def activity(self) -> str:
+        """What is being indexed, in one line; "" for nothing."""
         progress = self._progress
-        if progress is not None and not progress.finished:
-            lines.append(f"Now: {progress.title}, {progress.done:,} of {progress.total:,} {progress.unit}")
-        return lines
+        if progress is None or progress.finished:
+            return ""
+        return f"{progress.title}, {progress.done:,} of {progress.total:,} {progress.unit}"
 
     def wait_idle(self, timeout_seconds: float) -> bool:
         """Wait until nothing is left to index; False when the time is over first."""
@@ -67,6 +72,7 @@ class LiveTree:
 
     def close(self) -> None:
         """Stop; unfinished work is done by the next run."""
+        self._configuration.close()
         self._index.close()
 
     def _progressed(self, progress: Progress) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kexpert.core.c.source import Source
+from kexpert.workspace.configuration import ConfigurationInView
 from kexpert.workspace.documents import Documents
 from kexpert.workspace.listener import MessageListener
 from kexpert.workspace.settings import settings_of
@@ -44,6 +45,7 @@ class TreeStatus:
     vectors: bool  # the settings want them
     chat_model: str  # its name; "" for none
     why_no_chat: str
+    configuration: str  # the one in view, in one line
 
 
 class ServedTree:
@@ -63,11 +65,15 @@ class ServedTree:
         self._real_root = os.path.realpath(root)
         self._directory = cache_directory(root)
         self._catalogue = Catalogue(self._directory / "index.db")
+        self._configuration = ConfigurationInView(
+            root, self._directory, self.settings.configuration, writes=writes, on_message=on_message
+        )
         self._index: TreeIndex | ReadTreeIndex
         if writes:
             self._index = TreeIndex(
                 root, jobs=self.settings.index_jobs or None, watch=self.settings.index_watch,
                 exclude=self.settings.index_exclude, search=search_settings(self.settings), on_message=on_message,
+                on_updated=self._configuration.files_changed,
             )  # fmt: skip
         else:
             self._index = ReadTreeIndex(root, search_settings(self.settings), on_message)
@@ -104,7 +110,10 @@ class ServedTree:
 
     def snapshot(self) -> Snapshot:
         """The tree as it is now. Positions count in code points."""
-        return Snapshot(self.root, Documents(self.root), "utf-32", self.settings, self, voice=self._voice)
+        return Snapshot(
+            self.root, Documents(self.root), "utf-32", self.settings, self, voice=self._voice,
+            configuration=self._configuration,
+        )  # fmt: skip
 
     def shown_path(self, path: str) -> str | None:
         """The path, tidied, of a file or folder of the tree that may be shown; None for any other.
@@ -160,9 +169,11 @@ class ServedTree:
             vectors=self.settings.vectors_enabled,
             chat_model=model.name if model else "",
             why_no_chat="" if model else self._voice.why_silent if self._voice else "turned off for this server",
+            configuration=self._configuration.describe(),
         )
 
     def close(self) -> None:
+        self._configuration.close()
         self._index.close()
         if self._chat is not None and self._voice is not None:
             self._chat.close()

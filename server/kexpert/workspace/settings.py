@@ -105,8 +105,17 @@ class Settings:
     completion_limit: int = _setting(
         "completion.limit", 100, "Completions sent at a time; typing on narrows them.", low=1, high=2000
     )
+    navigation_enabled: bool = _setting(
+        "navigation.enabled",
+        True,
+        "Answer jumps, references, completion, signatures, outlines, renames and colours. Turned off, another server "
+        "such as clangd does; hover cards, search, explanations, callers, hierarchies, diagnostics and suggestions "
+        "stay. Counts in the editor's own settings only, and when the server starts.",
+    )
     inactive_enabled: bool = _setting(
-        "inactive.enabled", True, "Dim the branches of `#if` that the tree's `.config` leaves out."
+        "inactive.enabled",
+        True,
+        "Dim the branches of `#if` that `.config`, or the setting `configuration`, leaves out.",
     )
     hints_parameters: bool = _setting(
         "hints.parameters", False, "Show the names of parameters before the arguments of calls."

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 from kexpert.workspace.refusal import Refusal
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from kexpert.features.callgraph.chain import CallChain
     from kexpert.features.callgraph.path import CallPath
     from kexpert.features.grep.grep import GrepAnswer
+    from kexpert.features.patch.patch import PatchReport
     from kexpert.view import View
 
 Cancelled = Callable[[], bool]
@@ -27,6 +30,8 @@ class TreeQuestions:
 
         @property
         def view(self) -> View: ...
+        @property
+        def root(self) -> Path | None: ...
 
     def call_chain(
         self, name: str, *, up: int = 2, down: int = 3, width: int = 12, max_nodes: int = 150,
@@ -68,3 +73,19 @@ class TreeQuestions:
             return grep(self.view, query, cancelled)
         except BadQuery as reason:
             raise Refusal(str(reason)) from None
+
+    def patch(self, data: bytes, cancelled: Cancelled = _never) -> PatchReport:
+        """What a unified diff touches in the tree, who depends on that, and who maintains it."""
+        from kexpert.features.patch.patch import patch_report
+
+        return patch_report(self.view, data, cancelled=cancelled)
+
+    def patch_of_revision(self, revision: str = "HEAD", cancelled: Cancelled = _never) -> PatchReport:
+        """The same of ``git diff REV`` or ``REV..REV`` in the tree. Raises Refusal."""
+        from kexpert.features.patch.patch import patch_report
+        from kexpert.workspace.git_diff import git_diff
+
+        if self.root is None:
+            raise Refusal("there is no kernel tree whose revisions could be compared")
+        data = git_diff(self.root, revision, cancelled)
+        return patch_report(self.view, data, prefers_after=".." not in revision, cancelled=cancelled)

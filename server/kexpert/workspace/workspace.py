@@ -143,6 +143,11 @@ class Workspace:
             self._listener.failure("index", problem)
             self._listener.show_once("error", f"{root} cannot be indexed: {problem}; only open files are known")
 
+    def reindex(self) -> None:
+        """Compare the whole tree with the index, in the background: for changes that no event told of."""
+        if self._index:
+            self._index.rescan()
+
     def cancel_indexing(self) -> None:
         """Stop the running update; the next start goes on with it."""
         if self._index:

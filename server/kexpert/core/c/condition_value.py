@@ -100,7 +100,8 @@ class _Parser:
                 if self._peek() in ("", "&&", "||", ")"):
                     return value
             self.at = opening
-            return self._unknown()
+            self._unknown()
+            return None
         word = self._peek()
         if word in ("defined", "IS_ENABLED", "IS_BUILTIN", "IS_MODULE", "IS_REACHABLE"):
             return self._predicate(word)
@@ -110,10 +111,12 @@ class _Parser:
             self.at += 1
             right = self._number()
             if self._peek() not in ("", "&&", "||", ")"):
-                return self._unknown()
+                self._unknown()
+                return None
             return None if left is None or right is None else _compare(left, comparison, right)
         if comparison not in ("", "&&", "||", ")"):
-            return self._unknown()
+            self._unknown()
+            return None
         return None if left is None else left != 0
 
     def _predicate(self, word: str) -> bool | None:
@@ -123,7 +126,8 @@ class _Parser:
         elif word == "defined" and after:
             name, self.at = after[0], self.at + 2
         else:
-            return self._unknown()
+            self._unknown()
+            return None
         if word == "defined":
             return _defined(name, self._option)
         value = self._option(name.removeprefix("CONFIG_")) if name.startswith("CONFIG_") else None

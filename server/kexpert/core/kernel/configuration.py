@@ -67,6 +67,8 @@ class Configuration:
         self._depth = 0
         #: What features keep of this configuration, such as walks through includes.
         self.kept: OrderedDict[Any, Any] = OrderedDict()
+        #: The last place that was asked from, as features see it.
+        self.last_place: Any = None
         #: How objects are built, by the path of their file.
         self.objects: dict[str, Any] = objects if objects is not None else {}
 

@@ -172,7 +172,8 @@ class _Values:
             for value, condition in entry.defaults:
                 level = min(self._holds(condition), self._all(entry.depends))
                 if level:
-                    return min(level, self._holds(value))
+                    # as a condition m is "m && MODULES", as a value it is not
+                    return min(level, MODULE if value == "m" else self._holds(value))
         return NO
 
     def _text(self, name: str, entries: list[Entry], kind: str) -> str:

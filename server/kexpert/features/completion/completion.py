@@ -21,9 +21,10 @@ from kexpert.features.completion.item import (
 from kexpert.features.completion.members import complete_member, enumerator_items, initialiser_items
 from kexpert.features.completion.places import complete_config, complete_directive, complete_include, complete_kerneldoc
 from kexpert.features.semantics.cursor import CursorContext
-from kexpert.features.semantics.definition_ranking import ELSEWHERE, distance, is_visible
+from kexpert.features.semantics.definition_ranking import ELSEWHERE, distance, is_visible, rank_definitions
 from kexpert.features.semantics.expected_type import expected_type
 from kexpert.features.semantics.include_paths import arch_for
+from kexpert.features.semantics.variant_states import excluded_files
 from kexpert.view import View
 
 __all__ = ["CompletionItem", "Completions", "complete"]
@@ -200,6 +201,7 @@ def _ranked(
         key = (quality, _scope(row, request.source, arch), order)
         if row.name not in best or key < best[row.name][0]:
             best[row.name] = (key, row)
+    best = _of_the_configuration(request, best)
     taken = {item.label for item in first}
     items = list(first)
     for (quality, scope, order), row in best.values():
@@ -208,6 +210,19 @@ def _ranked(
             items.append(request.item(row.name, ITEM_KINDS[row.kind], sort, _detail(row), symbol=row))
     items.sort(key=lambda item: item.sort_text)
     return Completions(items[: request.limit], incomplete or len(items) > request.limit)
+
+
+def _of_the_configuration(
+    request: CompletionRequest, best: dict[str, tuple[tuple[int, int, int], Symbol]]
+) -> dict[str, tuple[tuple[int, int, int], Symbol]]:
+    """Names with the variant that the configuration compiles, where the one at hand is in a file that it does not."""
+    likeliest = dict(sorted(best.items(), key=lambda each: each[1][0])[: request.limit])
+    out = excluded_files(request.view, [row.path for _, row in likeliest.values()])
+    for name, (key, row) in likeliest.items():
+        if row.path in out and row.path != request.source.path:
+            found = rank_definitions(request.view, request.view.lookup(name), request.source, request.offset)
+            likeliest[name] = key, next((each for each in found if each.kind in ITEM_KINDS), row)
+    return {**best, **likeliest}
 
 
 def _scope(row: Symbol, source: Source, arch: str) -> int:

@@ -121,4 +121,5 @@ def _refusal(pattern: str, error: Exception) -> str:
     for mark, what in _UNSUPPORTED:
         if mark in pattern:
             return f"{pattern!r}: {what} are not supported, because their time has no bound; leave them out"
-    return f"{pattern!r}: {' '.join(text.replace('(?m)', '', 1).split()) or 'no valid expression'}; --fixed-strings searches for it as it is"
+    why = " ".join(text.replace("(?m)", "", 1).split()) or "no valid expression"
+    return f"{pattern!r}: {why}; --fixed-strings searches for it as it is"

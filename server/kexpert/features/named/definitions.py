@@ -9,6 +9,7 @@ from difflib import SequenceMatcher
 
 from kexpert.core.paths import PathPatterns
 from kexpert.core.symbols import DEFINITIONS, Flag, Kind, Symbol
+from kexpert.features.semantics.definition_ranking import is_for_kernel, kernel_first
 from kexpert.features.semantics.include_paths import DEFAULT_ARCH, arch_of
 from kexpert.view import FilterError, View
 
@@ -22,6 +23,7 @@ _DECLARATIONS = (Kind.PROTOTYPE, Kind.DECLARATION)
 _MENTIONS = (Kind.EXPORT, Kind.INITCALL)
 _NOT_KERNEL = ("tools/", "samples/", "scripts/", "Documentation/", "usr/")
 _MAX_ROWS = 2000
+_MAX_READ = 4  # definitions whose conditions are read to rank them
 _MAX_NEAREST = 6
 _MIN_PREFIX_CHARS = 3
 _MAX_COMPARED = 250
@@ -86,10 +88,13 @@ def definitions(
         found = view.lookup(f"CONFIG_{asked.name}", (Kind.CONFIG,), _MAX_ROWS)
     found = [symbol for symbol in found if takes(symbol.path)]
     defining = [symbol for symbol in found if symbol.kind not in _DECLARATIONS] or found
+    if all(not _is_kernel(view, symbol) for symbol in defining[:_MAX_READ]):
+        defining = found  # the kernel's own is made by the linker, or not found: its declarations say most
     members = 0
     if not asked.owner and (others := [symbol for symbol in defining if symbol.kind is not Kind.MEMBER]):
         members, defining = len(defining) - len(others), others
     ranked = sorted(dict.fromkeys(defining), key=_rank)
+    ranked = kernel_first(ranked, view.data)
     nearest = () if ranked else nearest_names(view, asked.name, kinds)
     return Definitions(asked.name, tuple(ranked[:max_symbols]), len(ranked), members, nearest)
 
@@ -102,7 +107,10 @@ def nearest_names(view: View, name: str, kinds: Collection[Kind] = ()) -> tuple[
             found += view.lookup_prefix(name[:length], limit=100)
     if len(found) < _MAX_NEAREST:
         found += _without_one_word(view, name)
-    unique = {symbol.name: symbol for symbol in found if symbol.kind not in _MENTIONS and symbol.name != name}
+    unique: dict[str, Symbol] = {}
+    for symbol in sorted(found, key=lambda each: each.kind in _DECLARATIONS):
+        if symbol.kind not in _MENTIONS and symbol.name != name:
+            unique.setdefault(symbol.name, symbol)
     matcher = SequenceMatcher(b=name)
 
     def key(symbol: Symbol) -> tuple[bool, float, str]:
@@ -128,6 +136,11 @@ def _lookup(view: View, asked: AskedName, kinds: Collection[Kind]) -> list[Symbo
     if asked.owner:
         return [symbol for symbol in found if symbol.scope.partition(".")[0] == asked.owner]
     return [symbol for symbol in found if symbol.kind not in _MENTIONS]
+
+
+def _is_kernel(view: View, symbol: Symbol) -> bool:
+    """False for what is of a program beside the kernel, or for assembly or user space alone."""
+    return not symbol.path.startswith(_NOT_KERNEL) and is_for_kernel(symbol, view.data(symbol.path))
 
 
 def _rank(symbol: Symbol) -> tuple[object, ...]:

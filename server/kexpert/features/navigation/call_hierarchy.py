@@ -19,6 +19,7 @@ from kexpert.features.navigation.indirect_calls import macros_that_call, operati
 from kexpert.features.navigation.resolved_uses import ResolvedUses
 from kexpert.features.semantics.definition_ranking import is_private, rank_definitions
 from kexpert.features.semantics.resolve import resolve
+from kexpert.features.semantics.variant_states import excluded_files
 from kexpert.view import View
 
 CALLABLE = (Kind.FUNCTION, Kind.SYSCALL, Kind.MACRO, Kind.PROTOTYPE, Kind.TRACEPOINT, Kind.ASM_LABEL)
@@ -88,7 +89,13 @@ def incoming(
     for call in calls:
         unique.setdefault(call.symbol, []).extend(call.spans)
     calls = [Call(caller, list(dict.fromkeys(spans))) for caller, spans in unique.items()]
-    return sorted(calls, key=lambda call: (call.symbol.path != symbol.path, call.symbol.path, call.symbol.start))
+    out = excluded_files(view, [call.symbol.path for call in calls])
+
+    def key(call: Call) -> tuple[bool, bool, str, int]:
+        path = call.symbol.path
+        return path != symbol.path, path in out, path, call.symbol.start
+
+    return sorted(calls, key=key)
 
 
 def _through_operations(view: View, symbol: Symbol, cancelled: Callable[[], bool]) -> list[Call]:
@@ -160,7 +167,7 @@ def outgoing(view: View, symbol: Symbol) -> list[Call]:
         if member:
             calls += [Call(target, spans) for target in through_member(view, source, written[0])]
         else:
-            target = best_callee(view, source, name)
+            target = best_callee(view, source, name, written[0].start)
             if target is not None:
                 calls.append(Call(target, spans))
     return calls
@@ -182,13 +189,13 @@ def written_calls(data: bytes, symbol: Symbol) -> Iterator[WrittenCall]:
             yield WrittenCall(name, symbol.start + tokens.start(at), tokens[at - 1] in ("->", "."))
 
 
-def best_callee(view: View, source: Source, name: str) -> Symbol | None:
+def best_callee(view: View, source: Source, name: str, offset: int = -1) -> Symbol | None:
     """The function or macro that a call of ``name`` in ``source`` reaches, its own file's first."""
     found = view.lookup(name, CALLABLE, limit=50)
     if not found:
         return None
     own = [symbol for symbol in found if symbol.path == source.path and symbol.kind in _BODIES]
-    return own[0] if own else rank_definitions(view, found, source)[0]
+    return rank_definitions(view, own or found, source, offset)[0]
 
 
 def _macro_body(text: bytes) -> bytes:
@@ -220,7 +227,7 @@ def _implementing(view: View, source: Source, member: str, struct: str) -> list[
     targets: list[Symbol] = []
     for name, path in names.items():
         found = view.lookup(name, _BODIES, limit=50)
-        own = [symbol for symbol in found if symbol.path == path] or found
+        own = [symbol for symbol in found if symbol.path == path] or rank_definitions(view, found, source)
         targets += own[:1]
     return targets
 

@@ -11,6 +11,7 @@ from kexpert.core.text import decode, identifier_at
 from kexpert.features.build_files.objects import parts_of
 from kexpert.features.semantics.definition_ranking import kernel_first, rank_definitions
 from kexpert.features.semantics.resolve import Resolved, resolve, type_of
+from kexpert.features.semantics.variant_states import excluded_files
 from kexpert.view import View
 
 _DECLARING = (Kind.PROTOTYPE, Kind.DECLARATION)
@@ -156,7 +157,8 @@ def _assigned(view: View, assignments: list[Assignment]) -> list[Span]:
     """The definitions of the assigned functions; the place of the assignment if none is known."""
     spans: dict[Span, None] = {}
     seen: set[tuple[str, str]] = set()
-    for assignment in assignments:
+    out = excluded_files(view, [assignment.path for assignment in assignments])
+    for assignment in sorted(assignments, key=lambda each: each.path in out):
         if (assignment.function, assignment.path) in seen:
             continue
         seen.add((assignment.function, assignment.path))

@@ -34,6 +34,7 @@ from kexpert.features.navigation.resolved_uses import ResolvedUses
 from kexpert.features.semantics.definition_ranking import is_private
 from kexpert.features.semantics.member_meaning import MemberMeanings
 from kexpert.features.semantics.resolve import Resolved, resolve
+from kexpert.features.semantics.variant_states import excluded_files
 from kexpert.view import View
 
 TAG_KINDS = frozenset({Kind.STRUCT, Kind.UNION, Kind.ENUM})
@@ -214,7 +215,8 @@ def _of_symbols(
     else:
         apart = [use for use in apart if Span(*use[:3]) not in own]
     files = [file for file in files if file.path not in defined] + [FileUses.of(use) for use in sorted(apart)]
-    return sorted(filter(len, files), key=lambda file: (file.path != primary.path, file.path))
+    out = excluded_files(view, [file.path for file in files])
+    return sorted(filter(len, files), key=lambda file: (file.path != primary.path, file.path in out, file.path))
 
 
 def _in_kconfig_files(

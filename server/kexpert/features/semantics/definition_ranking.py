@@ -138,9 +138,7 @@ def rank_definitions(view: View, symbols: Iterable[Symbol], source: Source, offs
         return tier, is_foreign, is_weak, nearest, is_stub, order, -common, row_arch == "", row.path, row.line
 
     ranked = sorted(rows, key=key)
-    if view.configuration.is_decided:
-        return _by_configuration(view, ranked, tiers, source, offset)
-    return ranked
+    return _by_configuration(view, ranked, tiers, source, offset)
 
 
 def _by_configuration(
@@ -152,14 +150,17 @@ def _by_configuration(
     judged = rows[:_MAX_JUDGED]
     if len(judged) < 2:
         return ranked
-    place = Place(view, source, offset)
+    place = Place.at(view, source, offset)
+    if not place.configuration.is_decided:
+        return ranked
     standings = dict(zip(judged, place.standings(judged), strict=True))
 
     def key(row: Symbol) -> tuple[int, ...]:
         standing = standings.get(row, Standing.NOT_INCLUDED)
         is_linked = row.kind in _LINKED and row.path.endswith((".c", ".S"))
-        is_excluded = standing is Standing.EXCLUDED
-        return is_excluded, tiers[row], standing, bool(row.flags & Flag.WEAK), is_linked
+        is_out = standing is Standing.EXCLUDED
+        is_weak = bool(row.flags & Flag.WEAK)
+        return is_out, tiers[row], standing, is_weak, is_linked and standing is Standing.COMPILED
 
     return sorted(rows, key=key) + ranked[len(rows) :]
 

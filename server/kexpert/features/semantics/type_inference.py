@@ -21,7 +21,6 @@ from kexpert.core.c.declarators import (
     read_parameter,
 )  # fmt: skip
 from kexpert.core.c.macro_types import macro_type
-from kexpert.core.c.made_text import declaration_made
 from kexpert.core.c.scope import block_locals, locals_at
 from kexpert.core.c.source import Source
 from kexpert.core.c.tokens import Tokens
@@ -29,7 +28,9 @@ from kexpert.core.symbols import Flag, Kind, Symbol
 from kexpert.features.semantics.definition_ranking import can_mean, rank_definitions
 from kexpert.features.semantics.expression_tokens import PREFIX, cast_end, operators_of, starts_type
 from kexpert.features.semantics.lookups import Lookups
+from kexpert.features.semantics.made_declaration import made_declaration
 from kexpert.features.semantics.records import Member, members_of
+from kexpert.features.semantics.variant_states import Place
 from kexpert.view import View
 
 _MAX_DEPTH = 24
@@ -340,11 +341,9 @@ class Types:
         end = _MAX_HEADER_BYTES + max(symbol.name_start - symbol.start, 0)
         tokens = Tokens(self.view.text(symbol)[:end], base=symbol.start)
         if symbol.flags & Flag.IDIOM:
-            found = macro_type(tokens)
-            source = None if found else self.view.source(symbol.path)
-            if source is None:
+            if found := macro_type(tokens):
                 return found
-            tokens = Tokens(declaration_made(source.data, symbol).encode("latin-1", "replace"))
+            tokens = Tokens(made_declaration(self.view, symbol).encode("latin-1", "replace"))
         declaration = read_declaration(tokens, 0, symbol.path)
         for declared in declaration.declared if declaration else ():
             if declared.name == symbol.name:
@@ -393,11 +392,11 @@ class Types:
         if of.body:
             path, start, end = of.body
             text = self._text(path, start, end)
-            return members_of(text, path, start, self._owners.get(of.body, of.name))
+            return self._compiled(members_of(text, path, start, self._owners.get(of.body, of.name)))
         for symbol in self.records(of.tag):
             found = self._known.members(symbol, of.name)
             if found:
-                return found
+                return self._compiled(found)
         return ()
 
     def records(self, tag: str) -> list[Symbol]:
@@ -410,6 +409,20 @@ class Types:
             other = match[2].strip() if match and match[1] is None else ""
             return self.lookup(other, (Kind.STRUCT, Kind.UNION)) if other.isidentifier() else []
         return []
+
+    def _compiled(self, members: tuple[Member, ...]) -> tuple[Member, ...]:
+        """One member of each name: of variants under ``#if`` the first that the configuration compiles."""
+        chosen: dict[str, Member] = {}
+        for member in members:
+            held = chosen.get(member.name)
+            if held is None or (self.is_excluded(held) and not self.is_excluded(member)):
+                chosen[member.name] = member
+        return members if len(chosen) == len(members) else tuple(chosen.values())
+
+    def is_excluded(self, member: Member) -> bool:
+        """True if the configuration leaves a member out of its struct."""
+        place = Place.at(self.view, self.source, self._offset)
+        return place.configuration.is_decided and place.is_excluded(member.path, member.start)
 
     def _text(self, path: str, start: int, end: int) -> bytes:
         if path == self.source.path:

@@ -9,6 +9,7 @@ from kexpert.core.c.source import Source
 from kexpert.core.symbols import Flag, Kind, Symbol
 from kexpert.core.text import encode, identifier_at
 from kexpert.features.build_files.outline import sections
+from kexpert.features.semantics.variant_states import compiled_first
 from kexpert.view import View
 
 _CONTAINERS = (Kind.STRUCT, Kind.UNION, Kind.ENUM)
@@ -65,4 +66,4 @@ def workspace_symbols(view: View, query: str, limit: int = 100) -> list[Symbol]:
     if not query:
         return []
     found = view.lookup_fuzzy(query, limit)
-    return [s for s in found if s.kind not in _LEFT_OUT][:limit]
+    return compiled_first(view, [s for s in found if s.kind not in _LEFT_OUT])[:limit]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from kexpert.mcp.tool import Question, Tool, ToolFailure
 from kexpert.workspace.git_branches import branches
+from kexpert.workspace.index_status import index_status
 
 _MAX_BRANCHES = 60
 
 
 def _indexing_status(question: Question) -> str:
-    return "\n".join(question.tree.state_lines())
+    activity = question.tree.activity()
+    configuration = f"Configuration: {question.tree.snapshot().configuration_words()}"
+    return "\n".join([*index_status(question.tree.root), configuration, *([f"Now: {activity}"] if activity else [])])
 
 
 def _list_branches(question: Question) -> str:
