@@ -25,7 +25,7 @@ from kexpert.core.c.scope import block_locals, locals_at
 from kexpert.core.c.source import Source
 from kexpert.core.c.tokens import Tokens
 from kexpert.core.symbols import Flag, Kind, Symbol
-from kexpert.features.semantics.definition_ranking import rank_definitions
+from kexpert.features.semantics.definition_ranking import can_mean, rank_definitions
 from kexpert.features.semantics.expression_tokens import PREFIX, cast_end, operators_of, starts_type
 from kexpert.features.semantics.lookups import Lookups
 from kexpert.features.semantics.made_declaration import made_declaration
@@ -250,6 +250,8 @@ class Types:
 
     def _global(self, name: str, scope: Scope) -> CType | None:
         for symbol in self.lookup(name, VALUES)[:_MAX_VARIANTS]:
+            if not can_mean(symbol, self.source, self.view.configuration.arch):
+                continue
             if symbol.kind is Kind.MACRO:
                 found = None if symbol.flags & Flag.FUNCTION_LIKE else self._expanded(symbol, [], scope)
             else:
