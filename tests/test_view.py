@@ -9,7 +9,7 @@ import pytest
 
 from kexpert.core.c.source import Source
 from kexpert.core.retrieval.chunk import chunks
-from kexpert.core.symbols import Kind, Symbol
+from kexpert.core.symbols import Flag, Kind, Symbol
 from kexpert.index.service import build, open_view
 from kexpert.view import View
 from kexpert.workspace.buffer_view import BufferView
@@ -60,6 +60,15 @@ def on_disk(root: Path, opened: bool) -> Iterator[View]:
 
 def names(symbols: list[Symbol]) -> list[str]:
     return [symbol.name for symbol in symbols]
+
+
+def test_the_kinds_of_many_names_are_known_at_once(view: View) -> None:
+    found = view.kinds_of(["gizmo_start", "gizmo", "gizmo_open", "no_such_name"])
+    assert found.keys() == {"gizmo_start", "gizmo", "gizmo_open"}
+    assert {Kind.FUNCTION, Kind.PROTOTYPE} <= found["gizmo_start"].keys()
+    assert Flag.STATIC in found["gizmo_open"][Kind.FUNCTION]
+    assert Flag.STATIC not in found["gizmo_start"][Kind.FUNCTION]
+    assert view.kinds_of([]) == {}
 
 
 def test_text_is_the_bytes_of_the_file(view: View) -> None:

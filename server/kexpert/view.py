@@ -9,13 +9,15 @@ or path that does not exist.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 
 from kexpert.core.c.source import Source
+from kexpert.core.kernel.configuration import Configuration
 from kexpert.core.retrieval.chunk import Chunk, ChunkKind
-from kexpert.core.symbols import Assignment, FileUses, Kind, Symbol
+from kexpert.core.symbols import Assignment, FileUses, Flag, Kind, Symbol
 
 
 class SearchMethod(Enum):
@@ -58,6 +60,11 @@ class View(ABC):
     #: False while the first indexing runs: lists and counts lack files.
     complete: bool
 
+    @cached_property
+    def configuration(self) -> Configuration:
+        """For which variants are ranked. Whoever makes the view may set it; nothing is decided by default."""
+        return Configuration("x86", decides_arch=False)
+
     # -- text -----------------------------------------------------------------------------------
 
     @abstractmethod
@@ -67,6 +74,14 @@ class View(ABC):
     @abstractmethod
     def data(self, path: str) -> bytes | None:
         """The bytes that ``source`` has, without keeping them: for questions that read thousands of files."""
+
+    @abstractmethod
+    def state_of(self, path: str) -> Hashable:
+        """Names the text of a file as it is now: it is another after every change. None if there is no such file."""
+
+    @abstractmethod
+    def headers_state(self) -> Hashable:
+        """Names what all headers say: it is another after every change of a header, once that is noticed."""
 
     @abstractmethod
     def exists(self, path: str) -> bool:
@@ -104,11 +119,25 @@ class View(ABC):
         """Symbols named exactly so, then by prefix, by parts of the name (``page_alloc`` finds
         __alloc_pages), by initials and by letters in order (``kzal``, ``klz``)."""
 
+    @abstractmethod
+    def kinds_of(self, names: Collection[str]) -> dict[str, dict[Kind, Flag]]:
+        """For each known name its kinds, each with all flags that any symbol of that kind has; for many names at once.
+
+        What is saved and the open buffers; a file that changed on disk counts as it was indexed.
+        """
+
     # -- uses -----------------------------------------------------------------------------------
 
     @abstractmethod
     def files_mentioning(self, name: str) -> list[str]:
         """Files (C, headers, assembly, Makefiles, Kconfig) that contain the identifier anywhere."""
+
+    @abstractmethod
+    def files_that_can_hold(self, clauses: Sequence[Collection[bytes]]) -> list[str]:
+        """Files that can hold, for every clause, one of its texts, by path: all that do, and perhaps others.
+
+        ASCII letters are folded: texts are in lower case. Every file for no clauses.
+        """
 
     @abstractmethod
     def references(
@@ -165,3 +194,14 @@ class View(ABC):
 
         Empty if that is not known within ``timeout`` seconds.
         """
+
+
+def collected_kinds(names: Collection[str], symbols: Iterable[Symbol]) -> dict[str, dict[Kind, Flag]]:
+    """What ``View.kinds_of`` says, from symbols."""
+    wanted = frozenset(names)
+    found: dict[str, dict[Kind, Flag]] = {}
+    for symbol in symbols:
+        if symbol.name in wanted:
+            kinds = found.setdefault(symbol.name, {})
+            kinds[symbol.kind] = kinds.get(symbol.kind, Flag(0)) | symbol.flags
+    return found

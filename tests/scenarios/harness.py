@@ -13,6 +13,8 @@ from urllib.parse import unquote, urlsplit
 
 from kexpert.__main__ import main
 from kexpert.render.markdown import hover_card
+from kexpert.workspace import decorations
+from kexpert.workspace.file_diagnostics import file_diagnostics
 from kexpert.workspace.saved_tree import SavedTree
 from kexpert.workspace.snapshot import Position, Refusal
 from tests.scenarios.scenario import Answer, Scenario, flattened, shown
@@ -23,6 +25,11 @@ CONFIG = """\
 vectors.enabled = false
 inline.enabled = false
 diagnostics.checkpatch = false
+hints.parameters = true
+hints.enumerators = true
+hints.sizes = true
+lenses.callers = true
+lenses.implementations = true
 index.jobs = 1
 index.watch = false
 """
@@ -48,7 +55,8 @@ class Facade(FrontEnd):
 
     asks = frozenset({
         "hover", "definition", "declaration", "type_definition", "implementation", "references", "completion",
-        "signature_help", "outline", "symbols", "incoming", "outgoing", "rename", "search",
+        "signature_help", "outline", "symbols", "incoming", "outgoing", "rename", "search", "tokens", "hints", "lenses",
+        "links", "supertypes", "subtypes", "inactive", "diagnostics",
     })  # fmt: skip
 
     def __init__(self, root: Path) -> None:
@@ -86,11 +94,42 @@ class Facade(FrontEnd):
                     spans = snapshot.rename(at, scenario.argument)
                 except Refusal as reason:
                     return str(reason)
-                return [self._place(scenario.path, start) for start, _ in spans]
+                return [self._place(span.path, span.start) for span in spans]
             case "references":
                 return [self._place(use.path, use.start) for file in snapshot.references(at) for use in file]
+            case "tokens" | "hints" | "lenses" | "links" | "supertypes" | "subtypes" | "inactive" | "diagnostics":
+                return self._decoration(scenario, at)
         spans = getattr(snapshot, scenario.ask)(at)
         return [self._place(span.path, span.start) for span in spans]
+
+    def _decoration(self, scenario: Scenario, at: Position) -> Answer:
+        snapshot, path = self._snapshot, scenario.path
+        source = snapshot.source(path)
+        assert source is not None
+        whole = Position(path, 0, 0), Position(path, len(source.lines.starts), 0)
+        match scenario.ask:
+            case "tokens":
+                found = decorations.all_semantic_tokens(snapshot, path) or []
+                return [
+                    " ".join([source.data[token.start : token.end].decode(), token.type, *sorted(token.modifiers)])
+                    for token in found
+                ]
+            case "hints":
+                return [hint.label.strip() for hint in decorations.inlay_hints(snapshot, *whole)]
+            case "lenses":
+                lenses = decorations.code_lenses(snapshot, path)
+                return [lens.title or decorations.lens_title(snapshot, lens.kind, lens.symbol) for lens in lenses]
+            case "links":
+                return [link.path for link in decorations.document_links(snapshot, path)]
+            case "inactive":
+                regions = decorations.inactive_regions(snapshot, path) or []
+                return [f"{first + 1}-{last + 1}" for first, last in regions]
+            case "diagnostics":
+                checked = file_diagnostics(snapshot, path)
+                found = checked.diagnostics if checked else []
+                return [f"{source.lines.line_of(each.start) + 1}: {each.message}" for each in found]
+        ask = decorations.supertypes if scenario.ask == "supertypes" else decorations.subtypes
+        return [each.name for symbol in decorations.prepare_types(snapshot, at) for each in ask(snapshot, symbol)]
 
     def _place(self, path: str, offset: int) -> str:
         source = self._snapshot.source(path)
@@ -110,7 +149,10 @@ class LanguageServer(FrontEnd):
     def __init__(self, root: Path) -> None:
         super().__init__(root)
         self._client = Client()
-        self._client.initialize(root, textDocument={**CAPABILITIES["textDocument"], "inlineCompletion": {}})
+        wanted = ("inlineCompletion", "semanticTokens", "inlayHint", "codeLens", "documentLink", "typeHierarchy")
+        drawn = {**{key: {} for key in wanted}, "inactiveRegionsCapabilities": {"inactiveRegions": True}}
+        offered = self._client.initialize(root, textDocument={**CAPABILITIES["textDocument"], **drawn})
+        self._legend = offered["semanticTokensProvider"]["legend"]
         self._open: set[str] = set()
 
     def close(self) -> None:
@@ -151,9 +193,48 @@ class LanguageServer(FrontEnd):
                 except RequestFailed as refused:
                     return str(refused)
                 return [self._place(uri, edit["range"]) for uri, edits in changes.items() for edit in edits]
+            case "tokens" | "hints" | "lenses" | "links" | "supertypes" | "subtypes" | "inactive" | "diagnostics":
+                return self._decoration(scenario, uri, at)
         context = {"context": {"includeDeclaration": True}} if scenario.ask == "references" else {}
         places = client.at(self._JUMPS[scenario.ask], uri, at, **context) or []
         return [self._place(place["uri"], place["range"]) for place in places]
+
+    def _decoration(self, scenario: Scenario, uri: str, at: dict[str, int]) -> Answer:
+        client, document = self._client, {"textDocument": {"uri": uri}}
+        whole = {"start": {"line": 0, "character": 0}, "end": {"line": 100_000, "character": 0}}
+        match scenario.ask:
+            case "tokens":
+                return self._tokens(scenario.path, client.request("textDocument/semanticTokens/full", document)["data"])
+            case "hints":
+                found = client.request("textDocument/inlayHint", {**document, "range": whole})
+                return [hint["label"].strip() for hint in found]
+            case "lenses":
+                lenses = client.request("textDocument/codeLens", document)
+                lenses = [lens if "command" in lens else client.request("codeLens/resolve", lens) for lens in lenses]
+                return [lens["command"]["title"] for lens in lenses]
+            case "links":
+                links = client.request("textDocument/documentLink", document)
+                return [os.path.relpath(unquote(urlsplit(link["target"]).path), self.root) for link in links]
+            case "inactive":
+                client.change(uri)  # have them sent once more
+                wanted = lambda params: params["textDocument"]["uri"] == uri  # noqa: E731
+                regions = client.wait_for("textDocument/inactiveRegions", wanted)["regions"]
+                return [f"{each['start']['line'] + 1}-{each['end']['line'] + 1}" for each in regions]
+            case "diagnostics":
+                found = client.request("textDocument/diagnostic", document)["items"]
+                return [f"{each['range']['start']['line'] + 1}: {each['message']}" for each in found]
+        items = client.at("prepareTypeHierarchy", uri, at) or []
+        found = [client.request(f"typeHierarchy/{scenario.ask}", {"item": item}) for item in items]
+        return [each["name"] for one in found for each in one]
+
+    def _tokens(self, path: str, data: list[int]) -> Answer:
+        found, line, character = [], 0, 0
+        for lines, since, length, kind, modifiers in zip(*[iter(data)] * 5, strict=True):
+            line, character = line + lines, since + (0 if lines else character)
+            units = self._line(path, line).encode("utf-16-le")[2 * character : 2 * (character + length)]
+            names = [each for bit, each in enumerate(self._legend["tokenModifiers"]) if modifiers >> bit & 1]
+            found.append(" ".join([units.decode("utf-16-le"), self._legend["tokenTypes"][kind], *sorted(names)]))
+        return found
 
     def _line(self, path: str, line: int) -> str:
         return (self.root / path).read_text("utf-8").split("\n")[line] if path else ""

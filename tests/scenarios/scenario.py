@@ -21,6 +21,8 @@ to look for, ``path`` a whole file, ``new_name`` what a rename is asked for. An 
   code points; ``@MARK`` is the place of a mark. The answer to a refused rename is the reason, a text;
 - completion: labels in order; incoming, outgoing, symbols, search: names in order;
 - outline: names, a member as OUTER/INNER;
+- tokens: names with type and modifiers; hints, lenses: what they say; links: paths; inactive: FIRST-LAST lines from 1;
+- supertypes, subtypes: names; diagnostics: LINE: MESSAGE;
 - hover, signature_help: a text, empty where there is nothing.
 
 ``equals`` (in any order), ``contains``, ``excludes`` and ``first`` say what is expected; of a text, parts of it.

@@ -38,6 +38,12 @@ def discard(database: Path) -> None:
         database.with_name(database.name + suffix).unlink(missing_ok=True)
 
 
+def is_on_readonly_volume(path: Path) -> bool:
+    """True if no process here can write a database: SQLite then cannot make the files that readers share, and needs
+    none."""
+    return not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists()
+
+
 class Database(ABC):
     """One connection. Not shared between threads.
 
@@ -55,6 +61,8 @@ class Database(ABC):
         if not readonly:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         address = f"file:{quote(str(path.absolute()))}?mode={'ro' if readonly else 'rwc'}"
+        if readonly and is_on_readonly_volume(path):
+            address += "&immutable=1"
         timeout = 30 if readonly else 120
         self.db = sqlite3.connect(address, uri=True, isolation_level=None, timeout=timeout, check_same_thread=False)
         try:

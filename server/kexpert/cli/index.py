@@ -45,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
             "symbols": report.symbols,
             "seconds": round(report.seconds, 2),
             "places_seconds": round(report.common_words_seconds, 2),
+            "trigrams_seconds": round(report.trigrams_seconds, 2),
             "peak_rss_mb": round(report.peak_rss_mb),
             "db_mb": round(report.db_mb, 1),
         }
@@ -61,6 +62,8 @@ def run(args: argparse.Namespace) -> int:
         )
         if report.common_words_seconds:
             print(f"{root}: the places of common names in {report.common_words_seconds:.1f} s more")
+        if report.trigrams_seconds:
+            print(f"{root}: what text is where in {report.trigrams_seconds:.1f} s more")
         if found is not None:
             print(
                 f"{root}: {found.chunks:,} chunks, {found.vectors:,} vectors in {found.seconds:.1f} s more; "

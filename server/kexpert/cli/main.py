@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, Protocol
 from kexpert import __version__
 from kexpert.cli import (
     ask,
+    callchain,
     complete,
     definition,
+    diff,
     doctor,
     explain,
+    grep,
     hover,
     index,
     kerneldoc,
@@ -42,7 +45,8 @@ class Command(Protocol):
 
 
 _COMMANDS: tuple[Command, ...] = (
-    index, hover, explain, ask, kerneldoc, definition, references, complete, search, models, doctor,
+    index, hover, explain, ask, kerneldoc, definition, references, callchain, complete, search, grep, diff,
+    models, doctor,
 )  # fmt: skip
 
 

@@ -93,3 +93,20 @@ def _as_gitignore(pattern: str) -> str:
 def is_kconfig(path: str) -> bool:
     """True for a Kconfig file by its name: Kconfig, Kconfig.debug."""
     return path.rpartition("/")[2].startswith("Kconfig")
+
+
+def is_makefile(path: str) -> bool:
+    """True for a Makefile of the kernel's build by its name: Makefile, Kbuild, Makefile.build."""
+    name = path.rpartition("/")[2]
+    return name in ("Kbuild", "Makefile") or name.startswith("Makefile.")
+
+
+def is_configuration(path: str) -> bool:
+    """True for values of options by the file's name: .config, x86_64_defconfig, kernel/configs/debug.config."""
+    name = path.rpartition("/")[2]
+    return name in (".config", "defconfig") or name.endswith(("_defconfig", ".config"))
+
+
+def is_build_file(path: str) -> bool:
+    """True for the files of the tree that say how it is built or who looks after it, and hold no C."""
+    return path == "MAINTAINERS" or is_kconfig(path) or is_makefile(path) or is_configuration(path)

@@ -29,6 +29,7 @@ class Diagnostic:
     severity: Severity
     code: str  # checkpatch's message type, as "LONG_LINE"
     message: str
+    origin: str = "checkpatch"
 
 
 def from_checkpatch(output: bytes, source: Source) -> list[Diagnostic]:

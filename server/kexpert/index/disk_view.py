@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Protocol
 
+from kexpert.background.file_identity import FileIdentity
 from kexpert.background.tree import relative_path
 from kexpert.core.c.source import Source
 from kexpert.core.retrieval.chunk import Chunk, chunks
-from kexpert.core.symbols import DEFINITIONS, Assignment, FileUses, Kind, Symbol
+from kexpert.core.retrieval.folded import holds
+from kexpert.core.symbols import DEFINITIONS, Assignment, FileUses, Flag, Kind, Symbol
+from kexpert.index.made_in_buffers import merged
 from kexpert.index.occurrences import uses
 from kexpert.index.proximity import ranked
 from kexpert.index.reader import IndexReader, StoredSymbol, as_symbol
-from kexpert.view import Hit, SearchMethod, View
+from kexpert.index.schema import StoredFile
+from kexpert.view import Hit, SearchMethod, View, collected_kinds
 
 #: Rows ranked for one prefix. A short prefix has tens of thousands, and the user waits: of such a prefix the names
 #: with most callers are ranked and the shortest of the first names, each with some rows.
@@ -27,6 +32,8 @@ _MAX_SHORT_NAMES = 120
 _MAX_ROWS_PER_NAME = 12
 #: Longer patterns are not abbreviations, and a search by letters in order is slow.
 _MAX_ABBREVIATION_LETTERS = 10
+#: Up to so many files are read for a name without asking the index whether they hold it.
+_MAX_FILES_READ = 64
 #: Definitions before declarations.
 _PREFERENCE = {kind: place for place, kind in enumerate(DEFINITIONS)}
 
@@ -63,7 +70,9 @@ class DiskView(View):
         self._searcher = searcher
         self._current: dict[str, bool] = {}
         self._symbols_on_disk: dict[str, list[Symbol]] = {}
+        self._made: dict[str, list[Symbol]] = {}
         self._last_read: tuple[str, bytes | None] = ("", None)
+        self._last_files: tuple[str, dict[str, StoredFile]] = ("", {})
         self.root = str(reader.root)
         self.complete = reader.complete
 
@@ -84,6 +93,16 @@ class DiskView(View):
         data = self._reader.bytes_of(path) if self._holds(path) else None
         self._last_read = path, data
         return data
+
+    def state_of(self, path: str) -> Hashable:
+        opened = self._overlay.get(path)
+        if opened is not None:
+            return hashlib.blake2b(opened.data).digest()
+        return FileIdentity.of(f"{self.root}/{path}") if self._holds(path) else None
+
+    def headers_state(self) -> Hashable:
+        opened = frozenset((path, self.state_of(path)) for path in self._overlay if path.endswith(".h"))
+        return self._reader.headers_state(), opened
 
     def exists(self, path: str) -> bool:
         return path in self._overlay or (self._holds(path) and os.path.isfile(f"{self.root}/{path}"))
@@ -113,7 +132,7 @@ class DiskView(View):
 
     def symbols_in(self, path: str) -> list[Symbol]:
         if path in self._overlay:
-            return self._overlay[path].facts.symbols
+            return merged(self._overlay[path].facts.symbols, self._made_in(path))
         rows = self._reader.in_file(path)
         if rows and self._is_current(path, rows[0].identity):
             return [row.symbol for row in rows]
@@ -158,6 +177,14 @@ class DiskView(View):
             seen.setdefault((symbol.name, symbol.kind), symbol)
         return list(seen.values())[:limit]
 
+    def kinds_of(self, names: Collection[str]) -> dict[str, dict[Kind, Flag]]:
+        found = collected_kinds(names, (s for source in self._overlay.values() for s in source.facts.symbols))
+        for name, kinds in self._reader.kinds_of(names).items():
+            known = found.setdefault(name, {})
+            for kind, flags in kinds.items():
+                known[kind] = known.get(kind, Flag(0)) | flags
+        return found
+
     # -- uses -----------------------------------------------------------------------------------
 
     def files_mentioning(self, name: str) -> list[str]:
@@ -165,7 +192,18 @@ class DiskView(View):
             return []
         needle = name.encode()
         opened = {path for path, source in self._overlay.items() if needle in source.data}
-        return sorted(opened | {path for path in self._reader.files_with(name) if path not in self._overlay})
+        return sorted(opened | {path for path in self._files_with(name) if path not in self._overlay})
+
+    def _files_with(self, name: str) -> dict[str, StoredFile]:
+        """The indexed files that hold a word; kept for the next question about the same word."""
+        if self._last_files[0] != name:
+            self._last_files = name, self._reader.files_with(name)
+        return self._last_files[1]
+
+    def files_that_can_hold(self, clauses: Sequence[Collection[bytes]]) -> list[str]:
+        opened = [path for path, source in self._overlay.items() if holds(source.data.lower(), clauses)]
+        stored = self._reader.files_that_can_hold(clauses)
+        return sorted(opened + [path for path in stored if path not in self._overlay])
 
     def references(
         self,
@@ -175,8 +213,11 @@ class DiskView(View):
     ) -> list[FileUses]:
         if not name.isidentifier():
             return []
+        if within is not None and len(within) <= _MAX_FILES_READ:
+            found = [uses(path, self.data(path) or b"", name.encode()) for path in sorted(within) if not cancelled()]
+            return list(filter(len, found)) if not cancelled() else []
         common = self._reader.common_word(name)
-        stored = self._reader.files_with(name)
+        stored = self._files_with(name)
         needle = name.encode()
         opened = {path for path, source in self._overlay.items() if needle in source.data}
         known: dict[int, str] = {}
@@ -302,11 +343,16 @@ class DiskView(View):
         needle = text.encode()
         return [
             symbol
-            for source in self._overlay.values()
-            if needle in source.data
-            for symbol in source.facts.symbols
+            for path, source in self._overlay.items()
+            for symbol in [*(source.facts.symbols if needle in source.data else ()), *self._made_in(path)]
             if wanted(symbol) and (not kinds or symbol.kind in kinds)
         ]
+
+    def _made_in(self, path: str) -> list[Symbol]:
+        """The names that macros of other files make in an open buffer."""
+        if path not in self._made:
+            self._made[path] = self._reader.made_in(self._overlay[path])
+        return self._made[path]
 
     def _live(self, rows: list[StoredSymbol], wanted: Callable[[Symbol], bool]) -> list[Symbol]:
         """Rows that no open buffer hides; the rows of a stale file are replaced by those of its current symbols

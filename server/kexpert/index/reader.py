@@ -7,17 +7,18 @@ import os
 import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from kexpert.background.file_identity import FileIdentity
-from kexpert.background.tree import examine, read
+from kexpert.background.tree import FileKind, examine, read
 from kexpert.core.c.source import Source
 from kexpert.core.symbols import Flag, Kind, Symbol
 from kexpert.core.text import IDENTIFIER
 from kexpert.index.builder import facts_of
+from kexpert.index.made_in_buffers import BufferExpansions
 from kexpert.index.position_codec import CommonWord
 from kexpert.index.schema import FILE_SHIFT, StoredFile, SymbolStore
 
@@ -64,6 +65,7 @@ class IndexReader:
         self._inode = 0
         self._sources: OrderedDict[str, tuple[FileIdentity, Source]] = OrderedDict()
         self._cached_bytes = 0
+        self._expansions = BufferExpansions(root, self._rows)
 
     # -- connections ----------------------------------------------------------------------------
 
@@ -180,9 +182,31 @@ class IndexReader:
         """The symbols of one file in order; none for a register header."""
         return self._symbols(
             f"FROM files f JOIN symbols s ON s.id >= f.id << {FILE_SHIFT} AND s.id < (f.id + 1) << {FILE_SHIFT}"
-            " WHERE f.path = ? ORDER BY s.id",
+            " WHERE f.path = ? ORDER BY s.at, s.id",
             (path,),
         )
+
+    def made_in(self, source: Source) -> list[Symbol]:
+        """The names that macros of other files make in a text that is not indexed."""
+        newest = self._rows("SELECT max(id) FROM files")
+        return self._expansions.symbols(source, (self._generation, newest))
+
+    def kinds_of(self, names: Collection[str]) -> dict[str, dict[Kind, Flag]]:
+        """For each stored name its kinds with the flags that any symbol of that kind has."""
+        found: dict[str, dict[Kind, Flag]] = {}
+        wanted = list(names)
+        for start in range(0, len(wanted), 500):
+            part = wanted[start : start + 500]
+            marks = ",".join("?" * len(part))
+            for name, kind, flags in self._rows(
+                f"SELECT DISTINCT name, kind, flags FROM symbols WHERE name IN ({marks})", part
+            ):
+                kinds = found.setdefault(name, {})
+                kinds[_KINDS[kind]] = kinds.get(_KINDS[kind], Flag(0)) | Flag(flags)
+            for name, flags in self._rows(f"SELECT DISTINCT name, flags FROM registers WHERE name IN ({marks})", part):
+                kinds = found.setdefault(name, {})
+                kinds[Kind.MACRO] = kinds.get(Kind.MACRO, Flag(0)) | Flag(flags)
+        return found
 
     def with_subwords(self, words: Iterable[str], limit: int) -> list[StoredSymbol]:
         """Symbols in whose name each word begins a part, shortest names first. Words of one or two letters are
@@ -284,6 +308,16 @@ class IndexReader:
         rows += self._rows(f"SELECT DISTINCT {_FILE} {_FROM_REGISTERS} WHERE r.name = ?", (word,))
         return {row[0]: StoredFile._make(row[1:]) for row in rows}
 
+    def files_that_can_hold(self, clauses: Sequence[Collection[bytes]]) -> list[str]:
+        """Files of which the trigrams do not exclude that they hold, for every clause, one of its texts."""
+        from kexpert.index.trigram_index import ids_that_can_hold  # numpy: when first needed
+
+        passing = ids_that_can_hold(self._rows, clauses)
+        if passing is None:
+            return [row[0] for row in self._rows("SELECT path FROM files")]
+        found = "SELECT path FROM files WHERE id IN (SELECT value FROM json_each(?))"
+        return [row[0] for row in self._rows(found, (json.dumps(passing),))]
+
     def common_word(self, word: str) -> CommonWord:
         """The stored positions of a word; they cover no file if it is not common."""
         # one statement, so that all parts are of one moment
@@ -340,6 +374,11 @@ class IndexReader:
             return None
         word = IDENTIFIER.match(data, at)
         return data[line:at], word[0] if word else b""
+
+    def headers_state(self) -> Hashable:
+        """Another value after every change to the stored headers: an id is one state of one file."""
+        rows = self._rows("SELECT count(*), max(id) FROM files WHERE kind = ?", (int(FileKind.HEADER),))
+        return str(self.database), self._generation, tuple(rows)
 
     def is_indexed(self, path: str) -> bool:
         """True if the index holds a file as it is on disk now."""

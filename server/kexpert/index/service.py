@@ -13,10 +13,11 @@ from kexpert.background.lock import WriterLock
 from kexpert.background.progress import OnProgress, ignore_progress
 from kexpert.background.worker_thread import WorkerThread
 from kexpert.core.c.source import Source
-from kexpert.index import common_word_positions
+from kexpert.index import common_word_positions, trigram_index
 from kexpert.index.builder import BuildReport, IndexWriteError, measure, prepare, update
 from kexpert.index.compaction import compact
 from kexpert.index.disk_view import DiskView, Searcher
+from kexpert.index.made_by_macros import is_expansion_due
 from kexpert.index.reader import IndexReader
 from kexpert.index.schema import SymbolStore
 from kexpert.index.update_plan import plan_update, plan_update_of
@@ -204,7 +205,7 @@ class IndexService:
         """Read the changed files, or compare the whole tree."""
         self._cancelled = False
         with contextlib.closing(SymbolStore(self.database)) as store:
-            complete = store.complete
+            complete = store.complete and not is_expansion_due(store)
             if rescan:
                 plan = plan_update(self.root, store, self._exclude)
             else:
@@ -236,14 +237,19 @@ class IndexService:
             compact(self.root, self.database, self._is_interrupted)
         with contextlib.closing(SymbolStore(self.database)) as store:
             is_pass_due = store.complete and common_word_positions.is_pass_due(store)
-        if is_pass_due:
-            common_word_positions.cover_files(
-                self.root,
-                self.database,
-                jobs=self._jobs,
-                on_progress=self._on_progress,
-                interrupted=lambda: self._cancelled or self._is_interrupted(),
-            )
+            is_trigram_pass_due = store.complete and trigram_index.is_pass_due(store)
+        for is_due, cover in (
+            (is_pass_due, common_word_positions.cover_files),
+            (is_trigram_pass_due, trigram_index.cover_files),
+        ):
+            if is_due:
+                cover(
+                    self.root,
+                    self.database,
+                    jobs=self._jobs,
+                    on_progress=self._on_progress,
+                    interrupted=lambda: self._cancelled or self._is_interrupted(),
+                )
 
     def _is_interrupted(self) -> bool:
         """True if something more urgent than tidying up came."""
@@ -297,9 +303,14 @@ def build(
         report.seconds = time.monotonic() - began
         with contextlib.closing(SymbolStore(database)) as store:
             is_pass_due = common_word_positions.is_pass_due(store)
+            is_trigram_pass_due = trigram_index.is_pass_due(store)
         if is_pass_due:
             common_word_positions.cover_files(root, database, jobs=jobs, on_progress=on_progress)
             report.common_words_seconds = time.monotonic() - began - report.seconds
+        if is_trigram_pass_due:
+            trigram_index.cover_files(root, database, jobs=jobs, on_progress=on_progress)
+            report.trigrams_seconds = time.monotonic() - began - report.seconds - report.common_words_seconds
+        if is_pass_due or is_trigram_pass_due:
             measure(report, database, jobs)
         return report
     except (OSError, sqlite3.Error) as error:

@@ -23,18 +23,30 @@ _LEVELS: dict[Level, types.MessageType] = {
 }  # fmt: skip
 _PROGRESS_INTERVAL_SECONDS = 0.2
 _MAX_FAILURE_TEXT = 300
+_SHOWN_IN_MINUTES = 90.0
+#: Before the time left is estimated.
+_MIN_MEASURED_SECONDS = 3.0
 
 
 class ClientLog:
-    """A ``workspace.listener.Listener`` for one client. Any thread may call it."""
+    """A ``workspace.listener.Listener`` for one client and tree. Any thread may call it."""
 
-    def __init__(self, dispatcher: Dispatcher, show_progress: bool, cancel_indexing: Callable[[], None]) -> None:
-        """``show_progress``: the client has work done progress."""
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        show_progress: bool,
+        cancel_indexing: Callable[[], None],
+        on_progress: Callable[[Progress], None],
+        shown: set[str],
+    ) -> None:
+        """``show_progress``: the client has work done progress. ``on_progress`` is told of all progress too. ``shown``:
+        messages that need not be shown once more."""
         self._dispatcher = dispatcher
-        self._shown: set[str] = set()
+        self._shown = shown
         self._bar = ProgressBar(dispatcher, cancel_indexing) if show_progress else None
         self._work: dict[Any, RequestProgress] = {}  # under way, by token
         self._can_create_progress = show_progress
+        self._on_progress = on_progress
         self.level: Level = "warning"
 
     def log(self, level: Level, text: str) -> None:
@@ -77,6 +89,7 @@ class ClientLog:
     def progress(self, progress: Progress) -> None:
         if self._bar is not None:
             self._bar.update(progress)
+        self._on_progress(progress)
 
     def progress_cancelled(self, token: Any) -> None:
         """The client pressed cancel on a progress bar."""
@@ -101,6 +114,7 @@ class RequestProgress:
         self._lock = threading.Lock()
         self._state: Literal["new", "asked", "begun", "ended"] = "new"
         self._is_cancelled = False
+        self._last_report = 0.0  # monotonic seconds
 
     def begin(self) -> None:
         """Show it from now on. May be called again."""
@@ -113,6 +127,14 @@ class RequestProgress:
             self._dispatcher.request(types.WINDOW_WORK_DONE_PROGRESS_CREATE, params, lambda _: self._begin())
         else:
             self._begin()
+
+    def report(self, message: str, percentage: int) -> None:
+        """Show how far it is, a few times a second at most, once it is shown at all."""
+        now = time.monotonic()
+        with self._lock:
+            if self._state == "begun" and now - self._last_report >= _PROGRESS_INTERVAL_SECONDS:
+                self._last_report = now
+                self._notify({"kind": "report", "message": message, "percentage": percentage})
 
     def cancelled(self) -> bool:
         """The request, or its progress, was cancelled."""
@@ -149,6 +171,7 @@ class ProgressBar:
         self._open = False  # the client agreed to the token
         self._latest: Progress | None = None
         self._sent = 0.0
+        self._rate = Rate()
 
     def update(self, progress: Progress) -> None:
         with self._lock:
@@ -186,10 +209,37 @@ class ProgressBar:
             self._token, self._open = None, False
         elif time.monotonic() - self._sent >= _PROGRESS_INTERVAL_SECONDS:
             self._sent = time.monotonic()
-            self._notify({"kind": "report", "message": progress.message, "percentage": _percent(progress)})
+            message = described(progress, self._rate.seconds_left(progress, self._sent))
+            self._notify({"kind": "report", "message": message, "percentage": _percent(progress)})
 
     def _notify(self, value: dict[str, Any]) -> None:
         self._dispatcher.notify(types.PROGRESS, {"token": self._token, "value": value})
+
+
+class Rate:
+    """How fast work goes, by what was done since its first report."""
+
+    def __init__(self) -> None:
+        self._title = ""
+        self._began, self._done = 0.0, 0  # at the first report of this title
+
+    def seconds_left(self, progress: Progress, now: float) -> float | None:
+        """An estimate; None for the first seconds of a piece of work. ``now`` in monotonic seconds."""
+        if progress.title != self._title:
+            self._title, self._began, self._done = progress.title, now, progress.done
+        elapsed, done = now - self._began, progress.done - self._done
+        if elapsed < _MIN_MEASURED_SECONDS or done <= 0 or progress.total <= progress.done:
+            return None
+        return elapsed / done * (progress.total - progress.done)
+
+
+def described(progress: Progress, seconds_left: float | None) -> str:
+    """Progress in words and numbers: "12,000 of 61,000 files, 2 min left"."""
+    parts = [f"{progress.done:,} of {progress.total:,} {progress.unit}"] if progress.total else []
+    if seconds_left is not None:
+        is_long = seconds_left >= _SHOWN_IN_MINUTES
+        parts.append(f"{seconds_left / 60:.0f} min left" if is_long else f"{max(seconds_left, 1):.0f} s left")
+    return ", ".join([*parts, *([progress.message] if progress.message else [])])
 
 
 def _percent(progress: Progress) -> int:

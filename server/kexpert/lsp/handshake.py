@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 from kexpert import __version__
 from kexpert.core.positions import Encoding
+from kexpert.lsp.token_legend import TOKEN_MODIFIERS, TOKEN_TYPES
 from kexpert.lsp.transport import BadMessage, Writer, error_response, read_message
 
 #: Of lsprotocol's ErrorCodes and TextDocumentSyncKind, which take too long to import here; a test compares them.
@@ -19,6 +20,14 @@ PARSE_ERROR = -32700
 INVALID_PARAMS = -32602
 SERVER_NOT_INITIALIZED = -32002
 SYNC_INCREMENTAL = 2
+#: What is left to another server where ``navigation.enabled`` is off.
+NAVIGATION = frozenset({
+    "completionProvider", "signatureHelpProvider", "definitionProvider", "declarationProvider",
+    "typeDefinitionProvider", "implementationProvider", "referencesProvider", "documentHighlightProvider",
+    "documentSymbolProvider",
+    "foldingRangeProvider", "selectionRangeProvider", "renameProvider", "semanticTokensProvider", "inlayHintProvider",
+    "documentLinkProvider",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +50,16 @@ class Client:
     def shows_explanations(self) -> bool:
         """True if the client itself shows what ``kexpert.explain`` answers."""
         return self.can("experimental", "kexpertExplain") is True
+
+    @property
+    def follows_links(self) -> bool:
+        """True if a link to ``file:`` with a line leads there from a hover."""
+        return self.can("experimental", "kexpertLinks") is True
+
+    @property
+    def shows_inactive_regions(self) -> bool:
+        """True if the client dims what the server says is not compiled, by clangd's extension of the protocol."""
+        return self.can("textDocument", "inactiveRegionsCapabilities", "inactiveRegions") is True
 
 
 def dig(data: Any, *keys: str) -> Any:
@@ -92,39 +111,68 @@ def choose_encoding(params: dict[str, Any]) -> Encoding:
 def initialize_result(client: Client) -> dict[str, Any]:
     """The answer to ``initialize``: the one list of what the server can do."""
     prepare_rename = client.can("textDocument", "rename", "prepareSupport") is True
-    return {
-        "serverInfo": {"name": "kexpert", "version": __version__},
-        "capabilities": {
-            "positionEncoding": client.encoding,
-            "textDocumentSync": {"openClose": True, "change": SYNC_INCREMENTAL, "save": {"includeText": False}},
-            "hoverProvider": True,
-            "completionProvider": {
-                "triggerCharacters": [".", ">", "<", '"', "/", "#", "*"],
-                "resolveProvider": True,
-            },
-            "signatureHelpProvider": {"triggerCharacters": ["(", ","]},
-            "definitionProvider": True,
-            "declarationProvider": True,
-            "typeDefinitionProvider": True,
-            "implementationProvider": True,
-            "referencesProvider": True,
-            "documentHighlightProvider": True,
-            "documentSymbolProvider": True,
-            "workspaceSymbolProvider": True,
-            "callHierarchyProvider": True,
-            "codeActionProvider": {"codeActionKinds": ["source", "refactor.rewrite"], "resolveProvider": True},
-            "executeCommandProvider": {
-                "commands": ["kexpert.search", "kexpert.findSimilar", "kexpert.explain", "kexpert.ask"]
-            },
-            "inlineCompletionProvider": True,
-            "foldingRangeProvider": True,
-            "selectionRangeProvider": True,
-            "renameProvider": {"prepareProvider": True} if prepare_rename else True,
-            "diagnosticProvider": {
-                "identifier": "checkpatch",
-                "interFileDependencies": False,
-                "workspaceDiagnostics": False,
-            },
-            "workspace": {"workspaceFolders": {"supported": True, "changeNotifications": True}},
+    offered: dict[str, Any] = {
+        "positionEncoding": client.encoding,
+        "textDocumentSync": {"openClose": True, "change": SYNC_INCREMENTAL, "save": {"includeText": False}},
+        "hoverProvider": True,
+        "completionProvider": {
+            "triggerCharacters": [".", ">", "<", '"', "/", "#", "*"],
+            "resolveProvider": True,
         },
+        "signatureHelpProvider": {"triggerCharacters": ["(", ","]},
+        "definitionProvider": True,
+        "declarationProvider": True,
+        "typeDefinitionProvider": True,
+        "implementationProvider": True,
+        "referencesProvider": True,
+        "documentHighlightProvider": True,
+        "documentSymbolProvider": True,
+        "workspaceSymbolProvider": True,
+        "callHierarchyProvider": True,
+        "codeActionProvider": {"codeActionKinds": ["source", "refactor.rewrite"], "resolveProvider": True},
+        "executeCommandProvider": {
+            "commands": [
+                "kexpert.search", "kexpert.findSimilar", "kexpert.explain", "kexpert.ask", "kexpert.grep",
+                "kexpert.status", "kexpert.reindex", "kexpert.references",
+            ],
+        },
+        "inlineCompletionProvider": True,
+        "foldingRangeProvider": True,
+        "selectionRangeProvider": True,
+        "renameProvider": {"prepareProvider": True} if prepare_rename else True,
+        "diagnosticProvider": {
+            "identifier": "checkpatch",
+            "interFileDependencies": False,
+            "workspaceDiagnostics": False,
+        },
+        **optional_capabilities(client),
+        "workspace": {"workspaceFolders": {"supported": True, "changeNotifications": True}},
     }
+    if not wants_navigation(client):
+        offered = {key: value for key, value in offered.items() if key not in NAVIGATION}
+    return {"serverInfo": {"name": "kexpert", "version": __version__}, "capabilities": offered}
+
+
+def wants_navigation(client: Client) -> bool:
+    """False if the client's first settings turn ``navigation.enabled`` off: another server answers instead."""
+    given = client.params.get("initializationOptions")
+    settings = dig(given, "kexpert") if isinstance(dig(given, "kexpert"), dict) else given
+    return dig(settings, "navigation", "enabled") is not False and dig(settings, "navigation.enabled") is not False
+
+
+def optional_capabilities(client: Client) -> dict[str, Any]:
+    """What is offered only to a client that says it draws it."""
+    found: dict[str, Any] = {}
+    if isinstance(client.can("textDocument", "semanticTokens"), dict):
+        legend = {"tokenTypes": list(TOKEN_TYPES), "tokenModifiers": list(TOKEN_MODIFIERS)}
+        found["semanticTokensProvider"] = {"legend": legend, "range": True, "full": {"delta": True}}
+    drawn: dict[str, tuple[str, Any]] = {
+        "inlayHint": ("inlayHintProvider", True),
+        "codeLens": ("codeLensProvider", {"resolveProvider": True}),
+        "documentLink": ("documentLinkProvider", {"resolveProvider": False}),
+        "typeHierarchy": ("typeHierarchyProvider", True),
+    }
+    found.update(offer for feature, offer in drawn.items() if isinstance(client.can("textDocument", feature), dict))
+    if client.shows_inactive_regions:
+        found["inactiveRegionsProvider"] = True
+    return found

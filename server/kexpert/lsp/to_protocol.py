@@ -20,6 +20,7 @@ from lsprotocol.types import (
     SymbolKind,
 )
 
+from kexpert.core.c.access import Access
 from kexpert.core.c.source import Source
 from kexpert.core.retrieval.chunk import ChunkKind
 from kexpert.core.symbols import Flag, Kind, Span, Symbol
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from kexpert.features.completion.item import CompletionItem, ItemKind
     from kexpert.features.diagnostics import Diagnostic
     from kexpert.features.explain.explanation import Explanation, Location
+    from kexpert.features.grep.grep import GrepAnswer
     from kexpert.features.hover.card import HoverCard
     from kexpert.features.kerneldoc.draft import Draft as KernelDocDraft
     from kexpert.features.navigation.call_hierarchy import Call
@@ -68,14 +70,24 @@ _CHUNK_KIND = {
 _SEVERITY = {
     "ERROR": DiagnosticSeverity.Error, "WARNING": DiagnosticSeverity.Warning, "CHECK": DiagnosticSeverity.Information,
 }  # fmt: skip
+_HIGHLIGHT_KIND = {
+    Access.READ: DocumentHighlightKind.Read, Access.WRITE: DocumentHighlightKind.Write,
+    Access.DECLARATION: DocumentHighlightKind.Write, Access.ADDRESS: DocumentHighlightKind.Text,
+}  # fmt: skip
 _FOLD_KIND = {"comment": FoldingRangeKind.Comment.value, "imports": FoldingRangeKind.Imports.value}
 
 
-def card_markup(card: HoverCard, rich: bool) -> Json:
-    """A card as MarkupContent: Markdown, or plain text for a client that shows no Markdown."""
+def card_markup(card: HoverCard, rich: bool, places: LocationMapper | None = None) -> Json:
+    """A card as MarkupContent: Markdown, or plain text for a client that shows no Markdown.
+
+    With ``places`` its places are links.
+    """
     from kexpert.render import markdown, plain_text
 
-    return _markup(markdown.hover_card(card) if rich else plain_text.hover_card(card), rich)
+    if not rich:
+        return _markup(plain_text.hover_card(card), rich)
+    link = None if places is None else lambda path, line: f"{places.uri(path)}#L{line + 1}"
+    return _markup(markdown.hover_card(card, link), rich)
 
 
 def explanation(places: LocationMapper, found: Explanation, hint: str = "") -> Json:
@@ -227,6 +239,25 @@ def found(places: LocationMapper, results: Sequence[SearchResult]) -> list[Json]
     ]
 
 
+def grep_hits(places: LocationMapper, found: GrepAnswer) -> list[Json]:
+    """Definitions that hold a match, in the form of search results; at the first line that matches."""
+    spans = [Span(hit.path, hit.start, hit.start) for hit in found.hits]
+    made: list[Json] = []
+    for hit, location in zip(found.hits, places.locations_or_none(spans), strict=True):
+        if location is None:
+            continue
+        line = hit.lines[0][0] if hit.lines else hit.line
+        at = {"line": line, "character": 0}
+        made.append({
+            "name": hit.symbol.name if hit.symbol else hit.path.rpartition("/")[2],
+            "kind": hit.symbol.kind.name.lower() if hit.symbol else "line",
+            "path": hit.path,
+            "location": {"uri": location["uri"], "range": {"start": at, "end": at}},
+            "lines": [{"line": number, "text": text} for number, text in hit.lines],
+        })  # fmt: skip
+    return made
+
+
 def found_symbols(places: LocationMapper, results: Sequence[SearchResult]) -> list[Json]:
     """Results of a search as symbols of the workspace."""
     located = places.locations_or_none([Span(one.path, one.start, one.end) for one in results])
@@ -286,7 +317,7 @@ def folding_range(fold: Fold) -> Json:
 
 def highlights(places: LocationMapper, source: Source, found: list[Highlight]) -> list[Json]:
     ranges = places.ranges(source.data, [(h.start, h.end) for h in found])
-    kinds = [DocumentHighlightKind.Write if h.write else DocumentHighlightKind.Read for h in found]
+    kinds = [_HIGHLIGHT_KIND[h.access] for h in found]
     return [{"range": span, "kind": int(kind)} for span, kind in zip(ranges, kinds, strict=True)]
 
 
@@ -297,7 +328,7 @@ def diagnostics(places: LocationMapper, source: Source, found: list[Diagnostic])
             "range": r,
             "severity": int(_SEVERITY[d.severity.name]),
             "code": d.code,
-            "source": "checkpatch",
+            "source": d.origin,
             "message": d.message,
         }
         for d, r in zip(found, ranges, strict=True)

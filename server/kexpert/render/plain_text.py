@@ -33,7 +33,7 @@ _CODE_DIRECTIVES = ("code-block", "code", "sourcecode", "highlight", "math", "ke
 
 def hover_card(card: HoverCard) -> str:
     """The card of a hover or of a completion item."""
-    return write_card(card, _PLAIN_TEXT)
+    return write_card(card, MARKUP)
 
 
 def signature_documentation(text: str) -> str:
@@ -120,4 +120,4 @@ class _PlainText(Markup):
         return dedent(text.expandtabs(8)).strip("\n")
 
 
-_PLAIN_TEXT = _PlainText()
+MARKUP = _PlainText()

@@ -15,21 +15,26 @@ from kexpert.workspace.voice import Unavailable, Voice
 _MAX_SECONDS = 60.0
 
 
-def with_model_answer(voice: Voice, found: Answer, cancelled: Callable[[], bool]) -> Answer:
+def with_model_answer(
+    voice: Voice, found: Answer, cancelled: Callable[[], bool], most_tokens: int | None = None
+) -> Answer:
     """The answer of the model, where facts give none and it says something that the sources bear out.
 
-    Raises ``abilities.Cancelled``.
+    ``most_tokens``: fewer than the model's own bound, if given. Raises ``abilities.Cancelled``.
     """
     model = voice.model()
     if model is None or found.origin == "facts" or not found.sources or not may_answer(model.tasks, model.budget):
         return found
     prompt = messages(found, model.budget)
-    key = key_of(Task.ANSWER, str(CHAT_PROMPT_VERSION), model.identity, *(message.text for message in prompt))
+    limit = max_tokens(model.budget)
+    shorter = () if most_tokens is None or most_tokens >= limit else (f"in {most_tokens} tokens",)
+    limit = most_tokens if shorter and most_tokens is not None else limit
+    key = key_of(Task.ANSWER, str(CHAT_PROMPT_VERSION), model.identity, *(message.text for message in prompt), *shorter)
     text = voice.texts.get(key)
     if text is None:
         end = time.monotonic() + _MAX_SECONDS
         try:
-            text, _ = voice.answer(prompt, max_tokens(model.budget), lambda: cancelled() or time.monotonic() > end)
+            text, _ = voice.answer(prompt, limit, lambda: cancelled() or time.monotonic() > end)
         except Unavailable:
             return found
         except WasCancelled:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 
 from kexpert.core.c.source import Source
 from kexpert.core.retrieval.chunk import Chunk
-from kexpert.core.symbols import Assignment, FileFacts, FileUses, Kind, Symbol
+from kexpert.core.retrieval.folded import holds
+from kexpert.core.symbols import Assignment, FileFacts, FileUses, Flag, Kind, Symbol
 from kexpert.index.occurrences import uses
-from kexpert.view import Hit, SearchMethod, View
+from kexpert.view import Hit, SearchMethod, View, collected_kinds
 
 
 class BufferView(View):
@@ -26,6 +27,13 @@ class BufferView(View):
     def data(self, path: str) -> bytes | None:
         source = self._sources.get(path)
         return source.data if source else None
+
+    def state_of(self, path: str) -> Hashable:
+        source = self._sources.get(path)
+        return source.data if source else None
+
+    def headers_state(self) -> Hashable:
+        return frozenset((path, source.data) for path, source in self._sources.items() if path.endswith(".h"))
 
     def exists(self, path: str) -> bool:
         return path in self._sources
@@ -52,9 +60,15 @@ class BufferView(View):
         groups = (self.lookup(name), self.lookup_prefix(name, limit, near), _nearest_first(scattered, near))
         return _distinct(symbol for group in groups for symbol in group)[:limit]
 
+    def kinds_of(self, names: Collection[str]) -> dict[str, dict[Kind, Flag]]:
+        return collected_kinds(names, self._symbols())
+
     def files_mentioning(self, name: str) -> list[str]:
         word = name.encode("utf-8", "surrogateescape")
         return sorted(path for path, source in self._sources.items() if word in source.facts.identifiers)
+
+    def files_that_can_hold(self, clauses: Sequence[Collection[bytes]]) -> list[str]:
+        return sorted(path for path, source in self._sources.items() if holds(source.data.lower(), clauses))
 
     def references(
         self,

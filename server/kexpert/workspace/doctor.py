@@ -57,7 +57,8 @@ def examine(root: Path | None) -> list[Finding]:
         mend = "cd into a tree, or name one with --tree DIR"
         findings.append(Finding("tree", "note", "this directory is not inside a Linux kernel tree", mend))
     else:
-        findings += [Finding("tree", "ok", str(root)), index(root), search(root, settings)]
+        findings += [Finding("tree", "ok", str(root)), index(root), configuration(root, settings)]
+        findings.append(search(root, settings))
         findings += [checkpatch(root), watches(root)]
     return findings
 
@@ -141,6 +142,19 @@ def index(root: Path) -> Finding:
         return Finding("index", "ok", f"{database}, {database.stat().st_size / 1e6:,.0f} MB")
     mend = f"kexpert index --tree {root} (kexpert serve does it too)"
     return Finding("index", "note", f"{database}: {state.value}", mend)
+
+
+def configuration(root: Path, settings: Settings) -> Finding:
+    """The configuration in view, by which variants are ranked."""
+    from kexpert.workspace.configuration import ConfigurationError, choose
+
+    try:
+        choice = choose(root, settings.configuration, root / ".config")
+    except ConfigurationError as problem:
+        return Finding("configuration", "bad", str(problem), "change the setting configuration")
+    if choice.question is None:
+        return Finding("configuration", "ok", "all variants: the setting prefers none")
+    return Finding("configuration", "ok", f"{choice.origin} ({choice.question.arch})")
 
 
 def search(root: Path, settings: Settings) -> Finding:

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kexpert.background.database import cache_directory
 from kexpert.core.c.source import Source
+from kexpert.workspace.configuration import ConfigurationInView
 from kexpert.workspace.documents import Documents
 from kexpert.workspace.find_tree import NotFound
 from kexpert.workspace.listener import MessageListener
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from kexpert.workspace.chat import ChatSession
     from kexpert.workspace.tree_index import VectorReader
     from kexpert.workspace.voice import Voice
+
+#: Maximum seconds that a command waits for what Kconfig makes of the configuration; later ones find it in the cache.
+_KCONFIG_SECONDS = 60.0
 
 OnMessage = Callable[[str], None]
 
@@ -33,6 +38,10 @@ class SavedTree:
         self._vectors: VectorReader | None = None
         self._voice: Voice | None = None
         self._chat: ChatSession | None = None
+        self._configuration = ConfigurationInView(
+            root, cache_directory(root), self.settings.configuration,
+            patience_seconds=_KCONFIG_SECONDS, on_message=on_message,
+        )  # fmt: skip
         self._view = self._open()
         if not self._view.complete:
             on_message(
@@ -53,7 +62,10 @@ class SavedTree:
 
     def snapshot(self) -> Snapshot:
         """Positions count in code points, as the shell's columns do."""
-        return Snapshot(self.root, Documents(self.root), "utf-32", self.settings, self, voice=self._voice)
+        return Snapshot(
+            self.root, Documents(self.root), "utf-32", self.settings, self, voice=self._voice,
+            configuration=self._configuration,
+        )  # fmt: skip
 
     def load_vectors(self) -> None:
         """Let search compare vectors too; loading begins now, the first search waits for it."""
@@ -65,7 +77,6 @@ class SavedTree:
 
     def load_voice(self) -> None:
         """Let the chat model add to explanations of later snapshots. It is loaded when it is asked."""
-        from kexpert.background.database import cache_directory
         from kexpert.workspace.chat import ChatSession
         from kexpert.workspace.text_cache import TextCache
         from kexpert.workspace.voice import Voice
@@ -77,6 +88,7 @@ class SavedTree:
             self._voice = Voice(self._chat, TextCache(cache_directory(self.root)), listener)
 
     def close(self) -> None:
+        self._configuration.close()
         if self._vectors is not None:
             self._vectors.close()
         if self._chat is not None and self._voice is not None:

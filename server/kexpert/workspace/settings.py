@@ -81,6 +81,13 @@ class Settings:
         "the name of a sentence-transformers model.",
         private=True,
     )
+    configuration: str = _setting(
+        "configuration",
+        "",
+        "The configuration in view where the tree has no `.config`: a defconfig (`x86_64_defconfig`, "
+        "`arm64/defconfig`), an architecture (`arm64`), `allnoconfig`, or `all` to prefer no variant. Empty: what "
+        "`make defconfig` gives on this machine.",
+    )
     hover_callers: bool = _setting("hover.callers", True, "Show in a hover how many functions call the one shown.")
     hover_layout: bool = _setting("hover.layout", True, "Show in a hover the offsets, sizes and holes of a struct.")
     hover_maintainers: bool = _setting("hover.maintainers", True, "Show in a hover who maintains the file.")
@@ -97,6 +104,35 @@ class Settings:
     )
     completion_limit: int = _setting(
         "completion.limit", 100, "Completions sent at a time; typing on narrows them.", low=1, high=2000
+    )
+    navigation_enabled: bool = _setting(
+        "navigation.enabled",
+        True,
+        "Answer jumps, references, completion, signatures, outlines, renames and colours. Turned off, another server "
+        "such as clangd does; hover cards, search, explanations, callers, hierarchies, diagnostics and suggestions "
+        "stay. Counts in the editor's own settings only, and when the server starts.",
+    )
+    inactive_enabled: bool = _setting(
+        "inactive.enabled",
+        True,
+        "Dim the branches of `#if` that `.config`, or the setting `configuration`, leaves out.",
+    )
+    hints_parameters: bool = _setting(
+        "hints.parameters", False, "Show the names of parameters before the arguments of calls."
+    )
+    hints_enumerators: bool = _setting(
+        "hints.enumerators", False, "Show the values of enumerators to which none is written."
+    )
+    hints_sizes: bool = _setting("hints.sizes", False, "Show the size of the type after `sizeof(struct foo)`.")
+    lenses_callers: bool = _setting("lenses.callers", False, "Show above a function how many functions call it.")
+    lenses_implementations: bool = _setting(
+        "lenses.implementations",
+        False,
+        "Show above an operation of a struct how many functions are assigned to it, and above a function which "
+        "operation it is.",
+    )
+    diagnostics_kconfig: bool = _setting(
+        "diagnostics.kconfig", True, "Report options in Kconfig files that no Kconfig file of the tree defines."
     )
     diagnostics_checkpatch: bool = _setting(
         "diagnostics.checkpatch",

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kexpert.core.c.source import Source
 from kexpert.core.positions import Encoding
@@ -20,6 +20,9 @@ from kexpert.core.symbols import FileUses, Span, Symbol
 from kexpert.core.text import decode, encode
 from kexpert.view import FilterError, SearchMethod, View
 from kexpert.workspace.buffer_view import BufferView
+from kexpert.workspace.by_name import ByName
+from kexpert.workspace.refusal import Refusal as Refusal
+from kexpert.workspace.tree_questions import TreeQuestions
 
 if TYPE_CHECKING:
     from kexpert.features.ask.ask import Answer
@@ -33,12 +36,14 @@ if TYPE_CHECKING:
     from kexpert.features.kerneldoc.target import Target
     from kexpert.features.navigation.call_hierarchy import Call
     from kexpert.features.navigation.references import Highlight
+    from kexpert.features.navigation.resolved_uses import ResolvedUses
     from kexpert.features.search.search import SearchResult
     from kexpert.features.signature_help import SignatureHelp
     from kexpert.features.symbols.folding import Fold
     from kexpert.features.symbols.outline import OutlineEntry
     from kexpert.workspace.chat import ChatSession
     from kexpert.workspace.checkpatch import Checkpatch
+    from kexpert.workspace.configuration import ConfigurationInView
     from kexpert.workspace.documents import Documents
     from kexpert.workspace.inline_session import InlineSession
     from kexpert.workspace.settings import Settings
@@ -72,10 +77,6 @@ class Index(Protocol):
         """The index under buffers that differ from their files and buffers that do not, by path."""
 
 
-class Refusal(Exception):
-    """A question that is refused; the message is the reason, for the user."""
-
-
 @dataclass(frozen=True, slots=True)
 class GhostText:
     """``insert_text`` replaces the bytes ``start:end`` of ``source``."""
@@ -96,7 +97,7 @@ class CheckedFile:
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class Snapshot(TreeQuestions):
     """A tree with its open documents, the settings in force, and the services that answer from them."""
 
     root: Path | None
@@ -109,6 +110,9 @@ class Snapshot:
     chat: ChatSession | None = None
     voice: Voice | None = None
     summaries: Summaries | None = None
+    configuration: ConfigurationInView | None = None
+    #: What features keep between questions, by a name of theirs.
+    kept: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
     def view(self) -> View:
@@ -116,7 +120,19 @@ class Snapshot:
         differing, unchanged = self.documents.overlay()
         if self.index is None:
             return BufferView(str(self.root or "/"), {**differing, **unchanged})
-        return self.index.view(differing, unchanged)
+        view = self.index.view(differing, unchanged)
+        if self.configuration is not None:
+            view.configuration = self.configuration.current()
+        return view
+
+    def configuration_words(self) -> str:
+        """The configuration in view, in one line."""
+        return self.configuration.describe() if self.configuration is not None else "none"
+
+    @cached_property
+    def by_name(self) -> ByName:
+        """Questions about a name instead of a position."""
+        return ByName(self.view)
 
     # -- text -----------------------------------------------------------------------------------
 
@@ -184,21 +200,25 @@ class Snapshot:
         place = self.locate(at)
         return signature_help(self.view, *place) if place else None
 
-    def ask(self, question: str, cancelled: Cancelled = never, *, use_model: bool = True) -> Answer:
+    def ask(
+        self, question: str, cancelled: Cancelled = never, *, use_model: bool = True, max_sources: int | None = None
+    ) -> Answer:
         """The sources that answer a question about the kernel, and the answer where facts or the chat model give one.
 
         Raises ``abilities.Cancelled``.
         """
-        from kexpert.features.ask.ask import ask
+        from kexpert.features.ask.ask import ask, with_fewer_sources
 
         found = ask(self.view, question)
+        if max_sources is not None:
+            found = with_fewer_sources(found, max_sources)
         return self.answer_in_words(found, cancelled) if use_model else found
 
-    def answer_in_words(self, found: Answer, cancelled: Cancelled = never) -> Answer:
+    def answer_in_words(self, found: Answer, cancelled: Cancelled = never, max_tokens: int | None = None) -> Answer:
         """The same sources with what the chat model says from them. Raises ``abilities.Cancelled``."""
         from kexpert.workspace.ask import with_model_answer
 
-        return with_model_answer(self.voice, found, cancelled) if self.voice is not None else found
+        return with_model_answer(self.voice, found, cancelled, max_tokens) if self.voice is not None else found
 
     # -- kernel-doc -----------------------------------------------------------------------------
 
@@ -284,13 +304,13 @@ class Snapshot:
         place = self.locate(at)
         return prepare_rename(self.view, *place) if place else None
 
-    def rename(self, at: Position, new_name: str) -> list[tuple[int, int]]:
-        """The byte ranges to rewrite in the file. Raises Refusal."""
+    def rename(self, at: Position, new_name: str, cancelled: Cancelled = never) -> list[Span]:
+        """The places to rewrite, in one file or, for a member, in several. Raises Refusal."""
         from kexpert.features.navigation.rename import RenameError, rename
 
         place = self.locate(at)
         try:
-            return rename(self.view, *place, new_name) if place else []
+            return rename(self.view, *place, new_name, self.resolved_uses, cancelled) if place else []
         except RenameError as reason:
             raise Refusal(str(reason)) from None
 
@@ -326,14 +346,22 @@ class Snapshot:
         from kexpert.features.navigation.references import references
 
         place = self.locate(at)
-        return list(references(self.view, *place, include_declaration, cancelled)) if place else []
+        return references(self.view, *place, include_declaration, cancelled, self.resolved_uses) if place else []
+
+    @property
+    def resolved_uses(self) -> ResolvedUses:
+        """What earlier answers found out about uses of members."""
+        from kexpert.features.navigation.resolved_uses import ResolvedUses
+
+        found: ResolvedUses = self.kept.setdefault("resolved_uses", ResolvedUses())
+        return found
 
     def highlights(self, at: Position) -> list[Highlight]:
         """Uses in the same file."""
         from kexpert.features.navigation.references import highlights
 
         place = self.locate(at)
-        return highlights(self.view, *place) if place else []
+        return highlights(self.view, *place, self.resolved_uses) if place else []
 
     def prepare_calls(self, at: Position) -> list[Symbol]:
         """The functions whose callers and callees can be asked for."""
@@ -345,7 +373,7 @@ class Snapshot:
     def incoming_calls(self, symbol: Symbol, cancelled: Cancelled = never) -> list[Call]:
         from kexpert.features.navigation.call_hierarchy import incoming
 
-        return incoming(self.view, symbol, cancelled)
+        return incoming(self.view, symbol, cancelled, self.resolved_uses)
 
     def outgoing_calls(self, symbol: Symbol) -> list[Call]:
         from kexpert.features.navigation.call_hierarchy import outgoing

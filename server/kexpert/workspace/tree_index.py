@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from kexpert.background.database import cache_directory
 from kexpert.background.progress import OnProgress, ignore_progress
 from kexpert.core.c.source import Source
+from kexpert.core.retrieval.chunk import Chunk
 from kexpert.index import service
 from kexpert.index.builder import IndexWriteError
 from kexpert.index.disk_view import DiskView
@@ -21,8 +22,8 @@ from kexpert.search.query import Searcher
 from kexpert.workspace.settings import Settings
 
 __all__ = [
-    "IndexUnavailable", "IndexWriteError", "SearchSettings", "TreeIndex", "VectorReader", "build", "build_search",
-    "open_view",
+    "IndexUnavailable", "IndexWriteError", "ReadTreeIndex", "SearchSettings", "TreeIndex", "VectorReader", "build",
+    "build_search", "open_view",
     "search_settings",
 ]
 
@@ -45,11 +46,14 @@ class TreeIndex:
         search: SearchSettings | None = None,
         on_progress: OnProgress = ignore_progress,
         on_message: OnMessage = lambda _: None,
+        on_updated: Callable[[set[str] | None], None] = lambda _: None,
     ) -> None:
-        """``jobs``: worker processes, None for one a processor. ``search``: None for no search by meaning."""
+        """``jobs``: worker processes, None for one a processor. ``search``: None for no search by meaning.
+        ``on_updated`` gets the paths of changed files after each update; None for any file."""
         self.root = root
         self.search_indexer: SearchIndexer | None = None
         self._searcher: Searcher | None = None
+        self._on_updated = on_updated
         directory = cache_directory(root)
         if search is not None:
             self.search_indexer = indexer = SearchIndexer(
@@ -63,10 +67,15 @@ class TreeIndex:
             watch=watch,
             exclude=exclude,
             searcher=self._searcher,
-            on_updated=self.search_indexer.index_updated if self.search_indexer else None,
+            on_updated=self._index_updated,
             on_progress=on_progress,
             on_message=on_message,
         )
+
+    def _index_updated(self, paths: Iterable[str] | None, open_paths: Iterable[str]) -> None:
+        self._on_updated(None if paths is None else set(paths))
+        if self.search_indexer is not None:
+            self.search_indexer.index_updated(paths, open_paths)
 
     @property
     def directory(self) -> Path:
@@ -121,6 +130,42 @@ class TreeIndex:
             self.search_indexer.close()
         if self._searcher is not None:
             self._searcher.close()
+
+
+class ReadTreeIndex:
+    """The index and the search of a tree as other processes write them, for a server that writes nothing."""
+
+    writer = False
+
+    def __init__(self, root: Path, search: SearchSettings, on_message: OnMessage) -> None:
+        self._root, self._settings, self._on_message = root, search, on_message
+        self._vectors: VectorReader | None = None
+        self._searcher = Searcher(cache_directory(root) / "search.db", self)
+        self._index = IndexService(root, watch=False, searcher=self._searcher)
+
+    def start(self) -> None:
+        """Begin to load the vectors; until then words alone are compared."""
+        try:
+            self._vectors = VectorReader(self._root, self._settings, self._on_message)
+        except OSError as error:  # a folder that cannot be written: no lock, so no vectors but those of a server
+            why = error.strerror or str(error)
+            self._on_message(f"{self._root}: no vectors ({why}): words alone are compared; vectors.url names a server")
+
+    def nearest(
+        self, query: str | Chunk, limit: int, within: Sequence[int] = (), timeout: float = 5.0
+    ) -> list[tuple[int, float]]:
+        """(chunk, cosine) of the nearest chunks, as search asks for them; none before ``start``."""
+        return self._vectors.nearest(query, limit, within, timeout) if self._vectors is not None else []
+
+    def view(self) -> DiskView:
+        """The index as it is now."""
+        return self._index.view()
+
+    def close(self) -> None:
+        self._index.close()
+        self._searcher.close()
+        if self._vectors is not None:
+            self._vectors.close()
 
 
 def open_view(root: Path, vectors: VectorReader | None = None) -> DiskView:

@@ -20,6 +20,7 @@ from kexpert.workspace.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from kexpert.workspace.checkpatch import Checkpatch
+    from kexpert.workspace.configuration import ConfigurationInView
     from kexpert.workspace.listener import Listener
     from kexpert.workspace.summaries import Summaries
     from kexpert.workspace.tree_index import TreeIndex
@@ -53,7 +54,9 @@ class Workspace:
         self._listener = listener
         self._encoding = encoding
         self._index: TreeIndex | None = None
+        self._configuration: ConfigurationInView | None = None
         self._summaries: Summaries | None = None
+        self._kept: dict[str, Any] = {}
         self._client_settings = dict(client_settings)
         self.reconfigure()
 
@@ -65,7 +68,8 @@ class Workspace:
         summaries.idle.note_question()
         return Snapshot(
             self.root, self.documents, self._encoding, self.settings, self._index, self.inline, self.checkpatch,
-            self.chat, voice=summaries.voice, summaries=summaries,
+            self.chat, voice=summaries.voice, summaries=summaries, configuration=self._configuration,
+            kept=self._kept,
         )  # fmt: skip
 
     def _new_summaries(self) -> Summaries:
@@ -110,8 +114,17 @@ class Workspace:
         return True
 
     def _start_index(self, root: Path) -> None:
+        from kexpert.background.database import cache_directory
+        from kexpert.workspace.configuration import ConfigurationInView
         from kexpert.workspace.tree_index import TreeIndex, search_settings
 
+        configuration = self._configuration = ConfigurationInView(
+            root,
+            cache_directory(root),
+            self.settings.configuration,
+            on_message=lambda text: self._listener.show_once("warning", text),
+            on_change=lambda words: self._listener.log("info", f"{root}: the configuration in view is {words}"),
+        )
         try:
             self._index = TreeIndex(
                 root,
@@ -121,6 +134,7 @@ class Workspace:
                 search=search_settings(self.settings),
                 on_progress=self._listener.progress,
                 on_message=lambda text: self._listener.show_once("info", text),
+                on_updated=lambda paths: configuration.files_changed(paths),
             )
             self._index.start()
             self._prioritise(self.documents)
@@ -128,6 +142,11 @@ class Workspace:
             self._index = None
             self._listener.failure("index", problem)
             self._listener.show_once("error", f"{root} cannot be indexed: {problem}; only open files are known")
+
+    def reindex(self) -> None:
+        """Compare the whole tree with the index, in the background: for changes that no event told of."""
+        if self._index:
+            self._index.rescan()
 
     def cancel_indexing(self) -> None:
         """Stop the running update; the next start goes on with it."""
@@ -144,6 +163,9 @@ class Workspace:
         self._end_index()
 
     def _end_index(self) -> None:
+        if self._configuration is not None:
+            self._configuration.close()
+            self._configuration = None
         if self._index:
             self._index.close()
             self._index = None
@@ -169,6 +191,8 @@ class Workspace:
             else:
                 self._listener.log("warning", warning)
         self._configure_checkpatch()
+        if self._configuration is not None:
+            self._configuration.configure(self.settings.configuration)
         changed = any(getattr(before, name) != getattr(self.settings, name) for name in _INDEX_SETTINGS)
         if self.root and self._index and changed:
             self._end_index()
@@ -223,6 +247,9 @@ class Workspace:
 
     def files_changed(self, paths: Iterable[str]) -> None:
         """Files changed on disk; paths outside the tree are ignored."""
+        paths = list(paths)
+        if self._configuration is not None:
+            self._configuration.files_changed(set(paths))
         if self._index and (inside := [path for path in paths if is_tree_path(path)]):
             self._index.files_changed(inside)
 

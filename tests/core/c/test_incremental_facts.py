@@ -49,7 +49,7 @@ def same(left: FileFacts, right: FileFacts) -> bool:
     return (left.symbols, left.calls, left.assignments) == (right.symbols, right.calls, right.assignments)
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, len(TEXT)), st.integers(0, 12), st.sampled_from(_BITS)), min_size=1, max_size=4)
 )

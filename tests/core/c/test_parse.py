@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from tree_sitter import Node
 
 from kexpert.core.c.masking import mask
-from kexpert.core.c.parse import Parsed, parse
-from kexpert.core.c.skeleton import parse_sparse
+from kexpert.core.c.parse import Parsed, parse, parse_compact
 
 CLEAN = {
     "annotations": b"static int __init foo_init(void __user *p, int n __maybe_unused)\n{\n\treturn 0;\n}\n",
@@ -73,7 +72,7 @@ def identifiers(parsed: Parsed) -> set[str]:
 @pytest.mark.parametrize("name", CLEAN)
 def test_kernel_c_parses_without_errors(name: str) -> None:
     assert not parse(CLEAN[name]).has_error
-    assert not parse_sparse(CLEAN[name]).root_node.has_error
+    assert not parse_compact(CLEAN[name]).root_node.has_error
 
 
 @pytest.mark.parametrize("name", CLEAN)

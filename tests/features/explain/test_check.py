@@ -132,6 +132,12 @@ def test_a_name_at_the_beginning_stays_as_it_is_written() -> None:
     assert explanation("spring_go() is called at the end. it returns then.") == (
         "spring_go() is called at the end. It returns then."
     )
+    assert summary("toy_ops2 of a spring are set") == ""
+    assert summary("spring_go and the rest of it") == "spring_go and the rest of it"
+
+
+def test_an_english_word_at_the_beginning_gets_a_capital_though_the_code_has_it_too() -> None:
+    assert summary("lock of the toy is taken") == "Lock of the toy is taken"
 
 
 def test_no_more_sentences_and_characters_than_wanted() -> None:

@@ -69,6 +69,15 @@ def test_the_loss_is_that_of_the_answers_tokens(config: SftConfig) -> None:
     assert answer_tokens(batch) == sum(len(e.tokens) - e.answer_start for e in batch)
 
 
+def test_a_run_goes_on_from_a_trained_adapter(config: SftConfig, tmp_path: Path) -> None:
+    learnt = run(config, tmp_path / "first", LIMITS)
+    more = replace(config, adapter=str(tmp_path / "first" / BEST), tokens=2_000, learning_rate=1e-6)
+    assert run(more, tmp_path / "second", LIMITS)["held_out"] == pytest.approx(learnt["held_out"], abs=0.02)
+    assert masters(tmp_path / "second").keys() == masters(tmp_path / "first").keys()
+    with pytest.raises(UserError, match="no adapter of kexpert-train sft"):
+        run(replace(more, adapter=str(tmp_path)), tmp_path / "third", LIMITS)
+
+
 def test_a_run_learns_and_keeps_the_best(config: SftConfig, tmp_path: Path) -> None:
     figures = run(replace(config, tokens=30_000), tmp_path / "run", replace(LIMITS, evaluate_every=10))
     log = entries(tmp_path / "run")

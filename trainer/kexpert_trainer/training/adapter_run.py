@@ -20,6 +20,7 @@ from torch import Tensor
 
 from kexpert.prompt.chat import CHAT_PROMPT_VERSION
 from kexpert_trainer.errors import UserError
+from kexpert_trainer.models.lora import LoraSettings
 from kexpert_trainer.training.chat_log import ChatLog
 from kexpert_trainer.training.deadline import Deadline
 from kexpert_trainer.training.learner import Learner
@@ -159,6 +160,15 @@ def read_state(folder: Path, config: SftConfig) -> RunState:
         if before.get(name, now[name]) != now[name]:
             raise UserError(f"{folder}: was trained with {name} = {before[name]}, not {now[name]}; give another --out")
     return RunState(**found["progress"])
+
+
+def lora_of(adapter: Path) -> LoraSettings:
+    """The settings with which an adapter was trained. Raises UserError if it is none of ``sft``."""
+    try:
+        found = json.loads((adapter / STATE).read_text())["config"]["lora"]
+        return LoraSettings(**{**found, "targets": tuple(found["targets"])})
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(f"{adapter}: no adapter of kexpert-train sft; give `best` of a run") from None
 
 
 def save(folder: Path, learner: Learner, state: RunState, config: SftConfig, figures: Mapping[str, float]) -> None:

@@ -25,10 +25,10 @@ from kexpert.prompt.chat import Task
 from kexpert_trainer.data.chat_batches import ChatEncoder, Example, epochs
 from kexpert_trainer.data.rows import Row
 from kexpert_trainer.errors import UserError
-from kexpert_trainer.models.lora import LoraSettings, compute_dtype, load_adapter, load_base
+from kexpert_trainer.models.lora import compute_dtype, load_adapter, load_base
 from kexpert_trainer.models.qlora import load_base_in_nf4
 from kexpert_trainer.progress import progress
-from kexpert_trainer.training.adapter_run import LAST, STATE, Objective, RunState, latest, read_state, train
+from kexpert_trainer.training.adapter_run import LAST, Objective, RunState, latest, lora_of, read_state, train
 from kexpert_trainer.training.deadline import Deadline
 from kexpert_trainer.training.distributed import Ranks, join_ranks
 from kexpert_trainer.training.learner import Learner, answer_nats, answer_tokens
@@ -43,9 +43,8 @@ _HELD_OUT_FILES = 10
 
 @dataclass(frozen=True, slots=True)
 class PreferConfig(SftConfig):
-    """Decides the result of a run. ``corpus`` also holds ``negatives.jsonl``; ``lora`` is that of the adapter."""
+    """Decides the result of a run. ``corpus`` also holds ``negatives.jsonl``; ``adapter`` is also the reference."""
 
-    adapter: str = ""  # PEFT folder of ``sft``; it is also the reference
     tokens: int = 200_000
     learning_rate: float = 5e-5
     beta: float = 0.1  # how far the answers may move from the reference: smaller is further
@@ -71,7 +70,7 @@ def run(config: PreferConfig, folder: Path, limits: SftLimits) -> dict[str, floa
     Raises UserError, OSError.
     """
     check(config)
-    config = replace(config, lora=_lora_of(Path(config.adapter)))
+    config = replace(config, lora=lora_of(Path(config.adapter)))
     deadline = Deadline(limits.minutes)
     ranks = join_ranks()
     if limits.threads:
@@ -220,15 +219,6 @@ def _frozen_base(config: PreferConfig, device: torch.device) -> Any:
     if config.method == "qlora":
         return load_base_in_nf4(Path(config.base), device)
     return load_base(Path(config.base), device, compute_dtype(device))
-
-
-def _lora_of(adapter: Path) -> LoraSettings:
-    """The settings with which an adapter was trained. Raises UserError if it is none of ``sft``."""
-    try:
-        found = json.loads((adapter / STATE).read_text())["config"]["lora"]
-        return LoraSettings(**{**found, "targets": tuple(found["targets"])})
-    except (OSError, ValueError, KeyError, TypeError):
-        raise UserError(f"{adapter}: no adapter of kexpert-train sft; give `best` of a run") from None
 
 
 def _digest(*files: Path) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from kexpert_trainer.data.rows import Row, read_rows
 from kexpert_trainer.errors import UserError
 from kexpert_trainer.models.lora import add_adapter, compute_dtype, load_adapter, load_base
 from kexpert_trainer.models.qlora import load_base_in_nf4
-from kexpert_trainer.training.adapter_run import BEST, LAST, Objective, RunState, latest, read_state, train
+from kexpert_trainer.training.adapter_run import BEST, LAST, Objective, RunState, latest, lora_of, read_state, train
 from kexpert_trainer.training.deadline import Deadline
 from kexpert_trainer.training.distributed import Ranks, join_ranks
 from kexpert_trainer.training.learner import Learner, answer_nats, answer_tokens
@@ -42,6 +43,7 @@ def run(config: SftConfig, folder: Path, limits: SftLimits) -> dict[str, float]:
     Raises UserError, OSError.
     """
     check(config)
+    config = replace(config, lora=lora_of(Path(config.adapter))) if config.adapter else config
     deadline = Deadline(limits.minutes)
     ranks = join_ranks()
     if limits.threads:
@@ -118,7 +120,8 @@ def start(config: SftConfig, folder: Path, ranks: Ranks, checkpointing: bool) ->
         frozen = load_base(base, device, compute_dtype(device)) if frozen is None else frozen
         if checkpointing:
             frozen.enable_input_require_grads()
-        model = add_adapter(frozen, config.lora) if last is None else load_adapter(frozen, last, trainable=True)
+        before = last or (Path(config.adapter) if config.adapter else None)
+        model = load_adapter(frozen, before, trainable=True) if before else add_adapter(frozen, config.lora)
     if checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     learner = Learner(model, ranks, paged=config.method == "qlora")

@@ -51,6 +51,7 @@ class SftConfig:
     patience: int = 0  # evaluations without a better loss, after which the run ends; 0: no end before the tokens
     #: "lora"; "qlora": base in NF4 on a GPU (Dettmers et al. 2023, arXiv:2305.14314); "full": all weights, no adapter
     method: str = "lora"
+    adapter: str = ""  # folder of a trained adapter that the run goes on from, whose ``lora`` then holds; "": a new one
     mix: Mapping[str, float] = field(default_factory=lambda: {str(task): 1.0 for task in Task})
     lora: LoraSettings = field(default_factory=LoraSettings)
     seed: int = 0
@@ -79,6 +80,7 @@ def check(config: SftConfig) -> SftConfig:
         (config.method not in METHODS, f"method is {config.method!r}; known: {', '.join(METHODS)}"),
         (config.schedule not in SCHEDULES, f"schedule is {config.schedule!r}; known: {', '.join(SCHEDULES)}"),
         (bool(unknown), f"mix names {unknown}; tasks: {', '.join(sorted(known))}"),
+        (config.method == "full" and bool(config.adapter), 'method "full" trains no adapter: give none'),
         (config.lora.r < 1, f"lora.r is {config.lora.r}, not above 0"),
         (not 0 <= config.lora.dropout < 1, f"lora.dropout is {config.lora.dropout}, not in [0, 1)"),
         (config.tokens < 1 or config.batch_tokens < 1, "tokens and batch_tokens must be above 0"),

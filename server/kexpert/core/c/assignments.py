@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tree_sitter import Node, Query, QueryCursor
 
+from kexpert.core.c.compact_text import CompactText
 from kexpert.core.c.declared_name import declared_name
 from kexpert.core.c.parse import LANGUAGE
 from kexpert.core.c.skeleton import PAIR
@@ -20,9 +21,10 @@ _RECORDS = ("struct_specifier", "union_specifier", "enum_specifier")
 _MAX_NESTING = 64
 
 
-def assignments(path: str, text: bytes, root: Node, base: int = 0, rows: int = 0) -> list[Assignment]:
-    """The assignments in the tree of ``text``, which begins at offset ``base`` and line ``rows`` of its file."""
+def assignments(path: str, compact: CompactText, root: Node, base: int = 0, lines: int = 0) -> list[Assignment]:
+    """The assignments in the tree of a text, which begins at offset ``base`` and line ``lines`` of its file."""
     found: list[Assignment] = []
+    text = compact.text
     if not PAIR.search(text):
         return found
     owners: dict[int, tuple[str, str]] = {}
@@ -37,10 +39,8 @@ def assignments(path: str, text: bytes, root: Node, base: int = 0, rows: int = 0
         owner = owners.get(holder.id)
         if owner is None:
             owner = owners[holder.id] = _owner(text, holder)
-        found.append(
-            Assignment(owner[0], _text(text, member), name, owner[1], path, base + function.start_byte,
-                       rows + function.start_point.row)
-        )  # fmt: skip
+        at, line = compact.place(function.start_byte, function.start_point.row)
+        found.append(Assignment(owner[0], _text(text, member), name, owner[1], path, base + at, lines + line))
     return found
 
 

@@ -105,7 +105,7 @@ def directives(data: bytes, end: int | None = None) -> Iterator[Directive]:
         line = data.rfind(b"\n", floor, start) + 1 or floor
         if data[line:start].strip(b" \t\f\v") or (line == floor and floor):
             continue
-        if _in_comment(data, code, start):
+        if in_comment(data, code, start):
             close = data.find(b"*/", start)
             if close < 0:
                 return
@@ -117,7 +117,7 @@ def directives(data: bytes, end: int | None = None) -> Iterator[Directive]:
         yield Directive(start, keyword, condition)
 
 
-def _in_comment(data: bytes, code: int, offset: int) -> bool:
+def in_comment(data: bytes, code: int, offset: int) -> bool:
     """Return True if ``offset`` lies in a ``/*`` comment. ``code`` is an earlier offset outside any comment."""
     if data.rfind(b"/*", code, offset) <= data.rfind(b"*/", code, offset):
         return False

@@ -26,8 +26,8 @@ STORAGE = frozenset(
 TYPEOF = frozenset({"typeof", "__typeof__", "__typeof", "typeof_unqual", "__typeof_unqual__"})
 
 _DUNDER = re.compile(r"__\w+|____cacheline\w*|_*noreturn\w*|asm", re.A)
-_DUNDER_TYPE = re.compile(r"__(?:u|s|le|be|fs|virtio|hc|kernel)\w*\d+|__\w+_t|__wsum|__sum16|__builtin_va_list|"
-                          r"__auto_type", re.A)  # fmt: skip
+_DUNDER_TYPE = re.compile(r"__(?:u|s|le|be|fs|virtio|hc|kernel|aligned_)\w*\d+|__\w+_t|__wsum|__sum16|__auto_type|"
+                          r"__builtin_va_list", re.A)  # fmt: skip
 _PLAIN_ANNOTATION = re.compile(
     r"__(?:(?:maybe|always)_unused|unused|user|iomem|rcu|percpu|force|kernel|free|aligned|packed|attribute__|"
     r"initdata|ro_after_init|read_mostly|randomize_layout|counted_by|guarded_by|bitwise|private|nonstring|section)",

@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING
 
 from kexpert.core.c.assembly import assembly_constants, extract_assembly
 from kexpert.core.c.assignments import assignments
+from kexpert.core.c.compact_text import CompactText
 from kexpert.core.c.declared_name import declared_name
 from kexpert.core.c.idioms import Idiom, idiom_of
 from kexpert.core.c.made_names import add_made_symbols
-from kexpert.core.c.skeleton import MacroCall, Skeleton, parse_sparse, skeleton
+from kexpert.core.c.parse import parse_compact
+from kexpert.core.c.skeleton import MacroCall, Skeleton, skeleton
 from kexpert.core.c.word_scan import callees, identifiers, may_sleep
 from kexpert.core.symbols import Assignment, FileFacts, Flag, Kind, Symbol
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-_ARGUMENT = re.compile(rb"[ \t\n\\]*&?([A-Za-z_]\w*)")
+_ARGUMENT = re.compile(rb"[ \t\n\\]*&?(\w+)")
 _NAME_BY_MACRO = re.compile(rb"\w+\(\s*(\w+)\s*\)\s*\(")
 _NAMESPACE = re.compile(rb",\s*\"?([A-Za-z_]\w*)")
 _DEFINER = re.compile(rb"(COMPAT_SYSCALL\w*_DEFINE|SYSCALL\d*_DEFINE|BPF_CALL)\w*\s*\(")
@@ -45,7 +47,7 @@ def extract(path: str, data: bytes) -> FileFacts:
     if path.endswith(".S"):
         return extract_assembly(path, data)
     cut = skeleton(data)
-    facts = FileFacts(identifiers=identifiers(cut.all_code))
+    facts = FileFacts(identifiers=identifiers(cut.all_code), open_calls=cut.open)
     _Extraction(path, cut, facts).run()
     return facts
 
@@ -61,6 +63,7 @@ class _Extraction:
         self.path = path
         self.cut = cut
         self.code = cut.code
+        self.compact = CompactText(cut.text)
         self.facts = facts
 
     def run(self) -> None:
@@ -70,14 +73,16 @@ class _Extraction:
         add_made_symbols(self.path, self.cut, self.facts, extract)
         if self.cut.text:
             self._macro_calls()
-            root = parse_sparse(self.cut.text).root_node
+            root = parse_compact(self.compact.text).root_node
             self._declarations(root)
             self._alternative_heads()
-            self.facts.assignments += assignments(self.path, self.cut.text, root)
+            self.facts.assignments += assignments(self.path, self.compact, root)
             for start, text in self.cut.initialising:
-                root = parse_sparse(text).root_node
-                rows = self.code.count(b"\n", 0, start)
-                self.facts.assignments += assignments(self.path, text, root, start, rows)
+                body = CompactText(text)
+                lines = self.code.count(b"\n", 0, start)
+                self.facts.assignments += assignments(
+                    self.path, body, parse_compact(body.text).root_node, start, lines
+                )
         self._sort()
 
     # -- preprocessor ---------------------------------------------------------------------------
@@ -117,12 +122,14 @@ class _Extraction:
             elif idiom.kind is Kind.INITCALL:
                 scope = _text(call.name)
             end = call.body[1] if call.body else call.end
-            flags = idiom.flags | self._flags(call.start, call.arguments)
+            flags = idiom.flags | _flags_in(self.code[call.start : call.arguments])
             if idiom.kind in (Kind.SYSCALL, Kind.FUNCTION) and not call.body:
                 continue
             name_line = line + self.code.count(b"\n", call.start, at)
             for template in idiom.names:
                 made = template.format(name)
+                if not made.isidentifier():  # a number, not ``TRACE_EVENT(802154_resume, …)``
+                    continue
                 symbol = Symbol(made, idiom.kind, self.path, name_line, at, call.start, end, scope, flags)
                 if call.body:
                     self._function(symbol, call.body)
@@ -177,18 +184,20 @@ class _Extraction:
                 elif kind in _CONTAINERS:
                     stack.append(node)
 
-    def _flags(self, start: int, end: int) -> Flag:
-        found = _FLAG_BYTES.findall(self.code, start, end)
-        return _flags_of(tuple(found)) if found else _NO_FLAGS
+    def _text(self, node: Node) -> str:
+        return _text(self.compact.text[node.start_byte : node.end_byte])
+
+    def _flags(self, start: Node, end: Node) -> Flag:
+        return _flags_in(self.compact.text[start.start_byte : end.start_byte])
 
     def _add(self, name: Node, kind: Kind, extent: Node, scope: str = "", flags: Flag = _NO_FLAGS) -> None:
-        text = _text(self.code[name.start_byte : name.end_byte])
+        text = self._text(name)
         if not text or text in _NOT_NAMES:
             return
-        self.facts.symbols.append(
-            Symbol(text, kind, self.path, name.start_point.row, name.start_byte, extent.start_byte, extent.end_byte,
-                   scope, flags)
-        )  # fmt: skip
+        compact = self.compact
+        at, line = compact.place(name.start_byte, name.start_point.row)
+        start, end = compact.start(extent.start_byte), compact.end(extent.end_byte)
+        self.facts.symbols.append(Symbol(text, kind, self.path, line, at, start, end, scope, flags))
 
     def _function_definition(self, node: Node) -> None:
         found = declared_name(node.child_by_field_name("declarator"))
@@ -198,20 +207,21 @@ class _Extraction:
         if found is None or body is None:
             return
         name, _ = found
-        start, at = node.start_byte, name.start_byte
-        text = _text(self.code[at : name.end_byte])
-        if text in _NOT_NAMES or not self.code.startswith(b"{", body.start_byte):
+        compact, text = self.compact, self._text(name)
+        if text in _NOT_NAMES or not compact.text.startswith(b"{", body.start_byte):
             return
+        start, opening, end = compact.start(node.start_byte), compact.start(body.start_byte), compact.end(node.end_byte)
+        at, line = compact.place(name.start_byte, name.start_point.row)
         if text.isupper() and (argument := _NAME_BY_MACRO.match(self.code, at)):  # ``FNAME(walk)(int a)``
             text, at = _text(argument[1]), argument.start(1)
-        symbol_kind, flags = Kind.FUNCTION, self._flags(start, body.start_byte)
+        symbol_kind, flags = Kind.FUNCTION, self._flags(node, body)
         if definer := _DEFINER.match(self.code, start):
             if b"SYSCALL" in definer[1]:
                 symbol_kind = Kind.SYSCALL
                 text = ("compat_sys_" if definer[1].startswith(b"COMPAT") else "sys_") + text
             flags |= Flag.IDIOM
-        symbol = Symbol(text, symbol_kind, self.path, name.start_point.row, at, start, node.end_byte, "", flags)
-        self._function(symbol, (body.start_byte, body.end_byte))
+        symbol = Symbol(text, symbol_kind, self.path, line, at, start, end, "", flags)
+        self._function(symbol, (opening, compact.end(body.end_byte)))
 
     def _function(self, symbol: Symbol, body: tuple[int, int]) -> None:
         """Add a function and the calls in its body."""
@@ -228,12 +238,12 @@ class _Extraction:
         if specifier:
             owner = ""
             if declarators and (first := declared_name(declarators[0])):
-                owner = _text(self.code[first[0].start_byte : first[0].end_byte])
+                owner = self._text(first[0])
             self._specifier(specifier, owner)
         if not declarators:
             return
-        flags = self._flags(node.start_byte, declarators[0].start_byte)
-        extern = b"extern" in self.code[node.start_byte : declarators[0].start_byte]
+        flags = self._flags(node, declarators[0])
+        extern = b"extern" in self.compact.text[node.start_byte : declarators[0].start_byte]
         for declarator in declarators:
             found = declared_name(declarator)
             if found is None:
@@ -248,7 +258,7 @@ class _Extraction:
         declarators = node.children_by_field_name("declarator")
         names = [found[0] for found in map(declared_name, declarators) if found]
         if specifier := node.child_by_field_name("type"):
-            self._specifier(specifier, _text(self.code[names[0].start_byte : names[0].end_byte]) if names else "")
+            self._specifier(specifier, self._text(names[0]) if names else "")
         for name in names:
             self._add(name, Kind.TYPEDEF, node)
 
@@ -266,7 +276,7 @@ class _Extraction:
                 continue
             kind = _RECORDS[record.type]
             name = record.child_by_field_name("name")
-            scope = _text(self.code[name.start_byte : name.end_byte]) if name else outer
+            scope = self._text(name) if name else outer
             if name:
                 self._add(name, kind, record)
             if kind is Kind.ENUM:
@@ -301,7 +311,7 @@ class _Extraction:
                         # named member's anonymous type to "outer.member"
                         inside = scope
                         if names:
-                            inside = f"{scope}.{_text(self.code[names[0].start_byte : names[0].end_byte])}"
+                            inside = f"{scope}.{self._text(names[0])}"
                         nested.append((inner, inside))
                 elif child.type in _RECORDS:
                     nested.append((child, scope))
@@ -312,7 +322,7 @@ class _Extraction:
     def _old_style_functions(self) -> None:
         for name_start, name_end, start, body in self.cut.old_style:
             line = self.code.count(b"\n", 0, name_start)
-            name, flags = _text(self.code[name_start:name_end]), self._flags(start, name_start)
+            name, flags = _text(self.code[name_start:name_end]), _flags_in(self.code[start:name_start])
             symbol = Symbol(name, Kind.FUNCTION, self.path, line, name_start, start, body[1], "", flags)
             self._function(symbol, body)
 
@@ -348,6 +358,11 @@ class _Extraction:
         if self.facts.calls:
             place = {old: new for new, old in enumerate(order)}
             self.facts.calls = sorted((place[caller], callee) for caller, callee in self.facts.calls)
+
+
+def _flags_in(text: bytes) -> Flag:
+    found = _FLAG_BYTES.findall(text)
+    return _flags_of(tuple(found)) if found else _NO_FLAGS
 
 
 @lru_cache(maxsize=1024)

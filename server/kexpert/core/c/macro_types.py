@@ -25,6 +25,7 @@ LOCAL_MACROS: dict[str, tuple[str, int]] = {
     "DECLARE_HASHTABLE": ("struct hlist_head []", 0),
     "DEFINE_HASHTABLE": ("struct hlist_head []", 0),
     "DEFINE_WAIT": ("struct wait_queue_entry", 0),
+    "DEFINE_WAIT_BIT": ("struct wait_bit_queue_entry", 0),
     "DEFINE_WAIT_FUNC": ("struct wait_queue_entry", 0),
     "DEFINE_MUTEX": ("struct mutex", 0),
     "DEFINE_SPINLOCK": ("spinlock_t", 0),
@@ -46,7 +47,9 @@ LOCAL_MACROS: dict[str, tuple[str, int]] = {
     "RAW_NOTIFIER_HEAD": ("struct raw_notifier_head", 0),
 }
 _IDIOM_TYPES = (
-    (re.compile(r"(?:SENSOR_)?DEVICE_\w*ATTR\w*"), "struct device_attribute"),
+    (re.compile(r"SENSOR_DEVICE_ATTR_2\w*"), "struct sensor_device_attribute_2"),
+    (re.compile(r"SENSOR_DEVICE_ATTR\w*"), "struct sensor_device_attribute"),
+    (re.compile(r"DEVICE_\w*ATTR\w*"), "struct device_attribute"),
     (re.compile(r"DRIVER_ATTR\w*"), "struct driver_attribute"),
     (re.compile(r"BUS_ATTR\w*"), "struct bus_attribute"),
     (re.compile(r"CLASS_ATTR\w*"), "struct class_attribute"),

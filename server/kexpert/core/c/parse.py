@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import tree_sitter_c
-from tree_sitter import Language, Node, Parser, Range, Tree
+from tree_sitter import Language, Node, Parser, Tree
 
 from kexpert.core.c.editing import Editor
 from kexpert.core.c.masking import mask
@@ -54,9 +54,10 @@ def parse(data: bytes, previous: Parsed | None = None) -> Parsed:
     return Parsed(data, masked, tree)
 
 
-def parse_ranges(masked: bytes, ranges: list[Range]) -> Tree:
-    """Parse some ranges of a masked text, with at most one round of repair. Used by indexing."""
-    parser = Parser(LANGUAGE, included_ranges=ranges)
+def parse_compact(text: bytes) -> Tree:
+    """Mask and parse what indexing reads of a file, with at most one round of repair."""
+    masked = mask(text)
+    parser = Parser(LANGUAGE)
     tree = parser.parse(masked)
     if tree.root_node.has_error and len(masked) <= _MAX_REPAIRED_FILE_BYTES:
         return _repair(masked, tree, 1, parser)[1]

@@ -41,6 +41,8 @@ _NOT_TYPES = frozenset(
 #: Words that may precede a type within one statement.
 _NO_STATEMENT = _NOT_TYPES | PRIMITIVE | QUALIFIERS | STORAGE
 _TYPE_WORDS = PRIMITIVE | TAGGED | {"const", "static"}
+#: Within a statement, all other tokens neither end it nor begin a declaration.
+_MAY_BEGIN = _TYPE_WORDS | {"{", "}", ";", "(", "case", "default"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,8 @@ class Local:
 
 
 @lru_cache(maxsize=16)
-def _locals_of(source: Source, function: Function) -> tuple[Local, ...]:
+def locals_of(source: Source, function: Function) -> tuple[Local, ...]:
+    """Every parameter, local and label of a function, parameters first."""
     tokens = function_tokens(source, function)
     brace = tokens.at_offset(function.body_start)
     return (*_parameters(tokens, brace, function), *block_locals(tokens, brace, source.path, source.data))
@@ -112,8 +115,12 @@ def block_locals(tokens: Tokens, brace: int, path: str = "", data: bytes = b"") 
     starts: list[int] = []
     statement = for_header = False
     at, last = brace, tokens.partner(brace) if tokens.partner(brace) >= 0 else len(tokens)
+    texts = [token.text for token in tokens.items]
     while at < last or at == brace:
-        text = tokens[at]
+        text = texts[at] if at < len(texts) else ""
+        if not statement and text not in _MAY_BEGIN and tokens[at - 1] != "goto":
+            at += 1
+            continue
         while ends and at >= ends[-1][0]:
             ends.pop()
             starts.pop()
@@ -271,7 +278,7 @@ def locals_at(source: Source, offset: int) -> list[Local]:
         return []
     visible: dict[str, Local] = {}
     labels: list[Local] = []
-    for local in sorted(_locals_of(source, function), key=_innermost_first):
+    for local in sorted(locals_of(source, function), key=_innermost_first):
         if local.kind == "label":
             labels.append(local)
         elif local.name_start < offset <= local.scope_end or local.kind == "parameter":
@@ -308,7 +315,7 @@ def local_binding(source: Source, offset: int) -> Local | None:
     if span is None or function is None:
         return None
     tokens = function_tokens(source, function)
-    return _binding(tokens, tokens.at_offset(span[0]), _locals_of(source, function), span[0])
+    return _binding(tokens, tokens.at_offset(span[0]), locals_of(source, function), span[0])
 
 
 def _binding(tokens: Tokens, at: int, scope: tuple[Local, ...], start: int) -> Local | None:
@@ -325,7 +332,7 @@ def occurrences(source: Source, local: Local) -> list[tuple[int, int]]:
     if function is None:
         return []
     tokens = function_tokens(source, function)
-    scope = _locals_of(source, function)
+    scope = locals_of(source, function)
     return [
         (token.start, token.end)
         for at, token in enumerate(tokens.items)

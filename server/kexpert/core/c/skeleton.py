@@ -10,17 +10,14 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import NamedTuple
-
-from tree_sitter import Point, Range, Tree
 
 from kexpert.core.c.conditional_groups import AlternativeHead, Choice, Conditional, choose
 from kexpert.core.c.idioms import idiom_of
 from kexpert.core.c.lex import blank_comments
 from kexpert.core.c.made_names import MadeCall, made_calls
-from kexpert.core.c.masking import mask
-from kexpert.core.c.parse import parse_ranges
+from kexpert.core.c.open_calls import find_open_calls
+from kexpert.core.symbols import OpenCall
 
 _BLANKS = bytes(c if c in b"\n\r" else 0x20 for c in range(256))
 
@@ -41,7 +38,7 @@ _CALL_HERE = re.compile(_CALL)
 _CALL_BELOW = re.compile(rb"\n" + _CALL)  # a literal first byte makes the search fast
 _PARENS = re.compile(rb"[()]")
 #: A designated initialiser inside a function body, which must then be parsed.
-DESIGNATOR = re.compile(rb"\{[ \t\n]*\.\w+\s*=|\n\s+\.\w+\s*=\s*&?\w")
+_DESIGNATOR = re.compile(rb"\{[ \t\n]*\.\w+\s*=|\n\s+\.\w+\s*=\s*&?\w")
 _VALUES = re.compile(rb"=[ \t\n]*\{[ \t]*\n")
 _LIST = re.compile(rb"\{\s*\.\w+\s*=")
 #: An initialiser that must be parsed: ``.open = foo_open``.
@@ -59,9 +56,6 @@ _OLD_STYLE = re.compile(
 _OLD_PARAMETERS = re.compile(rb"(?:\s*+[A-Za-z_][\w,\[\]*()\s]*+;)++")
 _MAX_HEAD_BYTES = 1500
 _MAX_GAP_BYTES = 4000  # blanks between a head and its body, where ``#if`` branches were
-_GAP = re.compile(rb"\s{32,}")
-#: With more gaps, skipping them is slower than lexing them: tree-sitter takes quadratic time in the ranges.
-_MAX_GAPS = 1000
 
 
 class MacroDefinition(NamedTuple):
@@ -121,6 +115,8 @@ class Skeleton:
     old_style: list[OldStyleFunction] = field(default_factory=list)
     made: list[MadeCall] = field(default_factory=list)
     """Calls of the file's own macros that make declarations."""
+    open: list[OpenCall] = field(default_factory=list)
+    """Calls of other macros that may make some."""
 
 
 def skeleton(data: bytes) -> Skeleton:
@@ -136,37 +132,13 @@ def skeleton(data: bytes) -> Skeleton:
     text = _blank(text, _merged(choice.dead + choice.unfit))
     cut = Skeleton(all_code, code, b"", macros, tables, heads=choice.heads)
     text, bodies = _without_bodies(_without_values(text), cut)
-    if any(macro.function_like for macro in macros):
+    own = {macro.name for macro in macros if macro.function_like}
+    if own:
         cut.made = made_calls(all_code, macros, text)
         text = _blank(text, [(call.start, call.end) for call in cut.made])
+    cut.open = find_open_calls(all_code, text, own)
     cut.text, cut.calls = _without_calls(text, bodies)
     return cut
-
-
-def parse_sparse(text: bytes) -> Tree:
-    """Parse a text that is mostly blank, skipping long runs of blanks.
-
-    tree-sitter lexes a run of blanks byte by byte. Given only the ranges between the runs, it takes half the time;
-    offsets and rows stay those of the file.
-    """
-    masked = mask(text)
-    ranges = []
-    start, point = 0, Point(0, 0)
-    gaps = list(islice(_GAP.finditer(masked), _MAX_GAPS + 1))
-    for gap in gaps if len(gaps) <= _MAX_GAPS else ():
-        # keep one blank on either side, else the words around the gap would be read as one
-        stop, resume = gap.start() + 1, gap.end() - 1
-        ranges.append(Range(point, _advance(masked, point, start, stop), start, stop))
-        start, point = resume, _advance(masked, point, start, resume)
-    ranges.append(Range(point, _advance(masked, point, start, len(masked)), start, len(masked)))
-    return parse_ranges(masked, ranges)
-
-
-def _advance(text: bytes, point: Point, start: int, end: int) -> Point:
-    rows = text.count(b"\n", start, end)
-    if not rows:
-        return Point(point.row, point.column + end - start)
-    return Point(point.row + rows, end - text.rfind(b"\n", start, end) - 1)
 
 
 def _blank(data: bytes, spans: list[tuple[int, int]]) -> bytes:
@@ -295,10 +267,17 @@ def _without_bodies(text: bytes, cut: Skeleton) -> tuple[bytes, dict[int, int]]:
             start, name_start, name_end = old_style
             cut.old_style.append(OldStyleFunction(name_start, name_end, start, (opening, closing + 2)))
             spans.append((start, closing + 2))
-        if DESIGNATOR.search(text, opening, closing):
+        if has_designator(text, opening, closing):
             cut.initialising.append((opening, text[opening : closing + 2]))
         at = text.find(b"\n{", closing)
     return _blank(text, spans), bodies
+
+
+def has_designator(text: bytes, start: int, end: int) -> bool:
+    """True if a part of a function body holds ``.open = foo_open``."""
+    if all(text.find(before, start, end) < 0 for before in (b" .", b"\t.", b"\n.", b"{.")):
+        return False
+    return _DESIGNATOR.search(text, start, end) is not None
 
 
 def _old_style_head(text: bytes, at: int) -> tuple[int, int, int] | None:

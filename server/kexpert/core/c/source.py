@@ -48,14 +48,17 @@ class Source:
         if facts is None:
             from kexpert.core.c.extract import extract
             from kexpert.core.c.incremental_facts import updated_facts
+            from kexpert.core.c.word_scan import identifiers
             from kexpert.core.kernel.kconfig_facts import kconfig_facts
-            from kexpert.core.paths import is_kconfig
+            from kexpert.core.paths import is_build_file, is_kconfig
 
             before = self._before
             if before is not None and before._facts is not None:
                 facts = updated_facts(before.data, before._facts, self.data)
             if is_kconfig(self.path):
                 facts = kconfig_facts(self.path, self.data)
+            elif is_build_file(self.path):
+                facts = FileFacts(identifiers=identifiers(self.data))
             facts = self._facts = facts or extract(self.path, self.data)
             self._before = None
         return facts

@@ -32,9 +32,12 @@ def identifiers(code: bytes) -> set[bytes]:
 
 
 def callees(code: bytes) -> set[bytes]:
-    """All identifiers that are followed by ``(``, except keywords. Four times as fast as a regex."""
-    words = set(code.translate(_WORDS_AND_CALLS).replace(b" (", b"(").replace(b"(", b"( ").split())
-    return {word[:-1] for word in words if word[-1] == 0x28 and word[0] > 0x39} - NOT_CALLS
+    """All identifiers that are followed by ``(``, except keywords. Twice as fast as a regex."""
+    before = code.translate(_WORDS_AND_CALLS).replace(b" (", b"(").split(b"(")
+    del before[-1]
+    words = {text[text.rfind(b" ") + 1 :] for text in before}
+    words.discard(b"")
+    return {word for word in words if word[0] > 0x39} - NOT_CALLS
 
 
 def may_sleep(called: set[bytes]) -> bool:

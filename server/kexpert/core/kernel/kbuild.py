@@ -40,6 +40,14 @@ class Rule:
     conditions: tuple[str, ...]  # "CONFIG_X", "!CONFIG_X", or the text of an ifeq, outermost first
 
 
+@dataclass(frozen=True, slots=True)
+class Build:
+    """How a file is built. ``is_listed``: False where no list of a Makefile names it."""
+
+    conditions: list[str]
+    is_listed: bool
+
+
 @dataclass(slots=True)
 class Kbuild:
     """The rules of one Makefile, or of several that include each other."""
@@ -58,6 +66,9 @@ class Kbuild:
         """The conditions under which an object ("foo.o") or directory ("foo/") is built; None if it is not listed."""
         ways: list[tuple[str, ...]] = []
         pending: list[tuple[str, tuple[str, ...]]] = [(word, ())]
+        for bits, condition in (("64", "CONFIG_64BIT"), ("32", "!CONFIG_64BIT")):
+            if bits in word and (named := word.replace(bits, "$(BITS)")) in self.holders:
+                pending.append((named, (condition,)))
         seen = {word}
         for _ in range(_MAX_STEPS):
             if not pending:
@@ -101,22 +112,28 @@ def parse_makefile(data: bytes) -> Kbuild:
 
 
 def object_conditions(path: str, read: Callable[[str], bytes | None]) -> list[str]:
-    """The conditions under which a C, assembly or Rust file of the tree is built, outermost first.
+    """The conditions under which a C, assembly or Rust file of the tree is built, outermost first."""
+    return build_of(path, read).conditions
+
+
+def build_of(path: str, read: Callable[[str], bytes | None]) -> Build:
+    """The conditions under which a C, assembly or Rust file of the tree is built, and whether a Makefile names it.
 
     ``read`` returns the bytes of a file, or None. The first condition of a file under ``arch/x86`` is "x86".
     Alternatives are joined in one condition, "CONFIG_A || CONFIG_B". A path outside the tree (absolute, or a URI) has
     no conditions, and nothing is read for it.
     """
     if not is_tree_path(path):
-        return []
+        return Build([], False)
     parts = path.split("/")
     arch = [parts[1]] if parts[0] == "arch" and len(parts) > 2 else []
     root = "/".join(parts[:2]) if arch else ""
     stem, extension = posixpath.splitext(path)
     if extension not in (".c", ".S", ".s", ".rs"):
-        return arch
+        return Build(arch, False)
     directory, wanted = posixpath.dirname(path), posixpath.basename(stem) + ".o"
     conditions: list[str] = []
+    is_listed = False
     below: Kbuild | None = None  # Makefiles further down that do not list it: a parent may include them
     for _ in range(path.count("/") + 1):
         kbuild = _kbuild_of(directory, read)
@@ -125,13 +142,13 @@ def object_conditions(path: str, read: Callable[[str], bytes | None]) -> list[st
         found = kbuild.conditions_of(wanted) if kbuild else None
         below = None if found is not None else kbuild or below
         if found is not None:
-            conditions = found + conditions
+            conditions, is_listed = found + conditions, True
         if directory in (root, ""):
             break
         name = posixpath.basename(directory)
         wanted = f"{name}/" if found is not None else f"{name}/{wanted}"
         directory = posixpath.dirname(directory)
-    return list(dict.fromkeys(arch + conditions))
+    return Build(list(dict.fromkeys(arch + conditions)), is_listed)
 
 
 def built_by(config: str, data: bytes, directory: str) -> list[str]:

@@ -32,6 +32,7 @@ class KconfigEntry:
     visible_if: list[str] = field(default_factory=list)  # enclosing menus' first
     help: str = ""
     menus: tuple[str, ...] = ()  # titles of the enclosing menus, outermost first
+    choice_start: int = -1  # ``start`` of the choice that it is a member of; -1 for none
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class _Block:
     depends: list[str]
     visible_if: list[str]
     title: str = ""
+    start: int = -1
 
 
 _TOKEN = re.compile(r"""("(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?)|([()])|(?<![\w./-])(if)(?![\w./-])|(\#)""")
@@ -151,9 +153,10 @@ class _Parser:
                 depends=depends,
                 visible_if=[condition for block in outer for condition in block.visible_if],
                 menus=tuple(block.title for block in outer if block.title),
+                choice_start=next((block.start for block in reversed(outer) if block.keyword == "choice"), -1),
             )  # fmt: skip
             if word in ("menu", "choice"):
-                self.block = _Block(word, [], [], entry.prompt)
+                self.block = _Block(word, [], [], entry.prompt, start)
                 self.blocks.append(self.block)
             self.file.entries.append(entry)
             self.entry = entry

@@ -70,10 +70,20 @@ def ask(view: View, text: str) -> Answer:
     if not answering:
         return Answer(question.text, "", "sources", sources)
     cited = tuple(Citation(each.path, each.line, each.text) for each in answering)
-    sentences = [f"{source.text} [{number}]." for number, source in enumerate(cited, 1)]
-    return Answer(
-        question.text, " ".join(sentences), "facts", cited, tuple(each for each in sources if each not in cited)
-    )
+    others = tuple(each for each in sources if each not in cited)
+    return Answer(question.text, _said(cited), "facts", cited, others)
+
+
+def _said(facts: Sequence[Citation]) -> str:
+    return " ".join(f"{source.text} [{number}]." for number, source in enumerate(facts, 1))
+
+
+def with_fewer_sources(found: Answer, max_sources: int) -> Answer:
+    """The first sources, and of an answer from facts what they say. No model has answered yet."""
+    cited = found.citations[:max_sources]
+    others = found.others[: max_sources - len(cited)]
+    text = _said(cited) if found.origin == "facts" else found.text
+    return replace(found, text=text, citations=cited, others=others)
 
 
 def ranked(found: Sequence[FoundSource], question: Question) -> list[FoundSource]:

@@ -8,6 +8,7 @@ from kexpert.core.c.cursor_context import lexical_class
 from kexpert.core.c.declarators import CType
 from kexpert.core.c.source import Source
 from kexpert.core.symbols import Kind, Symbol
+from kexpert.features.build_files.completion import complete_build_file
 from kexpert.features.completion.item import (
     ITEM_KINDS,
     SUBSEQUENCE,
@@ -20,8 +21,10 @@ from kexpert.features.completion.item import (
 from kexpert.features.completion.members import complete_member, enumerator_items, initialiser_items
 from kexpert.features.completion.places import complete_config, complete_directive, complete_include, complete_kerneldoc
 from kexpert.features.semantics.cursor import CursorContext
-from kexpert.features.semantics.definition_ranking import ELSEWHERE, distance, is_visible
+from kexpert.features.semantics.definition_ranking import ELSEWHERE, distance, is_visible, rank_definitions
 from kexpert.features.semantics.expected_type import expected_type
+from kexpert.features.semantics.include_paths import arch_for
+from kexpert.features.semantics.variant_states import excluded_files
 from kexpert.view import View
 
 __all__ = ["CompletionItem", "Completions", "complete"]
@@ -72,6 +75,9 @@ def complete(view: View, source: Source, offset: int, limit: int = 200) -> Compl
     word = _WORD.search(line)
     prefix = word[0].decode("latin-1") if word else ""
     request = CompletionRequest(CursorContext(view, source, offset - len(prefix)), offset, prefix, limit)
+    build_file = complete_build_file(request, line)
+    if build_file is not None:
+        return build_file
     include = complete_include(request, line)
     if include is not None:
         return include
@@ -168,14 +174,15 @@ def _rows(request: CompletionRequest, kinds: frozenset[Kind]) -> tuple[list[Symb
     if len(request.prefix) < _MIN_PREFIX:
         return [], True
     view, source, prefix = request.view, request.source, request.prefix
+    arch = arch_for(view, source.path)
     max_rows = request.limit * _ROWS_PER_ITEM
     rows = view.lookup_prefix(prefix, max_rows, source.path)
     more = len(rows) >= max_rows
-    fitting = [row for row in rows if row.kind in kinds and is_visible(row, source)]
+    fitting = [row for row in rows if row.kind in kinds and is_visible(row, source, arch)]
     if len(fitting) < _FEW_NAMES and min(map(len, prefix.strip("_").split("_"))) >= _MIN_FUZZY_LETTERS:
         rows = view.lookup_fuzzy(prefix, _MAX_FUZZY_ROWS, source.path)
         more |= len(rows) >= _MAX_FUZZY_ROWS
-        fitting += [row for row in rows if row.kind in kinds and is_visible(row, source)]
+        fitting += [row for row in rows if row.kind in kinds and is_visible(row, source, arch)]
     return fitting, more
 
 
@@ -184,15 +191,17 @@ def _ranked(
 ) -> Completions:
     """One item for each name: by match quality, then by the distance of its declaration, then as the view ranks it."""
     best: dict[str, tuple[tuple[int, int, int], Symbol]] = {}
+    arch = arch_for(request.view, request.source.path)
     for order, row in enumerate(rows):
         quality = match_quality(row.name, request.prefix)
         if quality is None:  # the view matches in more ways, such as by initials
             quality = SUBSEQUENCE
             if row.path == request.source.path:
                 continue
-        key = (quality, _scope(row, request.source), order)
+        key = (quality, _scope(row, request.source, arch), order)
         if row.name not in best or key < best[row.name][0]:
             best[row.name] = (key, row)
+    best = _of_the_configuration(request, best)
     taken = {item.label for item in first}
     items = list(first)
     for (quality, scope, order), row in best.values():
@@ -203,11 +212,24 @@ def _ranked(
     return Completions(items[: request.limit], incomplete or len(items) > request.limit)
 
 
-def _scope(row: Symbol, source: Source) -> int:
+def _of_the_configuration(
+    request: CompletionRequest, best: dict[str, tuple[tuple[int, int, int], Symbol]]
+) -> dict[str, tuple[tuple[int, int, int], Symbol]]:
+    """Names with the variant that the configuration compiles, where the one at hand is in a file that it does not."""
+    likeliest = dict(sorted(best.items(), key=lambda each: each[1][0])[: request.limit])
+    out = excluded_files(request.view, [row.path for _, row in likeliest.values()])
+    for name, (key, row) in likeliest.items():
+        if row.path in out and row.path != request.source.path:
+            found = rank_definitions(request.view, request.view.lookup(name), request.source, request.offset)
+            likeliest[name] = key, next((each for each in found if each.kind in ITEM_KINDS), row)
+    return {**best, **likeliest}
+
+
+def _scope(row: Symbol, source: Source, arch: str) -> int:
     """0 for this file, then included headers, global ones, the directory, the subsystem, the tree."""
     if row.path == source.path:
         return 0
-    scope = 1 + distance(row.path, source)
+    scope = 1 + distance(row.path, source, arch)
     return scope + (scope == 1 + ELSEWHERE and row.path.split("/")[:2] != source.path.split("/")[:2])
 
 

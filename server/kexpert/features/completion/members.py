@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from kexpert.core.c.declarators import RECORDS, CType
+from kexpert.core.c.postfix import chain_start
 from kexpert.core.c.tokens import Tokens
 from kexpert.core.symbols import Kind, Symbol
 from kexpert.features.completion.item import CompletionItem, CompletionRequest, Completions
 from kexpert.features.semantics.initialisers import braces_type, designated, designated_owner
 from kexpert.features.semantics.records import Member
-from kexpert.features.semantics.resolve import chain_start
 from kexpert.features.semantics.type_inference import Types
 from kexpert.view import View
 
@@ -26,7 +26,7 @@ def complete_member(request: CompletionRequest, dot: int) -> Completions:
     if owner is not None:
         found = types.members(owner)
         if found:
-            return _listed(request, [(member, "0") for member in found])
+            return _listed(request, [(member, "5" if types.is_excluded(member) else "0") for member in found])
     return _members_of_any_struct(request)
 
 

@@ -10,7 +10,7 @@ from kexpert.core.c.tokens import Tokens
 from kexpert.core.docs.kerneldoc import comment_template
 from kexpert.core.symbols import Kind
 from kexpert.features.completion.item import CompletionItem, CompletionRequest, Completions, ItemKind
-from kexpert.features.semantics.include_paths import include_directories, makefile_folders
+from kexpert.features.semantics.include_paths import arch_for, include_directories, makefile_folders
 from kexpert.features.semantics.records import read_members
 
 _INCLUDE = re.compile(rb"[ \t]*#[ \t]*include[ \t]*([<\"])([^>\"]*)\Z")
@@ -38,7 +38,8 @@ def complete_include(request: CompletionRequest, line: bytes) -> Completions | N
     closed = request.source.data[request.offset : request.offset + 1] == close
     items: dict[str, CompletionItem] = {}
     path = request.source.path
-    for order, base in enumerate([*include_directories(path, quoted), *makefile_folders(request.view, path)]):
+    directories = include_directories(path, quoted, arch_for(request.view, path))
+    for order, base in enumerate([*directories, *makefile_folders(request.view, path)]):
         for name, is_directory in request.view.list_dir(_joined(base, directory)).items():
             if name in items or not name.lower().startswith(part.lower()) or not (is_directory or name.endswith(".h")):
                 continue
@@ -83,6 +84,11 @@ def complete_config(request: CompletionRequest, line: bytes) -> Completions | No
         prefix = request.prefix
     else:
         prefix = "CONFIG_" + request.prefix
+    return option_items(request, prefix, hidden)
+
+
+def option_items(request: CompletionRequest, prefix: str, hidden: int = 0) -> Completions:
+    """Options whose names begin with a prefix (with CONFIG_), shown without their first ``hidden`` letters."""
     rows = request.view.lookup_prefix(prefix, request.limit * 2, request.source.path)
     found: dict[str, CompletionItem] = {}
     for order, row in enumerate(rows):

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 #: Must be increased when a function here keeps another text for the same input: checked texts are cached.
-CHECK_VERSION = 1
+CHECK_VERSION = 2
 
 _MAX_INPUT_CHARS = 8_000
 _MAX_SENTENCE_CHARS = 320
@@ -226,10 +226,14 @@ def checked_summary(text: str, evidence: Evidence, name: str, code: str, briefs:
     return _capitalised(line, evidence)
 
 
+_PLAIN_START = re.compile(r"[a-z]{2,}(?![\w(]|\.\w)")
+
+
 def _capitalised(text: str, evidence: Evidence) -> str:
-    """With a capital, unless the text begins with a name of the code."""
-    first = _WORD.search(text)
-    return text if first and first[0] in evidence.words else text[:1].upper() + text[1:]
+    """With a capital, unless the text begins with a name of the code that is no English word to look at."""
+    first = _WORD.match(text)
+    is_name = first is not None and first[0] in evidence.words and not _PLAIN_START.match(text)
+    return text if is_name else text[:1].upper() + text[1:]
 
 
 def _unquoted(text: str) -> str:

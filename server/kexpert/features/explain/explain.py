@@ -80,6 +80,11 @@ def _at(view: View, source: Source, offset: int) -> Explanation | None:
     return _explanation(view, source, body, None, None) if body is not None else None
 
 
+def explanation_of(view: View, source: Source, symbol: Symbol) -> Explanation:
+    """Explain a function or macro of ``source``, without "See also", which takes a search."""
+    return _explanation(view, source, body_of(source, symbol), symbol, None, with_related=False)
+
+
 def _symbols(view: View, source: Source) -> list[Symbol]:
     return [symbol for symbol in view.symbols_in(source.path) if symbol.kind in _EXPLAINED]
 
@@ -105,7 +110,12 @@ def _trimmed(data: bytes, start: int, end: int) -> tuple[int, int]:
 
 
 def _explanation(
-    view: View, source: Source, body: Body, symbol: Symbol | None, span: tuple[int, int] | None
+    view: View,
+    source: Source,
+    body: Body,
+    symbol: Symbol | None,
+    span: tuple[int, int] | None,
+    with_related: bool = True,
 ) -> Explanation:
     """``span``: explain this part of the body alone."""
     flow = Flow(body)
@@ -117,7 +127,7 @@ def _explanation(
     used = users(view, symbol) if symbol is not None and span is None else _NO_USERS
     built = config_facts(view, body) if span is None else []
     related: list[Fact] = []
-    if symbol is not None and span is None:
+    if symbol is not None and span is None and with_related:
         related = [*documentation_facts(view, symbol.name), *similar_facts(view, body, symbol)]
     signature, line = _signature(source, symbol), symbol.line if symbol else body.first_line
     found = Explanation(

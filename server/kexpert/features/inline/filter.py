@@ -7,12 +7,12 @@ from functools import lru_cache
 from typing import Literal
 
 from kexpert.core.c.keywords import KEYWORDS
+from kexpert.core.c.postfix import chain_start
 from kexpert.core.c.scope import block_locals
 from kexpert.core.c.source import Source
 from kexpert.core.c.tokens import Tokens
 from kexpert.core.text import decode
 from kexpert.features.semantics.cursor import CursorContext
-from kexpert.features.semantics.resolve import chain_start
 from kexpert.view import View
 
 #: The reason for which a suggestion is hidden; "" for a shown suggestion.

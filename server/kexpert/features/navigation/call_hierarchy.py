@@ -15,9 +15,11 @@ from kexpert.core.c.source import Source
 from kexpert.core.c.tokens import Tokens
 from kexpert.core.c.word_scan import NOT_CALLS
 from kexpert.core.symbols import Kind, Span, Symbol
-from kexpert.features.navigation.indirect_calls import macros_that_call, operations_of, users_of_member
+from kexpert.features.navigation.indirect_calls import macros_that_call, operations_of, writers_of_member
+from kexpert.features.navigation.resolved_uses import ResolvedUses
 from kexpert.features.semantics.definition_ranking import is_private, rank_definitions
 from kexpert.features.semantics.resolve import resolve
+from kexpert.features.semantics.variant_states import excluded_files
 from kexpert.view import View
 
 CALLABLE = (Kind.FUNCTION, Kind.SYSCALL, Kind.MACRO, Kind.PROTOTYPE, Kind.TRACEPOINT, Kind.ASM_LABEL)
@@ -67,13 +69,16 @@ def prepare(view: View, source: Source, offset: int) -> list[Symbol]:
     return bodies or candidates[:1]
 
 
-def incoming(view: View, symbol: Symbol, cancelled: Callable[[], bool]) -> list[Call]:
-    """The functions that call ``symbol``, or use it if it is a member, each with its calls; its own file's first.
+def incoming(
+    view: View, symbol: Symbol, cancelled: Callable[[], bool], known: ResolvedUses | None = None
+) -> list[Call]:
+    """The functions that call ``symbol``, each with its calls; its own file's first. Of a member, those that write it
+    or take its address.
 
     A call through an operation to which the function is assigned counts, and one of a macro whose body calls it.
     """
     if symbol.kind is Kind.MEMBER:
-        calls = [Call(user, spans) for user, spans in users_of_member(view, symbol, cancelled)]
+        calls = [Call(writer, spans) for writer, spans in writers_of_member(view, symbol, cancelled, known)]
     else:
         calls = _direct(view, symbol, cancelled)
         calls += _through_operations(view, symbol, cancelled)
@@ -84,7 +89,13 @@ def incoming(view: View, symbol: Symbol, cancelled: Callable[[], bool]) -> list[
     for call in calls:
         unique.setdefault(call.symbol, []).extend(call.spans)
     calls = [Call(caller, list(dict.fromkeys(spans))) for caller, spans in unique.items()]
-    return sorted(calls, key=lambda call: (call.symbol.path != symbol.path, call.symbol.path, call.symbol.start))
+    out = excluded_files(view, [call.symbol.path for call in calls])
+
+    def key(call: Call) -> tuple[bool, bool, str, int]:
+        path = call.symbol.path
+        return path != symbol.path, path in out, path, call.symbol.start
+
+    return sorted(calls, key=key)
 
 
 def _through_operations(view: View, symbol: Symbol, cancelled: Callable[[], bool]) -> list[Call]:
@@ -154,9 +165,9 @@ def outgoing(view: View, symbol: Symbol) -> list[Call]:
     for (name, member), written in list(sites.items())[:_MAX_CALLEES]:
         spans = [Span(symbol.path, call.start, call.start + len(name)) for call in written]
         if member:
-            calls += [Call(target, spans) for target in _through_member(view, source, written[0])]
+            calls += [Call(target, spans) for target in through_member(view, source, written[0])]
         else:
-            target = best_callee(view, source, name)
+            target = best_callee(view, source, name, written[0].start)
             if target is not None:
                 calls.append(Call(target, spans))
     return calls
@@ -178,13 +189,13 @@ def written_calls(data: bytes, symbol: Symbol) -> Iterator[WrittenCall]:
             yield WrittenCall(name, symbol.start + tokens.start(at), tokens[at - 1] in ("->", "."))
 
 
-def best_callee(view: View, source: Source, name: str) -> Symbol | None:
+def best_callee(view: View, source: Source, name: str, offset: int = -1) -> Symbol | None:
     """The function or macro that a call of ``name`` in ``source`` reaches, its own file's first."""
     found = view.lookup(name, CALLABLE, limit=50)
     if not found:
         return None
     own = [symbol for symbol in found if symbol.path == source.path and symbol.kind in _BODIES]
-    return own[0] if own else rank_definitions(view, found, source)[0]
+    return rank_definitions(view, own or found, source, offset)[0]
 
 
 def _macro_body(text: bytes) -> bytes:
@@ -216,13 +227,19 @@ def _implementing(view: View, source: Source, member: str, struct: str) -> list[
     targets: list[Symbol] = []
     for name, path in names.items():
         found = view.lookup(name, _BODIES, limit=50)
-        own = [symbol for symbol in found if symbol.path == path] or found
+        own = [symbol for symbol in found if symbol.path == path] or rank_definitions(view, found, source)
         targets += own[:1]
     return targets
 
 
-def _through_member(view: View, source: Source, call: WrittenCall) -> list[Symbol]:
+def through_member(view: View, source: Source, call: WrittenCall) -> list[Symbol]:
+    """The functions that a call through an operation reaches; none if they are many or the operation is not known."""
+    return operation_of_call(view, source, call)[1]
+
+
+def operation_of_call(view: View, source: Source, call: WrittenCall) -> tuple[str, list[Symbol]]:
+    """(the tag of the struct whose member is called, "" if not known; the functions that it reaches, none if many)."""
     found = resolve(view, source, call.start)
     if found is None or found.kind != "member" or found.member is None:
-        return []
-    return _implementing(view, source, call.name, found.member.struct)
+        return "", []
+    return found.member.struct.partition(" ")[2], _implementing(view, source, call.name, found.member.struct)

@@ -8,8 +8,10 @@ from kexpert.core.c.function_extent import enclosing_function
 from kexpert.core.c.source import Source
 from kexpert.core.symbols import Assignment, Flag, Kind, Span, Symbol
 from kexpert.core.text import decode, identifier_at
+from kexpert.features.build_files.objects import parts_of
 from kexpert.features.semantics.definition_ranking import kernel_first, rank_definitions
 from kexpert.features.semantics.resolve import Resolved, resolve, type_of
+from kexpert.features.semantics.variant_states import excluded_files
 from kexpert.view import View
 
 _DECLARING = (Kind.PROTOTYPE, Kind.DECLARATION)
@@ -129,7 +131,9 @@ def _places(view: View, source: Source, found: Resolved) -> list[Span]:
     if found.local is not None:
         return [Span(source.path, found.local.name_start, found.local.name_start + len(found.local.name))]
     if found.kind in ("include", "document"):
-        return [] if found.path is None else [Span(found.path, 0, 0)]
+        # a composite object of a Makefile: the list of its parts
+        at = parts_of(source, found.name) if found.path == source.path else None
+        return [] if found.path is None else [Span(found.path, at or 0, at or 0)]
     if found.member is not None:
         member = found.member
         return [Span(member.path, member.name_start, member.name_start + len(member.name))]
@@ -153,7 +157,8 @@ def _assigned(view: View, assignments: list[Assignment]) -> list[Span]:
     """The definitions of the assigned functions; the place of the assignment if none is known."""
     spans: dict[Span, None] = {}
     seen: set[tuple[str, str]] = set()
-    for assignment in assignments:
+    out = excluded_files(view, [assignment.path for assignment in assignments])
+    for assignment in sorted(assignments, key=lambda each: each.path in out):
         if (assignment.function, assignment.path) in seen:
             continue
         seen.add((assignment.function, assignment.path))

@@ -2,16 +2,17 @@
 
 Precision: locals and labels are bound by scope. Names private to a ``.c`` file are looked for in that file, without
 members and locals of the same name. Global names are matched by name, except in files with a static of that name.
-Members are matched by name after ``.`` and ``->`` in files that name the struct, a typedef of it, or, unless it is
-widely known, a struct that holds it; if the struct is not known, in the files of this folder.
+Members are told apart by the struct that they belong to, see ``member_references``; if the struct is not known, they
+are matched by name in the files of this folder.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
+from kexpert.core.c.access import Access
 from kexpert.core.c.scope import occurrences
 from kexpert.core.c.source import Source
 from kexpert.core.kernel.kconfig_facts import names_option
@@ -19,37 +20,108 @@ from kexpert.core.paths import is_kconfig
 from kexpert.core.symbols import FileUses, Kind, Span, Symbol, Use
 from kexpert.core.text import decode, identifier_at
 from kexpert.features.navigation.definition import name_span
-from kexpert.features.navigation.occurrences import in_file, is_write, member_in_file
+from kexpert.features.navigation.member_references import (
+    Cancelled,
+    MarkedUses,
+    MemberTarget,
+    OnFiles,
+    member_uses,
+    target_of,
+)
+from kexpert.features.navigation.occurrences import in_file
+from kexpert.features.navigation.resolved_uses import ResolvedUses
 from kexpert.features.semantics.definition_ranking import is_private
+from kexpert.features.semantics.member_meaning import MemberMeanings
 from kexpert.features.semantics.resolve import Resolved, resolve
+from kexpert.features.semantics.variant_states import excluded_files
 from kexpert.view import View
 
-#: A struct that more files name is widely known: structs that hold it would lead to the whole tree.
-_WIDELY_KNOWN_FILES = 400
-_MAX_HEADERS, _MAX_HOLDERS = 40, 30
 TAG_KINDS = frozenset({Kind.STRUCT, Kind.UNION, Kind.ENUM})
 _TAG_BEFORE = re.compile(rb"\b(?:struct|union|enum)\s+(?:__\w+(?:\([^()]*\))?\s+)*\Z")
 _MAX_KEYWORD_BYTES = 100
-#: Maximum number of uses of a member that are resolved one by one.
-_MAX_RESOLVED_USES = 300
+#: Kinds that are read and written.
+_VARIABLES = (Kind.VARIABLE, Kind.DECLARATION)
 
 
 @dataclass(frozen=True, slots=True)
 class Highlight:
-    """One occurrence in the open file; ``write`` when it is assigned to, or defined."""
+    """One occurrence in the open file. A declaration of what can be written counts as a write."""
 
     start: int
     end: int
-    write: bool
+    access: Access
+
+    @property
+    def write(self) -> bool:
+        return self.access in (Access.WRITE, Access.DECLARATION)
 
 
 def references(
-    view: View, source: Source, offset: int, include_declaration: bool, cancelled: Callable[[], bool]
+    view: View,
+    source: Source,
+    offset: int,
+    include_declaration: bool,
+    cancelled: Cancelled,
+    known: ResolvedUses | None = None,
+    within: Collection[str] | None = None,
 ) -> list[FileUses]:
-    """Every use of the thing at ``offset``; with its definitions and declarations if asked. Its own file's first."""
+    """Every use of the thing at ``offset``; with its definitions and declarations if asked. Its own file's first; the
+    possible uses of a member after the certain ones.
+
+    ``known``: what earlier answers resolved. ``within``: look for a name that other files know in these files alone.
+    """
+    found = list(marked_references(view, source, offset, include_declaration, cancelled, known, within=within))
+    certain = [marked.selected(marked.certain).file for marked in found]
+    possible = [marked.selected([not sure for sure in marked.certain]).file for marked in found]
+    return list(filter(len, certain + possible))
+
+
+def marked_references(
+    view: View,
+    source: Source,
+    offset: int,
+    include_declaration: bool,
+    cancelled: Cancelled,
+    known: ResolvedUses | None = None,
+    on_files: OnFiles = lambda done, total: None,
+    *,
+    within: Collection[str] | None = None,
+    with_access: bool = False,
+) -> Iterator[MarkedUses]:
+    """``references`` a file at a time, as they are found. ``with_access``: each with what is done there."""
     found = resolve(view, source, offset)
     if found is None:
-        return []
+        return
+    known = known or ResolvedUses()
+    if _is_member_name(found):
+        target = target_of(view, found, source.path)
+        uses = member_uses(view, target, known, cancelled, on_files, within)
+        yield from uses if include_declaration else _without(uses, target)
+        return
+    meanings = MemberMeanings(view)
+    is_variable = found.local is not None or (bool(found.symbols) and found.symbols[0].kind in _VARIABLES)
+    for file in _of_name(view, source, found, include_declaration, cancelled, within):
+        text = view.source(file.path) if with_access and is_variable else None
+        yield MarkedUses(file, [True] * len(file), meanings.accesses(text, file.starts) if text else [])
+
+
+def _without(everywhere: Iterable[MarkedUses], target: MemberTarget) -> Iterator[MarkedUses]:
+    """The uses without the declarations of the member."""
+    for marked in everywhere:
+        path = marked.file.path
+        keep = [(path, start) not in target.places for start in marked.file.starts]
+        if any(keep):
+            yield marked if all(keep) else marked.selected(keep)
+
+
+def _of_name(
+    view: View,
+    source: Source,
+    found: Resolved,
+    include_declaration: bool,
+    cancelled: Cancelled,
+    within: Collection[str] | None,
+) -> list[FileUses]:
     if found.local is not None:
         spans = [
             span
@@ -57,10 +129,8 @@ def references(
             if include_declaration or span[0] != found.local.name_start
         ]
         return _each(Span(source.path, *span) for span in spans)
-    if _is_member_name(found):
-        return _of_member(view, found, source, include_declaration, cancelled)
     if found.kind in ("symbol", "config") and found.symbols:
-        return _of_symbols(view, found, include_declaration, cancelled)
+        return _of_symbols(view, found, include_declaration, cancelled, within)
     return []
 
 
@@ -68,26 +138,33 @@ def _each(spans: Iterable[Span]) -> list[FileUses]:
     return [FileUses.of(Use(*span, False, None)) for span in spans]
 
 
-def highlights(view: View, source: Source, offset: int) -> list[Highlight]:
+def highlights(
+    view: View, source: Source, offset: int, known: ResolvedUses | None = None
+) -> list[Highlight]:
     """The occurrences in this file of the name at ``offset``, also of a name without a definition."""
     found = resolve(view, source, offset)
     if found is not None and found.local is not None:
-        return _marked(source, occurrences(source, found.local), {found.local.name_start})
+        return _marked(view, source, occurrences(source, found.local), {found.local.name_start})
     span = identifier_at(source.data, offset)
     if span is None or (found is not None and found.kind in ("include", "document")):
         return []
     name = decode(source.data[span[0] : span[1]])
     if found is not None and _is_member_name(found):
-        declared = found.member.name_start if found.member and found.member.path == source.path else None
-        spans = member_in_file(source.data, name)
-        if declared is not None:
-            spans = sorted({*spans, (declared, declared + len(name.encode("utf-8", "surrogateescape")))})
-        return _marked(source, spans, set())
+        return _of_member(view, source, found, known or ResolvedUses())
     symbols = found.symbols if found is not None else []
     defined = {
         symbol.name_start for symbol in symbols if symbol.path == source.path and symbol.kind != Kind.PROTOTYPE
     }
-    return _marked(source, in_file(source, name), defined)
+    return _marked(view, source, in_file(source, name), defined)
+
+
+def _of_member(view: View, source: Source, found: Resolved, known: ResolvedUses) -> list[Highlight]:
+    target = target_of(view, found, source.path)
+    return [
+        Highlight(start, start + marked.file.size, access)
+        for marked in member_uses(view, target, known, _never, within=[source.path])
+        for start, access in zip(marked.file.starts, marked.access, strict=True)
+    ]
 
 
 def _is_member_name(found: Resolved) -> bool:
@@ -95,14 +172,26 @@ def _is_member_name(found: Resolved) -> bool:
     return found.kind == "member" or (bool(found.symbols) and found.symbols[0].kind == Kind.MEMBER)
 
 
-def _marked(source: Source, spans: list[tuple[int, int]], defined: set[int]) -> list[Highlight]:
+def _marked(
+    view: View, source: Source, spans: list[tuple[int, int]], defined: set[int]
+) -> list[Highlight]:
+    accesses = MemberMeanings(view).accesses(source, [start for start, _ in spans])
     return [
-        Highlight(start, end, start in defined or is_write(source.data, start, end)) for start, end in spans
+        Highlight(start, end, Access.DECLARATION if start in defined else access)
+        for (start, end), access in zip(spans, accesses, strict=True)
     ]
 
 
+def _never() -> bool:
+    return False
+
+
 def _of_symbols(
-    view: View, found: Resolved, include_declaration: bool, cancelled: Callable[[], bool]
+    view: View,
+    found: Resolved,
+    include_declaration: bool,
+    cancelled: Cancelled,
+    within: Collection[str] | None,
 ) -> list[FileUses]:
     primary = found.symbols[0]
     rows = view.lookup(primary.name)
@@ -112,13 +201,14 @@ def _of_symbols(
         files = _each(Span(primary.path, *span) for span in in_file(home, primary.name)) if home else []
     else:
         elsewhere = {row.path for row in rows if _hides(row) and row.path != primary.path}
-        files = [file for file in view.references(primary.name, cancelled) if file.path not in elsewhere]
+        uses = view.references(primary.name, cancelled, within)
+        files = [file for file in uses if file.path not in elsewhere]
         if any(row.kind == Kind.MEMBER for row in rows):
             files = [
                 file.selected([not member for member in file.members]) if any(file.members) else file for file in files
             ]
     if primary.kind is Kind.CONFIG:
-        files += _in_kconfig_files(view, primary.name.removeprefix("CONFIG_"), cancelled)
+        files += _in_kconfig_files(view, primary.name.removeprefix("CONFIG_"), cancelled, within)
     files = _of_namespace(view, primary, rows, files)
     files = _with_pasted(view, primary, files)
     defined = {span.path for span in own}
@@ -129,12 +219,15 @@ def _of_symbols(
     else:
         apart = [use for use in apart if Span(*use[:3]) not in own]
     files = [file for file in files if file.path not in defined] + [FileUses.of(use) for use in sorted(apart)]
-    return sorted(filter(len, files), key=lambda file: (file.path != primary.path, file.path))
+    out = excluded_files(view, [file.path for file in files])
+    return sorted(filter(len, files), key=lambda file: (file.path != primary.path, file.path in out, file.path))
 
 
-def _in_kconfig_files(view: View, option: str, cancelled: Callable[[], bool]) -> list[FileUses]:
+def _in_kconfig_files(
+    view: View, option: str, cancelled: Cancelled, within: Collection[str] | None
+) -> list[FileUses]:
     """The places where Kconfig files name an option: select, depends on, default."""
-    paths = [path for path in view.files_mentioning(option) if is_kconfig(path)]
+    paths = [path for path in view.files_mentioning(option) if is_kconfig(path) and (within is None or path in within)]
     found = []
     for file in view.references(option, cancelled, paths):
         data = view.data(file.path) or b""
@@ -195,69 +288,3 @@ def _same_thing(primary: Symbol, row: Symbol) -> bool:
     if row.kind in (Kind.MEMBER, Kind.EXPORT, Kind.INITCALL, Kind.MODULE_PARAM):
         return False
     return row.path == primary.path or not (is_private(row) or is_private(primary))
-
-
-def _of_member(
-    view: View, found: Resolved, source: Source, include_declaration: bool, cancelled: Callable[[], bool]
-) -> list[FileUses]:
-    files = []
-    declared = Span("", -1, -1)
-    if found.member is not None:
-        declared = Span(found.member.path, found.member.name_start, found.member.name_start + len(found.name))
-        files = _each([declared]) if include_declaration else []
-    for file in view.references(found.name, cancelled, _files_that_know(view, found, source)):
-        keep = file.members
-        if file.path == declared.path:
-            keep = [member and start != declared.start for start, member in zip(file.starts, keep, strict=True)]
-        if any(keep):
-            files.append(file if all(keep) else file.selected(keep))
-    return _of_struct(view, found, files, declared, cancelled)
-
-
-def _of_struct(
-    view: View, found: Resolved, files: list[FileUses], declared: Span, cancelled: Callable[[], bool]
-) -> list[FileUses]:
-    """Without the uses that are of another struct's member of the same name, unless they are very many."""
-    if found.member is None or sum(map(len, files)) > _MAX_RESOLVED_USES:
-        return files
-    kept = []
-    for file in files:
-        source = view.source(file.path)
-        if source is None or cancelled():
-            continue
-        keep = []
-        for start in file.starts:
-            meant = resolve(view, source, start) if (file.path, start) != declared[:2] else None
-            member = meant.member if meant else None
-            keep.append(member is None or (member.path, member.name_start) == declared[:2])
-        if any(keep):
-            kept.append(file if all(keep) else file.selected(keep))
-    return kept
-
-
-def _files_that_know(view: View, found: Resolved, source: Source) -> set[str]:
-    """Files in which an expression can have the type that the member belongs to."""
-    tag = found.member.struct.rpartition(" ")[2].partition(".")[0] if found.member else ""
-    if not tag or tag in ("struct", "union"):
-        folder = source.path.rpartition("/")[0] + "/"
-        return {path for path in view.files_mentioning(found.name) if path.startswith(folder)}
-    files = set(view.files_mentioning(tag))
-    if len(files) > _WIDELY_KNOWN_FILES:
-        return files
-    headers = sorted(path for path in files if path.endswith(".h"))
-    holders: set[str] = set()
-    for path in headers[:_MAX_HEADERS]:
-        holders |= _holders(view, path, tag)
-    for holder in sorted(holders)[:_MAX_HOLDERS]:
-        files.update(view.files_mentioning(holder))
-    return files
-
-
-def _holders(view: View, path: str, tag: str) -> set[str]:
-    """Names through which a struct is reached: structs with a member of it, typedefs of it."""
-    data, word = view.data(path) or b"", tag.encode()
-    names = set()
-    for row in view.symbols_in(path):
-        if row.kind in (Kind.MEMBER, Kind.TYPEDEF) and word in data[row.start : row.end].split():
-            names.add(row.name if row.kind is Kind.TYPEDEF else row.scope.partition(".")[0])
-    return names - {"", tag}

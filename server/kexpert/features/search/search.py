@@ -10,6 +10,7 @@ from kexpert.core.retrieval.chunk import Chunk, ChunkKind, chunks, split_comment
 from kexpert.core.retrieval.words import query_stems, stems
 from kexpert.core.symbols import DEFINITIONS, Kind
 from kexpert.core.text import decode
+from kexpert.features.semantics.variant_states import compiled_first
 from kexpert.view import Hit, SearchMethod, View
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
@@ -22,6 +23,8 @@ _KINDS = {
 _SHOWN_LINES = 2
 _READ_LINES = 400
 _MAX_LINE_CHARS = 200
+#: Definitions of a name in a query that are looked at and shown.
+_MAX_VARIANTS, _MAX_NAMED = 20, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ def _named(view: View, query: str) -> list[SearchResult]:
     kinds = [kind for kind in DEFINITIONS if kind in _KINDS]
     found = []
     for name in dict.fromkeys(names):
-        for symbol in view.lookup(name, kinds, limit=3):
+        for symbol in compiled_first(view, view.lookup(name, kinds, limit=_MAX_VARIANTS))[:_MAX_NAMED]:
             hit = Hit(symbol.path, _KINDS[symbol.kind], symbol.name, symbol.line, symbol.start, symbol.end, 1.0, (0, 0))
             if shown := _show(view, hit, query):
                 found.append(shown)

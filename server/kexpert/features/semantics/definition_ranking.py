@@ -1,14 +1,16 @@
-"""Which of several definitions of one name a file means: by visibility, includes, place and conditions."""
+"""Which of several definitions of one name a place means: by visibility, configuration, includes and place."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 
 from kexpert.core.c.conditions import conditions_at
 from kexpert.core.c.source import Source
 from kexpert.core.symbols import DEFINITIONS, Flag, Kind, Symbol
-from kexpert.features.semantics.include_paths import DEFAULT_ARCH, arch_of, include_candidates, includes_of
+from kexpert.features.semantics.include_paths import arch_for, arch_of, include_candidates, includes_of
+from kexpert.features.semantics.variant_states import Place, Standing
 from kexpert.view import View
 
 _KIND_ORDER = {kind: order for order, kind in enumerate(DEFINITIONS)}
@@ -22,33 +24,38 @@ _NOT_KERNEL = ("tools/", "samples/", "scripts/", "Documentation/", "usr/")
 _NOT_KERNEL_CONDITIONS = frozenset({"!__KERNEL__", "__ASSEMBLY__", "__ASSEMBLER__", "LINKER_SCRIPT"})
 _MAX_HEADERS = 32
 _MAX_CONDITIONS_READ = 6
+#: Of one name, definitions whose conditions are read: the likeliest by place.
+_MAX_JUDGED = 16
+#: Programs that start or accompany the kernel and are not linked with it.
+_APART = re.compile(r"arch/[^/]+/(?:boot|purgatory|um|[\w/]*vdso\d*|realmode)/|drivers/firmware/efi/libstub/")
 
 # Distances from a file to the declaration of a name.
 INCLUDED, INCLUDED_BELOW, GLOBAL_HEADER, SAME_DIRECTORY, ELSEWHERE = range(5)
+# Who can mean a symbol, nearest first.
+OWN, VISIBLE, DECLARED, OUTSIDE, PRIVATE = range(5)
 
 
-@lru_cache(maxsize=32)
-def included_paths(source: Source) -> frozenset[str]:
-    """Paths that the file's own ``#include`` lines could mean."""
+@lru_cache(maxsize=128)  # ranking one name asks for its file and for _MAX_HEADERS headers
+def included_paths(source: Source, arch: str) -> frozenset[str]:
+    """Paths that the file's own ``#include`` lines could mean for an architecture."""
     found = {source.path}
     for include in includes_of(source):
-        found.update(include_candidates(source.path, include.name, include.quoted))
+        found.update(include_candidates(source.path, include.name, include.quoted, arch))
     return frozenset(found)
 
 
-def distance(path: str, source: Source) -> int:
+def distance(path: str, source: Source, arch: str) -> int:
     """The distance of a file from ``source``, by its includes and its place in the tree."""
-    if path in included_paths(source):
+    if path in included_paths(source, arch):
         return INCLUDED
-    arch = arch_of(source.path) or DEFAULT_ARCH
     if path.startswith(("include/", f"arch/{arch}/include/")):
         return GLOBAL_HEADER
     return SAME_DIRECTORY if _directory(path) == _directory(source.path) else ELSEWHERE
 
 
-def is_visible(symbol: Symbol, source: Source) -> bool:
+def is_visible(symbol: Symbol, source: Source, arch: str) -> bool:
     """True if code in ``source`` can mean this symbol: of its own file, of a header, or linked with it."""
-    if symbol.path in included_paths(source) or not symbol.path.endswith((".c", ".S")):
+    if symbol.path in included_paths(source, arch) or not symbol.path.endswith((".c", ".S")):
         return True
     return not is_private(symbol)
 
@@ -73,11 +80,12 @@ def kernel_first(symbols: Sequence[Symbol], data_of: Callable[[str], bytes | Non
     return [symbol for symbol in symbols if symbol not in others] + others
 
 
-def rank_definitions(view: View, symbols: Iterable[Symbol], source: Source) -> list[Symbol]:
-    """The symbols of one name, best first for a jump from ``source``.
+def rank_definitions(view: View, symbols: Iterable[Symbol], source: Source, offset: int = -1) -> list[Symbol]:
+    """The symbols of one name, best first for a jump from ``source``, or from an offset in it.
 
-    Its own file's first, then visible definitions by the distance of their declarations, then declarations, then
-    those of tools and samples, then private ones of other files. A header that an included header includes counts as
+    Its own file's first, then visible definitions, those that the configuration compiles before the others and then
+    by the distance of their declarations; then declarations, then those of tools and samples, then private ones of
+    other files, which are left out if anything else is meant. A header that an included header includes counts as
     near if none is nearer.
     """
     rows = list(symbols)
@@ -85,38 +93,70 @@ def rank_definitions(view: View, symbols: Iterable[Symbol], source: Source) -> l
         rows = [row for row in rows if row.kind not in _MENTIONS]
     if len(rows) < 2:
         return rows
+    arch = arch_for(view, source.path)
     declarations = [row for row in rows if row.kind in _DECLARATIONS]
-    distances = {row.path: distance(row.path, source) for row in rows}
+    distances = {row.path: distance(row.path, source, arch) for row in rows}
     if min(distances.values()) > INCLUDED:
-        below = _included_below(source, view, set(distances))
+        below = _included_below(source, view, set(distances), arch)
         distances.update(dict.fromkeys(below, INCLUDED_BELOW))
-
-    arch = arch_of(source.path)
     top = "/".join(source.path.split("/")[:2]) + "/"
 
-    def key(row: Symbol) -> tuple[object, ...]:
+    def tier_of(row: Symbol) -> int:
         if row.path == source.path and row.kind not in _DECLARATIONS:
-            tier = 0
-        elif row.path.startswith(_NOT_KERNEL) and not row.path.startswith(top):
-            tier = 3
-        elif not is_visible(row, source):
-            tier = 4
-        else:
-            tier = 2 if row.kind in _DECLARATIONS else 1
+            return OWN
+        if row.path.startswith(_NOT_KERNEL) and not row.path.startswith(top):
+            return OUTSIDE
+        if not is_visible(row, source, arch):
+            return PRIVATE
+        if _APART.match(row.path) and not source.path.startswith(_directory(row.path)):
+            return OUTSIDE
+        return DECLARED if row.kind in _DECLARATIONS else VISIBLE
+
+    tiers = {row: tier_of(row) for row in rows}
+    if any(tier < OUTSIDE for tier in tiers.values()):
+        rows = [row for row in rows if tiers[row] != PRIVATE]
+
+    def key(row: Symbol) -> tuple[object, ...]:
+        tier = tiers[row]
         is_linked = row.kind in _LINKED and row.path.endswith((".c", ".S"))
         nearest = distances[row.path]
-        if tier == 1 and is_linked:
+        if tier == VISIBLE and is_linked:
             of_declarations = (distances[each.path] for each in declarations if _declares(each.path, row.path))
             nearest = min([nearest, *of_declarations])
         row_arch = arch_of(row.path)
-        is_foreign = bool(row_arch) and row_arch != (arch or DEFAULT_ARCH)
+        is_foreign = bool(row_arch) and row_arch != arch
         is_weak = bool(row.flags & Flag.WEAK)
         is_stub = row.kind in _LINKED and not is_linked  # in a header, for when an option is off
         order = _KIND_ORDER.get(row.kind, len(_KIND_ORDER))
         common = _common_directories(row.path, source.path)
-        return tier, is_foreign, nearest, is_weak, is_stub, order, -common, row_arch == "", row.path, row.line
+        return tier, is_foreign, is_weak, nearest, is_stub, order, -common, row_arch == "", row.path, row.line
 
-    return sorted(rows, key=key)
+    ranked = sorted(rows, key=key)
+    return _by_configuration(view, ranked, tiers, source, offset)
+
+
+def _by_configuration(
+    view: View, ranked: list[Symbol], tiers: dict[Symbol, int], source: Source, offset: int
+) -> list[Symbol]:
+    """Of the definitions that can be meant, those that are compiled first, as the file's own includes give them
+    before those that are linked; those that are not compiled after the others."""
+    rows = [row for row in ranked if tiers[row] in (OWN, VISIBLE)]
+    judged = rows[:_MAX_JUDGED]
+    if len(judged) < 2:
+        return ranked
+    place = Place.at(view, source, offset)
+    if not place.configuration.is_decided:
+        return ranked
+    standings = dict(zip(judged, place.standings(judged), strict=True))
+
+    def key(row: Symbol) -> tuple[int, ...]:
+        standing = standings.get(row, Standing.NOT_INCLUDED)
+        is_linked = row.kind in _LINKED and row.path.endswith((".c", ".S"))
+        is_out = standing is Standing.EXCLUDED
+        is_weak = bool(row.flags & Flag.WEAK)
+        return is_out, tiers[row], standing, is_weak, is_linked and standing is Standing.COMPILED
+
+    return sorted(rows, key=key) + ranked[len(rows) :]
 
 
 def _declares(header: str, definition: str) -> bool:
@@ -126,16 +166,16 @@ def _declares(header: str, definition: str) -> bool:
     return header.split("/")[:3] == definition.split("/")[:3] or definition.startswith(_directory(header) + "/")
 
 
-def _included_below(source: Source, view: View, paths: set[str]) -> set[str]:
+def _included_below(source: Source, view: View, paths: set[str], arch: str) -> set[str]:
     """Those of ``paths`` that are included by a header that ``source`` includes."""
     found: set[str] = set()
     for include in includes_of(source)[:_MAX_HEADERS]:
-        for path in include_candidates(source.path, include.name, include.quoted):
+        for path in include_candidates(source.path, include.name, include.quoted, arch):
             if not view.exists(path):
                 continue
             header = view.source(path)
             if header is not None:
-                found |= included_paths(header) & paths
+                found |= included_paths(header, arch) & paths
             break
     return found
 

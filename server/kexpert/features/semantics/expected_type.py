@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from kexpert.core.c.declarators import CType, read_declaration, read_type
 from kexpert.core.c.function_extent import enclosing_function, function_tokens
+from kexpert.core.c.postfix import chain_start
 from kexpert.core.c.tokens import Tokens
 from kexpert.features.semantics.initialisers import designated, designated_owner
-from kexpert.features.semantics.resolve import chain_start
 from kexpert.features.semantics.type_inference import Types
 
 _NOT_CALLED = frozenset(

@@ -11,7 +11,7 @@ from kexpert.core.c.source import Source
 from kexpert.core.kernel.include_flags import include_folders
 from kexpert.view import View
 
-#: The architecture of files outside ``arch/``.
+#: The architecture of files outside ``arch/`` where no configuration says another.
 DEFAULT_ARCH = "x86"
 
 _INCLUDE = re.compile(rb"#[ \t]*include[ \t]*(?:<([^>\n]*)>|\"([^\"\n]*)\")")
@@ -33,7 +33,7 @@ def arch_of(path: str) -> str:
     return match[1] if match else ""
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=128)
 def includes_of(source: Source) -> tuple[Include, ...]:
     """Every ``#include`` of a file, in order."""
     found = []
@@ -43,10 +43,14 @@ def includes_of(source: Source) -> tuple[Include, ...]:
     return tuple(found)
 
 
-def include_directories(path: str, quoted: bool) -> list[str]:
-    """Directories to look in, in order, for an include in the file ``path``."""
+def arch_for(view: View, path: str) -> str:
+    """The architecture for which a file is read: its own, or that of the configuration."""
+    return arch_of(path) or view.configuration.arch
+
+
+def include_directories(path: str, quoted: bool, arch: str) -> list[str]:
+    """Directories to look in, in order, for an include in the file ``path`` that is read for ``arch``."""
     here = path.rpartition("/")[0]
-    arch = arch_of(path) or DEFAULT_ARCH
     found = [here] if quoted else []
     if path.startswith("tools/"):
         found += ["tools/include", f"tools/arch/{arch}/include", "tools/include/uapi", "tools/lib",
@@ -59,14 +63,15 @@ def include_directories(path: str, quoted: bool) -> list[str]:
     return found
 
 
-def include_candidates(path: str, name: str, quoted: bool) -> Iterator[str]:
+def include_candidates(path: str, name: str, quoted: bool, arch: str) -> Iterator[str]:
     """Paths in the tree that an include could mean, likeliest first; not all of them exist."""
     if name.startswith("generated/"):
         return
-    for directory in include_directories(path, quoted):
+    for directory in include_directories(path, quoted, arch):
         yield _normal(f"{directory}/{name}")
     if name.startswith("asm/"):
         yield "include/asm-generic/" + name[4:]
+        yield "include/uapi/asm-generic/" + name[4:]
 
 
 def _normal(path: str) -> str:
@@ -81,7 +86,8 @@ def _normal(path: str) -> str:
 
 def resolve_include(view: View, source: Source, name: str, quoted: bool) -> str | None:
     """The path of an included file in the tree; None for a generated or missing file."""
-    found = next((path for path in include_candidates(source.path, name, quoted) if view.exists(path)), None)
+    arch = arch_for(view, source.path)
+    found = next((path for path in include_candidates(source.path, name, quoted, arch) if view.exists(path)), None)
     if found or name.startswith("generated/"):
         return found
     for folder in makefile_folders(view, source.path):

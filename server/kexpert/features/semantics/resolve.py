@@ -14,12 +14,14 @@ from kexpert.core.c.declarators import CType
 from kexpert.core.c.function_extent import enclosing_function
 from kexpert.core.c.idioms import idiom_of
 from kexpert.core.c.keywords import KEYWORDS
+from kexpert.core.c.postfix import chain_start
 from kexpert.core.c.scope import Local, local_binding, locals_at
 from kexpert.core.c.source import Source
 from kexpert.core.c.tokens import Tokens
-from kexpert.core.paths import is_kconfig
+from kexpert.core.paths import is_build_file, is_kconfig, is_makefile
 from kexpert.core.symbols import Kind, Symbol
 from kexpert.core.text import identifier_at
+from kexpert.features.build_files.objects import object_at
 from kexpert.features.semantics.definition_ranking import rank_definitions
 from kexpert.features.semantics.derived_names import events_of
 from kexpert.features.semantics.include_paths import includes_of, resolve_include
@@ -75,6 +77,8 @@ def resolve(view: View, source: Source, offset: int) -> Resolved | None:
     path = _path_at(view, source, offset)
     if path:
         return path
+    if is_makefile(source.path) and (found := object_at(view, source, offset)) is not None:
+        return Resolved("include", *found[:3], path=found[3])
     span = identifier_at(data, offset)
     if span is None:
         return None
@@ -82,11 +86,13 @@ def resolve(view: View, source: Source, offset: int) -> Resolved | None:
     name = data[start:end].decode("latin-1")
     if name in KEYWORDS or data[max(start - _MAX_GAP_BYTES, 0) : start].rstrip(b" \t").endswith(b"#"):
         return None
+    if not name.startswith("CONFIG_") and is_build_file(source.path):
+        return None
     if name.startswith("CONFIG_"):
         options = view.lookup(name, (Kind.CONFIG,))
         if not options and name.endswith("_MODULE"):
             options = view.lookup(name.removesuffix("_MODULE"), (Kind.CONFIG,))
-        return Resolved("config", name, start, end, symbols=rank_definitions(view, options, source))
+        return Resolved("config", name, start, end, symbols=rank_definitions(view, options, source, start))
     where = lexical_class(data, start)
     if where == "string":
         return None
@@ -104,7 +110,7 @@ def _in_kconfig(view: View, source: Source, offset: int) -> Resolved | None:
     if option is None:
         return None
     name, start, end, entries = option
-    return Resolved("config", name, start, end, symbols=rank_definitions(view, entries, source))
+    return Resolved("config", name, start, end, symbols=rank_definitions(view, entries, source, start))
 
 
 def _path_at(view: View, source: Source, offset: int) -> Resolved | None:
@@ -193,7 +199,7 @@ def _symbol(
         fitting = fitting or found
     if not fitting:
         fitting = events_of(view, name)
-    ranked = rank_definitions(view, fitting, source)
+    ranked = rank_definitions(view, fitting, source, start)
     return Resolved("symbol", name, start, end, symbols=ranked) if ranked else None
 
 
@@ -237,34 +243,6 @@ def _member_at(types: Types, tokens: Tokens, at: int, offset: int) -> Member | N
     else:
         owner = types.at(tokens, chain_start(tokens, at - 2), at - 1, offset)
     return types.member(owner, name) if owner else None
-
-
-def chain_start(tokens: Tokens, at: int) -> int:
-    """The first token of the postfix expression that ends with token ``at``: ``a`` of ``a->b[1].c(x)``."""
-    while at >= 0:
-        text = tokens[at]
-        if text in (")", "]", "}"):
-            opening = tokens.partner(at)
-            if opening < 0:
-                return at + 1
-            before = tokens[opening - 1]
-            if text == ")" and not (before in (")", "]") or _is_operand_word(tokens, opening - 1)):
-                return opening
-            at = opening - 1
-        elif tokens.is_word(at):
-            # a line that ends in ``->`` is being typed: the line below is another expression
-            if tokens[at - 1] not in (".", "->") or tokens.begins_line(at):
-                return at
-            at -= 2
-        elif text[:1] == '"':
-            return at
-        else:
-            return at + 1
-    return 0
-
-
-def _is_operand_word(tokens: Tokens, at: int) -> bool:
-    return tokens.is_word(at) and tokens[at] not in ("return", "if", "while", "switch", "case", "else", "sizeof")
 
 
 def _member_argument(view: View, source: Source, tokens: Tokens, at: int, offset: int) -> Member | None:

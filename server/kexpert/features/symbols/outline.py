@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 from kexpert.core.c.source import Source
 from kexpert.core.symbols import Flag, Kind, Symbol
-from kexpert.core.text import identifier_at
+from kexpert.core.text import encode, identifier_at
+from kexpert.features.build_files.outline import sections
+from kexpert.features.semantics.variant_states import compiled_first
 from kexpert.view import View
 
 _CONTAINERS = (Kind.STRUCT, Kind.UNION, Kind.ENUM)
@@ -29,6 +31,9 @@ class OutlineEntry:
 
 def outline(source: Source) -> list[OutlineEntry]:
     """The symbols of a text in order, with members and enumerators inside their struct, union or enum."""
+    parts = sections(source)
+    if parts is not None:
+        return [OutlineEntry(part, part.name_start + len(encode(part.name))) for part in parts]
     symbols = [s for s in source.facts.symbols if s.kind not in _LEFT_OUT]
     symbols.sort(key=lambda s: (s.start, -s.end))
     roots: list[OutlineEntry] = []
@@ -61,4 +66,4 @@ def workspace_symbols(view: View, query: str, limit: int = 100) -> list[Symbol]:
     if not query:
         return []
     found = view.lookup_fuzzy(query, limit)
-    return [s for s in found if s.kind not in _LEFT_OUT][:limit]
+    return compiled_first(view, [s for s in found if s.kind not in _LEFT_OUT])[:limit]

@@ -1,4 +1,4 @@
-"""``textDocument/diagnostic``: what checkpatch finds in a saved file."""
+"""``textDocument/diagnostic``: what checkpatch finds in a saved file, and options that nobody defines."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from kexpert.lsp.locations import Json
 from kexpert.lsp.request import Request, answers
 from kexpert.lsp.scheduler import ThreadIntent
 from kexpert.workspace.checkpatch import GaveUp
+from kexpert.workspace.file_diagnostics import file_diagnostics
 
 
 @answers(
@@ -25,9 +26,9 @@ def pull(request: Request) -> Json:
 
 
 def checked(request: Request, path: str) -> tuple[str, list[Json]] | None:
-    """The version of a saved file that checkpatch saw, and its diagnostics; None where it does not run."""
+    """The version of a file that was looked at, and its diagnostics; None where nothing looks for any."""
     try:
-        report = request.snapshot.diagnostics(path, request.cancelled)
+        report = file_diagnostics(request.snapshot, path, request.cancelled)
     except GaveUp as reason:
         request.log.show_once("info", str(reason))
         return None

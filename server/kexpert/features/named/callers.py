@@ -1,0 +1,135 @@
+"""Who calls a function, and what it calls: bounded lists, each row with the line of the call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kexpert.core.symbols import Assignment, Kind, Symbol
+from kexpert.features.named.certainty import Certainty
+from kexpert.features.named.definitions import inside
+from kexpert.features.navigation.call_hierarchy import WrittenCall, best_callee, operation_of_call, written_calls
+from kexpert.features.navigation.indirect_calls import macros_that_call
+from kexpert.features.semantics.definition_ranking import is_private
+from kexpert.view import View
+
+_BODIES = (Kind.FUNCTION, Kind.SYSCALL, Kind.MACRO)
+#: Callers that are read of the index: of a function with more, the list is not sorted by nearness.
+_MAX_CALLERS, _MAX_CALLERS_IN_PATH = 800, 5000
+#: Macros that call a function are looked for only if it has no more callers: the files that mention it are read.
+_MAX_CALLERS_FOR_MACROS, _MAX_FILES_FOR_MACROS = 60, 40
+_MAX_RESOLVED_MEMBERS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A function that calls another, and the lines of the calls, 0-based."""
+
+    symbol: Symbol
+    lines: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Callers:
+    """``total``: of the callers in the wanted files; ``at_least`` if there may be more. ``tables``: where the function
+    is assigned to an operation, through which others call it. ``macros``: whose bodies call it."""
+
+    symbol: Symbol
+    rows: tuple[Caller, ...]
+    total: int
+    at_least: bool
+    tables: tuple[Assignment, ...]
+    macros: tuple[str, ...]
+    certainty: Certainty
+
+
+@dataclass(frozen=True, slots=True)
+class Callee:
+    """A function that is called; ``symbol`` is None if no definition of it is known. ``operation``: through which it is
+    called, "file_operations.open", or "open" if the struct is not known."""
+
+    name: str
+    symbol: Symbol | None
+    lines: tuple[int, ...]
+    operation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Callees:
+    symbol: Symbol
+    rows: tuple[Callee, ...]
+    total: int
+
+
+def callers(view: View, symbol: Symbol, path: str = "", max_rows: int = 30) -> Callers:
+    """The callers of a function: of its own file first, then of its folder, then by path."""
+    takes = inside(path)
+    max_read = _MAX_CALLERS_IN_PATH if path else _MAX_CALLERS
+    found = [row for row in view.callers(symbol.name, max_read) if row.name != symbol.name]
+    at_least = len(found) >= max_read - 1
+    others = _statics_elsewhere(view, symbol)
+    if is_private(symbol):
+        found, at_least = [row for row in found if row.path == symbol.path], False
+    found = [row for row in dict.fromkeys(found) if takes(row.path) and row.path not in others]
+    folder = symbol.path.rpartition("/")[0]
+    found.sort(key=lambda row: (row.path != symbol.path, row.path.rpartition("/")[0] != folder, row.path, row.line))
+    rows = tuple(Caller(row, _lines_of(view, row, symbol.name)) for row in found[:max_rows])
+    total = len(found)
+    if at_least and not path:
+        total = max(total, view.caller_count(symbol.name))
+    assigned = [
+        each for each in view.assignments_of(symbol.name)
+        if takes(each.path) and (not is_private(symbol) or each.path == symbol.path)
+    ]  # fmt: skip
+    macros: list[str] = []
+    few = len(found) <= _MAX_CALLERS_FOR_MACROS
+    if few and len(view.files_mentioning(symbol.name)) <= _MAX_FILES_FOR_MACROS:
+        macros = macros_that_call(view, symbol, lambda: False)
+    certainty = Certainty.BY_SYNTAX if is_private(symbol) else Certainty.BY_NAME
+    return Callers(symbol, rows, total, at_least and bool(path), tuple(assigned), tuple(macros), certainty)
+
+
+def _statics_elsewhere(view: View, symbol: Symbol) -> set[str]:
+    """Files in which the name means a static function of their own."""
+    rows = view.lookup(symbol.name, _BODIES, 500)
+    return {row.path for row in rows if is_private(row) and row.path != symbol.path}
+
+
+def _lines_of(view: View, caller: Symbol, name: str) -> tuple[int, ...]:
+    """The lines on which a function calls ``name``; its own line if they cannot be read."""
+    source = view.source(caller.path)
+    if source is None or caller.kind is Kind.ASM_LABEL:
+        return (caller.line,)
+    lines = (source.lines.line_of(call.start) for call in written_calls(source.data, caller) if call.name == name)
+    return tuple(dict.fromkeys(lines)) or (caller.line,)
+
+
+def callees(view: View, symbol: Symbol, max_rows: int = 60) -> Callees:
+    """The functions that a function calls, in the order of their first calls.
+
+    A call through an operation leads to the functions assigned to it if they are few; else its member stands for
+    them.
+    """
+    source = view.source(symbol.path)
+    if source is None:
+        return Callees(symbol, (), 0)
+    lines: dict[tuple[str, bool], list[int]] = {}
+    members: dict[str, WrittenCall] = {}
+    for call in written_calls(source.data, symbol):
+        lines.setdefault((call.name, call.member), []).append(source.lines.line_of(call.start))
+        if call.member:
+            members.setdefault(call.name, call)
+    reached = {
+        name: operation_of_call(view, source, call) for name, call in list(members.items())[:_MAX_RESOLVED_MEMBERS]
+    }
+    rows: list[Callee] = []
+    for (name, member), found in list(lines.items())[:max_rows]:
+        where = tuple(dict.fromkeys(found))
+        if not member:
+            rows.append(Callee(name, best_callee(view, source, name), where))
+            continue
+        struct, targets = reached.get(name, ("", []))
+        operation = f"{struct}.{name}" if struct else name
+        rows += [Callee(target.name, target, where, operation) for target in targets] or [
+            Callee(name, None, where, operation)
+        ]
+    return Callees(symbol, tuple(rows), len(rows) + max(0, len(lines) - max_rows))

@@ -1,0 +1,179 @@
+"""The definitions that changed lines belong to, in a file before and after a patch."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from kexpert.core.c.source import Source
+from kexpert.core.paths import is_kconfig
+from kexpert.core.symbols import FileFacts, Kind, Symbol
+from kexpert.features.patch.states import FileStates
+
+#: Kinds that are named as touched; a changed member or enumerator touches its type.
+_TOUCHED = frozenset(
+    {Kind.FUNCTION, Kind.SYSCALL, Kind.PROTOTYPE, Kind.MACRO, Kind.STRUCT, Kind.UNION, Kind.ENUM, Kind.TYPEDEF,
+     Kind.VARIABLE, Kind.DECLARATION, Kind.TRACEPOINT, Kind.MODULE_PARAM, Kind.INITCALL, Kind.EXPORT, Kind.CONFIG,
+     Kind.ASM_LABEL}
+)  # fmt: skip
+_C_SUFFIXES = (".c", ".h", ".S")
+_OPTION = re.compile(rb"\bCONFIG_([A-Z0-9_a-z]+)")
+_KCONFIG_WORDS = re.compile(rb"\s*(?:select|imply|depends on|default|visible if|if|def_bool|def_tristate)\b(.*)")
+_KCONFIG_NAME = re.compile(rb"\b[A-Z][A-Z0-9_]+\b")
+#: Larger files are not parsed for one patch.
+_MAX_PARSED_BYTES = 4 << 20
+_MAX_OPTIONS = 200
+
+_Key = tuple[Kind, str]
+
+
+@dataclass(slots=True)
+class TouchedMember:
+    """A member of a struct whose declaration changed, or a function in an ops table."""
+
+    name: str
+    status: str  # "added" | "removed" | "changed"
+    function: str = ""  # of an ops table
+
+
+@dataclass(slots=True)
+class Touched:
+    """A definition that a patch touches. ``symbol`` is in the tree's text if ``is_in_tree``, else in the patch's."""
+
+    symbol: Symbol
+    status: str  # "added" | "removed" | "changed" | "moved"
+    is_in_tree: bool
+    #: "by syntax": changed lines lie in its extent; "by name": git's heading names it, its hunk fits nowhere.
+    certainty: str = "by syntax"
+    table: str = ""  # the struct of an ops table
+    members: list[TouchedMember] = field(default_factory=list)
+
+
+def touched_in(path: str, states: FileStates) -> list[Touched]:
+    """The definitions of one file that changed lines belong to, by position."""
+    if not path.endswith(_C_SUFFIXES) and not is_kconfig(path):
+        return []
+    old, new = _facts(path, states.old), _facts(path, states.new)
+    in_old = _around(old, states.old, states.removed)
+    in_new = _around(new, states.new, states.added)
+    every_old, every_new = _by_key(old.symbols), _by_key(new.symbols)
+    found = []
+    for key in {**in_old, **in_new}:
+        before, after = every_old.get(key), every_new.get(key)
+        status = "changed" if before and after else "added" if after else "removed"
+        mine, other = (before, after) if states.is_old_in_tree else (after, before)
+        symbol = mine or other
+        if symbol is None:
+            continue
+        each = Touched(symbol, status, mine is not None)
+        _add_members(each, key, (old, states.old, states.removed), (new, states.new, states.added))
+        found.append(each)
+    return sorted(found, key=lambda each: (each.symbol.line, each.symbol.name))
+
+
+def named_in_headings(states: FileStates, symbols: Iterable[Symbol]) -> list[Touched]:
+    """The definitions that the headings of hunks without a place name."""
+    words = {word for hunk in states.unplaced for word in re.findall(r"[A-Za-z_]\w*", hunk.heading[:300])}
+    kinds = (Kind.FUNCTION, Kind.SYSCALL, Kind.STRUCT, Kind.UNION, Kind.ENUM, Kind.VARIABLE)
+    return [Touched(symbol, "changed", True, "by name") for symbol in symbols
+            if symbol.name in words and symbol.kind in kinds]  # fmt: skip
+
+
+def options_in(path: str, states: FileStates) -> list[str]:
+    """The CONFIG symbols that changed lines name, in the order in which they do."""
+    names: dict[str, None] = {}
+    for text, numbers in ((states.old, states.removed), (states.new, states.added)):
+        lines = text.split(b"\n")
+        for number in numbers:
+            line = lines[number] if number < len(lines) else b""
+            for match in _OPTION.finditer(line):
+                names[f"CONFIG_{match[1].decode('latin-1').removesuffix('_MODULE')}"] = None
+            if is_kconfig(path) and (words := _KCONFIG_WORDS.match(line)):
+                for name in _KCONFIG_NAME.findall(words[1]):
+                    names[f"CONFIG_{name.decode('latin-1')}"] = None
+    return list(names)[:_MAX_OPTIONS]
+
+
+def _facts(path: str, text: bytes) -> FileFacts:
+    return Source(path, text).facts if len(text) <= _MAX_PARSED_BYTES else FileFacts()
+
+
+def _by_key(symbols: Iterable[Symbol]) -> dict[_Key, Symbol]:
+    found: dict[_Key, Symbol] = {}
+    for symbol in symbols:
+        found.setdefault((symbol.kind, symbol.name), symbol)
+    return found
+
+
+def _line_starts(text: bytes) -> list[int]:
+    starts, at = [0], text.find(b"\n")
+    while at >= 0:
+        starts.append(at + 1)
+        at = text.find(b"\n", at + 1)
+    return starts
+
+
+def _spans(numbers: Sequence[int], text: bytes) -> list[tuple[int, int]]:
+    """The byte ranges of some lines, without their ends; blank lines left out."""
+    starts = _line_starts(text)
+    spans = []
+    for number in numbers:
+        if number < len(starts):
+            end = starts[number + 1] - 1 if number + 1 < len(starts) else len(text)
+            if text[starts[number] : end].strip():
+                spans.append((starts[number], end))
+    return spans
+
+
+def _around(facts: FileFacts, text: bytes, numbers: Sequence[int]) -> dict[_Key, None]:
+    """The definitions that hold a changed line."""
+    spans = _spans(numbers, text)
+    ends = [end for _, end in spans]
+    found: dict[_Key, None] = {}
+    for symbol in facts.symbols:
+        if symbol.kind not in _TOUCHED:
+            continue
+        at = bisect_left(ends, symbol.start + 1)  # the first changed line that ends inside or after it
+        if at < len(spans) and spans[at][0] < symbol.end:
+            found[symbol.kind, symbol.name] = None
+    return found
+
+
+_Side = tuple[FileFacts, bytes, Sequence[int]]
+
+
+def _add_members(each: Touched, key: _Key, old: _Side, new: _Side) -> None:
+    """The changed members of a struct, or the changed entries of an ops table."""
+    kind, name = key
+    if kind in (Kind.STRUCT, Kind.UNION):
+        each.members = _compared(_members(name, *old), _members(name, *new))
+    elif kind is Kind.VARIABLE:
+        for facts, _, _ in (old, new):
+            each.table = each.table or next((a.struct for a in facts.assignments if a.table == name), "")
+        if each.table:
+            each.members = _compared(_entries(name, *old), _entries(name, *new))
+
+
+def _compared(before: Collection[tuple[str, str]], after: Collection[tuple[str, str]]) -> list[TouchedMember]:
+    """Members of changed lines of both sides; the second of a pair is the function of a table."""
+    names = {name for name, _ in after}
+    found = [TouchedMember(name, "changed" if name in {n for n, _ in before} else "added", function)
+             for name, function in after]  # fmt: skip
+    return found + [TouchedMember(name, "removed", function) for name, function in before if name not in names]
+
+
+def _members(struct: str, facts: FileFacts, text: bytes, numbers: Sequence[int]) -> list[tuple[str, str]]:
+    spans = _spans(numbers, text)
+    return [
+        (symbol.name, "")
+        for symbol in facts.symbols
+        if symbol.kind is Kind.MEMBER and symbol.scope.partition(".")[0] == struct
+        and any(start < symbol.end and symbol.start < end for start, end in spans)
+    ]  # fmt: skip
+
+
+def _entries(table: str, facts: FileFacts, text: bytes, numbers: Sequence[int]) -> list[tuple[str, str]]:
+    changed = set(numbers)
+    return [(a.member, a.function) for a in facts.assignments if a.table == table and a.line in changed]

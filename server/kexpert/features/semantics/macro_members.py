@@ -1,0 +1,114 @@
+"""Members that are named in the argument of a macro: ``list`` of ``list_for_each_entry(p, head, list)``.
+
+The macro is expanded with a mark in place of the member's name, and the mark looked for after ``.`` or ``->`` or as the
+member of ``offsetof``, in macros within macros too.
+"""
+
+from __future__ import annotations
+
+import re
+
+from kexpert.core.c.declarators import CType, read_parameter
+from kexpert.core.c.macro_text import parse_macro, substitute
+from kexpert.core.c.postfix import chain_start
+from kexpert.core.c.tokens import Tokens
+from kexpert.core.symbols import Flag, Kind
+from kexpert.features.semantics.expression_tokens import starts_type
+from kexpert.features.semantics.records import Member
+from kexpert.features.semantics.type_inference import Scope, Types
+
+#: Macros and operators that take a type, and a member of it: the arguments (0-based) that hold them.
+_TYPE_AND_MEMBER = {
+    "offsetof": (0, 1), "__builtin_offsetof": (0, 1), "offsetofend": (0, 1), "sizeof_field": (0, 1),
+    "FIELD_SIZEOF": (0, 1), "typeof_member": (0, 1), "container_of": (1, 2), "container_of_const": (1, 2),
+    "list_entry": (1, 2), "hlist_entry": (1, 2), "rb_entry": (1, 2),
+}  # fmt: skip
+_MARK = "kexpert_member_mark"
+_MAX_NESTING = 6
+_MAX_MARKS = 4
+_MAX_ARGUMENT_CHARS = 400
+_MEMBER_PATH = re.compile(r"\w+(?:(?:\.|->)\w+|\[[^\]]*\])*", re.A)
+
+
+def macro_member(types: Types, tokens: Tokens, at: int, scope: Scope) -> Member | None:
+    """The member that the plain name at token ``at``, in the argument of a macro, means; None if it is none."""
+    opening = tokens.enclosing(at, "(")
+    while opening > 0:
+        if tokens.is_word(opening - 1):
+            found = _in_call(types, tokens, opening, at, tokens[at], scope, 0)
+            if found:
+                return found
+        opening = tokens.enclosing(opening, "(")
+    return None
+
+
+def _in_call(
+    types: Types, tokens: Tokens, opening: int, at: int, name: str, scope: Scope, depth: int
+) -> Member | None:
+    """The member ``name``, written at token ``at`` in the arguments of a call."""
+    if depth >= _MAX_NESTING:
+        return None
+    called = tokens[opening - 1]
+    arguments = tokens.commas(opening + 1, tokens.past(opening) - 1)
+    number = next((i for i, (start, stop) in enumerate(arguments) if start <= at < stop), -1)
+    if number < 0:
+        return None
+    places = _TYPE_AND_MEMBER.get(called)
+    if places is not None:
+        if number != places[1]:
+            return None
+        owner = _type(types, tokens, *arguments[places[0]], scope)
+        return _along(types, tokens, arguments[number][0], at, owner, name)
+    if not _MEMBER_PATH.fullmatch(tokens.join(*arguments[number])):
+        return None
+    texts = [tokens.join(*each) for each in arguments]
+    texts[number] = tokens.join(arguments[number][0], at) + _MARK + tokens.join(at + 1, arguments[number][1])
+    if any(len(text) > _MAX_ARGUMENT_CHARS for text in texts):
+        return None
+    for symbol in types.lookup(called, (Kind.MACRO,))[:2]:
+        macro = parse_macro(types.view.text(symbol)) if symbol.flags & Flag.FUNCTION_LIKE else None
+        text = substitute(macro, texts) if macro else None
+        if text and _MARK in text:
+            return _marked(types, Tokens(text.encode("latin-1", "replace")), name, scope, depth)
+    return None
+
+
+def _marked(types: Types, tokens: Tokens, name: str, scope: Scope, depth: int) -> Member | None:
+    marks = [at for at in range(len(tokens)) if tokens[at] == _MARK]
+    for at in marks[:_MAX_MARKS]:
+        if tokens[at - 1] in (".", "->"):
+            owner = types.expression(tokens, chain_start(tokens, at), at - 1, scope)
+            found = types.member(owner, name) if owner else None
+            if found:
+                return found
+        opening = tokens.enclosing(at, "(")
+        while opening > 0 and not tokens.is_word(opening - 1):
+            opening = tokens.enclosing(opening, "(")
+        found = _in_call(types, tokens, opening, at, name, scope, depth + 1) if opening > 0 else None
+        if found:
+            return found
+    return None
+
+
+def _type(types: Types, tokens: Tokens, start: int, stop: int, scope: Scope) -> CType | None:
+    """A type that is an argument; an expression stands for its type, as in ``typeof``."""
+    if not starts_type(tokens, start) and tokens.is_word(start) and (found := scope(tokens[start])):
+        return types.plain(found, scope)
+    declared = read_parameter(tokens, start, stop)
+    return types.plain(declared.type, scope) if declared else None
+
+
+def _along(types: Types, tokens: Tokens, start: int, at: int, owner: CType | None, name: str) -> Member | None:
+    """The member at token ``at`` of the path that begins at ``start``: ``c`` of ``a.b[1].c`` in a type ``owner``."""
+    while owner is not None:
+        word = name if start == at else tokens[start]
+        member = types.member(owner, word)
+        if member is None or start >= at:
+            return member if start == at else None
+        owner, start = member.type, start + 1
+        while tokens[start] == "[" and start < at:
+            owner, start = owner.target() or owner, tokens.past(start)
+        if tokens[start] not in (".", "->"):
+            return None
+        start += 1
+    return None

@@ -1,0 +1,156 @@
+"""What a patch touches, as lines for a terminal and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+from kexpert.core.symbols import Kind
+from kexpert.features.callgraph.edges import Edge
+from kexpert.features.patch.patch import FileChange, PatchReport, TouchedUse
+from kexpert.features.patch.states import TreeState
+
+Json: TypeAlias = dict[str, Any]
+PlaceOf: TypeAlias = Callable[[str], str]
+
+_GROWING = "the index is still growing: callers may be missing"
+
+
+def kind_name(use: TouchedUse) -> str:
+    """``ops table`` for a variable that holds functions, ``export`` for an EXPORT_SYMBOL, else the kind."""
+    return "ops table" if use.touched.table else use.touched.symbol.kind.name.lower()
+
+
+def to_json(found: PatchReport) -> Json:
+    """Lines count from 1. ``inTree``: path and line are those of the tree, else those of the text in the patch."""
+    return {
+        "files": [_file(file) for file in found.files],
+        "touched": [_touched(use) for use in found.touched],
+        "moreTouched": found.more_touched,
+        "options": [{"name": name, "files": files} for name, files in found.options.items()],
+        "maintainers": [
+            {"section": each.title, "status": each.status, "maintainers": each.maintainers,
+             "reviewers": each.reviewers, "lists": each.lists, "files": each.files}
+            for each in found.responsible
+        ],
+        "notes": found.notes,
+        "indexComplete": found.is_complete,
+    }  # fmt: skip
+
+
+def _file(file: FileChange) -> Json:
+    return {
+        "path": file.path,
+        "oldPath": file.old_path or None,
+        "status": file.status,
+        "tree": file.state.value,
+        "added": file.added_lines,
+        "removed": file.removed_lines,
+        "unplacedHunks": file.unplaced_hunks,
+    }
+
+
+def _touched(use: TouchedUse) -> Json:
+    each = use.touched
+    answer: Json = {
+        "name": each.symbol.name,
+        "kind": kind_name(use),
+        "status": each.status,
+        "path": each.symbol.path,
+        "line": each.symbol.line + 1,
+        "inTree": each.is_in_tree,
+        "certainty": each.certainty,
+        "exported": use.is_exported,
+        "callers": [_caller(edge) for edge in use.callers],
+        "moreCallers": use.more_callers,
+    }
+    if each.table:
+        answer["struct"] = each.table
+    if each.members:
+        answer["members"] = [
+            {"name": member.name, "status": member.status}
+            | ({"function": member.function} if member.function else {})
+            | ({"implementations": use.implementations[member.name]} if member.name in use.implementations else {})
+            for member in each.members
+        ]
+    if use.entries:
+        answer["tables"] = [
+            {"operation": entry.operation, "table": entry.table, "path": entry.path, "line": entry.line + 1}
+            for entry in use.entries
+        ]
+    if use.mentioning_files:
+        answer["mentioningFiles"] = use.mentioning_files
+    return answer
+
+
+def _caller(edge: Edge) -> Json:
+    return {
+        "name": edge.caller.name,
+        "path": edge.path,
+        "line": edge.line + 1,
+        "through": edge.operation or "direct call",
+        "certainty": edge.certainty.value,
+    }
+
+
+def to_lines(found: PatchReport, place_of: PlaceOf = str) -> Iterator[str]:
+    """Files, touched definitions with their callers, options, maintainers, notes."""
+    for file in found.files:
+        old = f" (was {place_of(file.old_path)})" if file.old_path else ""
+        yield f"{place_of(file.path)}{old}: {file.status}, +{file.added_lines} -{file.removed_lines}{_state(file)}"
+    if found.touched:
+        yield ""
+    for use in found.touched:
+        yield from _of(use, place_of)
+    if found.more_touched:
+        yield f"... {found.more_touched} more"
+    if found.options:
+        yield ""
+        yield f"options: {', '.join(found.options)}"
+    if found.responsible:
+        yield ""
+    for each in found.responsible:
+        yield f"{each.title} ({each.status or 'no status'}; {len(each.files)} of the files)"
+        yield from (f"    {person}" for person in each.maintainers)
+        yield from (f"    {person} (reviewer)" for person in each.reviewers)
+        yield from (f"    {address}" for address in each.lists)
+    yield from (f"note: {note}" for note in found.notes)
+    if not found.is_complete:
+        yield f"note: {_GROWING}"
+
+
+def _state(file: FileChange) -> str:
+    if file.state in (TreeState.BEFORE, TreeState.AFTER):
+        return f"; the tree has it {file.state.value}"
+    count = f": {file.unplaced_hunks} hunks" if file.unplaced_hunks else ""
+    return f"; {file.state.value}{count}"
+
+
+def _of(use: TouchedUse, place_of: PlaceOf) -> Iterator[str]:
+    each = use.touched
+    where = f"{place_of(each.symbol.path)}:{each.symbol.line + 1}"
+    extra = [each.status]
+    if not each.is_in_tree:
+        extra.append("line of the patch's text")
+    if each.certainty != "by syntax":
+        extra.append(each.certainty)
+    if use.is_exported and each.symbol.kind is not Kind.EXPORT:
+        extra.append("exported")
+    table = f" (struct {each.table})" if each.table else ""
+    yield f"{where}: {kind_name(use)} {each.symbol.name}{table}: {', '.join(extra)}"
+    for member in each.members:
+        function = f" = {member.function}" if member.function else ""
+        count = use.implementations.get(member.name)
+        implemented = f", {count} functions in the tree implement it" if count else ""
+        yield f"    .{member.name}{function}: {member.status}{implemented}"
+    for entry in use.entries[:3]:
+        table = entry.table or "an unnamed table"
+        yield f"    held as {entry.operation} by {table} {place_of(entry.path)}:{entry.line + 1}"
+    for edge in use.callers:
+        through = f" through {edge.operation}" if edge.operation else ""
+        certainty = f" ({edge.certainty.value})" if edge.certainty.value != "exact" else ""
+        yield f"    called by {edge.caller.name}{through} {place_of(edge.path)}:{edge.line + 1}{certainty}"
+    if use.more_callers:
+        yield f"    ... {use.more_callers} more callers"
+    if use.mentioning_files:
+        yield f"    {use.mentioning_files} files mention it"

@@ -1,0 +1,168 @@
+"""What an editor draws, over stdio: what is offered, deltas of colours, the configuration that changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kexpert.background.progress import Progress
+from kexpert.lsp.client_log import Rate, described
+from kexpert.lsp.handshake import Client as Announced
+from kexpert.lsp.handshake import initialize_result
+from kexpert.lsp.requests.semantic_tokens import edits
+from tests.support.lsp_client import CAPABILITIES, Client, RequestFailed
+from tests.support.toy_tree import home_environment, write_tree
+from tests.support.waiting import eventually
+
+DRAWS: dict[str, Any] = {
+    "semanticTokens": {}, "inlayHint": {}, "codeLens": {}, "documentLink": {}, "typeHierarchy": {},
+    "inactiveRegionsCapabilities": {"inactiveRegions": True},
+}  # fmt: skip
+FILE = "drivers/lamp.c"
+TEXT = """\
+static int lamp_on(int level)
+{
+	return level;
+}
+#ifdef CONFIG_LAMP
+int lamp_more;
+#endif
+int lamp_use(void)
+{
+	return lamp_on(3);
+}
+"""
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[Client]:
+    tree = write_tree(tmp_path / "linux", {FILE: TEXT})
+    with Client(env=home_environment(tmp_path)) as client:
+        client.initialize(
+            tree,
+            textDocument={**CAPABILITIES["textDocument"], **DRAWS},
+            workspace={"semanticTokens": {"refreshSupport": True}},
+        )
+        yield client
+
+
+def apply(before: list[int], changes: list[dict[str, Any]]) -> list[int]:
+    for change in sorted(changes, key=lambda each: -each["start"]):
+        before = [*before[: change["start"]], *change["data"], *before[change["start"] + change["deleteCount"] :]]
+    return before
+
+
+def test_only_what_a_client_draws_is_offered() -> None:
+    plain = initialize_result(Announced({}, "utf-16"))["capabilities"]
+    drawing = initialize_result(Announced({"capabilities": {"textDocument": DRAWS}}, "utf-16"))["capabilities"]
+    assert drawing.keys() - plain.keys() == {
+        "semanticTokensProvider", "inlayHintProvider", "codeLensProvider", "documentLinkProvider",
+        "typeHierarchyProvider", "inactiveRegionsProvider",
+    }  # fmt: skip
+
+
+def test_an_edit_sends_only_what_changed(client: Client) -> None:
+    uri = client.open_file(FILE)
+    document = {"textDocument": {"uri": uri}}
+    first = client.request("textDocument/semanticTokens/full", document)
+    start = {"line": 2, "character": 8}
+    client.change(uri, {"range": {"start": start, "end": start}, "text": "1 + "})
+    asked = {**document, "previousResultId": first["resultId"]}
+    delta = client.request("textDocument/semanticTokens/full/delta", asked)
+    now = client.request("textDocument/semanticTokens/full", document)
+    assert apply(first["data"], delta["edits"]) == now["data"]
+    assert now["data"] != first["data"]
+    assert sum(len(edit["data"]) for edit in delta["edits"]) < len(now["data"]) // 2
+    unknown = client.request("textDocument/semanticTokens/full/delta", {**document, "previousResultId": "x"})
+    assert unknown["data"] == now["data"]
+
+
+def test_equal_answers_need_no_edit() -> None:
+    assert edits([1, 2, 3], [1, 2, 3]) == []
+    assert apply([1, 2, 3], edits([1, 2, 3], [1, 9, 8, 3])) == [1, 9, 8, 3]
+    assert apply([], edits([], [1])) == [1]
+
+
+def test_dimmed_branches_follow_the_configuration(client: Client) -> None:
+    uri = client.open_file(FILE)
+    assert client.wait_for("textDocument/inactiveRegions")["regions"] == []
+    (client.root / ".config").write_text("# CONFIG_LAMP is not set\n")
+    change = {"changes": [{"uri": client.uri(".config"), "type": 1}]}
+    client.notify("workspace/didChangeWatchedFiles", change)
+    sent = client.wait_for("textDocument/inactiveRegions")
+    assert sent["textDocument"]["uri"] == uri
+    assert sent["regions"] == [{"start": {"line": 5, "character": 0}, "end": {"line": 5, "character": 14}}]
+
+
+def test_hints_and_lenses_are_off_by_default(client: Client) -> None:
+    document = {"textDocument": {"uri": client.open_file(FILE)}}
+    whole = {"start": {"line": 0, "character": 0}, "end": {"line": 99, "character": 0}}
+    assert client.request("textDocument/inlayHint", {**document, "range": whole}) == []
+    assert client.request("textDocument/codeLens", document) == []
+
+
+def test_hostile_lenses_and_items_are_answered(client: Client) -> None:
+    span = {"start": {"line": 0, "character": 0}, "end": {"line": 0, "character": 1}}
+    for data in (None, [], ["x"], ["u", {"line": 1, "character": 1}, "callers", ["f", 1]], {"a": [1]}):
+        assert "command" not in client.request("codeLens/resolve", {"range": span, "data": data})
+        item = {"name": "x", "kind": 23, "uri": "file:///x", "range": span, "selectionRange": span, "data": data}
+        assert client.request("typeHierarchy/subtypes", {"item": item}) is None
+
+
+def test_progress_says_how_much_and_how_long() -> None:
+    rate = Rate()
+    assert rate.seconds_left(Progress("Indexing", 1000, 5000), 10.0) is None
+    left = rate.seconds_left(Progress("Indexing", 2000, 5000), 20.0)
+    assert left == 30.0
+    assert described(Progress("Indexing", 2000, 5000), left) == "2,000 of 5,000 files, 30 s left"
+    assert described(Progress("Indexing", 2000, 50000), 300.0) == "2,000 of 50,000 files, 5 min left"
+    assert rate.seconds_left(Progress("Ordering", 0, 10), 21.0) is None
+
+
+def test_navigation_can_be_left_to_another_server() -> None:
+    """clangd answers jumps; cards, search and suggestions stay."""
+    drawing = {"capabilities": {"textDocument": DRAWS}}
+    for options in ({"navigation": {"enabled": False}}, {"navigation.enabled": False}):
+        left = initialize_result(Announced({**drawing, "initializationOptions": options}, "utf-16"))["capabilities"]
+        assert not {"definitionProvider", "completionProvider", "semanticTokensProvider"} & left.keys()
+        assert {"hoverProvider", "workspaceSymbolProvider", "executeCommandProvider", "inlineCompletionProvider",
+                "callHierarchyProvider", "typeHierarchyProvider", "codeActionProvider"} <= left.keys()  # fmt: skip
+
+
+def test_the_state_of_the_server_is_told(client: Client, tmp_path: Path) -> None:
+    state = client.request("workspace/executeCommand", {"command": "kexpert.status"})
+    assert state["tree"] == str(client.root)
+    assert state["completionModel"] == "kexpert-2m"
+    assert client.request("workspace/executeCommand", {"command": "kexpert.reindex"}) is None
+    with Client(env=home_environment(tmp_path)) as other:
+        other.initialize(experimental={"serverStatusNotification": True})
+        told = other.wait_for("experimental/serverStatus")
+        assert (told["health"], told["quiescent"]) == ("warning", True)
+
+
+def test_a_new_file_is_found_after_a_request_to_look_for_changes(client: Client) -> None:
+    (client.root / "drivers/late.c").write_text("int late_comer(void)\n{\n\treturn 7331;\n}\n")
+    client.request("workspace/executeCommand", {"command": "kexpert.reindex"})
+    eventually(lambda: client.request("workspace/symbol", {"query": "late_comer"}) or None)
+
+
+def test_grep_gives_places_and_refuses_what_is_no_expression(client: Client) -> None:
+    grep = {"command": "kexpert.grep", "arguments": [r"lamp_on\(\d"]}
+    found = eventually_found(client, grep)
+    assert [(one["name"], one["location"]["range"]["start"]["line"]) for one in found] == [("lamp_use", 9)]
+    with pytest.raises(RequestFailed):
+        client.request("workspace/executeCommand", {"command": "kexpert.grep", "arguments": ["("]})
+
+
+def eventually_found(client: Client, command: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+
+    def ask() -> bool:
+        found[:] = client.request("workspace/executeCommand", command)
+        return bool(found)
+
+    eventually(ask)
+    return found
