@@ -17,6 +17,7 @@ from kexpert.features.navigation.call_hierarchy import (
 )
 from kexpert.features.navigation.indirect_calls import macros_that_call
 from kexpert.features.semantics.definition_ranking import is_private, is_visible
+from kexpert.features.semantics.include_paths import arch_for
 from kexpert.view import View
 
 _BODIES = (Kind.FUNCTION, Kind.SYSCALL, Kind.MACRO)
