@@ -102,7 +102,7 @@ class Types:
         self.source = source
         self._local_types = dict(local_types or {})
         self._known = known or Lookups(view)
-        self._ranked: dict[tuple[str, tuple[Kind, ...]], list[Symbol]] = {}
+        self._ranked: dict[tuple[str, tuple[Kind, ...], int], list[Symbol]] = {}
         self._lookups = 0
         self._offset = -1  # of the expression
         self._depth = 0
