@@ -56,7 +56,9 @@ class LiveTree:
 
     def snapshot(self) -> Snapshot:
         """The tree as it is now. Positions count in code points."""
-        return Snapshot(self.root, Documents(self.root), "utf-32", self.settings, self, configuration=self._configuration)
+        return Snapshot(
+            self.root, Documents(self.root), "utf-32", self.settings, self, configuration=self._configuration
+        )
 
     def activity(self) -> str:
         """What is being indexed, in one line; "" for nothing."""
