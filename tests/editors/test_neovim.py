@@ -30,6 +30,12 @@ DOCUMENT = "{ textDocument = vim.lsp.util.make_text_document_params() }"
 PLACE = "vim.lsp.util.make_position_params(0, 'utf-8')"
 
 
+def asked(method: str, parameters: str) -> str:
+    """Lua: the result of a request, nil if there is none within some seconds."""
+    wait = f"vim.lsp.buf_request_sync(0, '{method}', {parameters}, 5000)"
+    return f"local _, answer = next({wait} or {{}}) return answer and answer.result"
+
+
 @pytest.fixture(scope="module")
 def program() -> Path:
     try:
@@ -48,7 +54,7 @@ def running(program: Path, tree: Path, tmp_path_factory: pytest.TempPathFactory)
     """A Neovim whose server has read the tree."""
     with Neovim(program, tmp_path_factory.mktemp("home"), KEXPERT) as editor:
         editor.edit(tree / "drivers/toy/user.c")
-        editor.until("return vim.lsp.buf_request_sync(0, 'workspace/symbol', { query = 'car_play' }, 5000)[1].result")
+        editor.until(asked("workspace/symbol", "{ query = 'car_play' }"))
         yield editor
 
 
@@ -180,9 +186,9 @@ def test_no_server_starts_outside_a_kernel_tree(program: Path, tmp_path: Path) -
 
 def test_search_and_similar_code_fill_the_quickfix_list(editor: Neovim, tree: Path) -> None:
     quickfix = "return vim.tbl_map(function(one) return one.text end, vim.fn.getqflist())"
-    asked = "{ command = 'kexpert.search', arguments = { 'wind a toy up' } }"
+    query = "{ command = 'kexpert.search', arguments = { 'wind a toy up' } }"
     editor.edit(tree / "drivers/toy/core.c", "int toy_|wind(struct")
-    editor.until(f"return vim.lsp.buf_request_sync(0, 'workspace/executeCommand', {asked}, 5000)[1].result")
+    editor.until(asked("workspace/executeCommand", query))
     editor.lua("vim.cmd('KexpertSearch wind a toy up')")
     assert any("function toy_wind" in text for text in editor.until(quickfix))
     editor.lua("vim.cmd('wincmd p | KexpertSimilar')")
@@ -201,6 +207,6 @@ def test_kernel_doc_is_written_and_questions_open_a_page(editor: Neovim, tree: P
     assert " * car_wind() - the .wind operation of struct toy_ops car_ops" in text
     assert text[text.index(" */") + 1] == "static int car_wind(struct toy *toy, unsigned int turns)"
     editor.lua("vim.o.hidden = true vim.cmd('KexpertAsk who calls toy_wind()?')")
-    editor.until("return vim.api.nvim_buf_get_name(0):match('%.md$')")
-    page = editor.lua("return vim.api.nvim_buf_get_lines(0, 0, -1, false)")
+    editor.until("return vim.api.nvim_buf_get_name(0):match('^kexpert://')")
+    page = editor.until("return vim.api.nvim_buf_get_lines(0, 0, -1, false)")
     assert any("is called by car_wind()" in line for line in page)

@@ -58,7 +58,10 @@ def check_plain(markup: dict[str, Any]) -> None:
 def test_hover(client: Client) -> None:
     found = client.at("hover", URI, position_after("return spin"))
     check_plain(found["contents"])
-    assert found["contents"]["value"].startswith("int spin_up(struct widget *w)\n\nturn a struct widget\n\n")
+    first, place, words, *_ = found["contents"]["value"].split("\n\n")
+    assert first == "int spin_up(struct widget *w)"
+    assert "Defined in" in place and "1 caller" in place
+    assert words == "turn a struct widget"
     assert "- w: the widget, not NULL\n\nIt is never stopped." in found["contents"]["value"]
 
 

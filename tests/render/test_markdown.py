@@ -8,7 +8,7 @@ from kexpert.core.c.layout import Layout, MemberLayout
 from kexpert.core.docs.kerneldoc import parse_kerneldoc
 from kexpert.core.kernel.kconfig import parse_kconfig
 from kexpert.core.kernel.locking_context import locking_rules
-from kexpert.features.hover.card import Documentation, HoverCard, OptionHelp, PlainText, Title
+from kexpert.features.hover.card import Documentation, HoverCard, OptionHelp, Place, PlainText, Title
 from kexpert.render import markdown
 
 FUNCTION = b"""/**
@@ -133,9 +133,28 @@ def test_layout_marks_holes_and_what_is_not_exact() -> None:
 def test_long_layout_is_cut() -> None:
     fields = [MemberLayout(f"a{n}", "u8", f"u8 a{n}", n, 1, 1, True, True) for n in range(50)]
     text = markdown.hover_card(HoverCard("s", "struct", code="struct s", layout=Layout("struct", fields, 50)))
-    assert "u8 a39;" in text
-    assert "u8 a40;" not in text
-    assert text.endswith("and 10 more members")
+    assert "u8 a15;" in text
+    assert "u8 a16;" not in text
+    assert text.endswith("and 34 more members")
+
+
+def test_a_long_struct_shows_the_members_that_are_used_near_the_cursor() -> None:
+    fields = [MemberLayout(f"a{n}", "u8", f"u8 a{n}", n, 1, 1, True, True) for n in range(50)]
+    doc = parse_kerneldoc(b"/**\n * struct s - a thing\n" + b"".join(b" * @a%d: the %d.\n" % (n, n) for n in range(50)))
+    assert doc is not None
+    near = frozenset({"a20", "a30", "other"})
+    card = HoverCard("s", "struct", documentation=(doc,), layout=Layout("struct", fields, 50), near=near)
+    text = markdown.hover_card(card)
+    assert [line.split()[-1] for line in text.splitlines() if "u8 a" in line] == ["a20;", "a30;"]
+    assert "- `a20`: the 20." in text and "- `a1`: the 1." not in text
+    assert text.count("and 48 more") == 2
+
+
+def test_places_are_links_where_the_reader_follows_them() -> None:
+    card = HoverCard("f", "function", code="int f(void)", place=Place("mm/a_b.c", 4), callers=3)
+    linked = markdown.hover_card(card, lambda path, line: f"file:///linux/{path}#L{line + 1}")
+    assert "Defined in [mm/a_b.c:5](<file:///linux/mm/a_b.c#L5>) · 3 callers" in linked
+    assert "Defined in `mm/a_b.c:5` · 3 callers" in markdown.hover_card(card)
 
 
 @pytest.mark.parametrize(

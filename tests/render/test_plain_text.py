@@ -19,6 +19,8 @@ from tests.support.memory_view import at_cursor
 FUNCTION_CARD = """\
 int foo_start(struct foo *foo, int *count)
 
+Defined in drivers/foo/core.c:20 when CONFIG_FOO · exported with EXPORT_SYMBOL_NS_GPL, namespace FOO_BUS · 2 callers
+
 start a foo
 
 Parameters
@@ -32,12 +34,10 @@ Context: process context.
 
 Return: 0 or a negative errno.
 
-- Defined in drivers/foo/core.c:20 when CONFIG_FOO
 - Declared in include/linux/foo.h:32 when CONFIG_FOO
 - Also in include/linux/foo.h:34 when !CONFIG_FOO
-- Exported with EXPORT_SYMBOL_NS_GPL, namespace FOO_BUS
 - May sleep: calls foo_wait()
-- 2 callers
+
 - Maintainers (FOO DRIVER): Ada Example · linux-foo@example.org"""
 
 _MARKDOWN = re.compile(r"\*\*|`|^---$|\\", re.M)
@@ -70,7 +70,7 @@ def test_names_and_comments_stay_as_they_are_written() -> None:
     card = HoverCard("a", "variable", code="int __a;", documentation=(PlainText("*x* <y> [z] __a"), Title("#1")))
     card.place = Place("fs/a_b.c", 0, ("arch x86", "CONFIG_X"))
     assert plain_text.hover_card(card) == (
-        "int __a;\n\n*x* <y> [z] __a\n\n#1\n\n- Variable\n- Defined in fs/a_b.c:1 when arch x86, CONFIG_X"
+        "int __a;\n\nDefined in fs/a_b.c:1 when arch x86, CONFIG_X\n\n*x* <y> [z] __a\n\n#1\n\n- Variable"
     )
 
 

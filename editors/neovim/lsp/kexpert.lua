@@ -1,22 +1,26 @@
 -- How Neovim starts kexpert: one server for each kernel tree, and none elsewhere.
 
--- The marks by which the server knows the top of a tree.
-local function is_tree(folder)
-  local function has(name)
-    return vim.uv.fs_stat(vim.fs.joinpath(folder, name)) ~= nil
-  end
-  return has("Kconfig") and has("Makefile") and (has("MAINTAINERS") or has("include/linux"))
-end
+local program = require("kexpert.program")
+local server = require("kexpert.server")
 
 ---@type vim.lsp.Config
 return {
-  cmd = { "kexpert", "serve" },
-  filetypes = { "c", "cpp" }, -- headers are "cpp" unless g:c_syntax_for_h is set
+  cmd = function(dispatchers, config)
+    return vim.lsp.rpc.start({ program.find(config.root_dir), "serve" }, dispatchers, { cwd = config.root_dir })
+  end,
+  -- Headers are "cpp" unless g:c_syntax_for_h is set.
+  filetypes = { "c", "cpp", "kconfig", "make", "conf", "maintainers", "kernel-config" },
   root_dir = function(bufnr, on_dir)
-    for folder in vim.fs.parents(vim.api.nvim_buf_get_name(bufnr)) do
-      if is_tree(folder) then
-        return on_dir(folder)
-      end
+    local root = program.tree(vim.api.nvim_buf_get_name(bufnr))
+    if root and program.is_there(root) then
+      on_dir(root)
     end
   end,
+  -- What the protocol has no words for.
+  capabilities = {
+    experimental = { kexpertExplain = true, kexpertLinks = true, serverStatusNotification = true },
+    textDocument = { inactiveRegionsCapabilities = { inactiveRegions = true } },
+  },
+  handlers = server.handlers,
+  on_exit = server.on_exit,
 }

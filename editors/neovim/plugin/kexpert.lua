@@ -1,76 +1,98 @@
-if vim.fn.has("nvim-0.11") == 1 then
-  vim.lsp.enable("kexpert")
-  -- Suggestions as you type, in the colour of a comment; a key to take them is in the README.
-  if vim.lsp.inline_completion then
-    vim.api.nvim_create_autocmd("LspAttach", {
-      group = vim.api.nvim_create_augroup("kexpert", {}),
-      callback = function(event)
-        local client = vim.lsp.get_client_by_id(event.data.client_id)
-        if client and client.name == "kexpert" then
-          vim.lsp.inline_completion.enable(true, { client_id = client.id })
-        end
-      end,
-    })
-  end
-
-  -- What a command of the server finds goes into the quickfix list.
-  local function show(title, found)
-    local items = {}
-    for _, one in ipairs(found) do
-      local line = one.lines[1] and ("  " .. one.lines[1].text) or ""
-      items[#items + 1] = {
-        filename = vim.uri_to_fname(one.location.uri),
-        lnum = one.location.range.start.line + 1,
-        col = one.location.range.start.character + 1,
-        text = one.kind .. " " .. one.name .. line,
-      }
-    end
-    vim.fn.setqflist({}, " ", { title = title, items = items })
-    if #items > 0 then
-      vim.cmd("botright copen")
-    else
-      vim.notify("kexpert: nothing was found for " .. title)
-    end
-  end
-
-  -- `done` gets the answer; without it the results go into the quickfix list.
-  local function run(command, arguments, title, done)
-    local client = vim.lsp.get_clients({ name = "kexpert" })[1]
-    if not client then
-      return vim.notify("kexpert: no server runs; open a C file of a kernel tree", vim.log.levels.WARN)
-    end
-    client:request("workspace/executeCommand", { command = command, arguments = arguments }, function(err, found)
-      if err then
-        vim.notify("kexpert: " .. err.message, vim.log.levels.ERROR)
-      elseif done then
-        done(found)
-      else
-        show(title, found or {})
-      end
-    end)
-  end
-
-  vim.api.nvim_create_user_command("KexpertSearch", function(given)
-    run("kexpert.search", { given.args, 50 }, given.args)
-  end, { nargs = "+", desc = "Search the kernel tree by meaning" })
-
-  vim.api.nvim_create_user_command("KexpertSimilar", function(given)
-    local lines = { start = { line = given.line1 - 1, character = 0 }, ["end"] = { line = given.line2, character = 0 } }
-    if given.range == 0 then
-      lines["end"] = lines.start -- the function around the cursor
-    end
-    run("kexpert.findSimilar", { vim.uri_from_bufnr(0), lines }, "similar code")
-  end, { range = true, desc = "Find code like the selection, or like the function around the cursor" })
-
-  -- The server opens the page with the answer.
-  vim.api.nvim_create_user_command("KexpertAsk", function(given)
-    run("kexpert.ask", { given.args }, given.args, function() end)
-  end, { nargs = "+", desc = "Ask about the kernel" })
-
-  -- The code action.
-  vim.lsp.commands["kexpert.findSimilar"] = function(command)
-    run(command.command, command.arguments, "similar code")
-  end
-else
+if vim.fn.has("nvim-0.11") == 0 then
   vim.notify_once("kexpert: this plugin needs Neovim 0.11 or newer", vim.log.levels.WARN)
+  return
 end
+
+local function kexpert()
+  return require("kexpert") -- loaded when first used
+end
+
+vim.filetype.add({
+  filename = { MAINTAINERS = "maintainers", [".config"] = "kernel-config" },
+  pattern = { [".*_defconfig"] = "kernel-config" },
+})
+vim.api.nvim_set_hl(0, "KexpertInactive", { link = "DiagnosticUnnecessary", default = true })
+vim.api.nvim_set_hl(0, "@lsp.mod.config", { link = "Constant", default = true })
+vim.api.nvim_set_hl(0, "@lsp.mod.perCpu", { link = "Special", default = true })
+
+vim.lsp.enable("kexpert")
+
+local group = vim.api.nvim_create_augroup("kexpert", {})
+-- Suggestions as you type, in the colour of a comment; keys to take them are in `:help kexpert-keys`.
+if vim.lsp.inline_completion then
+  vim.api.nvim_create_autocmd("LspAttach", {
+    group = group,
+    callback = function(event)
+      local client = vim.lsp.get_client_by_id(event.data.client_id)
+      if client and client.name == "kexpert" then
+        vim.lsp.inline_completion.enable(true, { bufnr = event.buf })
+      end
+    end,
+  })
+end
+-- Indexing, with a bar where this Neovim has one.
+vim.api.nvim_create_autocmd("LspProgress", {
+  group = group,
+  callback = function(event)
+    local client = vim.lsp.get_client_by_id(event.data.client_id)
+    local value = event.data.params.value
+    if client and client.name == "kexpert" and type(value) == "table" and value.percentage then
+      pcall(vim.api.nvim_echo, { { value.message or "" } }, false, {
+        id = "kexpert." .. client.id,
+        kind = "progress",
+        title = "kexpert: " .. (value.title or ""),
+        status = "running",
+        percent = value.percentage,
+      })
+    end
+  end,
+})
+
+local function command(name, action, options)
+  vim.api.nvim_create_user_command(name, action, options)
+end
+
+command("Kexpert", function() kexpert().menu() end, { desc = "What kexpert can do, and how things are" })
+command("KexpertSearch", function(given)
+  kexpert().search("kexpert.search", given.args, "What does it do? ")
+end, { nargs = "*", desc = "Search the kernel tree by meaning" })
+command("KexpertGrep", function(given)
+  kexpert().search("kexpert.grep", given.args, "Regular expression: ")
+end, { nargs = "*", desc = "Functions, macros and types whose text matches" })
+command("KexpertSimilar", function(given)
+  kexpert().similar(given)
+end, { range = true, desc = "Find code like the selection, or like the function around the cursor" })
+command("KexpertExplain", function(given)
+  kexpert().explain(given)
+end, { range = true, desc = "Explain the function around the cursor, or the lines" })
+command("KexpertAsk", function(given) kexpert().ask(given.args) end, { nargs = "+", desc = "Ask about the kernel" })
+command("KexpertModel", function() kexpert().choose_model() end, { desc = "Choose a language model" })
+command("KexpertGhostText", function(given)
+  local on = vim.list_contains(given.fargs, "on")
+  local off = vim.list_contains(given.fargs, "off")
+  local wanted
+  if on or off then
+    wanted = on
+  end
+  kexpert().ghost_text(wanted, vim.list_contains(given.fargs, "here"))
+end, {
+  nargs = "*",
+  complete = function() return { "on", "off", "here" } end,
+  desc = "Suggestions as you type: on, off, or the other way round",
+})
+command("KexpertReindex", function() kexpert().reindex() end, { desc = "Look through the tree for changes" })
+command("KexpertRestart", function() require("kexpert.server").restart() end, { desc = "Start the server again" })
+command("KexpertLog", function() kexpert().log() end, { desc = "Open the log of language servers" })
+command("KexpertInstall", function() require("kexpert.program").install() end, { desc = "Install the server with pipx" })
+
+for _, part in ipairs({ "", "word", "line" }) do
+  local name = part == "" and "<Plug>(kexpert-accept)" or ("<Plug>(kexpert-accept-%s)"):format(part)
+  vim.keymap.set("i", name, function()
+    kexpert().accept(part)
+  end, { desc = "Take the suggestion" })
+end
+
+-- The server's code actions and lenses.
+vim.lsp.commands["kexpert.findSimilar"] = function(action) kexpert().similar(action) end
+vim.lsp.commands["kexpert.explain"] = function(action) kexpert().explain(action) end
+vim.lsp.commands["kexpert.showUses"] = function(action) kexpert().show_uses(action) end

@@ -1,138 +1,168 @@
-// Starts `kexpert serve` for a kernel tree and connects it to VS Code.
+// Starts `kexpert serve` for a kernel tree, connects it to VS Code, and shows what has no place in the protocol.
 
-import { existsSync } from "node:fs";
-import { homedir } from "node:os";
-import { dirname, join } from "node:path";
-import { commands, ExtensionContext, Range, Uri, window, workspace } from "vscode";
+import { commands, ExtensionContext, Position, Range, TextDocument, Uri, window, workspace } from "vscode";
 import { ExecuteCommandSignature, LanguageClient } from "vscode-languageclient/node";
-
-/** Prefix of the settings that this extension alone reads; the others under "kexpert" go to the server. */
-const OWN_PREFIX = "kexpert.server.";
+import { InactiveRegions } from "./inactive";
+import { Pages } from "./pages";
+import { pickResult, searchAsTyped } from "./picks";
+import { findProgram, offerToInstall, Program } from "./program";
+import { makeClient, newLog } from "./server";
+import { setInline, showMenu, StatusItem } from "./status";
+import { chooseModel, showDoctor } from "./tools";
+import { treeAround } from "./tree";
 
 let client: LanguageClient | undefined;
+let stop: () => Promise<void> = async () => {};
 
 export async function activate(context: ExtensionContext): Promise<void> {
-  context.subscriptions.push(commands.registerCommand("kexpert.restart", () => restart(context)));
-  if (workspace.workspaceFolders?.some((folder) => inTree(folder.uri.fsPath))) {
-    await start(context);
+  const log = newLog();
+  const pages = new Pages();
+  const status = new StatusItem();
+  const inactive = new InactiveRegions();
+  let program: Program | undefined;
+  let starting: Promise<void> | undefined;
+
+  const folders = () => (workspace.workspaceFolders ?? []).map((folder) => folder.uri.fsPath);
+  const tree = () =>
+    [...folders(), ...workspace.textDocuments.filter(isFile).map((document) => document.uri.fsPath)]
+      .map(treeAround)
+      .find((root) => root);
+  const openSettings = () => commands.executeCommand("workbench.action.openSettings", "kexpert.server.command");
+
+  const start = async () => {
+    program = findProgram([...folders(), ...(tree() ? [tree()!] : [])]);
+    if (!program) {
+      status.stopped("kexpert is not installed");
+      offerToInstall(openSettings);
+      return;
+    }
+    log.info(`starting ${program.command} serve (${program.origin})`);
+    const own: LanguageClient = (client = makeClient(context, program, log, {
+      executeCommand: (command, args, run) => runCommand(own, pages, command, args, run),
+      status: (state) => status.update(state),
+      inactive: (uri, regions) => inactive.update(uri, regions),
+      crashed: async (message) => {
+        status.stopped(message);
+        const picked = await window.showErrorMessage(`kexpert: ${message}`, "Restart", "Show Log");
+        picked === "Restart" ? restart() : picked && log.show();
+      },
+    }));
+    try {
+      await own.start();
+    } catch (problem) {
+      status.stopped(String(problem));
+      const message = `kexpert: "${program.command} serve" cannot be started (${problem})`;
+      const picked = await window.showErrorMessage(message, "Doctor", "Show Log");
+      picked === "Doctor" ? commands.executeCommand("kexpert.doctor") : picked && log.show();
+    }
+  };
+  stop = async () => {
+    const ending = client;
+    client = undefined;
+    inactive.clear();
+    await ending?.dispose().catch(() => {}); // one that never started cannot be stopped
+  };
+  const restart = async () => {
+    await stop();
+    await start();
+  };
+  const startIfWanted = () => {
+    if (!client && !starting && tree()) {
+      starting = start().finally(() => (starting = undefined));
+    }
+    return starting;
+  };
+  const withClient = (act: (running: LanguageClient) => unknown) => async () => {
+    await startIfWanted();
+    if (client?.isRunning()) {
+      return act(client);
+    }
+    window.showWarningMessage("kexpert: no server runs; open a file of a kernel tree, or run kexpert: Doctor");
+  };
+
+  const registered: Record<string, (...args: never[]) => unknown> = {
+    "kexpert.restart": restart,
+    "kexpert.menu": () => showMenu(client),
+    "kexpert.showLog": () => log.show(),
+    "kexpert.doctor": () => {
+      program = findProgram([...folders(), ...(tree() ? [tree()!] : [])]);
+      return showDoctor(pages, program, tree(), client?.isRunning() ?? false);
+    },
+    "kexpert.chooseModel": () => (program ? chooseModel(program) : offerToInstall(openSettings)),
+    "kexpert.toggleGhostText": () => setInline(!workspace.getConfiguration("kexpert").get("inline.enabled", true)),
+    "kexpert.closePage": () => commands.executeCommand("workbench.action.closeActiveEditor"),
+    "kexpert.searchMeaning": withClient((running) =>
+      searchAsTyped(running, "kexpert.search", "Search by meaning", "What does it do? path:, kind:, subsystem:, config:"),
+    ),
+    "kexpert.grepTree": withClient((running) =>
+      searchAsTyped(running, "kexpert.grep", "Grep", "A regular expression; a match may span lines"),
+    ),
+    "kexpert.showUses": showUses,
+  };
+  for (const [name, run] of Object.entries(registered)) {
+    context.subscriptions.push(commands.registerCommand(name, run));
   }
+  context.subscriptions.push(
+    log, pages, status, inactive,
+    workspace.onDidOpenTextDocument((document) => isFile(document) && startIfWanted()),
+    workspace.onDidChangeWorkspaceFolders(() => startIfWanted()),
+    workspace.onDidChangeConfiguration((change) => {
+      if (change.affectsConfiguration("kexpert.server") || change.affectsConfiguration("kexpert.navigation")) {
+        restart();
+      }
+    }),
+  );
+  await startIfWanted();
 }
 
 export async function deactivate(): Promise<void> {
-  const ending = client;
-  client = undefined;
-  await ending?.dispose();
+  await stop();
 }
 
-async function restart(context: ExtensionContext): Promise<void> {
-  await deactivate();
-  await start(context);
+function isFile(document: TextDocument): boolean {
+  return document.uri.scheme === "file";
 }
 
-async function start(context: ExtensionContext): Promise<void> {
-  const command = workspace.getConfiguration("kexpert").get("server.command", "kexpert");
-  client = new LanguageClient(
-    "kexpert",
-    { command: command.replace(/^~(?=\/)/, homedir()), args: ["serve"] },
-    {
-      documentSelector: [
-        { scheme: "file", language: "c" },
-        { scheme: "file", language: "cpp", pattern: "**/*.h" }, // VS Code takes headers for C++
-      ],
-      initializationOptions: () => userSettings(context),
-      synchronize: { configurationSection: "kexpert" },
-      middleware: {
-        executeCommand: runAndPick,
-        workspace: {
-          configuration: (params) =>
-            params.items.map((item) => (item.section === "kexpert" ? userSettings(context) : null)),
-        },
-      },
-    },
-  );
-  try {
-    await client.start();
-  } catch (problem) {
-    window.showErrorMessage(
-      `kexpert: "${command} serve" cannot be started (${problem}). Install kexpert, or say where it is: kexpert.server.command`,
-    );
-  }
-}
-
-/** A result of the server's commands; `location` has the form of the protocol. */
-interface SearchResult {
-  name: string;
-  kind: string;
-  path: string;
-  location: { uri: string; range: Range };
-  lines: { line: number; text: string }[];
-}
-
-/**
- * Run a command of the server and go to the result that the user picks; a page is shown by the server. Ask for the
- * arguments where none are given.
- */
-async function runAndPick(command: string, given: unknown[], run: ExecuteCommandSignature): Promise<unknown> {
-  const args = given.length ? given : await askForArguments(command);
-  if (!args) {
-    return undefined;
-  }
-  const answer = await run(command, args);
-  if (answer && !Array.isArray(answer)) {
-    return answer; // a page, which the server has opened
-  }
-  const results: SearchResult[] = answer ?? [];
-  const picked = await window.showQuickPick(
-    results.map((result) => ({
-      label: result.name || result.path,
-      description: `${result.kind} in ${result.path}:${result.location.range.start.line + 1}`,
-      detail: result.lines.map((line) => line.text).join("  …  "),
-      location: result.location,
-    })),
-    { placeHolder: results.length ? "Go to" : "Nothing was found", matchOnDescription: true, matchOnDetail: true },
-  );
-  if (picked) {
-    const { start, end } = picked.location.range;
-    const selection = new Range(start.line, start.character, end.line, end.character);
-    await window.showTextDocument(Uri.parse(picked.location.uri), { selection });
-  }
-  return results;
-}
-
-async function askForArguments(command: string): Promise<unknown[] | undefined> {
-  if (command === "kexpert.search") {
-    const query = await window.showInputBox({
-      prompt: "What does it do? path:, kind:, subsystem: and config: narrow the search",
-      value: window.activeTextEditor?.document.getText(window.activeTextEditor.selection),
-    });
-    return query ? [query, 50] : undefined;
+/** A command of the server, from a code action or the palette: ask what it lacks, show what it answers. */
+async function runCommand(
+  client: LanguageClient, pages: Pages, command: string, given: unknown[], run: ExecuteCommandSignature,
+): Promise<unknown> {
+  if (command === "kexpert.explain") {
+    const args = given.length ? given : place();
+    const nothing = "there is no function or macro here to explain";
+    return args && pages.follow(client, "Explanation", (token) => run(command, [...args, token]) as Promise<unknown>, nothing);
   }
   if (command === "kexpert.ask") {
-    const question = await window.showInputBox({ prompt: "Ask about the kernel", placeHolder: "Who calls vfs_read()?" });
-    return question ? [question] : undefined;
+    const asked = given.length ? String(given[0]) : await window.showInputBox({
+      prompt: "Ask about the kernel", placeHolder: "Who calls vfs_read()?",
+    });
+    return asked && pages.follow(client, asked, (token) => run(command, [asked, token]) as Promise<unknown>, "no answer");
   }
+  if (command === "kexpert.findSimilar") {
+    const args = given.length ? given : place();
+    return args && pickResult("Similar code", (await run(command, args)) ?? []);
+  }
+  if (command === "kexpert.reindex") {
+    window.setStatusBarMessage("kexpert: looking through the tree for changes", 3000);
+  }
+  return run(command, given);
+}
+
+/** The selection of the active editor, as the server's commands take it. */
+function place(): unknown[] | undefined {
   const editor = window.activeTextEditor;
   return editor && [editor.document.uri.toString(), { start: editor.selection.start, end: editor.selection.end }];
 }
 
-/** The settings that the user changed. Sending defaults too would override the tree's kexpert.toml. */
-function userSettings(context: ExtensionContext): Record<string, unknown> {
-  const all = workspace.getConfiguration();
-  const known = Object.keys(context.extension.packageJSON.contributes.configuration.properties);
-  const changed = known
-    .filter((key) => !key.startsWith(OWN_PREFIX))
-    .map((key) => {
-      const set = all.inspect(key);
-      return [key.slice("kexpert.".length), set?.workspaceFolderValue ?? set?.workspaceValue ?? set?.globalValue];
-    });
-  return Object.fromEntries(changed.filter(([, value]) => value !== undefined));
-}
-
-/** True if a folder lies in a kernel tree, by the same files that the server looks for. */
-function inTree(folder: string): boolean {
-  const has = (name: string) => existsSync(join(folder, name));
-  if (has("Kconfig") && has("Makefile") && (has("MAINTAINERS") || has("include/linux"))) {
-    return true;
+/** A click on a lens: the callers, the implementations or the table. */
+async function showUses(uri: string, at: { line: number; character: number }, kind: string): Promise<void> {
+  const editor = await window.showTextDocument(Uri.parse(uri), {
+    selection: new Range(new Position(at.line, at.character), new Position(at.line, at.character)),
+  });
+  if (kind === "operation") {
+    editor.revealRange(editor.selection);
+  } else {
+    const implementations = kind === "implementations";
+    await commands.executeCommand(`editor.action.${implementations ? "goToImplementation" : "goToReferences"}`);
   }
-  return dirname(folder) !== folder && inTree(dirname(folder));
 }

@@ -114,6 +114,7 @@ class RequestProgress:
         self._lock = threading.Lock()
         self._state: Literal["new", "asked", "begun", "ended"] = "new"
         self._is_cancelled = False
+        self._last_report = 0.0  # monotonic seconds
 
     def begin(self) -> None:
         """Show it from now on. May be called again."""
@@ -126,6 +127,14 @@ class RequestProgress:
             self._dispatcher.request(types.WINDOW_WORK_DONE_PROGRESS_CREATE, params, lambda _: self._begin())
         else:
             self._begin()
+
+    def report(self, message: str, percentage: int) -> None:
+        """Show how far it is, a few times a second at most, once it is shown at all."""
+        now = time.monotonic()
+        with self._lock:
+            if self._state == "begun" and now - self._last_report >= _PROGRESS_INTERVAL_SECONDS:
+                self._last_report = now
+                self._notify({"kind": "report", "message": message, "percentage": percentage})
 
     def cancelled(self) -> bool:
         """The request, or its progress, was cancelled."""

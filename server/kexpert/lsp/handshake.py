@@ -52,6 +52,11 @@ class Client:
         return self.can("experimental", "kexpertExplain") is True
 
     @property
+    def follows_links(self) -> bool:
+        """True if a link to ``file:`` with a line leads there from a hover."""
+        return self.can("experimental", "kexpertLinks") is True
+
+    @property
     def shows_inactive_regions(self) -> bool:
         """True if the client dims what the server says is not compiled, by clangd's extension of the protocol."""
         return self.can("textDocument", "inactiveRegionsCapabilities", "inactiveRegions") is True
@@ -128,7 +133,7 @@ def initialize_result(client: Client) -> dict[str, Any]:
         "executeCommandProvider": {
             "commands": [
                 "kexpert.search", "kexpert.findSimilar", "kexpert.explain", "kexpert.ask", "kexpert.grep",
-                "kexpert.status", "kexpert.reindex",
+                "kexpert.status", "kexpert.reindex", "kexpert.references",
             ],
         },
         "inlineCompletionProvider": True,

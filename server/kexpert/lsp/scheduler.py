@@ -35,6 +35,7 @@ class ThreadIntent(Enum):
 
     QUICK = ("quick", 2, 30.0)  # milliseconds: hover, completion, jumps
     SLOW = ("slow", 2, 180.0)  # whole-tree questions
+    USES = ("uses", 2, 600.0)  # of members, which may take half a minute
     PROGRAM = ("program", 1, 180.0)  # waits for another process
     MODEL = ("model", 1, 180.0)  # the model answers one request at a time
     CHAT = ("chat", 4, 900.0)  # an answer from facts, to which the chat model adds; a newer one ends an older's waiting

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kexpert.lsp.uris import file_path, path_of
+from kexpert.workspace.find_tree import tree_around
 
 if TYPE_CHECKING:
     from kexpert.lsp.client_log import ClientLog
@@ -109,9 +110,7 @@ class Trees:
             tree.workspace.close()
 
     def _tree_around(self, folder: str) -> OpenTree | None:
-        from kexpert.background.tree import find_root
-
-        root = find_root(folder)
+        root = tree_around(Path(folder))
         if root is None:
             return None
         for known in self._open:

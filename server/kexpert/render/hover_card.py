@@ -1,33 +1,83 @@
-"""A hover card as text: code, documentation, one line for each fact, then what is inside.
+"""A hover card as text: code; one line of what matters most; documentation; further facts, what is inside, people.
 
-A layout can be pages long, so that what fits one screen comes before it.
+An editor shows some ten lines, so the line that matters comes second, and long lists are folded.
 """
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 from kexpert.core.c.layout import Layout
+from kexpert.core.docs.kerneldoc import KernelDoc, Param
 from kexpert.core.kernel.locking_context import ATOMIC_GFP, SLEEPING_GFP, LockingRules
 from kexpert.features.explain.explanation import Written
-from kexpert.features.hover.card import HoverCard, Implementations, Maintainers, Operation, Place
+from kexpert.features.hover.card import Documentation, HoverCard, Implementations, Maintainers, Operation, Place
 from kexpert.render.documentation import write_documentation
 from kexpert.render.markup import Markup
 
-_MAX_FIELDS = 40
+_MAX_FIELDS = 16
+#: Members described in the documentation of a struct or an enum.
+_MAX_DESCRIBED = 12
 _MAX_CAUSES = 4
 #: Kinds whose documentation names them, their value and their places.
 _DOCUMENTS_ITSELF = ("configuration option",)
+_AGGREGATES = ("struct", "union", "enum")
+#: What stands for members that were left out before.
+_AND_MORE = re.compile(r"and (\d+) more")
 #: Kinds that the code itself shows.
 _SELF_EVIDENT = ("function", "macro", "struct", "union", "enum", "typedef")
 
 
 def write_card(card: HoverCard, markup: Markup) -> str:
     """A card without empty sections."""
-    documentation = write_documentation(card.documentation, markup)
+    documentation = write_documentation(_folded(card), markup)
     if not documentation and card.written is not None:
         documentation = f"{sentence(markup.words(card.written.text))} ({written_by(card.written, markup)})"
-    facts = "\n".join(f"- {line}" if not line.startswith("  ") else line for line in _facts(card, markup))
-    sections = [_head(card, markup), documentation, facts, _inside(card, markup)]
+    head = "\n\n".join(part for part in (_head(card, markup), _main_line(card, markup)) if part)
+    sections = [head, documentation, _list(_facts(card, markup)), _inside(card, markup), _list(_context(card, markup))]
     return markup.separator.join(section for section in sections if section)
+
+
+def _list(lines: list[str]) -> str:
+    return "\n".join(f"- {line}" if not line.startswith("  ") else line for line in lines)
+
+
+def _folded(card: HoverCard) -> tuple[Documentation, ...]:
+    """The documentation, of a long list of members those that are used near the cursor, else the first ones."""
+    return tuple(
+        _with_few_members(piece, card.near) if isinstance(piece, KernelDoc) and piece.kind in _AGGREGATES else piece
+        for piece in card.documentation
+    )
+
+
+def _with_few_members(doc: KernelDoc, near: frozenset[str]) -> KernelDoc:
+    if len(doc.params) <= _MAX_DESCRIBED:
+        return doc
+    kept = [param for param in doc.params if param.name in near][:_MAX_DESCRIBED]
+    kept = kept or doc.params[:_MAX_DESCRIBED]
+    more = len(doc.params) - len(kept)
+    last = doc.params[-1]
+    if last.name == "…" and (match := _AND_MORE.fullmatch(last.text)):
+        more += int(match[1]) - 1
+    return replace(doc, params=[*(param for param in kept if param.name != "…"), Param("…", f"and {more} more")])
+
+
+def _main_line(card: HoverCard, markup: Markup) -> str:
+    """Where it is, under which condition, exported, how large and how often called, on one line."""
+    parts: list[str] = []
+    if card.place is not None and card.what not in _DOCUMENTS_ITSELF:
+        verb = "Declared" if card.place.what == "declaration" else "Defined"
+        parts.append(f"{verb} in {_place(card.place, markup)}")
+    if card.export is not None:
+        namespace = f", namespace {markup.code(card.export.namespace)}" if card.export.namespace else ""
+        parts.append(f"exported with {markup.code(card.export.macro)}{namespace}")
+    if card.layout is not None and card.layout.size is not None:
+        parts.append(f"{_bytes(card.layout.size, card.layout.exact)} bytes")
+    if card.callers is not None and (card.callers or not card.operations):
+        parts.append("no callers by name" if not card.callers else _count(card.callers, "caller"))
+    line = " · ".join(parts)
+    return line[:1].upper() + line[1:]
 
 
 def written_by(written: Written, markup: Markup) -> str:
@@ -64,7 +114,7 @@ def _inside(card: HoverCard, markup: Markup) -> str:
             lines.append(f"- and {card.more_enumerators} more")
         parts.append("\n".join(lines))
     if card.layout is not None:
-        parts.append(_layout(card.layout, markup))
+        parts.append(_layout(card.layout, card.near, markup))
     return "\n\n".join(parts)
 
 
@@ -76,15 +126,10 @@ def _facts(card: HoverCard, markup: Markup) -> list[str]:
         owner = f" of {code(card.owner)}" if card.owner else ""
         lines.append(markup.words(card.what[:1].upper() + card.what[1:]) + owner)
     lines += _places(card, markup)
-    if card.export is not None:
-        namespace = f", namespace {code(card.export.namespace)}" if card.export.namespace else ""
-        lines.append(f"Exported with {code(card.export.macro)}{namespace}")
     if card.rules is not None:
         lines += [line[:1].upper() + line[1:] for line in rule_lines(card.rules, markup)]
     if card.sleeps_through:
         lines.append("May sleep: calls " + ", ".join(code(name + "()") for name in card.sleeps_through))
-    if card.callers is not None and (card.callers or not card.operations):
-        lines.append("No callers by name" if not card.callers else _count(card.callers, "caller"))
     operations = [_operation(operation, markup) for operation in card.operations]
     lines += _listed("Stands as", operations, card.more_operations)
     if card.implementations is not None:
@@ -92,10 +137,16 @@ def _facts(card: HoverCard, markup: Markup) -> list[str]:
     if card.builds:
         more = f" and {card.more_builds} more" if card.more_builds else ""
         lines.append("Builds " + ", ".join(code(path) for path in card.builds) + more)
+    return lines
+
+
+def _context(card: HoverCard, markup: Markup) -> list[str]:
+    """Who looks after it, and what is like it."""
+    lines = []
     if card.maintainers is not None:
         lines.append(_maintainers(card.maintainers, markup))
     if card.similar:
-        others = (f"{code(other.name)} in {_place(other.place, markup)}" for other in card.similar)
+        others = (f"{markup.code(other.name)} in {_place(other.place, markup)}" for other in card.similar)
         lines.append("See also " + ", ".join(others))
     return lines
 
@@ -104,9 +155,6 @@ def _places(card: HoverCard, markup: Markup) -> list[str]:
     if card.what in _DOCUMENTS_ITSELF:
         return []
     lines = []
-    if card.place is not None:
-        verb = "Declared" if card.place.what == "declaration" else "Defined"
-        lines.append(f"{verb} in {_place(card.place, markup)}")
     if card.declared is not None:
         lines.append(f"Declared in {_place(card.declared, markup)}")
     variants = [_place(variant, markup, with_what=True) for variant in card.variants]
@@ -114,7 +162,7 @@ def _places(card: HoverCard, markup: Markup) -> list[str]:
 
 
 def _place(place: Place, markup: Markup, with_what: bool = False) -> str:
-    text = markup.code(f"{place.path}:{place.line + 1}")
+    text = markup.place(place.path, place.line)
     if with_what and place.what:
         text += f" ({markup.words(place.what)})"
     if place.conditions:
@@ -191,9 +239,16 @@ def rule_lines(rules: LockingRules, markup: Markup) -> list[str]:
     return lines
 
 
-def _layout(layout: Layout, markup: Markup) -> str:
-    more = len(layout.fields) - _MAX_FIELDS
-    text = markup.block(layout_table(layout, _MAX_FIELDS))
+def _layout(layout: Layout, near: frozenset[str], markup: Markup) -> str:
+    """The first members, or of a long struct those that are used near the cursor, where there are some."""
+    shown = layout
+    if len(layout.fields) > _MAX_FIELDS and near:
+        used = [field for field in layout.fields if field.name.rpartition(".")[2] in near]
+        if used:
+            shown = replace(layout, fields=used, holes=[], padding=0)
+    count = min(len(shown.fields), _MAX_FIELDS)
+    text = markup.block(layout_table(shown, _MAX_FIELDS))
+    more = len(layout.fields) - count
     return text if more <= 0 else f"{text}\n\nand {more} more members"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from kexpert.core.docs import rst
 from kexpert.features.hover.card import HoverCard
@@ -14,9 +15,9 @@ _SPECIAL = re.compile(r"([\\`*\[\]<>|#~]|(?<!\w)_|_(?!\w))")
 _BACKTICKS = re.compile(r"`+")
 
 
-def hover_card(card: HoverCard) -> str:
-    """The card of a hover or of a completion item."""
-    return write_card(card, _MARKDOWN)
+def hover_card(card: HoverCard, link: Callable[[str, int], str] | None = None) -> str:
+    """The card of a hover or of a completion item. ``link`` gives the target of a place, by path and line from 0."""
+    return write_card(card, _MARKDOWN if link is None else _LinkedMarkdown(link))
 
 
 def signature_documentation(text: str) -> str:
@@ -75,6 +76,16 @@ class _Markdown(Markup):
 
     def option_help(self, text: str) -> str:
         return rst.to_markdown(text, rst.escape)
+
+
+class _LinkedMarkdown(_Markdown):
+    """Places are links."""
+
+    def __init__(self, link: Callable[[str, int], str]) -> None:
+        self._link = link
+
+    def place(self, path: str, line: int) -> str:
+        return f"[{escape(path)}:{line + 1}](<{self._link(path, line)}>)"
 
 
 _MARKDOWN = _Markdown()

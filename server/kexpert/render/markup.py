@@ -19,6 +19,10 @@ class Markup(ABC):
     def code(self, text: str) -> str:
         """A piece of code within a line."""
 
+    def place(self, path: str, line: int) -> str:
+        """A place in the tree, ``line`` from 0; a link where the reader can follow one."""
+        return self.code(f"{path}:{line + 1}")
+
     @abstractmethod
     def block(self, text: str) -> str:
         """C code on lines of its own."""

@@ -1,13 +1,14 @@
 // Looks at VS Code as somebody who sits before it: mouse, keys, and what is on the screen.
-// The one argument is JSON: {address, tree, shots, look: {hover|completion: {file, at, sees}, definition: {file, at, lands},
-// search: {asks, sees, lands}, similar: {file, at, sees}, ghost: {file, at, types, sees}}}.
+// The one argument is JSON: {address, tree, shots, settings, look}; `look` says what to do, step by step, with
+// {file, at} where the cursor goes, {asks} or {types} what is typed, {sees} what must be on the screen then and {lands}
+// where the cursor must be then. ONLY=step,step does some steps alone.
 
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 const { chromium } = await import(process.env.PLAYWRIGHT);
 const job = JSON.parse(process.argv[2]);
-const PATIENCE = 30_000;
+const PATIENCE = 1000 * Number(process.env.PATIENCE_SECONDS ?? 60);
 
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM,
@@ -101,16 +102,83 @@ const steps = {
     // What is asked while the tree is being read for the first time finds nothing yet.
     await see(what, ".quick-input-list .monaco-list-row", async () => {
       await command("kexpert: Search by Meaning");
-      await page.getByText("What does it do?").first().waitFor();
+      await page.getByPlaceholder("What does it do?").first().waitFor();
       await page.keyboard.type(what.asks);
-      await page.keyboard.press("Enter");
-      await page.locator(".quick-input-widget input[placeholder='Go to']").waitFor({ timeout: 5_000 }).catch(() => {});
     });
     await page.screenshot({ path: join(job.shots, "search-list.png") });
     await page.keyboard.press("Enter");
     const { line } = place(what.lands);
     await page.locator(`.tab.active[data-resource-name="${what.lands.file.split("/").at(-1)}"]`).waitFor();
     await page.locator(".statusbar", { hasText: `Ln ${line}, Col` }).waitFor();
+  },
+  async grep(what) {
+    await see(what, ".quick-input-list .monaco-list-row", async () => {
+      await command("kexpert: Grep the Tree");
+      await page.getByPlaceholder("A regular expression").first().waitFor();
+      await page.keyboard.type(what.asks);
+    });
+    await page.keyboard.press("Escape");
+  },
+  async inactive(what) {
+    await open(what);
+    await see(what, ".view-lines", async () => {});
+    const dimmed = () => page.locator(".view-lines .view-line span span").evaluateAll((spans) =>
+      spans.filter((span) => getComputedStyle(span).opacity === "0.45").map((span) => span.textContent).join(""));
+    await until(async () => (await dimmed()).replaceAll("\u00a0", " ") === what.sees[0], "the branch is not dimmed");
+  },
+  async kconfig(what) {
+    await open(what);
+    await see(what, ".suggest-widget.visible .monaco-list-row .label-name", async () => {
+      await page.keyboard.press("Escape");
+      await page.keyboard.press("Control+Space");
+    });
+  },
+  async explain(what) {
+    await open(what);
+    await seeInPage(what, () => command("kexpert: Explain"));
+    await page.screenshot({ path: join(job.shots, "explain-page.png") });
+    await closePage();
+  },
+  async ask(what) {
+    await seeInPage(what, async () => {
+      await command("kexpert: Ask About the Kernel");
+      await page.getByText("Ask about the kernel").first().waitFor();
+      await page.keyboard.type(what.asks);
+      await page.keyboard.press("Enter");
+    });
+    await page.screenshot({ path: join(job.shots, "ask-page.png") });
+    await closePage();
+  },
+  async menu(what) {
+    await see(what, ".quick-input-list .monaco-list-row", async () => {
+      await page.keyboard.press("Escape");
+      await page.locator(".statusbar-item", { hasText: "kexpert" }).first().click();
+      await page.waitForTimeout(500);
+    });
+    await page.screenshot({ path: join(job.shots, "menu-list.png") });
+    await page.keyboard.press("Escape");
+  },
+  async doctor(what) {
+    await seeInPage(what, () => command("kexpert: Doctor"));
+    await page.screenshot({ path: join(job.shots, "doctor-page.png") });
+    await closePage();
+  },
+  async killed(what) {
+    const before = servers();
+    if (before.length !== 1) {
+      throw new Error(`${before.length} servers run`);
+    }
+    process.kill(before[0], "SIGKILL");
+    await until(() => servers().some((pid) => !before.includes(pid)), "no new server");
+    await steps.hover(what);
+  },
+  async missing(what) {
+    const settings = readFileSync(job.settings, "utf8");
+    writeFileSync(job.settings, JSON.stringify({ ...JSON.parse(settings), "kexpert.server.command": "/nowhere/kexpert" }));
+    await see(what, ".notification-toast", async () => {});
+    await page.screenshot({ path: join(job.shots, "missing-message.png") });
+    writeFileSync(job.settings, settings);
+    await until(() => servers().length === 1, "the server does not come back");
   },
   async similar(what) {
     await open(what);
@@ -130,25 +198,78 @@ const steps = {
   },
 };
 
+/** The servers of this tree, by their process ids. */
+function servers() {
+  return readdirSync("/proc").filter((pid) => {
+    try {
+      const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+      return words.includes("serve") && readlinkSync(`/proc/${pid}/cwd`) === job.tree;
+    } catch {
+      return false;
+    }
+  }).map(Number);
+}
+
+async function until(holds, otherwise) {
+  const end = Date.now() + PATIENCE;
+  while (!(await holds())) {
+    if (Date.now() > end) {
+      throw new Error(otherwise);
+    }
+    await page.waitForTimeout(200);
+  }
+}
+
+/** The text of all pages (web views) that are shown. */
+async function pages() {
+  const texts = await Promise.all(page.frames().slice(1).map((frame) =>
+    frame.evaluate(() => document.body?.innerText ?? "").catch(() => "")));
+  return texts.join("\n");
+}
+
+/** Do something until a page shows all that it must. */
+async function seeInPage(what, act) {
+  await page.keyboard.press("Escape");
+  await act();
+  let text = "";
+  const end = Date.now() + PATIENCE;
+  while (!what.sees.every((part) => text.includes(part))) {
+    if (Date.now() > end) {
+      throw new Error(`not in a page: ${what.sees.filter((part) => !text.includes(part)).join(" | ")}\nthe pages: ${text.slice(0, 2000)}`);
+    }
+    await page.waitForTimeout(200);
+    text = await pages();
+  }
+}
+
+/** `q` closes the page. */
+async function closePage() {
+  await page.keyboard.press("q");
+  await page.locator(".tab", { hasText: "Preview" }).waitFor({ state: "detached" });
+}
+
 /** A command from the palette. */
 async function command(title) {
   await page.keyboard.press("Escape");
   await page.keyboard.press("F1");
   await page.locator(".quick-input-widget input").first().fill(`>${title}`);
-  await page.locator(".quick-input-list .monaco-list-row", { hasText: title }).first().click();
+  const row = page.locator(".quick-input-list .monaco-list-row");
+  await row.filter({ has: page.getByText(title, { exact: true }) }).or(row.filter({ hasText: title })).first().click();
 }
 
 let failed = 0;
 try {
-  await page.goto(`${job.address}/?folder=${encodeURIComponent(job.tree)}`);
+  await page.goto(`${job.address}/?folder=${encodeURIComponent(job.tree)}`, { waitUntil: "domcontentloaded" });
   await page.locator(".monaco-workbench .statusbar").waitFor();
-  for (const [name, what] of Object.entries(job.look)) {
+  const only = process.env.ONLY?.split(",");
+  for (const [name, what] of Object.entries(job.look).filter(([name]) => !only || only.includes(name))) {
     const started = Date.now();
     let outcome = "ok";
     try {
       await steps[name](what);
     } catch (problem) {
-      outcome = `FAILED: ${problem.message}`;
+      const screen = (await page.locator("body").innerText().catch(() => "")).replace(/\s*\n\s*/g, "\n");
+      outcome = `FAILED: ${problem.message}\non the screen:\n${screen.slice(0, 4000)}\n`;
       failed++;
     }
     await page.screenshot({ path: join(job.shots, `${name}.png`) });

@@ -1,4 +1,4 @@
-"""The extension in a real VS Code: hover, completion, a jump, search, ghost text. ``make test-vscode`` runs this.
+"""The extension in a real VS Code, as a person uses it, from hover to a server that dies: ``make test-vscode``.
 
 SCREENSHOTS=DIR keeps what was on the screen. TREE=DIR shows a kernel tree of yours instead of the tests' own; its index
 lies in the usual cache, so have it made first.
@@ -23,7 +23,7 @@ from typing import Any
 
 from tests.editors.vscode.get_vscode import NoVSCode, VSCode, get_vscode, run
 from tests.support.tiny_models import speaking_model
-from tests.support.toy_tree import make_toy_tree
+from tests.support.toy_tree import TOY_FILES, write_tree
 from tests.support.waiting import eventually
 
 HERE = Path(__file__).resolve().parent
@@ -41,6 +41,13 @@ SETTINGS = {
     "workbench.secondarySideBar.defaultVisibility": "hidden",
     "workbench.startupEditor": "none",
     "workbench.tips.enabled": False,
+}
+
+#: Besides the toy tree: a configuration and what it leaves out.
+MORE = {
+    ".config": "# CONFIG_TOY_OLD is not set\nCONFIG_TOY=m\n",
+    "drivers/toy/variants.c": "#ifdef CONFIG_TOY_OLD\nint left_out;\n#else\nint compiled;\n#endif\n",
+    "Kconfig": 'config TOY\n\ttristate "Toy support"\n\tdepends on \n\thelp\n\t  Say Y to play.\n',
 }
 
 #: What to look at in the tests' own tree: a file, text of it with a bar where the mouse or the cursor goes, and what
@@ -62,7 +69,20 @@ TOY = {
         "sees": ["toy_wind", "function in drivers/toy/core.c"],
         "lands": {"file": "drivers/toy/core.c", "at": "int |toy_wind(struct toy *toy, unsigned int turns)\n{"},
     },
+    "grep": {"asks": r"toy_wind\(car, \d", "sees": ["car_play", "drivers/toy/user.c"]},
     "similar": {"file": "drivers/toy/core.c", "at": "int toy_|wind(struct toy", "sees": ["drivers/toy/user.c"]},
+    "inactive": {"file": "drivers/toy/variants.c", "at": "int |left_out;", "sees": ["int left_out;"]},
+    "kconfig": {"file": "Kconfig", "at": "depends on |", "sees": ["TOY"]},
+    "explain": {
+        "file": "drivers/toy/core.c",
+        "at": "unsigned int to|tal",
+        "sees": ["toy_wind", "drivers/toy/core.c"],
+    },
+    "ask": {"asks": "who calls toy_wind()?", "sees": ["is called by", "car_wind"]},
+    "menu": {"sees": ["Ghost Text Off", "Re-index", "Doctor", "Show Log", "kexpert-2m"]},
+    "doctor": {"sees": ["server", "kexpert.server.command", "sqlite"]},
+    "killed": {"file": "drivers/toy/user.c", "at": "return toy_|wind(car, 3)", "sees": ["wind a toy up"]},
+    "missing": {"sees": ["kexpert.server.command names no program", "Install with pipx"]},
     "ghost": {
         "file": "drivers/toy/user.c",
         "at": "unsigned int turns)\n|{",
@@ -96,12 +116,18 @@ def main() -> int:
     own = os.environ.get("TREE")
     with tempfile.TemporaryDirectory(prefix="kx", ignore_cleanup_errors=True) as temporary:
         home = Path(temporary)
-        tree = Path(own).resolve() if own else make_toy_tree(home / "linux")
+        tree = Path(own).resolve() if own else write_tree(home / "linux", {**TOY_FILES, **MORE})
         shots = Path(os.environ.get("SCREENSHOTS") or home / "shots").resolve()
         shots.mkdir(parents=True, exist_ok=True)
         model = {} if own else {"kexpert.model.path": str(speaking_model(home / "model", SENTENCE))}
         with serving(vscode, package, home, model, keep_cache=bool(own)) as address:
-            job = {"address": address, "tree": str(tree), "shots": str(shots), "look": KERNEL if own else TOY}
+            job = {
+                "address": address,
+                "tree": str(tree),
+                "shots": str(shots),
+                "settings": str(home / "user/User/settings.json"),
+                "look": KERNEL if own else TOY,
+            }
             return look(vscode, job)
 
 

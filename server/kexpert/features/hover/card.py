@@ -150,6 +150,7 @@ class HoverCard:
     more_builds: int = 0
     maintainers: Maintainers | None = None
     similar: tuple[Similar, ...] = ()
+    near: frozenset[str] = frozenset()  # members that the function under the cursor uses
     symbol: Symbol | None = None  # the definition or declaration that the card is made from
     #: A line by a language model, where the author wrote none.
     written: Written | None = None

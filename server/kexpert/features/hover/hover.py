@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from kexpert.core.c.function_extent import enclosing_function, function_tokens
 from kexpert.core.c.source import Source
 from kexpert.core.retrieval.chunk import Chunk, ChunkKind
 from kexpert.core.symbols import Kind, Symbol
@@ -20,6 +21,7 @@ from kexpert.features.hover.member_card import member_card, member_symbol_card
 from kexpert.features.hover.variable_card import local_card, parameter_card, typedef_card, variable_card
 from kexpert.features.semantics.definition_ranking import kernel_first
 from kexpert.features.semantics.resolve import Resolved, resolve
+from kexpert.features.semantics.variant_states import Place as AskingPlace
 from kexpert.view import View
 
 __all__ = ["HoverCard", "HoverConfig", "card_for_symbol", "hover", "warm"]
@@ -44,9 +46,20 @@ def hover(view: View, source: Source, offset: int, config: HoverConfig = DEFAULT
     card = _card(CardReader(view, source, config), source, found)
     if card is not None:
         card.start, card.end = found.start, found.end
+        if card.layout is not None or card.what in ("struct", "union"):
+            card.near = members_used(source, offset)
         if wants_similar:
             card.similar = _similar(view, found.symbols, max(0.0, deadline - time.monotonic()))
     return card
+
+
+def members_used(source: Source, offset: int) -> frozenset[str]:
+    """The members that the function around an offset names, of any struct."""
+    function = enclosing_function(source, offset)
+    if function is None:
+        return frozenset()
+    tokens = function_tokens(source, function)
+    return frozenset(tokens[at] for at in range(1, len(tokens)) if tokens[at - 1] in ("->", ".") and tokens.is_word(at))
 
 
 def _similar(view: View, symbols: Sequence[Symbol], seconds: float) -> tuple[Similar, ...]:
@@ -71,8 +84,10 @@ def card_for_symbol(view: View, symbol: Symbol, config: HoverConfig = DEFAULT_CO
 
 
 def warm(view: View, source: Source) -> None:
-    """Read what every card of a tree needs, so that the first card does not wait for it."""
+    """Read what every card of a tree needs, and the headers of a file, so that the first card does not wait."""
     CardReader(view, source).maintainers(source.path)
+    if source.path.endswith((".c", ".h", ".S")):
+        AskingPlace.at(view, source).read_headers()
 
 
 def _card(reader: CardReader, source: Source, found: Resolved) -> HoverCard | None:

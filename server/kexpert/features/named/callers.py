@@ -17,6 +17,7 @@ from kexpert.features.navigation.call_hierarchy import (
 )
 from kexpert.features.navigation.indirect_calls import macros_that_call
 from kexpert.features.semantics.definition_ranking import is_private, is_visible
+from kexpert.features.semantics.include_paths import arch_for
 from kexpert.view import View
 
 _BODIES = (Kind.FUNCTION, Kind.SYSCALL, Kind.MACRO)
@@ -146,6 +147,7 @@ def _meant(view: View, source: Source, name: str) -> Symbol | None:
     """The function or macro that a call reaches. A single candidate needs no ranking, which reads headers."""
     rows = view.lookup(name, CALLABLE, limit=50)
     own = [row for row in rows if row.path == source.path and row.kind in _BODIES]
-    seen = [row for row in rows if row.kind is not Kind.PROTOTYPE and is_visible(row, source)]
+    arch = arch_for(view, source.path)
+    seen = [row for row in rows if row.kind is not Kind.PROTOTYPE and is_visible(row, source, arch)]
     candidates = own or [row for row in seen if not row.path.startswith(("tools/", "samples/", "scripts/"))]
     return candidates[0] if own or len(candidates) == 1 else best_callee(view, source, name)

@@ -15,7 +15,8 @@ def hover(request: Request) -> Json | None:
     if card is None or source is None:
         return None
     rich = request.likes_markdown("hover", "contentFormat")
-    found: Json = {"contents": to_protocol.card_markup(card, rich)}
+    places = request.places if request.client.follows_links else None
+    found: Json = {"contents": to_protocol.card_markup(card, rich, places)}
     if card.start is not None and card.end is not None:
         found["range"] = request.places.range(source.data, card.start, card.end)
     return found
