@@ -38,7 +38,7 @@ def questions(tree: Path, seed: int, count: int) -> list[str]:
     while len(found) < count:
         path = chance.choice(files)
         data = path.read_bytes()
-        names = [match for match in _NAME.finditer(data)]
+        names = list(_NAME.finditer(data))
         if len(data) > _MAX_FILE_BYTES or len(names) < _QUESTIONS_PER_FILE:
             continue
         relative = quote(path.relative_to(tree).as_posix())

@@ -96,7 +96,11 @@ def test_a_name_that_was_bound_to_the_loopback_is_refused(web: httpx.Client, hos
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:80", "127.0.0.1:1234", "[::1]:7410"])
 def test_names_of_the_loopback_are_served(web: httpx.Client, host: str) -> None:
-    assert web.get("/livez", headers={"Host": host}).status_code == 200
+    assert web.get("/v1/health", headers={"Host": host}).status_code == 200
+
+
+def test_a_cluster_probes_by_address(web: httpx.Client) -> None:
+    assert web.get("/livez", headers={"Host": "10.1.2.3:7410"}).status_code == 200
 
 
 def test_host_names_are_compared_without_port_and_case() -> None:

@@ -31,7 +31,7 @@ def api(address: str) -> Any:
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: str(mode.value))
-@pytest.mark.parametrize("endpoint", (*ENDPOINTS, STREAMED[1]), ids=lambda endpoint: endpoint.name)
+@pytest.mark.parametrize("endpoint", [*ENDPOINTS, STREAMED[1]], ids=lambda endpoint: endpoint.name)
 def test_nothing_that_may_be_asked_makes_the_server_fail(api: Any, endpoint: Endpoint, mode: GenerationMode) -> None:
     operation = api[f"/v1{endpoint.path}"][endpoint.method]
     left_out = [check for check in CHECKS.get_all() if check.__name__ in _LEFT_OUT]

@@ -24,6 +24,8 @@ PIECES = [
     b"static const struct gamma_ops ops = {\n\t.open = alpha,\n\t.close = beta,\n};\n",
     b"#define DELTA(x) ((x) + 1)\n",
     b"EXPORT_SYMBOL_GPL(alpha);\n",
+    b"#define MAKE(name) int make_##name(void) { return alpha(); }\n",
+    b"MAKE(eta)\n",
     b"config FOO\n\tbool\n",
     b"obj-$(CONFIG_FOO) += foo.o\n",
     b"SYM_FUNC_START(epsilon)\n\tret\nSYM_FUNC_END(epsilon)\n",

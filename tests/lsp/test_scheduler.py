@@ -10,7 +10,7 @@ from concurrent.futures import CancelledError
 import pytest
 from pygls.exceptions import JsonRpcRequestCancelled
 
-from kexpert.lsp.scheduler import Cancelled, Scheduler, ThreadIntent
+from kexpert.lsp.scheduler import Cancelled, Overdue, Scheduler, ThreadIntent
 
 
 @pytest.fixture
@@ -67,3 +67,28 @@ def test_running_work_sees_that_it_is_cancelled(scheduler: Scheduler) -> None:
     scheduler.cancel(1)
     with pytest.raises(JsonRpcRequestCancelled):
         running.result(10)
+
+
+def test_work_that_takes_too_long_is_given_up_and_what_waited_behind_it_runs() -> None:
+    scheduler, release = Scheduler(max_seconds=0.2), threading.Event()
+    stuck = scheduler.start(1, ThreadIntent.MODEL, lambda cancelled: release.wait(60))
+    behind = scheduler.start(2, ThreadIntent.MODEL, lambda cancelled: "answer")
+    with pytest.raises(Overdue, match=r"within 0\.2 s"):
+        stuck.result(10)
+    assert behind.result(10) == "answer"
+    release.set()
+    scheduler.stop()
+
+
+def test_work_that_is_given_up_is_told_to_end() -> None:
+    scheduler, ended = Scheduler(max_seconds=0.2), threading.Event()
+
+    def work(cancelled: Cancelled) -> None:
+        while not cancelled():
+            time.sleep(0.01)
+        ended.set()
+
+    with pytest.raises(Overdue):
+        scheduler.start(1, ThreadIntent.QUICK, work).result(10)
+    assert ended.wait(10)
+    scheduler.stop()

@@ -16,14 +16,17 @@ from tests.support.toy_tree import home_environment, write_tree
 SETTINGS = "vectors.enabled = false\nindex.jobs = 1\nindex.watch = false\n"
 
 
-@pytest.fixture(scope="session")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Folders of one user, with settings."""
-    home = tmp_path_factory.mktemp("agent-home")
+def new_user(home: Path) -> dict[str, str]:
+    """The environment of a user whose folders and settings are in ``home``."""
     settings = home / "config" / "kexpert" / "config.toml"
     settings.parent.mkdir(parents=True)
     settings.write_text(SETTINGS)
     return home_environment(home)
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return new_user(tmp_path_factory.mktemp("agent-home"))
 
 
 @pytest.fixture(scope="session")

@@ -94,7 +94,7 @@ class Facade(FrontEnd):
                     spans = snapshot.rename(at, scenario.argument)
                 except Refusal as reason:
                     return str(reason)
-                return [self._place(scenario.path, start) for start, _ in spans]
+                return [self._place(span.path, span.start) for span in spans]
             case "references":
                 return [self._place(use.path, use.start) for file in snapshot.references(at) for use in file]
             case "tokens" | "hints" | "lenses" | "links" | "supertypes" | "subtypes" | "inactive" | "diagnostics":

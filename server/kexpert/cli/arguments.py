@@ -27,13 +27,16 @@ def add_tree(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tree", metavar="DIR", type=Path, help=what)
 
 
-def add_place_command(commands: Commands, name: str, what: str, run: Callable[[argparse.Namespace], int]) -> None:
+def add_place_command(
+    commands: Commands, name: str, what: str, run: Callable[[argparse.Namespace], int]
+) -> Arguments:
     """Declare a command that asks about one place and prints ``what`` for people or as JSON."""
-    command = commands.add_parser(name, help=what, description=f"Print {what}.")
+    command: Arguments = commands.add_parser(name, help=what, description=f"Print {what}.")
     command.add_argument("position", metavar="FILE:LINE:COL", type=file_position, help="line and column count from 1")
     add_tree(command)
     command.add_argument("--json", action="store_true")
     command.set_defaults(run=run)
+    return command
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,6 +147,22 @@ class FileUses:
         return FileUses(self.path, self.size, *(list(compress(column, keep)) for column in columns))
 
 
+class OpenCall(NamedTuple):
+    """A call at file level of a macro that the file does not define: ``BUFFER_FNS(JBD, jbd)``.
+
+    What it declares is known where the macro's definition is, see ``core.c.made_elsewhere``.
+    """
+
+    macro: str
+    prefix: str  # "static " and the like before the macro
+    arguments: str  # with the parentheses; what to expand
+    start: int
+    end: int
+    line: int
+    opening: int  # of the "(" in the file
+    written: str  # the arguments in the file, which differ where a macro of the file calls the macro
+
+
 @dataclass(slots=True)
 class FileFacts:
     """Everything that the index stores about one file."""
@@ -157,3 +173,4 @@ class FileFacts:
     assignments: list[Assignment] = field(default_factory=list)
     #: every identifier of the code
     identifiers: set[bytes] = field(default_factory=set)
+    open_calls: list[OpenCall] = field(default_factory=list)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from kexpert.core.c.cursor_context import comment_start
 from kexpert.core.c.declarators import read_declaration
 from kexpert.core.c.lex import blank_comments
-from kexpert.core.c.made_text import declaration_made
 from kexpert.core.c.postfix import chain_start
 from kexpert.core.c.source import Source
 from kexpert.core.c.tokens import Tokens
@@ -16,6 +15,7 @@ from kexpert.core.docs.kerneldoc import KernelDoc, comment_above, parse_kerneldo
 from kexpert.core.symbols import Flag, Kind, Symbol
 from kexpert.features.semantics.cursor import CursorContext
 from kexpert.features.semantics.expected_type import CallSite, call_around
+from kexpert.features.semantics.made_declaration import made_declaration
 from kexpert.view import View
 
 _CALLABLE = (Kind.FUNCTION, Kind.PROTOTYPE, Kind.MACRO, Kind.SYSCALL, Kind.VARIABLE, Kind.DECLARATION, Kind.TRACEPOINT)
@@ -87,8 +87,7 @@ def _of_symbol(cursor: CursorContext, name: str, call: CallSite) -> SignatureHel
         elif symbol.kind is Kind.TRACEPOINT:
             found = _of_text(f"void {name}({tracepoint_parameters(text)})".encode("latin-1"), name, call, doc)
         else:
-            source = view.source(symbol.path) if symbol.flags & Flag.IDIOM else None
-            made = declaration_made(source.data, symbol) if source else ""
+            made = made_declaration(view, symbol)
             found = _of_text(made.encode("latin-1", "replace") or text, name, call, doc)
         if found:
             return found

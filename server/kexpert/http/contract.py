@@ -52,7 +52,7 @@ class Parameter:
             found["default"] = self.default
         return found
 
-    def from_text(self, text: str) -> str | int | bool:
+    def from_text(self, text: str) -> Any:
         """The value of a path or query argument. Raises Problem."""
         if self.kind == "integer":
             if not _INTEGER.fullmatch(text):
@@ -64,7 +64,7 @@ class Parameter:
             return text == "true"
         return self._checked(text)
 
-    def from_json(self, value: Any) -> str | int | bool:
+    def from_json(self, value: Any) -> Any:
         """The value of an entry of the body. Raises Problem."""
         wanted = {"string": str, "integer": int, "boolean": bool}[self.kind]
         if self.kind == "integer" and isinstance(value, float) and value.is_integer():

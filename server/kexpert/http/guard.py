@@ -25,8 +25,10 @@ from kexpert.http.rate_limit import RateLimit
 #: Where the handler of a request leaves its name for the figures.
 ENDPOINT = "kexpert.endpoint"
 _MAX_URL_BYTES = 8192
+#: Answered under any host name, as a cluster asks for them by address; they say no more than a word.
+_PROBES = ("/livez", "/readyz")
 #: Answered without a token.
-_OPEN_PATHS = ("/login", "/livez", "/readyz")
+_OPEN_PATHS = ("/login", *_PROBES)
 _OPEN_FOLDERS = ("/static/",)
 _HEADERS = {
     "Content-Security-Policy": (
@@ -103,7 +105,7 @@ class Guard:
         return problem_response(Problem(401, "a token is needed: Authorization: Bearer TOKEN", challenge))
 
     def _check(self, scope: Scope, headers: Headers) -> None:
-        if host_name(headers.get("host", "")) not in self._host_names:
+        if scope["path"] not in _PROBES and host_name(headers.get("host", "")) not in self._host_names:
             raise Problem(400, "this host name is not served here; --host-name NAME adds one", {"Connection": "close"})
         if len(scope["raw_path"]) + len(scope["query_string"]) > _MAX_URL_BYTES:
             raise Problem(414, f"the address has more than {_MAX_URL_BYTES} bytes", {"Connection": "close"})

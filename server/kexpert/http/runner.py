@@ -15,7 +15,7 @@ from kexpert.http.problems import Problem
 
 T = TypeVar("T")
 
-_THREADS: dict[Lane, int] = {"fast": 3, "slow": 2, "model": 2}
+_THREADS: dict[Lane, int] = {"fast": 2, "slow": 2, "model": 2}
 _MAX_WAITING: dict[Lane, int] = {"fast": 256, "slow": 32, "model": 16}
 _MAX_SECONDS: dict[Lane, float] = {"fast": 10.0, "slow": 30.0, "model": 120.0}
 

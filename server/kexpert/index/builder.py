@@ -28,6 +28,7 @@ from kexpert.core.c.extract import extract
 from kexpert.core.c.word_scan import identifiers
 from kexpert.core.kernel.kconfig_facts import kconfig_facts
 from kexpert.core.symbols import FileFacts
+from kexpert.index.made_by_macros import expand_open_calls, is_expansion_due
 from kexpert.index.schema import SymbolStore
 from kexpert.index.update_plan import UpdatePlan
 
@@ -114,6 +115,8 @@ def update(
         if not report.cancelled and not store.complete:
             on_progress(Progress(title, len(files), len(files), "ordering callers"))
             store.finish()
+        if not report.cancelled and is_expansion_due(store):
+            expand_open_calls(root, store, on_progress, cancelled)
         report.files, report.symbols = store.file_count(), store.symbol_count()
     finally:
         store.close()

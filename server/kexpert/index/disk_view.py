@@ -16,6 +16,7 @@ from kexpert.core.c.source import Source
 from kexpert.core.retrieval.chunk import Chunk, chunks
 from kexpert.core.retrieval.folded import holds
 from kexpert.core.symbols import DEFINITIONS, Assignment, FileUses, Flag, Kind, Symbol
+from kexpert.index.made_in_buffers import merged
 from kexpert.index.occurrences import uses
 from kexpert.index.proximity import ranked
 from kexpert.index.reader import IndexReader, StoredSymbol, as_symbol
@@ -69,6 +70,7 @@ class DiskView(View):
         self._searcher = searcher
         self._current: dict[str, bool] = {}
         self._symbols_on_disk: dict[str, list[Symbol]] = {}
+        self._made: dict[str, list[Symbol]] = {}
         self._last_read: tuple[str, bytes | None] = ("", None)
         self._last_files: tuple[str, dict[str, StoredFile]] = ("", {})
         self.root = str(reader.root)
@@ -130,7 +132,7 @@ class DiskView(View):
 
     def symbols_in(self, path: str) -> list[Symbol]:
         if path in self._overlay:
-            return self._overlay[path].facts.symbols
+            return merged(self._overlay[path].facts.symbols, self._made_in(path))
         rows = self._reader.in_file(path)
         if rows and self._is_current(path, rows[0].identity):
             return [row.symbol for row in rows]
@@ -341,11 +343,16 @@ class DiskView(View):
         needle = text.encode()
         return [
             symbol
-            for source in self._overlay.values()
-            if needle in source.data
-            for symbol in source.facts.symbols
+            for path, source in self._overlay.items()
+            for symbol in [*(source.facts.symbols if needle in source.data else ()), *self._made_in(path)]
             if wanted(symbol) and (not kinds or symbol.kind in kinds)
         ]
+
+    def _made_in(self, path: str) -> list[Symbol]:
+        """The names that macros of other files make in an open buffer."""
+        if path not in self._made:
+            self._made[path] = self._reader.made_in(self._overlay[path])
+        return self._made[path]
 
     def _live(self, rows: list[StoredSymbol], wanted: Callable[[Symbol], bool]) -> list[Symbol]:
         """Rows that no open buffer hides; the rows of a stale file are replaced by those of its current symbols

@@ -18,6 +18,7 @@ from kexpert.core.c.source import Source
 from kexpert.core.symbols import Flag, Kind, Symbol
 from kexpert.core.text import IDENTIFIER
 from kexpert.index.builder import facts_of
+from kexpert.index.made_in_buffers import BufferExpansions
 from kexpert.index.position_codec import CommonWord
 from kexpert.index.schema import FILE_SHIFT, StoredFile, SymbolStore
 
@@ -64,6 +65,7 @@ class IndexReader:
         self._inode = 0
         self._sources: OrderedDict[str, tuple[FileIdentity, Source]] = OrderedDict()
         self._cached_bytes = 0
+        self._expansions = BufferExpansions(root, self._rows)
 
     # -- connections ----------------------------------------------------------------------------
 
@@ -180,9 +182,14 @@ class IndexReader:
         """The symbols of one file in order; none for a register header."""
         return self._symbols(
             f"FROM files f JOIN symbols s ON s.id >= f.id << {FILE_SHIFT} AND s.id < (f.id + 1) << {FILE_SHIFT}"
-            " WHERE f.path = ? ORDER BY s.id",
+            " WHERE f.path = ? ORDER BY s.at, s.id",
             (path,),
         )
+
+    def made_in(self, source: Source) -> list[Symbol]:
+        """The names that macros of other files make in a text that is not indexed."""
+        newest = self._rows("SELECT max(id) FROM files")
+        return self._expansions.symbols(source, (self._generation, newest))
 
     def kinds_of(self, names: Collection[str]) -> dict[str, dict[Kind, Flag]]:
         """For each stored name its kinds with the flags that any symbol of that kind has."""

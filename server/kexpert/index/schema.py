@@ -7,6 +7,7 @@ over by id until the database is compacted.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from operator import itemgetter
 from typing import NamedTuple
@@ -19,12 +20,15 @@ from kexpert.core.symbols import FileFacts, Kind, Symbol
 #: Bump when what is stored changes: older databases are rebuilt.
 #: 1: first layout.
 #: 2: the macros of register headers in a table of their own.
-#: 3: no symbols of dead ``#if`` branches; the names that macros of the tree make.
-INDEX_VERSION = 3
+#: 3: no symbols of dead ``#if`` branches; the names that macros of the same file make.
+#: 4: the names that macros of other files make.
+INDEX_VERSION = 4
 
 FILE_SHIFT = 20
 """A symbol's id is its file's id shifted by this, plus its ordinal in the file."""
-_MAX_ROWS_OF_FILE = 1 << FILE_SHIFT
+#: The ordinals from here on are of names that macros of other files make, see ``made_by_macros``.
+MADE_ROWS = 1 << 19
+_MAX_ROWS_OF_FILE = MADE_ROWS
 
 #: Which files hold a word. Case is folded, so readers check the text again.
 WORDS_TABLE = """CREATE VIRTUAL TABLE {name} USING fts5(word, content='', detail=none,
@@ -47,6 +51,11 @@ CREATE TABLE assignments (id INTEGER PRIMARY KEY, struct TEXT, member TEXT, func
 CREATE INDEX assignments_by_function ON assignments (function);
 CREATE INDEX assignments_by_member ON assignments (member);
 CREATE TABLE calls (callee TEXT, caller INTEGER);
+-- calls at file level of macros of other files; the files whose calls are to be expanded; which macros needed which
+CREATE TABLE open_calls (id INTEGER PRIMARY KEY, macro TEXT, prefix TEXT, arguments TEXT, start INTEGER, end INTEGER,
+                         line INTEGER, opening INTEGER, written TEXT);
+CREATE TABLE unexpanded (file INTEGER PRIMARY KEY);
+CREATE TABLE expansions (used TEXT, macro TEXT, PRIMARY KEY (used, macro)) WITHOUT ROWID;
 -- the parts of names: kmem_cache_alloc is kmem, cache, alloc
 CREATE VIRTUAL TABLE subwords USING fts5(name, content='', detail=none, prefix='2 3',
                                          tokenize="unicode61 remove_diacritics 0");
@@ -56,6 +65,7 @@ CREATE VIRTUAL TABLE subwords USING fts5(name, content='', detail=none, prefix='
 #: Created when the first indexing is done: sorting once costs a third of keeping it sorted.
 _LATE_SCHEMA = """
 CREATE INDEX IF NOT EXISTS calls_by_callee ON calls (callee, caller);
+CREATE INDEX IF NOT EXISTS open_calls_by_macro ON open_calls (macro);
 CREATE TABLE IF NOT EXISTS popular (name TEXT PRIMARY KEY, callers INTEGER) WITHOUT ROWID;
 INSERT OR REPLACE INTO popular SELECT callee, count(*) FROM calls GROUP BY callee HAVING count(*) >= 8;
 """
@@ -65,6 +75,11 @@ _BY_SUBWORD = frozenset(
     {Kind.FUNCTION, Kind.STRUCT, Kind.UNION, Kind.ENUM, Kind.TYPEDEF, Kind.MACRO, Kind.VARIABLE, Kind.SYSCALL,
      Kind.TRACEPOINT, Kind.CONFIG, Kind.ASM_LABEL}
 )  # fmt: skip
+#: Marks the files whose calls may expand to something else, now that these macros changed.
+_USERS_OF_MACROS = f"""
+INSERT OR IGNORE INTO unexpanded SELECT DISTINCT id >> {FILE_SHIFT} FROM open_calls WHERE macro IN
+    (SELECT value FROM json_each(?1) UNION SELECT macro FROM expansions WHERE used IN (SELECT value FROM json_each(?1)))
+"""
 _SUBWORD_KINDS = ",".join(str(int(kind)) for kind in sorted(_BY_SUBWORD))
 
 
@@ -132,11 +147,16 @@ class SymbolStore(Database):
         db = self.db
         db.execute("BEGIN IMMEDIATE")
         try:
+            complete = self.complete
+            changed: set[str] = set()
             for path in gone:
+                changed |= self._macros_of(path) if complete else set()
                 self._drop(path)
             symbols: list[tuple[object, ...]] = []
             registers: list[tuple[object, ...]] = []
             for file_id, file, facts in batch:
+                if complete:
+                    changed |= self._macros_of(file.path) | {s.name for s in facts.symbols if s.kind is Kind.MACRO}
                 if self._drop(file.path, unless_id=file_id):
                     continue
                 base = file_id << FILE_SHIFT
@@ -160,6 +180,8 @@ class SymbolStore(Database):
                 symbols,
             )
             db.executemany("INSERT INTO registers VALUES (?, ?, ?, ?, ?, ?, ?)", registers)
+            if changed:
+                db.execute(_USERS_OF_MACROS, (json.dumps(list(changed)),))
             db.execute("COMMIT")
         except BaseException:
             if db.in_transaction:
@@ -173,16 +195,22 @@ class SymbolStore(Database):
             return row is not None
         first, last = row[0] << FILE_SHIFT, (row[0] + 1) << FILE_SHIFT
         # (rows in ``registers`` have no live file any more and are passed over until the database is compacted)
-        self.db.execute(
-            "INSERT INTO subwords (subwords, rowid, name) SELECT 'delete', id, name FROM symbols"
-            f" WHERE id >= ? AND id < ? AND kind IN ({_SUBWORD_KINDS})",
-            (first, last),
-        )
-        self.db.execute("DELETE FROM symbols WHERE id >= ? AND id < ?", (first, last))
+        self.delete_symbols(first, last)
         self.db.execute("DELETE FROM assignments WHERE id >= ? AND id < ?", (first, last))
+        self.db.execute("DELETE FROM open_calls WHERE id >= ? AND id < ?", (first, last))
+        self.db.execute("DELETE FROM unexpanded WHERE file = ?", row)
         self.db.execute("DELETE FROM files WHERE id = ?", row)
         self.db.execute("INSERT INTO dead VALUES (?)", row)
         return False
+
+    def _macros_of(self, path: str) -> set[str]:
+        """The macros that a file defines, as stored."""
+        rows = self.db.execute(
+            f"SELECT s.name FROM files f JOIN symbols s ON s.id >= f.id << {FILE_SHIFT}"
+            f" AND s.id < (f.id + 1) << {FILE_SHIFT} WHERE f.path = ? AND s.kind = {Kind.MACRO:d}",
+            (path,),
+        )
+        return {row[0] for row in rows}
 
     def _insert(self, file_id: int, file: TreeFile, facts: FileFacts, in_table: bool) -> None:
         """Insert all of a file except its symbols."""
@@ -204,6 +232,15 @@ class SymbolStore(Database):
                 "INSERT INTO calls VALUES (?, ?)",
                 [(callee, base + caller) for caller, callee in facts.calls if caller < _MAX_ROWS_OF_FILE],
             )
+        if facts.open_calls:
+            db.executemany(
+                "INSERT INTO open_calls VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (base + i, c.macro, c.prefix, c.arguments, c.start, c.end, c.line, c.opening, c.written)
+                    for i, c in enumerate(facts.open_calls)
+                ],
+            )
+            db.execute("INSERT OR IGNORE INTO unexpanded VALUES (?)", (file_id,))
         # Readers also look in ``symbols``, so names that a file defines are left out here.
         words = facts.identifiers
         if file.kind in (FileKind.C, FileKind.HEADER):
@@ -211,10 +248,23 @@ class SymbolStore(Database):
         if words:
             db.execute("INSERT INTO words (rowid, word) VALUES (?, ?)", (file_id, b" ".join(words).decode("latin-1")))
         if not in_table:
-            db.executemany(
-                "INSERT INTO subwords (rowid, name) VALUES (?, ?)",
-                [(base + i, s.name) for i, s in enumerate(facts.symbols[:_MAX_ROWS_OF_FILE]) if s.kind in _BY_SUBWORD],
-            )
+            self.insert_subwords(base, facts.symbols[:_MAX_ROWS_OF_FILE])
+
+    def insert_subwords(self, first: int, symbols: Sequence[Symbol]) -> None:
+        """Make symbols, whose ids ascend from ``first``, known by the parts of their names."""
+        self.db.executemany(
+            "INSERT INTO subwords (rowid, name) VALUES (?, ?)",
+            [(first + i, s.name) for i, s in enumerate(symbols) if s.kind in _BY_SUBWORD],
+        )
+
+    def delete_symbols(self, first: int, last: int) -> None:
+        """Delete the symbols with ids from ``first`` to before ``last``."""
+        self.db.execute(
+            "INSERT INTO subwords (subwords, rowid, name) SELECT 'delete', id, name FROM symbols"
+            f" WHERE id >= ? AND id < ? AND kind IN ({_SUBWORD_KINDS})",
+            (first, last),
+        )
+        self.db.execute("DELETE FROM symbols WHERE id >= ? AND id < ?", (first, last))
 
     def file_count(self) -> int:
         return int(self.db.execute("SELECT count(*) FROM files").fetchone()[0])

@@ -17,6 +17,7 @@ from kexpert.index import common_word_positions, trigram_index
 from kexpert.index.builder import BuildReport, IndexWriteError, measure, prepare, update
 from kexpert.index.compaction import compact
 from kexpert.index.disk_view import DiskView, Searcher
+from kexpert.index.made_by_macros import is_expansion_due
 from kexpert.index.reader import IndexReader
 from kexpert.index.schema import SymbolStore
 from kexpert.index.update_plan import plan_update, plan_update_of
@@ -204,7 +205,7 @@ class IndexService:
         """Read the changed files, or compare the whole tree."""
         self._cancelled = False
         with contextlib.closing(SymbolStore(self.database)) as store:
-            complete = store.complete
+            complete = store.complete and not is_expansion_due(store)
             if rescan:
                 plan = plan_update(self.root, store, self._exclude)
             else:

@@ -29,7 +29,7 @@ _MIN_MEASURED_SECONDS = 3.0
 
 
 class ClientLog:
-    """A ``workspace.listener.Listener`` for one client. Any thread may call it."""
+    """A ``workspace.listener.Listener`` for one client and tree. Any thread may call it."""
 
     def __init__(
         self,
@@ -37,10 +37,12 @@ class ClientLog:
         show_progress: bool,
         cancel_indexing: Callable[[], None],
         on_progress: Callable[[Progress], None],
+        shown: set[str],
     ) -> None:
-        """``show_progress``: the client has work done progress. ``on_progress`` is told of all progress too."""
+        """``show_progress``: the client has work done progress. ``on_progress`` is told of all progress too. ``shown``:
+        messages that need not be shown once more."""
         self._dispatcher = dispatcher
-        self._shown: set[str] = set()
+        self._shown = shown
         self._bar = ProgressBar(dispatcher, cancel_indexing) if show_progress else None
         self._work: dict[Any, RequestProgress] = {}  # under way, by token
         self._can_create_progress = show_progress
@@ -112,6 +114,7 @@ class RequestProgress:
         self._lock = threading.Lock()
         self._state: Literal["new", "asked", "begun", "ended"] = "new"
         self._is_cancelled = False
+        self._last_report = 0.0  # monotonic seconds
 
     def begin(self) -> None:
         """Show it from now on. May be called again."""
@@ -124,6 +127,14 @@ class RequestProgress:
             self._dispatcher.request(types.WINDOW_WORK_DONE_PROGRESS_CREATE, params, lambda _: self._begin())
         else:
             self._begin()
+
+    def report(self, message: str, percentage: int) -> None:
+        """Show how far it is, a few times a second at most, once it is shown at all."""
+        now = time.monotonic()
+        with self._lock:
+            if self._state == "begun" and now - self._last_report >= _PROGRESS_INTERVAL_SECONDS:
+                self._last_report = now
+                self._notify({"kind": "report", "message": message, "percentage": percentage})
 
     def cancelled(self) -> bool:
         """The request, or its progress, was cancelled."""

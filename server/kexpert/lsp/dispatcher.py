@@ -31,7 +31,7 @@ from pygls.exceptions import (
 )
 from pygls.protocol import default_converter
 
-from kexpert.lsp.scheduler import Cancelled, Scheduler, ThreadIntent
+from kexpert.lsp.scheduler import Cancelled, Overdue, Scheduler, ThreadIntent
 from kexpert.lsp.transport import BadMessage, Writer, error_response, frame, read_message, response
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Dispatcher:
         if method == types.CANCEL_REQUEST:
             self._scheduler.cancel(params.id)
         elif is_request:
-            self._answer(request_id, self.handlers[method], params)
+            self._answer(request_id, method, params)
         else:
             self._call(method, params)
 
@@ -139,20 +139,23 @@ class Dispatcher:
             except Exception:
                 logger.exception("%s failed", method)
 
-    def _answer(self, request_id: Any, handler: Callable[[Any], Any] | Question, params: Any) -> None:
+    def _answer(self, request_id: Any, method: str, params: Any) -> None:
+        handler = self.handlers[method]
         if isinstance(handler, Question):
             future = self._scheduler.start(request_id, handler.intent(params), handler.begin(params))
-            future.add_done_callback(lambda done: self._send_result(request_id, done))
+            future.add_done_callback(lambda done: self._send_result(request_id, method, done))
             return
         future = Future()
         try:
             future.set_result(handler(params))
         except Exception as problem:
             future.set_exception(problem)
-        self._send_result(request_id, future)
+        self._send_result(request_id, method, future)
 
-    def _send_result(self, request_id: Any, future: Future[Any]) -> None:
+    def _send_result(self, request_id: Any, method: str, future: Future[Any]) -> None:
         problem = JsonRpcRequestCancelled() if future.cancelled() else future.exception()
+        if isinstance(problem, Overdue):
+            logger.error("%s: %s", method, problem.message)
         if problem is None:
             self._out.write(response(request_id, future.result(), self._converter.unstructure))
         elif isinstance(problem, JsonRpcException):

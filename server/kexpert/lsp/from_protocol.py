@@ -38,6 +38,12 @@ def symbol(data: Any) -> Symbol | None:
         return None
 
 
+def position_of(value: Any) -> tuple[int, int] | None:
+    """A position in the arguments of a command: (line, character); None if it is none."""
+    span = range_of({"start": value, "end": value})
+    return span[0] if span else None
+
+
 def range_of(value: Any) -> tuple[tuple[int, int], tuple[int, int]] | None:
     """A range in the arguments of a command: ((line, character), (line, character)); None if it is none."""
     ends = []

@@ -133,7 +133,7 @@ def initialize_result(client: Client) -> dict[str, Any]:
         "executeCommandProvider": {
             "commands": [
                 "kexpert.search", "kexpert.findSimilar", "kexpert.explain", "kexpert.ask", "kexpert.grep",
-                "kexpert.status", "kexpert.reindex",
+                "kexpert.status", "kexpert.reindex", "kexpert.references",
             ],
         },
         "inlineCompletionProvider": True,

@@ -36,8 +36,8 @@ class InactiveRegions:
             for path, uri in documents:
                 self._start(path, uri, snapshot())
 
-    def forget(self, path: str) -> None:
-        self._scheduler.cancel(("inactive", path))
+    def forget(self, uri: str) -> None:
+        self._scheduler.cancel(("inactive", uri))
 
     def _start(self, path: str, uri: str, snapshot: Snapshot) -> None:
         def work(cancelled: Cancelled) -> None:
@@ -46,8 +46,8 @@ class InactiveRegions:
                 regions = [_region(source, snapshot, *lines) for lines in found or ()]
                 self._dispatcher.notify(METHOD, {"textDocument": {"uri": uri}, "regions": regions})
 
-        self.forget(path)
-        self._scheduler.start(("inactive", path), ThreadIntent.BACKGROUND, work)
+        self.forget(uri)
+        self._scheduler.start(("inactive", uri), ThreadIntent.BACKGROUND, work)
 
 
 def _region(source: Source, snapshot: Snapshot, first: int, last: int) -> Json:

@@ -74,6 +74,22 @@ class LocationMapper:
                 found += [b"," if found else b"[", text.encode("ascii")]
         return Encoded([*found, b"]"] if found else [b"[]"])
 
+    def use_locations(self, file: FileUses) -> list[Json]:
+        """The uses of a name in one file as locations, in order."""
+        if UNKNOWN_COLUMN in file.columns:
+            return self.locations([Span(*use[:3]) for use in file])
+        uri, size = self.uri(file.path), file.size
+        return [
+            {
+                "uri": uri,
+                "range": {
+                    "start": {"line": line, "character": column},
+                    "end": {"line": line, "character": column + size},
+                },
+            }
+            for line, column in zip(file.lines, file.columns, strict=True)
+        ]
+
     def _by_file(self, spans: Sequence[Span]) -> Iterator[tuple[str, bytes, list[int]]]:
         """(URI, text, indices of its spans) for every file that can be read."""
         by_path: dict[str, list[int]] = {}

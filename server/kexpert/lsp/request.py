@@ -78,11 +78,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """``intent`` and ``fallback``, the answer when the handler fails, are functions of the parameters."""
+    """``intent`` and ``fallback``, the answer when the handler fails, are functions of the parameters.
+
+    ``asks_every_tree``: the answers, which are lists, of all kernel trees that are open are put together.
+    """
 
     answer: Callable[[Request], Any]
     intent: Callable[[Any], ThreadIntent]
     fallback: Callable[[Any], Any]
+    asks_every_tree: bool = False
 
 
 #: By method. Filled by the modules of ``lsp.requests``.
@@ -93,12 +97,13 @@ def answers(
     method: str,
     intent: ThreadIntent | Callable[[Any], ThreadIntent] = ThreadIntent.QUICK,
     fallback: Callable[[Any], Any] = lambda params: None,
+    asks_every_tree: bool = False,
 ) -> Callable[[Callable[[Request], Any]], Callable[[Request], Any]]:
     """Register a function as the handler of a method."""
 
     def register(answer: Callable[[Request], Any]) -> Callable[[Request], Any]:
         intent_of = (lambda params: intent) if isinstance(intent, ThreadIntent) else intent
-        HANDLERS[method] = Handler(answer, intent_of, fallback)
+        HANDLERS[method] = Handler(answer, intent_of, fallback, asks_every_tree)
         return answer
 
     return register

@@ -1,4 +1,4 @@
-"""The language server: a workspace, wired to one client.
+"""The language server: a workspace for each kernel tree, wired to one client.
 
 ``serve`` is the way in. Notifications, which change the workspace, are handled here; requests, which ask it
 something, in ``lsp.requests``.
@@ -11,8 +11,8 @@ import ipaddress
 import os
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from kexpert.lsp.handshake import Client, await_initialize, dig
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kexpert.lsp.dispatcher import Question
     from kexpert.lsp.request import Handler, Request
     from kexpert.lsp.scheduler import Cancelled
+    from kexpert.lsp.trees import OpenTree
 
 _WATCHED = "**/{*.c,*.h,*.S,Kconfig*,Kbuild*,Makefile*,MAINTAINERS,.config}"
 #: Seconds that a thread may keep the interpreter while another waits: a keystroke must not wait for a
@@ -33,6 +34,8 @@ _ANTICIPATION = ("inline", "anticipation")
 _CLIENT_SETTINGS = "workspace/configuration"
 #: An update of fewer files changes little of what is drawn.
 _MIN_FILES_TO_REDRAW = 20
+#: For closing models, index and files.
+_END_SECONDS = 8.0
 _REFRESHED = {
     "semanticTokens": "workspace/semanticTokens/refresh",
     "inlayHint": "workspace/inlayHint/refresh",
@@ -99,41 +102,59 @@ def converse(reader: BinaryIO, out: BinaryIO) -> int:
     return server.run(reader)
 
 
+def _end_within(seconds: float, code: int) -> None:
+    """End the process after a time, whatever its threads do then: it must not outlive its client."""
+    timer = threading.Timer(seconds, os._exit, (code,))
+    timer.daemon = True
+    timer.start()
+
+
 class Server:
     """One client's workspace, and the handlers that change it."""
 
     def __init__(self, client: Client, writer: Writer) -> None:
-        from kexpert.lsp.client_log import ClientLog
         from kexpert.lsp.dispatcher import Dispatcher
         from kexpert.lsp.inactive_regions import InactiveRegions
         from kexpert.lsp.scheduler import Scheduler
         from kexpert.lsp.server_status import ServerStatus
         from kexpert.lsp.token_results import TokenResults
-        from kexpert.workspace.workspace import Workspace
+        from kexpert.lsp.trees import Trees
 
         self.client = client
         self.scheduler = Scheduler()
         self.dispatcher = Dispatcher(writer, self.scheduler)
         self._status = ServerStatus(client, self.dispatcher)
-        show_progress = client.can("window", "workDoneProgress") is True
-        self.log = ClientLog(
-            self.dispatcher, show_progress, lambda: self.workspace.cancel_indexing(), self._work_goes_on
-        )
-        settings = [("initializationOptions", client.params.get("initializationOptions")), (_CLIENT_SETTINGS, None)]
-        self.workspace = Workspace(self.log, client.encoding, self._anticipate, settings)
-        self._spellings: dict[str, str] = {}
+        self._settings = {"initializationOptions": client.params.get("initializationOptions"), _CLIENT_SETTINGS: None}
+        self._shown: set[str] = set()
+        self.trees = Trees(self._new_tree)
         self._tokens = TokenResults()
         self._inactive = InactiveRegions(client, self.scheduler, self.dispatcher)
         self._register()
 
     def run(self, reader: BinaryIO) -> int:
+        found = [self.trees.add_folder(folder) for folder in self._folders()]
         self._settings_changed()
-        if not any(self._open_tree(folder) for folder in self._folders()):
+        if not any(found):
             self._status.no_tree()
+        code = 1
         try:
-            return self.dispatcher.serve(reader)
+            code = self.dispatcher.serve(reader)
         finally:
-            self.workspace.close()
+            _end_within(_END_SECONDS, code)
+            self.trees.close()
+        return code
+
+    def _new_tree(self) -> OpenTree:
+        from kexpert.lsp.client_log import ClientLog
+        from kexpert.lsp.trees import OpenTree
+        from kexpert.workspace.workspace import Workspace
+
+        can_show = self.client.can("window", "workDoneProgress") is True
+        log = ClientLog(
+            self.dispatcher, can_show, lambda: workspace.cancel_indexing(), self._work_goes_on, self._shown
+        )
+        workspace = Workspace(log, self.client.encoding, self._anticipate, self._settings.items())
+        return OpenTree(workspace, log)
 
     def _register(self) -> None:
         from lsprotocol import types
@@ -153,7 +174,7 @@ class Server:
             types.WORKSPACE_DID_CHANGE_CONFIGURATION: self.did_change_configuration,
             types.WORKSPACE_DID_CHANGE_WATCHED_FILES: self.did_change_watched_files,
             types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS: self.did_change_workspace_folders,
-            types.WINDOW_WORK_DONE_PROGRESS_CANCEL: lambda params: self.log.progress_cancelled(params.token),
+            types.WINDOW_WORK_DONE_PROGRESS_CANCEL: self.progress_cancelled,
             **{method: self._question(method, handler) for method, handler in HANDLERS.items()},
         }
 
@@ -165,32 +186,35 @@ class Server:
         from kexpert.lsp.scheduler import ThreadIntent
 
         def begin(params: Any) -> Callable[[Cancelled], Any]:
+            tree = self.trees.about(params)
             if getattr(params, "command", "") == "kexpert.reindex":
-                self.workspace.reindex()
-            request = self._request(params)
-            inline = self.workspace.inline
-            is_obsolete = inline.start_request() if handler.intent(params) is ThreadIntent.MODEL else lambda: False
+                tree.workspace.reindex()
+            others = [other for other in self.trees if other is not tree] if handler.asks_every_tree else []
+            requests = [self._request(params, each) for each in (tree, *others)]
+            is_model = handler.intent(params) is ThreadIntent.MODEL
+            is_obsolete = tree.workspace.inline.start_request() if is_model else lambda: False
 
             def work(cancelled: Cancelled) -> Any:
                 try:
-                    return handler.answer(request(lambda: cancelled() or is_obsolete()))
+                    answers = [handler.answer(request(lambda: cancelled() or is_obsolete())) for request in requests]
+                    return [part for answer in answers for part in answer or ()] if others else answers[0]
                 except JsonRpcException:
                     raise
                 except Exception as problem:
-                    self.log.failure(method, problem)
+                    tree.log.failure(method, problem)
                     return handler.fallback(params)
 
             return work
 
         return Question(handler.intent, begin)
 
-    def _request(self, params: Any) -> Callable[[Cancelled], Request]:
-        """The workspace as it is now, as a ``Request`` that lacks its cancel flag."""
+    def _request(self, params: Any, tree: OpenTree) -> Callable[[Cancelled], Request]:
+        """A tree as it is now, as a ``Request`` that lacks its cancel flag."""
         from kexpert.lsp.request import Request
 
-        snapshot, spellings = self.workspace.snapshot(), self._spellings
+        snapshot, spellings = tree.workspace.snapshot(), tree.spellings
         return lambda cancelled: Request(
-            params, snapshot, self.client, self.log, cancelled, self._show_document, self._send_part, spellings,
+            params, snapshot, self.client, tree.log, cancelled, self._show_document, self._send_part, spellings,
             self._tokens,
         )  # fmt: skip
 
@@ -236,19 +260,9 @@ class Server:
             paths.append(root_path)
         return [path for path in paths if path]
 
-    def _open_tree(self, path: str) -> bool:
-        """Take the kernel tree around ``path``, if there is one."""
-        from kexpert.lsp.uris import path_of
-
-        spellings = self._spellings
-        opened = self.workspace.open_tree(Path(path), lambda known, root: path_of(spellings[known], root))
-        if opened:
-            self._spellings = {path_of(uri, self.workspace.root): uri for uri in spellings.values()}
-            self._settings_changed()
-        return opened
-
     def _settings_changed(self) -> None:
-        self.log.level = self.workspace.settings.log_level  # type: ignore[assignment]  # one of its choices
+        for tree in self.trees:
+            tree.log.level = tree.workspace.settings.log_level  # type: ignore[assignment]  # one of its choices
 
     def _ask_for_settings(self) -> bool:
         from lsprotocol import types
@@ -263,9 +277,11 @@ class Server:
         return True
 
     def _configure(self, settings: Any) -> None:
-        self.workspace.configure(_CLIENT_SETTINGS, settings)
+        self._settings[_CLIENT_SETTINGS] = settings
+        for tree in self.trees:
+            tree.workspace.configure(_CLIENT_SETTINGS, settings)
+            self._show_inactive(tree, tree.spellings)
         self._settings_changed()
-        self._show_inactive(self._spellings)
         self._redraw()
 
     # -- notifications --------------------------------------------------------------------------
@@ -281,52 +297,60 @@ class Server:
             )
             self.dispatcher.request(types.CLIENT_REGISTER_CAPABILITY, types.RegistrationParams([registration]))
 
+    def progress_cancelled(self, params: Any) -> None:
+        for tree in self.trees:
+            tree.log.progress_cancelled(params.token)
+
     def did_open(self, params: Any) -> None:
         from kexpert.lsp.scheduler import ThreadIntent
 
         document = params.text_document
-        path = self._path_of(document.uri)
-        self._spellings = {**self._spellings, path: document.uri}
-        self.workspace.open(path, document.text)
-        if self.workspace.root is None and path.startswith("/"):
-            folder = os.path.dirname(path)
-            if not self._open_tree(folder):
-                self.log.show_once(
-                    "warning",
-                    f"{folder} is in no kernel tree (a folder with Kconfig, Makefile and MAINTAINERS): "
-                    "only what the open files say is known",
-                )
-            path = self._path_of(document.uri)
-        self._check(document.uri)
-        snapshot = self.workspace.snapshot()
-        self.scheduler.start(("warm", path), ThreadIntent.BACKGROUND, lambda cancelled: snapshot.warm(path))
-        self._show_inactive([path])
+        tree = self.trees.document_opened(document.uri)
+        self._settings_changed()
+        path = tree.path_of(document.uri)
+        tree.spell(path, document.uri)
+        tree.workspace.open(path, document.text)
+        if tree.root is None and path.startswith("/"):
+            tree.log.show_once(
+                "warning",
+                f"{os.path.dirname(path)} is in no kernel tree (a folder with Kconfig, Makefile and MAINTAINERS): "
+                "only what the open files say is known",
+            )
+        self._check(tree, document.uri)
+        snapshot = tree.workspace.snapshot()
+        key = ("warm", document.uri)
+        self.scheduler.start(key, ThreadIntent.BACKGROUND, lambda cancelled: snapshot.warm(path))
+        self._show_inactive(tree, [path])
 
     def did_change(self, params: Any) -> None:
         from kexpert.lsp import from_protocol
 
-        path = self._path_of(params.text_document.uri)
-        self._spellings = {**self._spellings, path: self._spellings.get(path, params.text_document.uri)}
-        self.workspace.edit(path, from_protocol.edits(params.content_changes))
-        self._show_inactive([path])
+        tree = self.trees.about(params)
+        path = tree.path_of(params.text_document.uri)
+        tree.spell(path, tree.spellings.get(path, params.text_document.uri))
+        tree.workspace.edit(path, from_protocol.edits(params.content_changes))
+        self._show_inactive(tree, [path])
 
     def did_save(self, params: Any) -> None:
-        self.workspace.save(self._path_of(params.text_document.uri))
+        tree = self.trees.about(params)
+        tree.workspace.save(tree.path_of(params.text_document.uri))
         self._settings_changed()
-        self._check(params.text_document.uri)
+        self._check(tree, params.text_document.uri)
 
     def did_close(self, params: Any) -> None:
         from lsprotocol import types
 
         uri = params.text_document.uri
-        path = self._path_of(uri)
-        self.workspace.close_document(path)
-        self._spellings = {known: spelling for known, spelling in self._spellings.items() if known != path}
-        self.scheduler.cancel(("warm", path))
-        self._inactive.forget(path)
+        tree = self.trees.of(uri)
+        path = tree.path_of(uri)
+        tree.workspace.close_document(path)
+        tree.forget(path)
+        self.scheduler.cancel(("warm", uri))
+        self._inactive.forget(uri)
         if not self._pulls_diagnostics():
-            self.scheduler.cancel(("check", path))
+            self.scheduler.cancel(("check", uri))
             self.dispatcher.notify(types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS, {"uri": uri, "diagnostics": []})
+        self.trees.document_closed(tree)
 
     def did_change_configuration(self, params: Any) -> None:
         from kexpert.lsp import from_protocol
@@ -335,33 +359,35 @@ class Server:
             self._configure(from_protocol.plain(params.settings))
 
     def did_change_watched_files(self, params: Any) -> None:
-        paths = [self._path_of(change.uri) for change in params.changes]
-        self.workspace.files_changed(paths)
-        if ".config" in paths:
-            self._show_inactive(self._spellings)
+        changed: dict[OpenTree, list[str]] = {}
+        for change in params.changes:
+            tree = self.trees.of(change.uri)
+            changed.setdefault(tree, []).append(tree.path_of(change.uri))
+        for tree, paths in changed.items():
+            tree.workspace.files_changed(paths)
+            if ".config" in paths:
+                self._show_inactive(tree, tree.spellings)
 
     def did_change_workspace_folders(self, params: Any) -> None:
         from kexpert.lsp.uris import file_path
 
         for folder in params.event.added:
-            path = file_path(folder.uri)
-            if self.workspace.root is None and path:
-                self._open_tree(path)
+            if path := file_path(folder.uri):
+                self.trees.add_folder(path)
+        for folder in params.event.removed:
+            if path := file_path(folder.uri):
+                self.trees.remove_folder(path)
+        self._settings_changed()
 
-    def _show_inactive(self, paths: Iterable[str]) -> None:
-        self._inactive.update([(path, self._spellings[path]) for path in paths], self.workspace.snapshot)
-
-    def _path_of(self, uri: str) -> str:
-        from kexpert.lsp.uris import path_of
-
-        return path_of(uri, self.workspace.root)
+    def _show_inactive(self, tree: OpenTree, paths: Iterable[str]) -> None:
+        self._inactive.update([(path, tree.spellings[path]) for path in paths], tree.workspace.snapshot)
 
     # -- diagnostics for clients that do not ask for them ---------------------------------------
 
     def _pulls_diagnostics(self) -> bool:
         return isinstance(self.client.can("textDocument", "diagnostic"), dict)
 
-    def _check(self, uri: str) -> None:
+    def _check(self, tree: OpenTree, uri: str) -> None:
         """Have a saved file checked. A client that asks for diagnostics itself is told to ask again."""
         from lsprotocol import types
 
@@ -369,24 +395,25 @@ class Server:
         from kexpert.lsp.scheduler import ThreadIntent
         from kexpert.workspace.file_diagnostics import has_diagnostics
 
-        if not has_diagnostics(self.workspace.snapshot(), self._path_of(uri)):
+        path = tree.path_of(uri)
+        if not has_diagnostics(tree.workspace.snapshot(), path):
             return
         if self._pulls_diagnostics():
             if self.client.can("workspace", "diagnostics", "refreshSupport") is True:
                 self.dispatcher.request(types.WORKSPACE_DIAGNOSTIC_REFRESH)
             return
-        path, request = self._path_of(uri), self._request(None)
+        request = self._request(None, tree)
 
         def work(cancelled: Cancelled) -> None:
             try:
                 found = checked(request(cancelled), path)
             except Exception as problem:
-                self.log.failure("checkpatch", problem)
+                tree.log.failure("checkpatch", problem)
                 return
             if found and not cancelled():
                 message = {"uri": uri, "diagnostics": found[1]}
                 self.dispatcher.notify(types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS, message)
 
-        key = ("check", path)
+        key = ("check", uri)
         self.scheduler.cancel(key)
         self.scheduler.start(key, ThreadIntent.PROGRAM, work)

@@ -20,6 +20,7 @@ from lsprotocol.types import (
     SymbolKind,
 )
 
+from kexpert.core.c.access import Access
 from kexpert.core.c.source import Source
 from kexpert.core.retrieval.chunk import ChunkKind
 from kexpert.core.symbols import Flag, Kind, Span, Symbol
@@ -68,6 +69,10 @@ _CHUNK_KIND = {
 
 _SEVERITY = {
     "ERROR": DiagnosticSeverity.Error, "WARNING": DiagnosticSeverity.Warning, "CHECK": DiagnosticSeverity.Information,
+}  # fmt: skip
+_HIGHLIGHT_KIND = {
+    Access.READ: DocumentHighlightKind.Read, Access.WRITE: DocumentHighlightKind.Write,
+    Access.DECLARATION: DocumentHighlightKind.Write, Access.ADDRESS: DocumentHighlightKind.Text,
 }  # fmt: skip
 _FOLD_KIND = {"comment": FoldingRangeKind.Comment.value, "imports": FoldingRangeKind.Imports.value}
 
@@ -312,7 +317,7 @@ def folding_range(fold: Fold) -> Json:
 
 def highlights(places: LocationMapper, source: Source, found: list[Highlight]) -> list[Json]:
     ranges = places.ranges(source.data, [(h.start, h.end) for h in found])
-    kinds = [DocumentHighlightKind.Write if h.write else DocumentHighlightKind.Read for h in found]
+    kinds = [_HIGHLIGHT_KIND[h.access] for h in found]
     return [{"range": span, "kind": int(kind)} for span, kind in zip(ranges, kinds, strict=True)]
 
 

@@ -35,9 +35,10 @@ def run(args: argparse.Namespace) -> int:
         from kexpert.mcp.server import serve_stdio
         from kexpert.mcp.tree import Tree
     except ModuleNotFoundError as missing:
-        if (missing.name or "").partition(".")[0] not in ("mcp", "mcp_types", "anyio"):
+        package = (missing.name or "").partition(".")[0]
+        if package not in ("mcp", "mcp_types", "anyio"):
             raise
-        return _complain(f"the Python package {missing.name} is missing; install it with: pip install 'kexpert[mcp]'")
+        return _complain(f"the Python package {package} is missing; install it with: pip install 'kexpert[mcp]'")
     from kexpert.workspace.live_tree import LiveTree
 
     tree = LiveTree(root, _say)

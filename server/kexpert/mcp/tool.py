@@ -6,6 +6,7 @@ titles, and a description only where the name does not say it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -64,6 +65,19 @@ class Param:
         if len(value) > self.high:
             raise ToolFailure(f"{self.name} has {len(value):,} characters; at most {self.high:,} are read")
         return value
+
+
+class Patience:
+    """A cancel flag for work that gives what it has: set after some seconds, or when nobody waits any more."""
+
+    def __init__(self, seconds: float, cancelled: Callable[[], bool]) -> None:
+        self.is_over = False
+        self._deadline = time.monotonic() + seconds
+        self._cancelled = cancelled
+
+    def __call__(self) -> bool:
+        self.is_over = self.is_over or time.monotonic() > self._deadline or self._cancelled()
+        return self.is_over
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from kexpert.core.text import decode
 from kexpert.features.hover.card import HoverCard, Place
 from kexpert.features.inline.suggest import Suggestion
 from kexpert.features.navigation.call_hierarchy import Call
+from kexpert.features.navigation.member_references import MarkedUses
 from kexpert.features.search.search import SearchResult
 from kexpert.render import markdown
 
@@ -30,6 +31,17 @@ def hover_card(card: HoverCard) -> Json:
 def places(source_of: SourceOf, spans: Iterable[Span | Use]) -> list[Json]:
     """The start of each span with the text of its line; spans in files that can no longer be read are left out."""
     return [found for span in spans if (found := _place(source_of, span)) is not None]
+
+
+def marked_uses(source_of: SourceOf, marked: MarkedUses) -> list[Json]:
+    """Uses of a name in one file with what is done there ("read", "write", "address", "declaration"; "" where it is not
+    known), and whether they certainly mean it."""
+    access = marked.access or [""] * len(marked.file)
+    return [
+        {**place, "access": str(done), "certain": sure}
+        for use, sure, done in zip(marked.file, marked.certain, access, strict=True)
+        if (place := _place(source_of, use)) is not None
+    ]
 
 
 def _place(source_of: SourceOf, span: Span | Use) -> Json | None:

@@ -25,6 +25,13 @@ def find_tree(named: Path | None, around: Path | None = None) -> Path:
     return root
 
 
+def tree_around(path: Path) -> Path | None:
+    """The root of the kernel tree around a path; None if it lies in none."""
+    from kexpert.background.tree import find_root
+
+    return find_root(path)
+
+
 def path_in(root: Path, file: Path) -> str:
     """A file's path in a tree. Raises NotFound."""
     from kexpert.background.tree import relative_path

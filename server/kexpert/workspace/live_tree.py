@@ -56,7 +56,8 @@ class LiveTree:
 
     def snapshot(self) -> Snapshot:
         """The tree as it is now. Positions count in code points."""
-        return Snapshot(self.root, Documents(self.root), "utf-32", self.settings, self, configuration=self._configuration)
+        documents = Documents(self.root)
+        return Snapshot(self.root, documents, "utf-32", self.settings, self, configuration=self._configuration)
 
     def activity(self) -> str:
         """What is being indexed, in one line; "" for nothing."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kexpert.core.c.source import Source
 from kexpert.core.positions import Encoding
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from kexpert.features.kerneldoc.target import Target
     from kexpert.features.navigation.call_hierarchy import Call
     from kexpert.features.navigation.references import Highlight
+    from kexpert.features.navigation.resolved_uses import ResolvedUses
     from kexpert.features.search.search import SearchResult
     from kexpert.features.signature_help import SignatureHelp
     from kexpert.features.symbols.folding import Fold
@@ -110,6 +111,8 @@ class Snapshot(TreeQuestions):
     voice: Voice | None = None
     summaries: Summaries | None = None
     configuration: ConfigurationInView | None = None
+    #: What features keep between questions, by a name of theirs.
+    kept: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
     def view(self) -> View:
@@ -301,13 +304,13 @@ class Snapshot(TreeQuestions):
         place = self.locate(at)
         return prepare_rename(self.view, *place) if place else None
 
-    def rename(self, at: Position, new_name: str) -> list[tuple[int, int]]:
-        """The byte ranges to rewrite in the file. Raises Refusal."""
+    def rename(self, at: Position, new_name: str, cancelled: Cancelled = never) -> list[Span]:
+        """The places to rewrite, in one file or, for a member, in several. Raises Refusal."""
         from kexpert.features.navigation.rename import RenameError, rename
 
         place = self.locate(at)
         try:
-            return rename(self.view, *place, new_name) if place else []
+            return rename(self.view, *place, new_name, self.resolved_uses, cancelled) if place else []
         except RenameError as reason:
             raise Refusal(str(reason)) from None
 
@@ -343,14 +346,22 @@ class Snapshot(TreeQuestions):
         from kexpert.features.navigation.references import references
 
         place = self.locate(at)
-        return list(references(self.view, *place, include_declaration, cancelled)) if place else []
+        return references(self.view, *place, include_declaration, cancelled, self.resolved_uses) if place else []
+
+    @property
+    def resolved_uses(self) -> ResolvedUses:
+        """What earlier answers found out about uses of members."""
+        from kexpert.features.navigation.resolved_uses import ResolvedUses
+
+        found: ResolvedUses = self.kept.setdefault("resolved_uses", ResolvedUses())
+        return found
 
     def highlights(self, at: Position) -> list[Highlight]:
         """Uses in the same file."""
         from kexpert.features.navigation.references import highlights
 
         place = self.locate(at)
-        return highlights(self.view, *place) if place else []
+        return highlights(self.view, *place, self.resolved_uses) if place else []
 
     def prepare_calls(self, at: Position) -> list[Symbol]:
         """The functions whose callers and callees can be asked for."""
@@ -362,7 +373,7 @@ class Snapshot(TreeQuestions):
     def incoming_calls(self, symbol: Symbol, cancelled: Cancelled = never) -> list[Call]:
         from kexpert.features.navigation.call_hierarchy import incoming
 
-        return incoming(self.view, symbol, cancelled)
+        return incoming(self.view, symbol, cancelled, self.resolved_uses)
 
     def outgoing_calls(self, symbol: Symbol) -> list[Call]:
         from kexpert.features.navigation.call_hierarchy import outgoing

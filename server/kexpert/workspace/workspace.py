@@ -56,6 +56,7 @@ class Workspace:
         self._index: TreeIndex | None = None
         self._configuration: ConfigurationInView | None = None
         self._summaries: Summaries | None = None
+        self._kept: dict[str, Any] = {}
         self._client_settings = dict(client_settings)
         self.reconfigure()
 
@@ -68,6 +69,7 @@ class Workspace:
         return Snapshot(
             self.root, self.documents, self._encoding, self.settings, self._index, self.inline, self.checkpatch,
             self.chat, voice=summaries.voice, summaries=summaries, configuration=self._configuration,
+            kept=self._kept,
         )  # fmt: skip
 
     def _new_summaries(self) -> Summaries:

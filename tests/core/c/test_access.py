@@ -33,7 +33,8 @@ def test_reads(code: str) -> None:
         "a[f(1)].x = 2;", "f(1)->x = 2;", "(*p).x = 2;", "s = (struct s) { .x = 1 };", "t[] = { [1].x = 1 };",
         "s = { .a = 2, .x.y = 1 };",
         "WRITE_ONCE(p->x, 1);", "rcu_assign_pointer(p->x, y);", "swap(a, p->x);",
-        "smp_store_release(&p->x, 1);", "atomic_inc(&p->x);", "set_bit(1, &p->x);", "atomic_add(1, &p->x);", "p->x <<= 2;",
+        "smp_store_release(&p->x, 1);", "atomic_inc(&p->x);", "set_bit(1, &p->x);", "atomic_add(1, &p->x);",
+        "p->x <<= 2;",
     ],
 )  # fmt: skip
 def test_writes(code: str) -> None:

@@ -236,7 +236,7 @@ int toy_up(struct toy *toy)
 }
 int toy_other(struct toy *toy)
 {
-	return toy->others->start(1);
+	return toy->others->start(toy->speed);
 }
 //- drivers/fast.c
 #include <linux/toy.h>
@@ -249,7 +249,7 @@ void toy_poke(int x)
 
 
 @pytest.mark.parametrize("needle", ["int fast_st|art(int", "void toy_po|ke(int x)\n{", "int spe|ed;"])
-def test_callers_through_operations_and_macros_and_users_of_members(needle: str) -> None:
+def test_callers_through_operations_and_macros_and_writers_of_members(needle: str) -> None:
     assert callers(at(INDIRECT, needle)) == ["toy_up"]
 
 

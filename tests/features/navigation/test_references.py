@@ -159,7 +159,7 @@ def renamed(fixture: str, new_name: str) -> str:
     view, source, offset = at_cursor(fixture)
     assert prepare_rename(view, source, offset) is not None
     data = source.data
-    for start, end in reversed(rename(view, source, offset, new_name)):
+    for _, start, end in reversed(rename(view, source, offset, new_name)):
         data = data[:start] + new_name.encode() + data[end:]
     return data.decode()
 
@@ -264,7 +264,7 @@ def test_a_local_is_not_renamed_to_a_macro() -> None:
     ("fixture", "reason"),
     [
         ("int shar/*|*/ed(void)\n{\n\treturn 0;\n}\n", "'shared' is not static in this file: other files may use it"),
-        ("struct s { int mem/*|*/ber; };\n", "'member' is no local and no static of this file"),
+        ("enum { MEM/*|*/BER };\n", "'MEMBER' is not static in this file: other files may use it"),
         ("int f(void)\n{\n/*|*/\n\treturn 0;\n}\n", "nothing here can be renamed"),
         (
             "//- drivers/x/y.c\n#include \"x.c\"\nint g(void) { return own(); }\n"

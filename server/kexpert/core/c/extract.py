@@ -21,7 +21,7 @@ from kexpert.core.symbols import Assignment, FileFacts, Flag, Kind, Symbol
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-_ARGUMENT = re.compile(rb"[ \t\n\\]*&?([A-Za-z_]\w*)")
+_ARGUMENT = re.compile(rb"[ \t\n\\]*&?(\w+)")
 _NAME_BY_MACRO = re.compile(rb"\w+\(\s*(\w+)\s*\)\s*\(")
 _NAMESPACE = re.compile(rb",\s*\"?([A-Za-z_]\w*)")
 _DEFINER = re.compile(rb"(COMPAT_SYSCALL\w*_DEFINE|SYSCALL\d*_DEFINE|BPF_CALL)\w*\s*\(")
@@ -47,7 +47,7 @@ def extract(path: str, data: bytes) -> FileFacts:
     if path.endswith(".S"):
         return extract_assembly(path, data)
     cut = skeleton(data)
-    facts = FileFacts(identifiers=identifiers(cut.all_code))
+    facts = FileFacts(identifiers=identifiers(cut.all_code), open_calls=cut.open)
     _Extraction(path, cut, facts).run()
     return facts
 
@@ -128,6 +128,8 @@ class _Extraction:
             name_line = line + self.code.count(b"\n", call.start, at)
             for template in idiom.names:
                 made = template.format(name)
+                if not made.isidentifier():  # a number, not ``TRACE_EVENT(802154_resume, …)``
+                    continue
                 symbol = Symbol(made, idiom.kind, self.path, name_line, at, call.start, end, scope, flags)
                 if call.body:
                     self._function(symbol, call.body)

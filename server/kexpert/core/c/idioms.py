@@ -101,6 +101,13 @@ _ATTRIBUTES = (
     (r"CLASS_ATTR", "class_attr", "class_attribute", 0, ("show", "store")),
     (r"DRIVER_ATTR", "driver_attr", "driver_attribute", 0, ("show", "store")),
 )
+#: The last habit may mislead: ``DECLARE_EWMA(rssi, 10, 8)`` declares functions.
+_GUESS = Idiom(Kind.VARIABLE)
+#: Of these it is right, and there are many.
+_PLAIN = re.compile(
+    r"(?:DEFINE|DECLARE)_(?:MUTEX|\w*SPINLOCK|RWLOCK|IDA|IDR|RATELIMIT_STATE|SEMAPHORE|TIMER|KFIFO\w*|HASHTABLE|BITMAP"
+    r"|WAIT_QUEUE_HEAD|COMPLETION|RWSEM|WORK|DELAYED_WORK|TASKLET\w*|SRCU|STATIC_SRCU|STATIC_KEY\w*|STATIC_CALL\w*)"
+)
 #: Naming habits, tried in order for macros that are not in the table.
 _HABITS: tuple[tuple[re.Pattern[str], Idiom], ...] = (
     (re.compile(r"EXPORT_(?:PER_CPU_)?SYMBOL\w*|EXPORT_STATIC_CALL\w*"), Idiom(Kind.EXPORT)),
@@ -128,9 +135,7 @@ _HABITS: tuple[tuple[re.Pattern[str], Idiom], ...] = (
     (re.compile(r"DRIVER_ATTR\w*"), Idiom(Kind.VARIABLE, 0, ("driver_attr_{}",))),
     (re.compile(r"BPF_CALL_\d"), Idiom(Kind.FUNCTION)),
     (re.compile(r"(?:DEFINE|DECLARE)_TRACE\w*|(?:DEFINE|DECLARE)_HOOK"), Idiom(Kind.TRACEPOINT, 0, ("trace_{}",))),
-    (re.compile(r"DECLARE_\w+"), Idiom(Kind.VARIABLE)),
-    (re.compile(r"DEFINE_(?!TEST)\w+"), Idiom(Kind.VARIABLE)),
-    (re.compile(r"\w+_ATTR(?:_RO|_RW|_WO)?"), Idiom(Kind.VARIABLE)),
+    (re.compile(r"DECLARE_\w+|DEFINE_(?!TEST)\w+|\w+_ATTR(?:_RO|_RW|_WO)?"), _GUESS),
 )  # fmt: skip
 
 
@@ -144,3 +149,11 @@ def idiom_of(macro: str) -> Idiom | None:
         if pattern.fullmatch(macro):
             return idiom
     return None
+
+
+@lru_cache(maxsize=8192)
+def declares_as_known(macro: str) -> bool:
+    """True if what ``idiom_of`` says of a macro is certain, so that its definition need not be read."""
+    if _PLAIN.fullmatch(macro):
+        return True
+    return idiom_of(macro) not in (None, _GUESS) or macro in _TABLE

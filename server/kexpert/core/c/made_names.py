@@ -8,7 +8,8 @@ does, or of the call.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,10 +20,12 @@ if TYPE_CHECKING:
     from kexpert.core.c.skeleton import MacroDefinition, Skeleton
 
 _CALL = re.compile(rb"\n([ \t]*+)((?:(?:static|extern|const|inline)[ \t]+)*)([A-Za-z_]\w*+)[ \t]*+\(")
+#: Another call on the same line.
+NEXT_CALL = re.compile(rb"[ \t]++([A-Za-z_]\w*+)[ \t]*+\(")
 _BRACES = re.compile(rb"[{}]")
 _SEPARATORS = re.compile(rb"[(),]")
 _RECORD = re.compile(rb"\b(struct|union|enum)\b(?:\s+\w+)*?(?:\s+(\w+))?\s*\{$")
-_IDENTIFIER = re.compile(r"[A-Za-z_]\w*\Z")
+_PASTED = re.compile(r"\w+\Z")
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _NAMED_BY_MACRO = re.compile(r"\b[A-Z_][A-Z0-9_]*\(\s*(\w+)\s*\)\s*\(")
 _LEFT_OUT = frozenset({Kind.MACRO, Kind.CONFIG})
@@ -60,44 +63,57 @@ def made_calls(code: bytes, definitions: list[MacroDefinition], text: bytes) -> 
         record = scope = ""
         if match[1]:
             record, scope = _record_around(text, start)
-            if not record:
+            if not record and not _begins_declaration(text, start):
                 continue
-        call = _call(code, opening)
-        definition = macros.before(match[3], start)
-        macro = macros.parsed(definition)
-        if call is None or macro is None:
-            continue
-        arguments, end = call
-        expanded = macros.expand(macro, [argument for argument, _ in arguments], start, 0)
-        if expanded:
-            prefix = match[2].decode() + " " if match[2] else ""
-            found.append(MadeCall(start, end, arguments, definition, prefix + expanded, record, scope))
+        name, prefix = match[3], match[2].decode() + " " if match[2] else ""
+        while call := call_at(code, opening):
+            arguments, end = call
+            definition = macros.before(name, start)
+            macro = macros.parsed(definition)
+            expanded = macros.expand(macro, [text for text, _ in arguments], start, 0) if macro else ""
+            if expanded:
+                found.append(MadeCall(start, end, arguments, definition, prefix + expanded, record, scope))
+            following = NEXT_CALL.match(text, end)
+            if not following or following[1] not in macros.names:
+                break
+            name, prefix, start, opening = following[1], "", following.start(1), following.end() - 1
     return found
+
+
+def _begins_declaration(text: bytes, at: int) -> bool:
+    """True if an indented call is a declaration of its own: the lines before hold a whole one."""
+    before = text[max(0, at - _MAX_LOOKBACK_BYTES) : at]
+    return before.rstrip()[-1:] in (b";", b"}", b")") and before.count(b"{") == before.count(b"}")
+
+
+def read_made(path: str, calls: Sequence[MadeCall], extract: Extract) -> tuple[FileFacts, list[int]]:
+    """The facts of what calls expand to, read as one file, and the offset where the text of each call begins."""
+    pieces: list[bytes] = []
+    starts: list[int] = []
+    size = 0
+    for call in calls:
+        text = call.text
+        if call.record:
+            end = ";" if call.record != "enum" and not text.rstrip().endswith(";") else ""
+            text = f"{call.record} {_FRAME} {{\n{text}{end}\n}}"
+        pieces.append(f"\n{text}\n;\n".encode("utf-8", "replace"))
+        starts.append(size)
+        size += len(pieces[-1])
+    return extract(path, b"".join(pieces)), starts
 
 
 def add_made_symbols(path: str, cut: Skeleton, facts: FileFacts, extract: Extract) -> None:
     """Add the symbols and calls of what the file's own macros make."""
     if not cut.made:
         return
-    pieces: list[str] = []
-    starts: list[int] = []
-    size = 0
-    for call in cut.made:
-        piece = f"\n{call.record} {_FRAME} {{\n{call.text}\n}};\n" if call.record else f"\n{call.text}\n;\n"
-        starts.append(size)
-        pieces.append(piece)
-        size += len(piece.encode("utf-8", "replace"))
-    made = extract(path, "".join(pieces).encode("utf-8", "replace"))
+    made, starts = read_made(path, cut.made, extract)
     numbers: dict[int, int] = {}
     lines = _Lines(cut.all_code)
-    at = 0
     for number, symbol in enumerate(made.symbols):
-        while at + 1 < len(starts) and starts[at + 1] <= symbol.name_start:
-            at += 1
-        call = cut.made[at]
+        call = cut.made[max(bisect_right(starts, symbol.name_start) - 1, 0)]
         if symbol.kind in _LEFT_OUT or symbol.name == _FRAME or symbol.name in _named_elsewhere(call.text):
             continue
-        place = _place(call, symbol.name, cut.all_code)
+        place = place_of(call, symbol.name, cut.all_code[slice(*call.macro)])
         inside = call.start <= place < call.end
         scope = call.scope if symbol.scope == _FRAME else symbol.scope
         numbers[number] = len(facts.symbols)
@@ -106,6 +122,16 @@ def add_made_symbols(path: str, cut: Skeleton, facts: FileFacts, extract: Extrac
                    call.end if inside else place + len(symbol.name), scope, symbol.flags | Flag.IDIOM)
         )  # fmt: skip
     facts.calls += [(numbers[caller], callee) for caller, callee in made.calls if caller in numbers]
+    for inner in made.open_calls:
+        call = cut.made[max(bisect_right(starts, inner.start) - 1, 0)]
+        opening = cut.all_code.find(b"(", call.start, call.end)
+        if opening >= 0 and not call.record:
+            facts.open_calls.append(
+                inner._replace(
+                    start=call.start, end=call.end, line=lines.at(call.start), opening=opening,
+                    written=cut.all_code[opening : call.end].decode("latin-1"),
+                )
+            )  # fmt: skip
 
 
 def _named_elsewhere(text: str) -> set[str]:
@@ -118,21 +144,29 @@ def made_declaration(cut: Skeleton, symbol: Symbol) -> str:
     for call in cut.made:
         if not (call.start <= symbol.name_start < call.end or call.macro[0] <= symbol.name_start < call.macro[1]):
             continue
-        for piece in re.split(r"(?<=[;}])", call.text):
-            words = piece.partition("{")[0]
-            if symbol.name in _WORD.findall(words):
-                return " ".join(words.split()).strip(" ;")
+        if found := declaration_in(call.text, symbol.name):
+            return found
     return ""
 
 
-def _place(call: MadeCall, name: str, code: bytes) -> int:
+def declaration_in(text: str, name: str) -> str:
+    """The declaration of a name in an expansion, without a body; "" if there is none."""
+    for piece in re.split(r"(?<=[;}])", text):
+        words = piece.partition("{")[0]
+        if name in _WORD.findall(words):
+            return " ".join(words.split()).strip(" ;")
+    return ""
+
+
+def place_of(call: MadeCall, name: str, macro: bytes) -> int:
+    """Where a made name is: the argument that is it, the word of the file's macro, an argument in it, or the call."""
     for text, at in call.arguments:
         if text == name:
             return at
-    written = _words_of(code[call.macro[0] : call.macro[1]]).get(name)
+    written = _words_of(macro).get(name)
     if written is not None:
         return call.macro[0] + written
-    named = [(len(text), at) for text, at in call.arguments if _IDENTIFIER.match(text) and text in name]
+    named = [(len(text), at) for text, at in call.arguments if _PASTED.match(text) and text in name]
     return max(named)[1] if named else call.start
 
 
@@ -142,7 +176,7 @@ def _words_of(macro: bytes) -> dict[str, int]:
     return {word[0]: word.start() for word in _WORD.finditer(macro.decode("latin-1"))}
 
 
-def _call(code: bytes, opening: int) -> tuple[tuple[tuple[str, int], ...], int] | None:
+def call_at(code: bytes, opening: int) -> tuple[tuple[tuple[str, int], ...], int] | None:
     """The arguments after the ``(`` at ``opening``, and the offset after its ``)``. Strings are blank."""
     arguments: list[tuple[str, int]] = []
     depth, begin = 0, opening + 1
@@ -236,5 +270,5 @@ class _Macros:
                 out.append(token)
                 continue
             out.append(self.expand(inner, ["".join(each).strip() for each in found[0]], at, depth + 1) + "\n")
-            place = found[1]
+            place = skip_blanks(tokens, found[1])  # what follows begins a line
         return "".join(out)[:MAX_TEXT]

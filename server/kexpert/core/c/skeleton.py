@@ -16,6 +16,8 @@ from kexpert.core.c.conditional_groups import AlternativeHead, Choice, Condition
 from kexpert.core.c.idioms import idiom_of
 from kexpert.core.c.lex import blank_comments
 from kexpert.core.c.made_names import MadeCall, made_calls
+from kexpert.core.c.open_calls import find_open_calls
+from kexpert.core.symbols import OpenCall
 
 _BLANKS = bytes(c if c in b"\n\r" else 0x20 for c in range(256))
 
@@ -113,6 +115,8 @@ class Skeleton:
     old_style: list[OldStyleFunction] = field(default_factory=list)
     made: list[MadeCall] = field(default_factory=list)
     """Calls of the file's own macros that make declarations."""
+    open: list[OpenCall] = field(default_factory=list)
+    """Calls of other macros that may make some."""
 
 
 def skeleton(data: bytes) -> Skeleton:
@@ -128,9 +132,11 @@ def skeleton(data: bytes) -> Skeleton:
     text = _blank(text, _merged(choice.dead + choice.unfit))
     cut = Skeleton(all_code, code, b"", macros, tables, heads=choice.heads)
     text, bodies = _without_bodies(_without_values(text), cut)
-    if any(macro.function_like for macro in macros):
+    own = {macro.name for macro in macros if macro.function_like}
+    if own:
         cut.made = made_calls(all_code, macros, text)
         text = _blank(text, [(call.start, call.end) for call in cut.made])
+    cut.open = find_open_calls(all_code, text, own)
     cut.text, cut.calls = _without_calls(text, bodies)
     return cut
 

@@ -7,7 +7,7 @@ Macros are followed only as far as conditions need them. A condition that is not
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from kexpert.core.c.condition_values import Macros, option_is_defined, truth
@@ -91,19 +91,28 @@ State = bool | None
 
 @dataclass(slots=True)
 class FileStates:
-    """Where the state of one file changes, of one or more walks through it; ``size`` in bytes when it was read."""
+    """Where the state of one file changes, of one or more walks through it; ``size`` in bytes when it was read.
+
+    A walk is (offsets, numbers of directives before, states), all of one length.
+    """
 
     size: int
-    walks: list[tuple[list[int], list[State]]] = field(default_factory=list)
+    walks: list[tuple[list[int], list[int], list[State]]] = field(default_factory=list)
 
     def at(self, offset: int) -> State:
         """True if any walk compiles the text at an offset; None if that is not known."""
-        states = []
-        for starts, values in self.walks:
-            states.append(values[bisect_right(starts, offset) - 1])
-        if True in states:
-            return True
-        return None if None in states else False
+        return _any(states[bisect_right(starts, offset) - 1] for starts, _, states in self.walks)
+
+    def after(self, directives: int) -> State:
+        """The same for a place by the number of directives before it, which most edits leave as it is."""
+        return _any(states[bisect_right(counts, directives) - 1] for _, counts, states in self.walks)
+
+
+def _any(states: Iterable[State]) -> State:
+    found = list(states)
+    if True in found:
+        return True
+    return None if None in found else False
 
 
 @dataclass(slots=True)
@@ -120,6 +129,11 @@ class TranslationUnit:
         found = self.files.get(path)
         return None if found is None or found.size != size else found.at(offset)
 
+    def state_after(self, path: str, directives: int) -> State:
+        """Whether the text after so many directives of a file is compiled; None if not known."""
+        found = self.files.get(path)
+        return None if found is None else found.after(directives)
+
 
 @dataclass(slots=True)
 class _Group:
@@ -134,7 +148,9 @@ class _Frame:
     path: str
     directives: Iterator[Directive]
     starts: list[int]
+    counts: list[int]
     states: list[State]
+    count: int = 0  # of the directives that are read
     groups: list[_Group] = field(default_factory=list)
 
 
@@ -171,10 +187,10 @@ class _Walk:
             self.directives[path] = directives_of(data)
         elif len(known.walks) >= _MAX_VISITS or self._is_guarded(self.directives[path]):
             return None
-        starts: list[int] = [0]
+        starts, counts = [0], [0]
         states: list[State] = [state]
-        known.walks.append((starts, states))
-        return _Frame(path, iter(self.directives[path]), starts, states)
+        known.walks.append((starts, counts, states))
+        return _Frame(path, iter(self.directives[path]), starts, counts, states)
 
     def _is_guarded(self, directives: tuple[Directive, ...]) -> bool:
         """True if the include guard of a header keeps it from being read again."""
@@ -191,6 +207,7 @@ class _Walk:
             if directive is None:
                 stack.pop()
                 continue
+            frame.count += 1
             keyword, state = directive.keyword, frame.states[-1]
             if keyword in ("define", "undef"):
                 if state is False:
@@ -246,6 +263,7 @@ class _Walk:
     def _change(self, frame: _Frame, directive: Directive, state: State) -> None:
         if frame.states[-1] is not state:
             frame.starts.append(directive.start)
+            frame.counts.append(frame.count)
             frame.states.append(state)
 
     def _holds(self, directive: Directive) -> State:

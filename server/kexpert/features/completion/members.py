@@ -26,7 +26,7 @@ def complete_member(request: CompletionRequest, dot: int) -> Completions:
     if owner is not None:
         found = types.members(owner)
         if found:
-            return _listed(request, [(member, "0") for member in found])
+            return _listed(request, [(member, "5" if types.is_excluded(member) else "0") for member in found])
     return _members_of_any_struct(request)
 
 

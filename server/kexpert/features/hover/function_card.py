@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kexpert.core.c.made_text import declaration_made
 from kexpert.core.kernel.locking_context import locking_rules
 from kexpert.core.symbols import Flag, Kind, Symbol
 from kexpert.features.hover.card import Export, HoverCard, Operation
@@ -12,6 +11,7 @@ from kexpert.features.hover.card_reader import CardReader, is_in_reach, other_va
 from kexpert.features.hover.code_card import declaration_head, first_lines, start_with_annotations, syscall_prototype
 from kexpert.features.navigation.call_hierarchy import written_calls
 from kexpert.features.semantics.definition_ranking import is_private
+from kexpert.features.semantics.made_declaration import made_declaration
 
 _KIND_WORDS = {
     Kind.FUNCTION: "function", Kind.PROTOTYPE: "function", Kind.SYSCALL: "system call", Kind.TRACEPOINT: "tracepoint",
@@ -75,7 +75,7 @@ def _code(reader: CardReader, symbol: Symbol) -> str:
         return ""
     if symbol.kind in (Kind.TRACEPOINT, Kind.ASM_LABEL):
         return first_lines(data[symbol.start : symbol.end], _MAX_LINES)
-    made = declaration_made(data, symbol) if symbol.flags & Flag.IDIOM else ""
+    made = made_declaration(reader.view, symbol)
     if made:
         return f"{made};\n{first_lines(data[symbol.start : symbol.end], _MAX_LINES)}"
     text = declaration_head(data, symbol)

@@ -21,6 +21,7 @@ from kexpert.features.hover.member_card import member_card, member_symbol_card
 from kexpert.features.hover.variable_card import local_card, parameter_card, typedef_card, variable_card
 from kexpert.features.semantics.definition_ranking import kernel_first
 from kexpert.features.semantics.resolve import Resolved, resolve
+from kexpert.features.semantics.variant_states import Place as AskingPlace
 from kexpert.view import View
 
 __all__ = ["HoverCard", "HoverConfig", "card_for_symbol", "hover", "warm"]
@@ -83,8 +84,10 @@ def card_for_symbol(view: View, symbol: Symbol, config: HoverConfig = DEFAULT_CO
 
 
 def warm(view: View, source: Source) -> None:
-    """Read what every card of a tree needs, so that the first card does not wait for it."""
+    """Read what every card of a tree needs, and the headers of a file, so that the first card does not wait."""
     CardReader(view, source).maintainers(source.path)
+    if source.path.endswith((".c", ".h", ".S")):
+        AskingPlace.at(view, source).read_headers()
 
 
 def _card(reader: CardReader, source: Source, found: Resolved) -> HoverCard | None:

@@ -15,7 +15,8 @@ from kexpert.core.c.source import Source
 from kexpert.core.c.tokens import Tokens
 from kexpert.core.c.word_scan import NOT_CALLS
 from kexpert.core.symbols import Kind, Span, Symbol
-from kexpert.features.navigation.indirect_calls import macros_that_call, operations_of, users_of_member
+from kexpert.features.navigation.indirect_calls import macros_that_call, operations_of, writers_of_member
+from kexpert.features.navigation.resolved_uses import ResolvedUses
 from kexpert.features.semantics.definition_ranking import is_private, rank_definitions
 from kexpert.features.semantics.resolve import resolve
 from kexpert.features.semantics.variant_states import excluded_files
@@ -68,13 +69,16 @@ def prepare(view: View, source: Source, offset: int) -> list[Symbol]:
     return bodies or candidates[:1]
 
 
-def incoming(view: View, symbol: Symbol, cancelled: Callable[[], bool]) -> list[Call]:
-    """The functions that call ``symbol``, or use it if it is a member, each with its calls; its own file's first.
+def incoming(
+    view: View, symbol: Symbol, cancelled: Callable[[], bool], known: ResolvedUses | None = None
+) -> list[Call]:
+    """The functions that call ``symbol``, each with its calls; its own file's first. Of a member, those that write it
+    or take its address.
 
     A call through an operation to which the function is assigned counts, and one of a macro whose body calls it.
     """
     if symbol.kind is Kind.MEMBER:
-        calls = [Call(user, spans) for user, spans in users_of_member(view, symbol, cancelled)]
+        calls = [Call(writer, spans) for writer, spans in writers_of_member(view, symbol, cancelled, known)]
     else:
         calls = _direct(view, symbol, cancelled)
         calls += _through_operations(view, symbol, cancelled)

@@ -1,4 +1,4 @@
-"""Callers that do not spell a function's name: through an operation, through a macro, and the users of a member."""
+"""Callers that do not spell a function's name: through an operation, a macro; the functions that write a member."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 
+from kexpert.core.c.access import Access
 from kexpert.core.symbols import Kind, Span, Symbol
-from kexpert.features.navigation.references import references
+from kexpert.features.navigation.references import marked_references
+from kexpert.features.navigation.resolved_uses import ResolvedUses
 from kexpert.features.semantics.definition_ranking import is_private
 from kexpert.view import View
 
@@ -54,12 +56,17 @@ def _macro_around(data: bytes, at: int) -> str:
     return match[1].decode("latin-1") if match and match.end() < at else ""
 
 
-def users_of_member(view: View, member: Symbol, cancelled: Cancelled) -> Iterator[tuple[Symbol, list[Span]]]:
-    """The functions that use a member, with the places."""
+def writers_of_member(
+    view: View, member: Symbol, cancelled: Cancelled, known: ResolvedUses | None = None
+) -> Iterator[tuple[Symbol, list[Span]]]:
+    """The functions that certainly write a member or take its address, with the places."""
     source = view.source(member.path)
     if source is None:
         return
-    for file in references(view, source, member.name_start, False, cancelled):
+    for marked in marked_references(view, source, member.name_start, False, cancelled, known):
+        written = [access in (Access.WRITE, Access.ADDRESS) for access in marked.access]
+        keep = [sure and change for sure, change in zip(marked.certain, written, strict=True)]
+        file = marked.file.selected(keep)
         functions = [row for row in view.symbols_in(file.path) if row.kind in (Kind.FUNCTION, Kind.SYSCALL)]
         functions.sort(key=lambda row: row.start)
         starts = [row.start for row in functions]

@@ -1,12 +1,13 @@
-"""Renaming inside one file: locals, parameters, labels, and the statics of a ``.c`` file.
+"""Renaming locals, parameters, labels, the statics of a ``.c`` file, and members of structs.
 
 Anything else is refused with a reason: the index knows names, not builds, and a rename in the whole tree that misses
-an arch is worse than none.
+an arch is worse than none. Members are renamed in all files, see ``member_rename``.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from kexpert.core.c.function_extent import enclosing_function
 from kexpert.core.c.keywords import KEYWORDS
@@ -14,10 +15,12 @@ from kexpert.core.c.lex import blank_comments, is_member_use
 from kexpert.core.c.scope import Local, occurrences
 from kexpert.core.c.source import Source
 from kexpert.core.docs.kerneldoc import comment_above
-from kexpert.core.symbols import Flag, Kind, Symbol
+from kexpert.core.symbols import Flag, Kind, Span, Symbol
 from kexpert.core.text import decode, identifier_at
+from kexpert.features.navigation.member_rename import is_member_name, member_refusal, renamed_member
 from kexpert.features.navigation.occurrences import in_file, words
-from kexpert.features.semantics.resolve import resolve
+from kexpert.features.navigation.resolved_uses import ResolvedUses
+from kexpert.features.semantics.resolve import Resolved, resolve
 from kexpert.view import View
 
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*\Z", re.A)
@@ -34,31 +37,55 @@ def prepare_rename(view: View, source: Source, offset: int) -> tuple[int, int, s
     span = identifier_at(source.data, offset)
     if span is None:
         return None
+    found = resolve(view, source, offset)
     try:
-        _target(view, source, offset)
+        if found is not None and is_member_name(found):
+            _refuse_if(member_refusal(view, found))
+        else:
+            _target(view, source, found)
     except RenameError:
         return None
     return (*span, decode(source.data[span[0] : span[1]]))
 
 
-def rename(view: View, source: Source, offset: int, new_name: str) -> list[tuple[int, int]]:
-    """The spans of this file to replace by ``new_name``, in order. Raises RenameError if that is not safe."""
+def rename(
+    view: View,
+    source: Source,
+    offset: int,
+    new_name: str,
+    known: ResolvedUses | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> list[Span]:
+    """The spans to replace by ``new_name``, in order. Raises RenameError if that is not safe."""
     if not _IDENTIFIER.match(new_name):
         raise RenameError(f"'{new_name}' is not a C identifier")
     if new_name in KEYWORDS:
         raise RenameError(f"'{new_name}' is a C keyword")
-    target = _target(view, source, offset)
-    if new_name == target.name:
+    found = resolve(view, source, offset)
+    if found is not None and new_name == found.name:
         return []
+    if found is not None and is_member_name(found):
+        _refuse_if(member_refusal(view, found))
+        _refuse_macro(view, new_name)
+        places, reason = renamed_member(view, source, found, new_name, known or ResolvedUses(), cancelled)
+        _refuse_if(reason)
+        return places
+    target = _target(view, source, found)
     if isinstance(target, Local):
         _refuse_local_clash(view, source, target, new_name)
-        return sorted({*occurrences(source, target), *_parameter_documentation(source, target)})
-    _refuse_file_clash(view, source, new_name)
-    return sorted({*in_file(source, target.name), *_function_documentation(view, source, target)})
+        spans = {*occurrences(source, target), *_parameter_documentation(source, target)}
+    else:
+        _refuse_file_clash(view, source, new_name)
+        spans = {*in_file(source, target.name), *_function_documentation(view, source, target)}
+    return [Span(source.path, *span) for span in sorted(spans)]
 
 
-def _target(view: View, source: Source, offset: int) -> Local | Symbol:
-    found = resolve(view, source, offset)
+def _refuse_if(reason: str) -> None:
+    if reason:
+        raise RenameError(reason)
+
+
+def _target(view: View, source: Source, found: Resolved | None) -> Local | Symbol:
     if found is None:
         raise RenameError("nothing here can be renamed")
     if found.local is not None:

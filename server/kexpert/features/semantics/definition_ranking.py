@@ -60,6 +60,12 @@ def is_visible(symbol: Symbol, source: Source, arch: str) -> bool:
     return not is_private(symbol)
 
 
+def can_mean(symbol: Symbol, source: Source, arch: str) -> bool:
+    """True if code in ``source`` can mean this symbol: neither a static of another file nor of another program."""
+    is_outside = symbol.path.startswith(_NOT_KERNEL) and not source.path.startswith(symbol.path.split("/")[0] + "/")
+    return not is_outside and is_visible(symbol, source, arch)
+
+
 def is_private(symbol: Symbol) -> bool:
     """True if only the symbol's own ``.c`` file can mean it: a static, or a kind that only headers share."""
     if symbol.path.endswith(".h"):
@@ -144,13 +150,13 @@ def _by_configuration(
     judged = rows[:_MAX_JUDGED]
     if len(judged) < 2:
         return ranked
-    place = Place(view, source, offset)
+    place = Place.at(view, source, offset)
     if not place.configuration.is_decided:
         return ranked
     standings = dict(zip(judged, place.standings(judged), strict=True))
 
     def key(row: Symbol) -> tuple[int, ...]:
-        standing = standings.get(row, Standing.NOT_INCLUDED)
+        standing = standings.get(row, Standing.EXCLUDED)
         is_linked = row.kind in _LINKED and row.path.endswith((".c", ".S"))
         is_out = standing is Standing.EXCLUDED
         is_weak = bool(row.flags & Flag.WEAK)

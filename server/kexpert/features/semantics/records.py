@@ -29,17 +29,15 @@ class Member:
 
 @lru_cache(maxsize=256)
 def members_of(text: bytes, path: str, start: int, struct: str) -> tuple[Member, ...]:
-    """Members of a record by its text, which begins at byte ``start`` of its file."""
+    """Members of a record by its text, which begins at byte ``start`` of its file; variants under ``#if`` follow each
+    other."""
     tokens = Tokens(text, base=start)
     brace = 0
     while brace < len(tokens) and tokens[brace] not in ("{", ";"):
         brace += 1
     if tokens[brace] != "{":  # the members of a struct_group, without braces
         return tuple(read_members(tokens, 0, len(tokens), path, struct, 0))
-    found: dict[str, Member] = {}
-    for member in read_members(tokens, brace + 1, tokens.past(brace) - 1, path, struct, 0):
-        found.setdefault(member.name, member)  # variants under #if
-    return tuple(found.values())
+    return tuple(read_members(tokens, brace + 1, tokens.past(brace) - 1, path, struct, 0))
 
 
 def read_members(tokens: Tokens, at: int, stop: int, path: str, struct: str, depth: int) -> list[Member]:

@@ -15,21 +15,22 @@ from kexpert.core.c.declarators import (
     QUALIFIERS,
     RECORDS,
     TAGGED,
-    TYPEOF,
     Body,
     CType,
     read_declaration,
     read_parameter,
 )  # fmt: skip
 from kexpert.core.c.macro_types import macro_type
-from kexpert.core.c.made_text import declaration_made
 from kexpert.core.c.scope import block_locals, locals_at
 from kexpert.core.c.source import Source
 from kexpert.core.c.tokens import Tokens
 from kexpert.core.symbols import Flag, Kind, Symbol
-from kexpert.features.semantics.definition_ranking import rank_definitions
+from kexpert.features.semantics.definition_ranking import can_mean, rank_definitions
+from kexpert.features.semantics.expression_tokens import PREFIX, cast_end, operators_of, starts_type
 from kexpert.features.semantics.lookups import Lookups
+from kexpert.features.semantics.made_declaration import made_declaration
 from kexpert.features.semantics.records import Member, members_of
+from kexpert.features.semantics.variant_states import Place
 from kexpert.view import View
 
 _MAX_DEPTH = 24
@@ -78,20 +79,11 @@ _BUILT_IN = {
 }
 _DEFINE = re.compile(r"\s*#\s*define\s+\w+(?:\(([^)]*)\))?((?:.|\n)*)")
 
-_SURELY_TYPE = re.compile(r"\w+_t|(?:__)?[us](?:8|16|32|64)|__[bl]e(?:16|32|64)|bool|u?int|ulong|ushort|uchar", re.A)
-
 _ASSIGN = frozenset({"=", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "<<=", ">>="})
 _LOGIC = frozenset({"==", "!=", "<", ">", "<=", ">=", "&&", "||"})
-_PREFIX = frozenset({"*", "&", "!", "~", "-", "+", "++", "--", "&&"})
 _INT = CType("int")
 
 Scope = Callable[[str], CType | None]
-
-
-def starts_type(tokens: Tokens, at: int) -> bool:
-    """True if a keyword says that a type begins here."""
-    text = tokens[at]
-    return text in PRIMITIVE or text in TAGGED or text in QUALIFIERS or text in TYPEOF
 
 
 class Types:
@@ -110,7 +102,7 @@ class Types:
         self.source = source
         self._local_types = dict(local_types or {})
         self._known = known or Lookups(view)
-        self._ranked: dict[tuple[str, tuple[Kind, ...]], list[Symbol]] = {}
+        self._ranked: dict[tuple[str, tuple[Kind, ...], int], list[Symbol]] = {}
         self._lookups = 0
         self._offset = -1  # of the expression
         self._depth = 0
@@ -141,7 +133,7 @@ class Types:
             self._depth -= 1
 
     def _expression(self, tokens: Tokens, start: int, stop: int, scope: Scope) -> CType | None:
-        operators = _operators(tokens, start, stop)
+        operators = operators_of(tokens, start, stop)
         if not operators:
             return self._unary(tokens, start, stop, scope)
         texts = [tokens[at] for at in operators]
@@ -176,7 +168,7 @@ class Types:
 
     def _unary(self, tokens: Tokens, start: int, stop: int, scope: Scope) -> CType | None:
         text = tokens[start]
-        if text in _PREFIX:
+        if text in PREFIX:
             inner = self.expression(tokens, start + 1, stop, scope) if text != "!" else _INT
             if inner is None or text == "&&":
                 return None
@@ -185,7 +177,7 @@ class Types:
             return inner.pointer() if text == "&" else inner
         if text in ("sizeof", "offsetof", "__alignof__"):
             return CType("unsigned long")
-        cast = _cast_end(tokens, start, stop)
+        cast = cast_end(tokens, start, stop)
         if cast and tokens[cast] != "{":
             return self._type(tokens, start + 1, cast - 1, scope)
         return self._postfix(tokens, start, stop, scope)
@@ -258,6 +250,8 @@ class Types:
 
     def _global(self, name: str, scope: Scope) -> CType | None:
         for symbol in self.lookup(name, VALUES)[:_MAX_VARIANTS]:
+            if not can_mean(symbol, self.source, self.view.configuration.arch):
+                continue
             if symbol.kind is Kind.MACRO:
                 found = None if symbol.flags & Flag.FUNCTION_LIKE else self._expanded(symbol, [], scope)
             else:
@@ -347,11 +341,9 @@ class Types:
         end = _MAX_HEADER_BYTES + max(symbol.name_start - symbol.start, 0)
         tokens = Tokens(self.view.text(symbol)[:end], base=symbol.start)
         if symbol.flags & Flag.IDIOM:
-            found = macro_type(tokens)
-            source = None if found else self.view.source(symbol.path)
-            if source is None:
+            if found := macro_type(tokens):
                 return found
-            tokens = Tokens(declaration_made(source.data, symbol).encode("latin-1", "replace"))
+            tokens = Tokens(made_declaration(self.view, symbol).encode("latin-1", "replace"))
         declaration = read_declaration(tokens, 0, symbol.path)
         for declared in declaration.declared if declaration else ():
             if declared.name == symbol.name:
@@ -400,11 +392,11 @@ class Types:
         if of.body:
             path, start, end = of.body
             text = self._text(path, start, end)
-            return members_of(text, path, start, self._owners.get(of.body, of.name))
+            return self._compiled(members_of(text, path, start, self._owners.get(of.body, of.name)))
         for symbol in self.records(of.tag):
             found = self._known.members(symbol, of.name)
             if found:
-                return found
+                return self._compiled(found)
         return ()
 
     def records(self, tag: str) -> list[Symbol]:
@@ -418,64 +410,24 @@ class Types:
             return self.lookup(other, (Kind.STRUCT, Kind.UNION)) if other.isidentifier() else []
         return []
 
+    def _compiled(self, members: tuple[Member, ...]) -> tuple[Member, ...]:
+        """One member of each name: of variants under ``#if`` the first that the configuration compiles."""
+        chosen: dict[str, Member] = {}
+        for member in members:
+            held = chosen.get(member.name)
+            if held is None or (self.is_excluded(held) and not self.is_excluded(member)):
+                chosen[member.name] = member
+        return members if len(chosen) == len(members) else tuple(chosen.values())
+
+    def is_excluded(self, member: Member) -> bool:
+        """True if the configuration leaves a member out of its struct."""
+        place = Place.at(self.view, self.source, self._offset)
+        return place.configuration.is_decided and place.is_excluded(member.path, member.start)
+
     def _text(self, path: str, start: int, end: int) -> bytes:
         if path == self.source.path:
             return self.source.data[start:end]
         return self.view.text(Symbol("", Kind.STRUCT, path, 0, start, start, end))
-
-
-def _operators(tokens: Tokens, start: int, stop: int) -> list[int]:
-    """The tokens that are operators between operands, outside brackets; without postfix operators."""
-    found: list[int] = []
-    operand = False  # True after an operand
-    at = start
-    while at < stop:
-        text = tokens[at]
-        if not operand:
-            if text in _PREFIX or text == "sizeof":
-                at += 1
-                continue
-            cast = _cast_end(tokens, at, stop)
-            if cast and tokens[cast] != "{":
-                at = cast
-                continue
-            operand = text not in ("?", ":", ",")
-            if not operand:
-                found.append(at)
-            at = tokens.past(at) if text in ("(", "{", "[") else at + 1
-        elif text in ("(", "[", "{"):
-            at = tokens.past(at)
-        elif text in (".", "->"):
-            at += 2
-        elif text in ("++", "--") or tokens.is_word(at) or text[0] in "\"'":
-            at += 1
-        else:
-            found.append(at)
-            operand = False
-            at += 1
-    return found
-
-
-def _cast_end(tokens: Tokens, at: int, stop: int) -> int:
-    """The index after ``(type)`` if a cast or a compound literal begins at ``at``, else 0."""
-    if tokens[at] != "(":
-        return 0
-    past = tokens.past(at)
-    if past >= stop or past == at + 1:
-        return 0
-    following = tokens[past]
-    if starts_type(tokens, at + 1):
-        return past if following not in (")", ",", ";", "->", ".") else 0
-    if not tokens.is_word(at + 1):
-        return 0
-    inner = at + 2
-    while inner < past - 1 and (tokens[inner] == "*" or tokens[inner].startswith("__")):
-        inner += 1
-    if inner != past - 1:
-        return 0
-    if tokens[inner - 1] == "*" or _SURELY_TYPE.fullmatch(tokens[at + 1]) or following == "{":
-        return past
-    return past if tokens.is_word(past) or following[:1].isdigit() or following in ("~", "!") else 0
 
 
 def _substituted(body: Tokens, names: list[str], arguments: list[str]) -> str:

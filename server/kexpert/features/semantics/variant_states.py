@@ -6,8 +6,10 @@ file. Another ``.c`` file counts by its object's options and the ``#if`` around 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Sequence
 from enum import IntEnum
+from functools import lru_cache
 
 from kexpert.core.c.condition_values import Macros, truth
 from kexpert.core.c.directives import directives_of
@@ -53,8 +55,18 @@ class Place:
     def __init__(self, view: View, source: Source, offset: int = -1) -> None:
         self.view = view
         self.source = source
+        self.offset = offset
         self.configuration = configuration_at(view, source, offset)
         self._unit: TranslationUnit | None = None
+
+    @classmethod
+    def at(cls, view: View, source: Source, offset: int = -1) -> Place:
+        """The place; the last one is kept, since a question ranks many names at one place."""
+        last = view.configuration.last_place
+        if isinstance(last, Place) and last.view is view and last.source is source and last.offset == offset:
+            return last
+        place = view.configuration.last_place = cls(view, source, offset)
+        return place
 
     @property
     def unit(self) -> TranslationUnit:
@@ -62,6 +74,11 @@ class Place:
         if self._unit is None:
             self._unit = unit_of(self.view, self.source, self.configuration)
         return self._unit
+
+    def read_headers(self) -> None:
+        """Walk through the includes now, if the configuration decides anything."""
+        if self.configuration.is_decided:
+            self._unit = self.unit
 
     def standings(self, rows: Sequence[Symbol]) -> list[Standing]:
         """What is known of each of several variants."""
@@ -73,9 +90,7 @@ class Place:
         if arch and arch != self.configuration.arch and self.configuration.decides_arch:
             return Standing.EXCLUDED
         if row.path == self.source.path or row.path in self.unit.files:
-            file = self.view.source(row.path)
-            size = len(file.data) if file else -1
-            return _standing(self.unit.state(row.path, row.start, size))
+            return _standing(self._state(row.path, row.start))
         if not row.path.endswith((".c", ".S")):
             return Standing.NOT_INCLUDED
         built = is_built(self.view, row.path, self.configuration)
@@ -83,6 +98,22 @@ class Place:
             return Standing.EXCLUDED
         state = state_in_file(self.view, row, self.configuration, self.unit.macros)
         return Standing.EXCLUDED if state is False else _standing(None if built is None else state)
+
+    def _state(self, path: str, offset: int) -> State:
+        """Whether the text at an offset of a file that the walk reads is compiled."""
+        if path == self.source.path:
+            return self.unit.state_after(path, bisect_right(_nesting(self.source)[0], offset))
+        file = self.view.source(path)
+        return self.unit.state(path, offset, len(file.data) if file else -1)
+
+    def is_excluded(self, path: str, offset: int) -> bool:
+        """True if the text at an offset is known to be left out by an ``#if`` of its file."""
+        file = self.view.source(path)
+        if file is None:
+            return False
+        starts, depths = _nesting(file)
+        before = bisect_right(starts, offset)
+        return before > 0 and depths[before - 1] > 0 and self._state(path, offset) is False
 
 
 def _standing(state: State) -> Standing:
@@ -239,7 +270,7 @@ def state_in_file(view: View, row: Symbol, configuration: Configuration, seen: M
 
 def unit_of(view: View, source: Source, configuration: Configuration) -> TranslationUnit:
     """The walk through a file and its headers; kept with the configuration until an include or condition changes."""
-    key = (source.path, hash(tuple(each[:1] + each[2:] for each in directives_of(source.data))), view.root)
+    key = (source.path, _directives_hash(source), view.root)
     found: TranslationUnit | None = configuration.kept.get(key)
     if found is None:
         is_module = _is_module(view, source.path, configuration)
@@ -249,6 +280,25 @@ def unit_of(view: View, source: Source, configuration: Configuration) -> Transla
         found = translation_unit(source.path, source.data, view.data, find, macros, _FIRST)
         configuration.keep(key, found)
     return found
+
+
+@lru_cache(maxsize=32)
+def _nesting(source: Source) -> tuple[list[int], list[int]]:
+    """Where the directives of a file are, and how many ``#if`` are open after each, its include guard left out."""
+    directives = directives_of(source.data)
+    guard = directives[:1] and directives[0].keyword == "ifndef" and directives[-1].keyword == "endif"
+    depth = -1 if guard and directives[1].name == directives[0].name else 0
+    depths = []
+    for each in directives:
+        depth += each.keyword.startswith("if") - (each.keyword == "endif")
+        depths.append(depth)
+    return [each.start for each in directives], depths
+
+
+@lru_cache(maxsize=16)
+def _directives_hash(source: Source) -> int:
+    """The same for two texts of a file with the same directives in the same order."""
+    return hash(tuple(each[:1] + each[2:] for each in directives_of(source.data)))
 
 
 def _is_module(view: View, path: str, configuration: Configuration) -> bool | None:

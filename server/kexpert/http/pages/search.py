@@ -50,6 +50,7 @@ def _hit(hit: Json) -> str:
     about = f'<a class="page" href="{escape(symbol_link(name))}">its page</a>' if name.isidentifier() else ""
     return (
         f'<li class="hit"><span class="kind">{escape(hit["kind"])}</span>'
-        f'<a class="title" href="{escape(link)}">{escape(name)}</a>{scope}<span>{place_link(hit["path"], hit["line"])}{about}</span>'
+        f'<a class="title" href="{escape(link)}">{escape(name)}</a>{scope}'
+        f'<span>{place_link(hit["path"], hit["line"])}{about}</span>'
         f'{f"<div class=matches>{lines}</div>" if lines else ""}</li>'
     )

@@ -16,7 +16,7 @@ def prepare(request: Request) -> list[Json] | None:
     return [item for symbol in found if (item := to_protocol.call_item(request.places, symbol))] or None
 
 
-@answers(types.CALL_HIERARCHY_INCOMING_CALLS, ThreadIntent.SLOW)
+@answers(types.CALL_HIERARCHY_INCOMING_CALLS, ThreadIntent.USES)
 def incoming(request: Request) -> list[Json] | None:
     symbol = from_protocol.symbol(request.params.item.data)
     if symbol is None:

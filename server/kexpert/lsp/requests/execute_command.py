@@ -1,10 +1,10 @@
 """``workspace/executeCommand``: ``kexpert.search`` (query, limit), ``kexpert.findSimilar`` and ``kexpert.explain`` (URI
-and range each), ``kexpert.ask`` (question), ``kexpert.grep`` (expression, limit), ``kexpert.status`` and
-``kexpert.reindex``.
+and range each), ``kexpert.ask`` (question), ``kexpert.grep`` (expression, limit), ``kexpert.references`` (URI and
+position), ``kexpert.status`` and ``kexpert.reindex``.
 
-The first two and grep give results with name, kind, location and the lines that match. For explain and ask see the
-modules of that name. ``kexpert.status`` gives lines for people by their names; ``kexpert.reindex`` has the whole tree
-looked through for changes.
+The first two and grep give results with name, kind, location and the lines that match. For explain, ask, references
+see their modules. ``kexpert.status`` gives lines for people by their names; ``kexpert.reindex`` has the whole
+tree looked through for changes.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from kexpert.lsp.locations import Json
 from kexpert.lsp.request import Request, answers
 from kexpert.lsp.requests.ask import ask
 from kexpert.lsp.requests.explain import explain
+from kexpert.lsp.requests.references import marked
 from kexpert.lsp.scheduler import ThreadIntent
 from kexpert.workspace.server_state import status
 from kexpert.workspace.snapshot import Position, Refusal
@@ -25,6 +26,8 @@ _MAX_RESULTS = 200
 
 
 def _intent(params: types.ExecuteCommandParams) -> ThreadIntent:
+    if params.command == "kexpert.references":
+        return ThreadIntent.USES
     return ThreadIntent.CHAT if params.command in ("kexpert.explain", "kexpert.ask") else ThreadIntent.SLOW
 
 
@@ -58,6 +61,9 @@ def execute_command(request: Request) -> list[Json] | Json | None:
         case "kexpert.explain", [str(uri), place, *rest] if (span := from_protocol.range_of(place)) is not None:
             start, end = (Position(request.path_of(uri), line, character) for line, character in span)
             return explain(request, start, end, rest[0] if rest and isinstance(rest[0], (str, int)) else None)
+        case "kexpert.references", [str(uri), place, *rest] if (at := from_protocol.position_of(place)) is not None:
+            options, token = (*map(from_protocol.plain, rest), None, None)[:2]
+            return marked(request, Position(request.path_of(uri), *at), options, token)
         case "kexpert.ask", [given, *rest] if (question := from_protocol.question(given)):
             return ask(request, question, rest[0] if rest and isinstance(rest[0], (str, int)) else None)
     raise JsonRpcException(

@@ -7,6 +7,7 @@ from pygls.exceptions import JsonRpcException
 
 from kexpert.lsp.locations import Json
 from kexpert.lsp.request import Request, answers
+from kexpert.lsp.scheduler import ThreadIntent
 from kexpert.workspace.snapshot import Refusal
 
 
@@ -19,14 +20,16 @@ def prepare_rename(request: Request) -> Json | None:
     return {"range": request.places.range(source.data, start, end), "placeholder": name}
 
 
-@answers(types.TEXT_DOCUMENT_RENAME)
+@answers(types.TEXT_DOCUMENT_RENAME, ThreadIntent.USES)
 def rename(request: Request) -> Json | None:
     source, new_name = request.source, request.params.new_name
     if source is None:
         return None
     try:
-        spans = request.snapshot.rename(request.at, new_name)
+        spans = request.snapshot.rename(request.at, new_name, request.cancelled)
     except Refusal as reason:
         raise JsonRpcException(str(reason), types.LSPErrorCodes.RequestFailed) from None
-    edits = [{"range": span, "newText": new_name} for span in request.places.ranges(source.data, spans)]
-    return {"changes": {request.places.uri(source.path): edits}}
+    changes: dict[str, list[Json]] = {request.places.uri(source.path): []} if not spans else {}
+    for location in request.places.locations(spans):
+        changes.setdefault(location["uri"], []).append({"range": location["range"], "newText": new_name})
+    return {"changes": changes}

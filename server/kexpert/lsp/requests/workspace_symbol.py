@@ -11,7 +11,7 @@ from kexpert.lsp.scheduler import ThreadIntent
 from kexpert.workspace.snapshot import Refusal
 
 
-@answers(types.WORKSPACE_SYMBOL, ThreadIntent.SLOW)
+@answers(types.WORKSPACE_SYMBOL, ThreadIntent.SLOW, asks_every_tree=True)
 def workspace_symbols(request: Request) -> list[Json]:
     query = request.params.query.strip()
     found = to_protocol.workspace_symbols(request.places, request.snapshot.workspace_symbols(query))
