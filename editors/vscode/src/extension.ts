@@ -95,7 +95,6 @@ export async function activate(context: ExtensionContext): Promise<void> {
     },
     "kexpert.chooseModel": () => (program ? chooseModel(program) : offerToInstall(openSettings)),
     "kexpert.toggleGhostText": () => setInline(!workspace.getConfiguration("kexpert").get("inline.enabled", true)),
-    "kexpert.closePage": () => commands.executeCommand("workbench.action.closeActiveEditor"),
     "kexpert.searchMeaning": withClient((running) =>
       searchAsTyped(running, "kexpert.search", "Search by meaning", "What does it do? path:, kind:, subsystem:, config:"),
     ),

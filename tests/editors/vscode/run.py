@@ -21,13 +21,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from tests.editors.vscode.build import build, fetch_packages
 from tests.editors.vscode.get_vscode import NoVSCode, VSCode, get_vscode, run
 from tests.support.tiny_models import speaking_model
 from tests.support.toy_tree import TOY_FILES, write_tree
 from tests.support.waiting import eventually
 
 HERE = Path(__file__).resolve().parent
-EXTENSION = HERE.parents[2] / "editors" / "vscode"
 KEXPERT = Path(sys.executable).with_name("kexpert")
 START_SECONDS = 60
 
@@ -77,9 +77,10 @@ TOY = {
         "file": "drivers/toy/core.c",
         "at": "unsigned int to|tal",
         "sees": ["toy_wind", "drivers/toy/core.c"],
+        "lands": {"file": "drivers/toy/core.c", "at": "int |toy_wind(struct toy *toy, unsigned int turns)\n{"},
     },
     "ask": {"asks": "who calls toy_wind()?", "sees": ["is called by", "car_wind"]},
-    "menu": {"sees": ["Ghost Text Off", "Re-index", "Doctor", "Show Log", "kexpert-2m"]},
+    "menu": {"sees": ["Ghost Text Off", "Re-index", "Doctor", "Show Log", "Choose Model"]},
     "doctor": {"sees": ["server", "kexpert.server.command", "sqlite"]},
     "killed": {"file": "drivers/toy/user.c", "at": "return toy_|wind(car, 3)", "sees": ["wind a toy up"]},
     "missing": {"sees": ["kexpert.server.command names no program", "Install with pipx"]},
@@ -109,7 +110,8 @@ KERNEL = {
 def main() -> int:
     try:
         vscode = get_vscode()
-        package = build_extension(vscode)
+        fetch_packages(vscode)
+        package = build(vscode)
     except NoVSCode as reason:
         print(f"test-vscode: {reason}", file=sys.stderr)
         return 1
@@ -129,15 +131,6 @@ def main() -> int:
                 "look": KERNEL if own else TOY,
             }
             return look(vscode, job)
-
-
-def build_extension(vscode: VSCode) -> Path:
-    environment = vscode.environment()
-    if not (EXTENSION / "node_modules").exists():
-        run(["npm", "ci", "--ignore-scripts"], EXTENSION, environment)
-    for script in ("check", "package"):
-        run(["npm", "run", script], EXTENSION, environment)
-    return EXTENSION / "dist" / "kexpert.vsix"
 
 
 @contextmanager

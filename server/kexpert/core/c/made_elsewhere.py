@@ -77,15 +77,18 @@ class Expander:
         return self._rescan(text, outer | {macro.name}, depth)
 
     def _rescan(self, text: str, outer: frozenset[str], depth: int) -> str:
-        """A text in which the macros are expanded, but for those in function bodies, which make no names."""
+        """A text in which the macros are expanded, but for those in braces and in values, which make no names."""
         tokens = tokenize(text)
         out: list[str] = []
         at = braces = 0
+        is_value = False
         while at < len(tokens):
             token = tokens[at]
             at += 1
             braces += (token == "{") - (token == "}")
-            if braces or depth >= _MAX_DEPTH or token in outer or not _NAME.match(token) or declares_as_known(token):
+            is_value = token == "=" or (is_value and token != ";")
+            is_plain = braces or is_value or depth >= _MAX_DEPTH or token in outer or not _NAME.match(token)
+            if is_plain or declares_as_known(token):
                 out.append(token)
                 continue
             opening = skip_blanks(tokens, at)
