@@ -16,6 +16,7 @@ from kexpert.lsp import from_protocol, to_protocol
 from kexpert.lsp.locations import Json
 from kexpert.lsp.request import Request, answers
 from kexpert.lsp.requests.ask import ask
+from kexpert.lsp.requests.diff import diff
 from kexpert.lsp.requests.explain import explain
 from kexpert.lsp.requests.references import marked
 from kexpert.lsp.scheduler import ThreadIntent
@@ -48,6 +49,8 @@ def execute_command(request: Request) -> list[Json] | Json | None:
             except Refusal as problem:
                 raise JsonRpcException(str(problem), types.LSPErrorCodes.RequestFailed) from None
             return to_protocol.grep_hits(request.places, matches)
+        case "kexpert.diff", given:
+            return diff(request, given[0] if given and isinstance(given[0], str) and given[0] else "HEAD")
         case "kexpert.status", _:
             return status(request.snapshot)
         case "kexpert.reindex", _:  # begun by the server when the request came
