@@ -199,6 +199,13 @@ def test_search_and_similar_code_fill_the_quickfix_list(editor: Neovim, tree: Pa
     editor.until("return vim.fn.getqflist({ title = 1 }).title == 'similar code'")
 
 
+def test_writes_of_a_member_fill_the_quickfix_list(editor: Neovim, tree: Path) -> None:
+    editor.edit(tree / "drivers/toy/core.c", "= toy->tu|rns + turns")
+    editor.lua("vim.cmd('KexpertWrites')")
+    editor.until("return vim.fn.getqflist({ title = 1 }).title == 'writes'")
+    assert editor.lua("return vim.fn.getqflist()[1].text") == "\ttoy->turns = total;"
+
+
 def test_kernel_doc_is_written_and_questions_open_a_page(editor: Neovim, tree: Path) -> None:
     editor.edit(tree / "drivers/toy/user.c", "static int car_|wind(struct")
     editor.lua(

@@ -93,6 +93,22 @@ function M.similar(given)
   end)
 end
 
+--- Where the name under the cursor is written, or its address taken.
+function M.writes()
+  local client = client_here()
+  if client then
+    local at = vim.lsp.util.make_position_params(0, client.offset_encoding).position
+    run("kexpert.references", { vim.uri_from_bufnr(0), at, { writes = true } }, function(found)
+      local items = vim.lsp.util.locations_to_items(found or {}, client.offset_encoding)
+      vim.fn.setqflist({}, " ", { title = "writes", items = items })
+      if #items == 0 then
+        return vim.notify("kexpert: no writes are known")
+      end
+      vim.cmd("botright copen")
+    end)
+  end
+end
+
 function M.explain(given)
   local client = client_here()
   if client then
