@@ -37,7 +37,8 @@ def _indexed(home: Path, tree: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
 
 def test_grep_prints_definitions_with_their_lines(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["grep", r"toy_wind\(toy", "--path", "drivers/toy"]) == 0
-    assert capsys.readouterr().out == "drivers/toy/user.c:4: function car_wind\n    6: return toy_wind(toy, turns * 2);\n"
+    shown = capsys.readouterr().out
+    assert shown == "drivers/toy/user.c:4: function car_wind\n    6: return toy_wind(toy, turns * 2);\n"
 
 
 def test_grep_gives_whole_functions_as_json(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:

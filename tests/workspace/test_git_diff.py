@@ -66,7 +66,8 @@ def test_programs_that_a_repository_names_do_not_run(root: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "revision", ["", "--output=/tmp/x", "-O/etc/passwd", "no-such-revision", "HEAD; true", "a b", "$(true)", "x" * 300, "é"]
+    "revision",
+    ["", "--output=/tmp/x", "-O/etc/passwd", "no-such-revision", "HEAD; true", "a b", "$(true)", "x" * 300, "é"],
 )
 def test_what_is_no_revision_is_refused_in_one_line(root: Path, revision: str) -> None:
     with pytest.raises(Refusal) as refused:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from kexpert.features.grep.literals import required_literals
 
+
 def options_of(pattern: bytes, ignores_case: bool = False) -> re2.Options:
     options = re2.Options()
     options.log_errors = False
@@ -21,8 +22,8 @@ def options_of(pattern: bytes, ignores_case: bool = False) -> re2.Options:
 _CHARS = st.sampled_from([b"a", b"b", b"K", b"s", b"_", b"1", b" ", b"\n", b"(", b"\xe2\x84\xaa", b"\xc5\xbf"])
 _ATOMS = st.sampled_from(
     [b"a", b"b", b"K", b"ab", b"_1", b".", b"\\w", b"\\(", b"\\.", b"\\x41", b"\\x{4b}", b"\\141", b"\\n", b"\\s",
-     b"[ab]", b"[^a]", b"[a-c]", b"[\\x41-a]", b"[]a]", b"[a-]", b"[[:alpha:]]", b"[\\d_]", b"^", b"$", b"\\b", b"{", b"a{,2}",
-     b"x{2}", b"-", b"(?i)", b"(?i:k)", b"(?s)", b"\\pL", b"\\Qa+\\E", b"[Kk]s"]
+     b"[ab]", b"[^a]", b"[a-c]", b"[\\x41-a]", b"[]a]", b"[a-]", b"[[:alpha:]]", b"[\\d_]", b"^", b"$", b"\\b", b"{",
+     b"a{,2}", b"x{2}", b"-", b"(?i)", b"(?i:k)", b"(?s)", b"\\pL", b"\\Qa+\\E", b"[Kk]s"]
 )  # fmt: skip
 _REPEATS = st.sampled_from([b"", b"", b"", b"*", b"+", b"?", b"*?", b"+?", b"{2}", b"{0}", b"{0,1}", b"{1,}", b"{1,3}"])
 
