@@ -78,7 +78,7 @@ const steps = {
   async hover(what) {
     await open(what);
     await see(what, ".monaco-hover:not(.hidden) .hover-contents", async () => {
-      const cursor = await page.locator(".editor-instance .cursor").first().boundingBox();
+      const cursor = await page.locator(".editor-group-container.active .editor-instance .cursor").first().boundingBox();
       await page.mouse.move(cursor.x + 200, cursor.y + 200);
       await page.waitForTimeout(400);
       await page.mouse.move(cursor.x + 4, cursor.y + cursor.height / 2, { steps: 4 });
