@@ -48,7 +48,7 @@ def blank_comments(data: bytes, strings: bool = True) -> bytes:
 
 
 def _blank(text: bytes) -> bytes:
-    if b"\\\n" in text or b"\\\r" in text:
+    if b"\\" in text and (b"\\\n" in text or b"\\\r" in text):
         return _NOT_A_JOIN.sub(b" ", text)
     return text.translate(_BLANKS)
 
