@@ -59,7 +59,8 @@ _QUERIES = (
     "compute a checksum", "set the mac address",
 )  # fmt: skip
 _PATTERNS = (
-    r"refcount_dec_and_lock\(", r"GFP_NOWAIT", r"spin_lock_irqsave\(&dev->lock", r"kvfree_rcu", r"smp_mb__before_atomic",
+    r"refcount_dec_and_lock\(", r"GFP_NOWAIT", r"spin_lock_irqsave\(&dev->lock", r"kvfree_rcu",
+    r"smp_mb__before_atomic",
     r"copy_from_user\(&\w+, arg", r"list_splice_tail_init", r"WRITE_ONCE\(sk->", r"rcu_assign_pointer\(dev->",
     r"mod_delayed_work\(", r"cancel_delayed_work_sync\(&", r"dma_map_single\(", r"BUG_ON\(in_interrupt",
     r"lockdep_assert_held_write", r"seqcount_\w+_init", r"percpu_ref_tryget_live", r"iov_iter_revert",

@@ -2,10 +2,11 @@
 
     XDG_CACHE_HOME=CACHE python -m benchmarks.member_references --tree DIR --truth truth.json [--uses 300] [--times]
 
-``truth.json`` comes from ``benchmarks.member_truth``. Uses are drawn at random from all that clang can tell in its files.
-For each, the references of the member that clang names are asked for, at its declaration, and looked at in the file of
-the use: the use must be there and certain; all other uses in the file that are called certain must be of that member by
-clang too. Members that ``#if`` declares twice in one struct count as one. ``--times``: seconds for whole answers.
+``truth.json`` comes from ``benchmarks.member_truth``. Uses are drawn at random from all that clang can tell in
+its files. For each, the references of the member that clang names are asked for, at its declaration, and looked at in
+the file of the use: the use must be there and certain; all other uses in the file that are called certain must be of
+that member by clang too. Members that ``#if`` declares twice in one struct count as one. ``--times``: seconds of CPU
+for whole answers.
 """
 
 from __future__ import annotations

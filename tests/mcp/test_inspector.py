@@ -24,7 +24,9 @@ def inspector() -> list[str]:
         pytest.skip("no npx here: the reference inspector is not run")
     command = [npx, "--yes", INSPECTOR, "--cli"]
     try:
-        done = subprocess.run([*command, "--help"], capture_output=True, text=True, timeout=_INSTALL_SECONDS, check=False)
+        done = subprocess.run(
+            [*command, "--help"], capture_output=True, text=True, timeout=_INSTALL_SECONDS, check=False
+        )
     except subprocess.TimeoutExpired:
         pytest.skip(f"{INSPECTOR} could not be fetched within {_INSTALL_SECONDS} s")
     if done.returncode:

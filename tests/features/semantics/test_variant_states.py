@@ -42,6 +42,8 @@ int f(void) { return /*|use*/spin(); }
 #include <asm/spin.h>
 int g(void) { return /*|in_arm64*/spin(); }
 //- arch/arm64/include/asm/spin.h
+#include <asm/vdso/relax.h>
+//- arch/arm64/include/asm/vdso/relax.h
 #define /*|arm64*/spin() 1
 //- arch/x86/include/asm/spin.h
 #define /*|x86*/spin() 2

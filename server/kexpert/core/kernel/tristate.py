@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from typing import Any
 
 NO, MODULE, YES = 0, 1, 2
 LEVELS = {"n": NO, "m": MODULE, "y": YES}
 LETTERS = "nmy"
 
 #: ("or" | "and", two or more parts), ("not", inner), ("symbol", name), ("text", literal), (comparison, left, right)
-Expression = tuple
+Expression = tuple[Any, ...]
 #: The value of a symbol as text: "y", "m", "n", a number, a string; "" for one that has none.
 ValueOf = Callable[[str], str]
 

@@ -27,7 +27,9 @@ _MAX_CONDITIONS_READ = 6
 #: Of one name, definitions whose conditions are read: the likeliest by place.
 _MAX_JUDGED = 16
 #: Programs that start or accompany the kernel and are not linked with it.
-_APART = re.compile(r"arch/[^/]+/(?:boot|purgatory|um|[\w/]*vdso\d*|realmode)/|drivers/firmware/efi/libstub/")
+_APART = re.compile(
+    r"arch/[^/]+/(?!include/)(?:boot|purgatory|um|[\w/]*vdso\d*|realmode)/|drivers/firmware/efi/libstub/"
+)
 
 # Distances from a file to the declaration of a name.
 INCLUDED, INCLUDED_BELOW, GLOBAL_HEADER, SAME_DIRECTORY, ELSEWHERE = range(5)
@@ -151,7 +153,7 @@ def _by_configuration(
     if len(judged) < 2:
         return ranked
     place = Place.at(view, source, offset)
-    if not place.configuration.is_decided:
+    if not (place.configuration.is_decided or view.configuration.is_decided):
         return ranked
     standings = dict(zip(judged, place.standings(judged), strict=True))
 

@@ -51,6 +51,7 @@ _MAKER = re.compile(rb"^(?:static[ \t]+)?(\w+)[ \t]*\((?:[ \t]*\w+[ \t]*,)*[ \t]
 #: Marks of a name among the words of a comment.
 _NAME_MARKS = re.compile(r"[_0-9]|.[A-Z]")
 _MAX_LINE_BYTES = 4096
+_MAX_MEMBER_ROWS = 200
 _MAX_GAP_BYTES = 80
 
 
@@ -226,8 +227,11 @@ def _declared_member(view: View, source: Source, name: str, start: int) -> Membe
     """The member whose own declaration holds the cursor."""
     if enclosing_function(source, start):
         return None
-    for row in view.lookup(name, (Kind.MEMBER,)):
-        if row.path == source.path and row.name_start == start:
+    rows = view.lookup(name, (Kind.MEMBER,), _MAX_MEMBER_ROWS)
+    if len(rows) == _MAX_MEMBER_ROWS:  # a common name: there are more
+        rows = view.symbols_in(source.path)
+    for row in rows:
+        if row.kind is Kind.MEMBER and row.path == source.path and row.name_start == start:
             declared = Types(view, source).declared(row) or CType("")
             keyword = "union" if any(
                 s.path == row.path and s.start <= start < s.end for s in view.lookup(row.scope, (Kind.UNION,))
