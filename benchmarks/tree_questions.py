@@ -122,7 +122,8 @@ def main() -> int:
     parser.add_argument("--only", choices=("grep", "callchain", "path", "diff"), action="append")
     parser.add_argument("--share", type=float, default=1.0, help="of the usual number of cases")
     args = parser.parse_args()
-    for report in measure(args.tree, args.other, args.seed, args.share, args.only or ("grep", "callchain", "path", "diff")):
+    only = args.only or ("grep", "callchain", "path", "diff")
+    for report in measure(args.tree, args.other, args.seed, args.share, only):
         print(json.dumps(report, indent=1), flush=True)
     return 0
 
