@@ -92,6 +92,12 @@ def test_a_path_that_is_no_directory_lists_nothing(view: View, path: str) -> Non
     assert view.list_dir(path) == {}
 
 
+def test_files_that_can_hold_a_text_are_all_that_do(view: View) -> None:
+    assert "drivers/gizmo/other.c" in view.files_that_can_hold([{b'"gizmo_start"', b"no such text"}, {b"return"}])
+    assert set(FILES) <= set(view.files_that_can_hold([]))
+    assert view.files_that_can_hold([]) == sorted(view.files_that_can_hold([]))
+
+
 def test_lookup_finds_all_variants_of_exactly_this_name(view: View) -> None:
     found = view.lookup("gizmo_start")
     assert {(symbol.path, symbol.kind) for symbol in found} >= {

@@ -76,13 +76,20 @@ def test_the_vector_of_a_chunk_does_not_depend_on_its_batch() -> None:
 def test_text_and_its_stems_make_the_same_vectors() -> None:
     """These words are spelled like the stem of a rare word ("registerer" gives "register") but have another stem."""
     said = "register a function that groups buffers by their format, bytes and pages"
-    chunk = Chunk("drivers/buffer/groups.c", ChunkKind.FUNCTION, "register_function", 0, 0, 0, said, "regs = bits;")
+    chunk = Chunk("drivers/buffer/groups.c", ChunkKind.SECTION, "register_function", 0, 0, 0, said, "regs = bits;")
     names, paths = stems(chunk.name), stems("drivers/buffer/groups")
     embedder = shipped()
     by_stems = embedder.encode_stems([[names], [paths], [stems(said)], [stems(chunk.body)]])
     np.testing.assert_allclose(embedder.encode_chunks([chunk]), by_stems, atol=1e-5)
     words, _ = embedder.lexicon(stems("register"))
     np.testing.assert_allclose(embedder.encode_query("register"), words[0], atol=1e-5)
+
+
+def test_a_comment_does_not_move_the_vector_of_code() -> None:
+    embedder = load_embedder()
+    bare = Chunk("mm/a.c", ChunkKind.FUNCTION, "frob_start", 0, 0, 0, "", "return start(frob);")
+    told = Chunk("mm/a.c", ChunkKind.FUNCTION, "frob_start", 0, 0, 0, "Free a page.", "return start(frob);", "/* x */")
+    np.testing.assert_array_equal(*embedder.encode_chunks([bare, told]))
 
 
 def test_identities_differ_if_vectors_differ() -> None:

@@ -21,7 +21,6 @@ from kexpert.search.chunk_store import ChunkStore, FileChunks
 from kexpert.search.filters import FilterError, parse
 from kexpert.search.posting_lists import PostingLists, write_posting_lists
 from kexpert.search.query import Searcher
-from kexpert.search.schema import COLUMN_WEIGHTS
 from kexpert.view import SearchMethod
 from kexpert.workspace.tree_index import SearchSettings, VectorReader, build, build_search, open_view
 from tests.support.toy_embedder import make_embedder
@@ -186,7 +185,7 @@ def filled(tmp_path: Path) -> Iterator[ChunkStore]:
 
 
 def test_posting_lists_score_as_fts5_does(filled: ChunkStore, tmp_path: Path) -> None:
-    for _ in write_posting_lists(filled, tmp_path / "postings", COLUMN_WEIGHTS):
+    for _ in write_posting_lists(filled, tmp_path / "postings"):
         pass
     postings = PostingLists(tmp_path / "postings")
     assert postings.last == filled.last()
@@ -204,7 +203,7 @@ def test_posting_lists_score_as_fts5_does(filled: ChunkStore, tmp_path: Path) ->
 
 def test_a_truncated_file_of_posting_lists_is_refused(filled: ChunkStore, tmp_path: Path) -> None:
     path = tmp_path / "postings"
-    for _ in write_posting_lists(filled, path, COLUMN_WEIGHTS):
+    for _ in write_posting_lists(filled, path):
         pass
     data = path.read_bytes()
     for size in (0, 5, 30, 60, len(data) // 2, len(data) - 1):

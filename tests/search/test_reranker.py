@@ -15,9 +15,11 @@ from kexpert.core.retrieval.words import stems
 from kexpert.search.reranker import Candidate, fuse, rerank
 
 
-def candidate(name: str, code: str = "", lexical: float = 0.0, vector: float = 0.0) -> Candidate:
-    words = " ".join(dict.fromkeys(stems(f"{name} {code}")))
-    return Candidate(name, ChunkKind.FUNCTION, "mm/page.c", words, lexical=lexical, vector=vector)
+def candidate(
+    name: str, code: str = "", lexical: float = 0.0, vector: float = 0.0, comment: str = "", in_comment: float = 0.0
+) -> Candidate:
+    words, told = (" ".join(dict.fromkeys(stems(text))) for text in (f"{name} {code}", comment))
+    return Candidate(name, ChunkKind.FUNCTION, "mm/page.c", words, told, False, lexical, in_comment, vector)
 
 
 def test_candidates_of_both_retrievers_come_before_the_first_of_one() -> None:
@@ -40,6 +42,25 @@ def test_the_function_with_the_name_comes_first() -> None:
 def test_a_synonym_in_the_name_counts_more_than_the_word_somewhere_in_the_code() -> None:
     found = [candidate("widget_destroy", "kfree list", 0, 0.5), candidate("widget_show", "sprintf delete", 0, 0.5)]
     assert rerank("delete a widget", found)[0][1].name == "widget_destroy"
+
+
+def test_an_undocumented_function_that_does_what_is_asked_is_not_buried_by_comments_that_share_words() -> None:
+    said = {
+        "sfp_probe": "Allocate the state of an SFP device and get its name from the firmware node.",
+        "sfp_module_start": "Called when the module of a device is there. The name of the device is logged.",
+        "phylink_sfp_attach": "Attach a device to the SFP upstream, by name.",
+        "sfp_check_state": "Get the state of the device.",
+    }
+    others = [candidate(name, "struct device int dev", 4, 0.5, text, 9) for name, text in said.items()]
+    wanted = candidate("sfp_get_name", "struct sfp char const return dev name device", 10, 0.8)
+    for found in ([*others, wanted], [wanted, *others]):
+        assert rerank("get the SFP device name", found)[0][1].name == "sfp_get_name"
+
+
+def test_a_comment_that_says_what_is_asked_brings_its_function_to_the_front() -> None:
+    others = [candidate(f"frob_{at}_release", "int ring", 5, 0.5) for at in range(20)]
+    wanted = candidate("frob_quiesce", "writel base port", 2, 0.3, "Make a port silent before it is released.", 9)
+    assert rerank("make a port silent", [*others, wanted])[0][1].name == "frob_quiesce"
 
 
 def test_the_order_does_not_depend_on_that_of_the_candidates() -> None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from kexpert_trainer.data import pairs_file
 from kexpert_trainer.data.pairs import PARTS, PairCorpus, path_fraction, read_tree
+from kexpert_trainer.data.search_situations import Situation
 from kexpert_trainer.data.tree import require_tree
 from kexpert_trainer.errors import UserError
 from kexpert_trainer.evaluation.metrics import DEPTH, retrieval_metrics
@@ -47,6 +48,7 @@ class SearchTrainingConfig:
     steps: int = 2500  # without the held-out files
     more_steps: int = 1000  # with them
     questions: int = 2500  # maximum, for the ranker
+    ranker_only: bool = False  # write the ranker for an embedder that is there already
     batch: int = 1024
     dimensions: int = 256
     seed: int = 1
@@ -54,7 +56,10 @@ class SearchTrainingConfig:
 
 
 def train_search(tree: Path, out: Path, config: SearchTrainingConfig) -> None:
-    """Read a tree, train, and write the model into ``out``; a stopped run continues. Raises UserError, OSError."""
+    """Read a tree, train, and write the model into ``out``; a stopped run continues. Raises UserError, OSError.
+
+    With ``ranker_only``, the embedder that has not seen the held-out files is thrown away, and so may be small.
+    """
     require_tree(tree)
     out.mkdir(parents=True, exist_ok=True)
     corpus = _corpus(tree, out / _PAIRS, config.threads)
@@ -69,10 +74,11 @@ def train_search(tree: Path, out: Path, config: SearchTrainingConfig) -> None:
         train(corpus, rows, model, first, ~held, report, checkpoint)
     if checkpoint.load(model) == config.steps:
         ranker.write(_fit_ranker(corpus, rows, model, held, config), out)
-    second = LinearDecay(config.steps, config.steps + config.more_steps, _FINAL_LR)
-    with _reported("Training on everything") as report:
-        train(corpus, rows, model, second, np.ones_like(held), report, checkpoint)
-    export(corpus, rows, model, out)
+    if not config.ranker_only:
+        second = LinearDecay(config.steps, config.steps + config.more_steps, _FINAL_LR)
+        with _reported("Training on everything") as report:
+            train(corpus, rows, model, second, np.ones_like(held), report, checkpoint)
+        export(corpus, rows, model, out)
     for name in _TEMPORARY:
         (out / name).unlink(missing_ok=True)
 
@@ -125,7 +131,8 @@ def pool_of(corpus: PairCorpus, questions: NDArray[np.int64], size: int, seed: i
 def _fit_ranker(
     corpus: PairCorpus, rows: WordRows, model: EmbedderModel, held: NDArray[np.bool_], config: SearchTrainingConfig
 ) -> dict[str, object]:
-    """Print how a ranker fitted to four fifths of the questions does on the rest; return one fitted to all."""
+    """Print how a ranker fitted to four fifths of the questions does on the rest, by situation; return one fitted to
+    all."""
     questions = questions_of(corpus, held, config.questions, config.seed)
     if not len(questions):
         raise UserError("no documented function in the held-out quarter of the files; give a larger tree")
@@ -134,9 +141,12 @@ def _fit_ranker(
         candidates = ranker.gather(retrieval, corpus.fields["brief"], questions, advance)
     test = candidates[_TEST_EVERY - 1 :: _TEST_EVERY]
     others = [each for at, each in enumerate(candidates, 1) if at % _TEST_EVERY]
-    metrics = retrieval_metrics(ranker.ranks(ranker.fit(others, config.seed), test, DEPTH))
-    print(f"{len(test):,} held-out questions: MRR@10 {metrics.mrr:.3f}, Recall@10 {metrics.recall:.3f}", flush=True)
-    return ranker.fit(candidates, config.seed)
+    weights = ranker.fit(ranker.mixed(others), config.seed)
+    print(f"{len(test):,} held-out questions: MRR@10 / Recall@10")
+    for situation in Situation:
+        metrics = retrieval_metrics(ranker.ranks(weights, [each[situation] for each in test], DEPTH))
+        print(f"{situation.value}: {metrics.mrr:.3f} / {metrics.recall:.3f}", flush=True)
+    return ranker.fit(ranker.mixed(candidates), config.seed)
 
 
 def export(corpus: PairCorpus, rows: WordRows, model: EmbedderModel, out: Path) -> None:

@@ -17,7 +17,7 @@ from kexpert.background.file_identity import FileIdentity
 from kexpert.core.retrieval.chunk import Chunk, ChunkKind
 from kexpert.core.retrieval.words import stems
 from kexpert.search import schema as search_schema
-from kexpert.search.schema import COLUMN_WEIGHTS, stems_of
+from kexpert.search.schema import COLUMNS, MatchIn, stems_of
 
 #: Rows that FTS5 may score for one query: about 30 ms.
 _MAX_SCORED_ROWS = 20_000
@@ -77,6 +77,7 @@ class StoredChunk:
     name: str
     doc: str
     body: str
+    path_words: str
     identity: FileIdentity
 
 
@@ -284,12 +285,13 @@ class ChunkStore(Database):
         found: dict[int, StoredChunk] = {}
         for start in range(0, len(numbers), _MAX_PARAMETERS):
             part = numbers[start : start + _MAX_PARAMETERS]
+            marks = ",".join("?" * len(part))
             for row in self.db.execute(
-                "SELECT c.id, f.path, c.kind, c.line, c.start, c.end, c.title, c.name, c.doc, c.body, f.size,"
-                f" f.mtime_ns FROM chunks c JOIN files f ON f.id = c.file WHERE c.id IN ({','.join('?' * len(part))})",
+                "SELECT c.id, f.path, c.kind, c.line, c.start, c.end, c.title, c.name, c.doc, c.body, f.words,"
+                f" f.size, f.mtime_ns FROM chunks c JOIN files f ON f.id = c.file WHERE c.id IN ({marks})",
                 part,
             ):
-                fields: list[Any] = [*row[:2], _KINDS[row[2]], *row[3:10], FileIdentity(*row[10:])]
+                fields: list[Any] = [*row[:2], _KINDS[row[2]], *row[3:11], FileIdentity(*row[11:])]
                 found[row[0]] = StoredChunk(*fields)
         return found
 
@@ -314,14 +316,15 @@ class ChunkStore(Database):
                 break
         return found
 
-    def average_length(self) -> float:
-        """The average number of words of a chunk, estimated from the number of spaces."""
+    def average_length(self, match_in: MatchIn) -> float:
+        """The average number of words in some columns of the chunks that have any there, estimated from the number of
+        spaces."""
+        columns = [COLUMNS[at] for at in match_in.columns]
+        words = " + ".join(f"length({each}) - length(replace({each}, ' ', '')) + ({each} != '')" for each in columns)
         row = self.db.execute(
-            "SELECT avg(length(name) - length(replace(name, ' ', '')) + length(doc) - length(replace(doc, ' ', ''))"
-            " + length(body) - length(replace(body, ' ', ''))) FROM (SELECT * FROM chunks LIMIT ?)",
-            (_SAMPLE_CHUNKS,),
+            f"SELECT avg(words) FROM (SELECT {words} AS words FROM texts LIMIT ?) WHERE words > 0", (_SAMPLE_CHUNKS,)
         ).fetchone()
-        return float(row[0] or 0.0) + 8.0  # one word more than spaces in each column, and the path
+        return float(row[0] or 0.0)
 
     def texts(self, after: int, limit: int) -> list[tuple[int, str, str, str, str]]:
         """(number, name, doc, body, path) of the chunks with higher numbers than ``after``, as stems."""
@@ -341,7 +344,12 @@ class ChunkStore(Database):
         return row[0] if row else 0
 
     def match(
-        self, words: Iterable[str], limit: int, within: Sequence[int] = (), after: int = 0
+        self,
+        words: Iterable[str],
+        limit: int,
+        within: Sequence[int] = (),
+        after: int = 0,
+        match_in: MatchIn = MatchIn.CODE,
     ) -> list[tuple[int, float]]:
         """(chunk, BM25) of the best matches, best first; only chunks in ``within``, if any, and above ``after``.
 
@@ -361,7 +369,9 @@ class ChunkStore(Database):
         expression = " OR ".join(f'"{word}"' for word in chosen)
         if scored > _MAX_SCORED_ROWS and not (within or after) and len(known) > 1:
             expression = f'"{known[0][1]}" AND "{known[1][1]}"'
-        weights = ", ".join(map(str, COLUMN_WEIGHTS))
+        columns = " ".join(COLUMNS[at] for at in match_in.columns)
+        expression = f"{{{columns}}} : ({expression})"
+        weights = ", ".join(map(str, match_in.value))
         only = f"AND +rowid IN ({','.join(map(str, within))})" if within else ""
         if after:
             only += f" AND rowid > {after:d}"

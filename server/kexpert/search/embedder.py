@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from kexpert.core.retrieval.chunk import Chunk
+from kexpert.core.retrieval.chunk import CODE_KINDS, Chunk
 from kexpert.core.retrieval.words import pieces, stem, words_of
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _BATCH_CHUNKS = 512
 #: Pieces of text whose rows are cached.
 _MAX_CACHED_PIECES = 1 << 19
 #: Bump when the same weights make other vectors of a text.
-_ENCODING_VERSION = 2
+_ENCODING_VERSION = 3
 #: Characters of a chunk that are given to a model that reads plain text.
 _MAX_TEXT = 4_000
 
@@ -80,10 +80,10 @@ def load_embedder(name: str = "", dimensions: int = 0) -> Embedder:
     return _sentence_transformers(name, dimensions)
 
 
-@lru_cache(maxsize=1)
-def shipped() -> StaticEmbedder:
-    """The shipped embedder, loaded once. Raises EmbedderError."""
-    return StaticEmbedder(SHIPPED)
+@lru_cache(maxsize=2)
+def shipped(dimensions: int = 0) -> StaticEmbedder:
+    """The shipped embedder, loaded once; only the first ``dimensions``, if given. Raises EmbedderError."""
+    return StaticEmbedder(SHIPPED, dimensions)
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -174,7 +174,10 @@ class StaticEmbedder:
         for at in range(0, len(chunks), _BATCH_CHUNKS):
             batch = chunks[at : at + _BATCH_CHUNKS]
             paths = [chunk.path.rpartition(".")[0] or chunk.path for chunk in batch]
-            texts = ([c.name for c in batch], paths, [c.summary for c in batch], [c.body for c in batch])
+            # Comments are compared as words (see ``schema.MatchIn``): in a vector, they would move commented code away
+            # from code of the same meaning.
+            summaries = ["" if c.kind in CODE_KINDS else c.summary for c in batch]
+            texts = ([c.name for c in batch], paths, summaries, [c.body for c in batch])
             parts.append(self._sum([_field([self._rows_in(text) for text in field]) for field in texts]))
         return np.concatenate(parts) if parts else np.zeros((0, self.dimensions), np.float32)
 
@@ -242,7 +245,7 @@ class TextEmbedder:
         self._documents, self._questions = documents, questions
 
     def encode_chunks(self, chunks: Sequence[Chunk]) -> Vectors:
-        texts = [f"{chunk.path}\n{chunk.name}\n{chunk.summary}\n{chunk.body}"[:_MAX_TEXT] for chunk in chunks]
+        texts = [f"{c.path}\n{c.name}\n{c.summary}\n{c.body}\n{c.inner}"[:_MAX_TEXT] for c in chunks]
         return self._rows(self._documents, texts)
 
     def encode_query(self, text: str) -> Vectors:

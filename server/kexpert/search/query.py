@@ -1,4 +1,4 @@
-"""Search by meaning: words and vectors find candidates, a ranker sorts them."""
+"""Search by meaning: words of code, words of comments and vectors find candidates, a ranker sorts them."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from kexpert.core.retrieval.chunk import CODE_KINDS, Chunk, ChunkKind
 from kexpert.core.retrieval.words import query_stems
 from kexpert.search.chunk_store import ChunkStore, StoredChunk
 from kexpert.search.filters import ParsedQuery, allowed, matching_files, parse
-from kexpert.search.schema import POSTING_LISTS_FILE
+from kexpert.search.schema import POSTING_LISTS_FILE, MatchIn
 from kexpert.view import Hit, SearchMethod
 
 if TYPE_CHECKING:
     from kexpert.search.posting_lists import PostingLists
     from kexpert.search.reranker import Candidate
 
-#: Candidates of each retriever that are ranked.
-_CANDIDATES = 100
+#: Candidates that are ranked: of each retriever that compares code, and of the one that compares comments.
+_CANDIDATES, _COMMENT_CANDIDATES = 100, 50
 #: Candidates of each retriever if filters are applied to them afterwards.
 _FILTERED_CANDIDATES = 500
 #: Filters that leave at most this many chunks are applied beforehand: only these chunks are searched.
@@ -172,24 +172,29 @@ class Searcher:
         if self._vectors is not None and method is not SearchMethod.BM25:
             ids = within if exact else ()
             answer = self._threads.submit(self._vectors.nearest, parsed.text, wide, ids, _VECTOR_SECONDS)
-        words = query_stems(parsed.text)
-        lexical = self._match(store, words, wide, within if exact else ()) if method is not SearchMethod.VECTORS else []
-        rows = store.chunks([number for number, _ in lexical])  # while the vectors are compared elsewhere
+        lexical: _Scored = []
+        comments: _Scored = []
+        if method is not SearchMethod.VECTORS:
+            words = query_stems(parsed.text)
+            lexical = self._match(store, words, wide, within if exact else (), MatchIn.CODE)
+            comments = self._match(store, words, wide, within if exact else (), MatchIn.COMMENTS)
+        # read while the vectors are compared elsewhere
+        rows = store.chunks(list({number: None for number, _ in (*lexical, *comments)}))
         near = answer.result() if answer else []
         rows |= store.chunks([number for number, _ in near if number not in rows])
-        if not exact:
-            keep = {number for number, row in rows.items() if allowed(row.path, row.kind, files, parsed.kinds)}
-            lexical = [scored for scored in lexical if scored[0] in keep][: max(_CANDIDATES, limit)]
-            near = [scored for scored in near if scored[0] in keep][: max(_CANDIDATES, limit)]
-        lexical = [scored for scored in lexical if scored[0] in rows]
-        near = [scored for scored in near if scored[0] in rows]
+        keep = {number for number, row in rows.items() if exact or allowed(row.path, row.kind, files, parsed.kinds)}
+        many = max(_CANDIDATES, limit)
+        lexical, comments, near = (
+            [scored for scored in found if scored[0] in keep][:count]
+            for found, count in ((lexical, many), (comments, max(_COMMENT_CANDIDATES, limit)), (near, many))
+        )
         if method in (SearchMethod.BM25, SearchMethod.VECTORS):
-            chosen = lexical if method is SearchMethod.BM25 else near
+            chosen = _summed(lexical, comments) if method is SearchMethod.BM25 else near
             return [_hit(rows[number], score) for number, score in chosen[:limit]]
         from kexpert.search.embedder import EmbedderError
         from kexpert.search.reranker import fuse, rerank
 
-        candidates = self._candidates(facts, rows, dict(lexical), dict(near))
+        candidates = self._candidates(facts, rows, dict(lexical), dict(comments), dict(near))
         try:
             ranked = fuse(candidates) if method is SearchMethod.FUSED else rerank(parsed.text, candidates)
         except (EmbedderError, OSError):  # the package's own data are missing; `kexpert doctor` says so
@@ -197,17 +202,17 @@ class Searcher:
         return [_hit(rows[candidate.key], score) for score, candidate in ranked[:limit]]
 
     def _match(
-        self, store: ChunkStore, words: Sequence[str], limit: int, within: Sequence[int]
-    ) -> list[tuple[int, float]]:
+        self, store: ChunkStore, words: Sequence[str], limit: int, within: Sequence[int], match_in: MatchIn
+    ) -> _Scored:
         """(chunk, BM25) from the posting lists, if any, and for newer chunks from FTS5, which cannot weigh words:
-        there abbreviations count as much as the words of the query."""
-        also = candidate_abbreviations(words)
+        there abbreviations count as much as the words of the query. Comments do not abbreviate."""
+        also = candidate_abbreviations(words) if match_in is MatchIn.CODE else []
         lists = self._posting_lists(store)
         if lists is None:
-            return store.match([*words, *also], limit, within)
-        found = lists.match(words, limit, within, also)
+            return store.match([*words, *also], limit, within, match_in=match_in)
+        found = lists.match(words, limit, within, also, match_in)
         if lists.last < store.last():
-            newer = store.match([*words, *also], limit, within, after=lists.last)
+            newer = store.match([*words, *also], limit, within, lists.last, match_in)
             found = sorted([*found, *newer], key=lambda scored: -scored[1])
         return found[:limit]
 
@@ -226,11 +231,16 @@ class Searcher:
             return self._mapped[1] if wanted else None
 
     def _candidates(
-        self, facts: SymbolFacts, rows: dict[int, StoredChunk], lexical: dict[int, float], near: dict[int, float]
+        self,
+        facts: SymbolFacts,
+        rows: dict[int, StoredChunk],
+        lexical: dict[int, float],
+        comments: dict[int, float],
+        near: dict[int, float],
     ) -> list[Candidate]:
         from kexpert.search.reranker import Candidate
 
-        numbers = list(dict.fromkeys([*lexical, *near]))
+        numbers = list(dict.fromkeys([*lexical, *comments, *near]))
         names = list({rows[number].title for number in numbers if rows[number].kind is ChunkKind.FUNCTION})
         exported = facts.exported(names)
         return [
@@ -238,16 +248,26 @@ class Searcher:
                 name=row.title,
                 kind=row.kind,
                 path=row.path,
+                path_words=row.path_words,
                 words=row.body,
-                summary=row.doc,
+                comment=row.doc,
                 exported=row.title in exported,
                 lexical=lexical.get(number, 0.0),
+                comment_lexical=comments.get(number, 0.0),
                 vector=near.get(number, 0.0),
                 key=number,
             )
             for number in numbers
             for row in (rows[number],)
         ]
+
+
+def _summed(lexical: _Scored, comments: _Scored) -> _Scored:
+    """The sums of both scores, best first."""
+    scores = dict(lexical)
+    for number, score in comments:
+        scores[number] = scores.get(number, 0.0) + score
+    return sorted(scores.items(), key=lambda scored: (-scored[1], scored[0]))
 
 
 def _hit(row: StoredChunk, score: float) -> Hit:

@@ -1,4 +1,4 @@
-"""Sorts the candidates of both retrievers, by reciprocal rank fusion or by a trained ranker."""
+"""Sorts the candidates of all retrievers, by reciprocal rank fusion or by a trained ranker."""
 
 from __future__ import annotations
 
@@ -10,9 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kexpert.core.retrieval.chunk import ChunkKind
+from kexpert.core.retrieval.chunk import CODE_KINDS, ChunkKind
 from kexpert.core.retrieval.products import product
-from kexpert.core.retrieval.ranking_features import FEATURES, INLINE, STATIC, CandidateFields, features
+from kexpert.core.retrieval.ranking_features import (
+    FEATURES,
+    INLINE,
+    RANKING_DIMENSIONS,
+    STATIC,
+    CandidateFields,
+    features,
+)
 from kexpert.core.retrieval.words import query_stems, stems
 from kexpert.search.embedder import SHIPPED, EmbedderError, StaticEmbedder, shipped
 
@@ -36,17 +43,23 @@ class Candidate:
     kind: ChunkKind
     path: str
     words: str = ""  # stems of its code, each once, joined by blanks
-    summary: str = ""  # stems of its documentation, joined by blanks
+    comment: str = ""  # stems of its comments, each once, joined by blanks
     exported: bool = False
-    lexical: float = 0.0  # BM25, larger is better; 0 if that retriever did not find it
+    lexical: float = 0.0  # BM25 of its code, larger is better; 0 if that retriever did not find it
+    comment_lexical: float = 0.0  # BM25 of its comments; 0 if that retriever did not find it
     vector: float = 0.0  # cosine; 0 if that retriever did not find it
+    path_words: str = ""  # stems of its path without the ending, joined by blanks; made from the path if missing
     key: Any = None  # for the caller
 
 
 def fuse(candidates: Sequence[Candidate]) -> list[tuple[float, Candidate]]:
-    """(score, candidate) by reciprocal rank fusion of the two retrievers, best first."""
+    """(score, candidate) by reciprocal rank fusion of the retrievers, best first."""
     scores = [0.0] * len(candidates)
-    for found in ([each.lexical for each in candidates], [each.vector for each in candidates]):
+    for found in (
+        [each.lexical for each in candidates],
+        [each.vector for each in candidates],
+        [each.comment_lexical for each in candidates],
+    ):
         order = sorted((-score, at) for at, score in enumerate(found) if score > 0)
         for rank, (_, at) in enumerate(order, 1):
             scores[at] += 1.0 / (FUSION_K + rank)
@@ -59,18 +72,19 @@ def rerank(query: str, candidates: Sequence[Candidate], embedder: object = None)
     Words are compared by the vectors of ``embedder`` if it is a static one, else of the shipped embedder.
     """
     wanted = query_stems(query)
-    best = max((each.lexical for each in candidates), default=0.0)
+    best = max((max(each.lexical, each.comment_lexical) for each in candidates), default=0.0)
     if not wanted or not candidates or 0 < best < _MIN_BM25:
         return fuse(candidates)
-    static = embedder if isinstance(embedder, StaticEmbedder) else shipped()
+    static = embedder if isinstance(embedder, StaticEmbedder) else shipped(RANKING_DIMENSIONS)
     names, bodies = [stems(each.name) for each in candidates], [each.words.split() for each in candidates]
-    paths = [stems(each.path.rpartition(".")[0] or each.path) for each in candidates]
-    summaries = [each.summary.split() for each in candidates]
+    paths = [each.path_words.split() or stems(each.path.rpartition(".")[0]) for each in candidates]
+    comments = [each.comment.split() for each in candidates]
+    summaries = [[] if each.kind in CODE_KINDS else comment for each, comment in zip(candidates, comments, strict=True)]
     cosines = product(static.encode_stems((names, paths, summaries, bodies)), static.encode_query(query))
     entries = [
         CandidateFields(
-            names[at], bodies[at], paths[at], summaries[at], each.lexical, float(cosines[at]), each.exported,
-            each.path, STATIC in bodies[at], INLINE in bodies[at],
+            names[at], bodies[at], paths[at], comments[at], each.lexical, each.comment_lexical,
+            float(cosines[at]), each.exported, each.path, STATIC in bodies[at], INLINE in bodies[at],
         )
         for at, each in enumerate(candidates)
     ]  # fmt: skip

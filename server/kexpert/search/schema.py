@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from enum import Enum
+from itertools import chain
+
 from kexpert.core.retrieval.chunk import Chunk
 from kexpert.core.retrieval.words import pieces, stem, stems, words_of
 
@@ -9,12 +12,30 @@ from kexpert.core.retrieval.words import pieces, stem, stems, words_of
 #: otherwise in a query than in the database is never found. tests/search/golden holds what this version stores.
 #: 1: first layout.
 #: 2: an explicit number instead of a digest of source files; tables use plain names.
-SEARCH_VERSION = 2
+#: 3: bodies without comments, which are in the column of documentation; posting lists of code and of comments.
+SEARCH_VERSION = 3
 
 #: The file of posting lists beside a search database.
 POSTING_LISTS_FILE = "search.postings"
-#: Weights of the columns name, doc, body, path in BM25.
-COLUMN_WEIGHTS = (8.0, 2.0, 1.0, 2.0)
+
+
+class MatchIn(Enum):
+    """What BM25 compares with a query: the value is the weights of the columns name, doc, body and path.
+
+    Code and comments are scored apart: most functions have no comment, and the comments of others must not bury them.
+    """
+
+    CODE = (8.0, 0.0, 1.0, 2.0)
+    COMMENTS = (0.0, 1.0, 0.0, 0.0)
+
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """The columns that count, by their number in ``COLUMNS``."""
+        return tuple(at for at, weight in enumerate(self.value) if weight)
+
+
+#: The columns of the table of words.
+COLUMNS = ("name", "doc", "body", "path")
 
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
@@ -36,9 +57,11 @@ CREATE VIRTUAL TABLE vocabulary USING fts5vocab(words, 'row');
 
 
 def stems_of(chunk: Chunk) -> tuple[str, str, str]:
-    """(name, documentation, body) of a chunk as stems; those of documentation and body each once.
+    """(name, comments, body) of a chunk as stems; those of comments and body each once.
 
-    What a function is about does not depend on how often it names a variable, and a third of the size is saved.
+    The comment above comes first, then those inside the code. What a function is about does not depend on how often it
+    names a variable, and a third of the size is saved.
     """
     body = dict.fromkeys(stem(word) for piece in dict.fromkeys(pieces(chunk.body)) for word in words_of(piece))
-    return " ".join(stems(chunk.name)), " ".join(dict.fromkeys(stems(chunk.summary))), " ".join(body)
+    comments = dict.fromkeys(chain(stems(chunk.summary), stems(chunk.inner)))
+    return " ".join(stems(chunk.name)), " ".join(comments), " ".join(body)

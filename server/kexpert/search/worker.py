@@ -25,7 +25,7 @@ from kexpert.background.worker_process import DONE, READY, STOP
 from kexpert.core.retrieval.chunk import Chunk, chunks
 from kexpert.core.symbols import FileFacts, Kind
 from kexpert.search.chunk_store import ChunkStore, FileChunks, VectorChanges
-from kexpert.search.schema import COLUMN_WEIGHTS, POSTING_LISTS_FILE
+from kexpert.search.schema import POSTING_LISTS_FILE
 from kexpert.search.vectors import BATCH, DIMENSIONS, SHARD_CAPACITY, VectorStore, VectorsUnavailable, discard
 
 if TYPE_CHECKING:
@@ -269,7 +269,7 @@ class SearchWorker:
         from kexpert.search.posting_lists import identity_of, write_posting_lists
 
         path = self.settings.directory / POSTING_LISTS_FILE
-        yield from write_posting_lists(self.store, path, COLUMN_WEIGHTS)
+        yield from write_posting_lists(self.store, path)
         self.store.set_meta("postings", identity_of(path))
 
     def _known_symbols(self, file: TreeFile, data: bytes) -> FileFacts | None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kexpert.core.c.lex import blank_comments
+from kexpert.core.c.lex import blank_comments, comment_spans
 
 
 def check_blank(fixture: bytes, expected: bytes, *, strings: bool = True) -> None:
@@ -46,3 +46,14 @@ def test_length_and_newlines_stay(data: bytes) -> None:
     assert len(blanked) == len(data)
     assert all((b == c) or b == 0x20 for b, c in zip(blanked, data, strict=True))
     assert [i for i, c in enumerate(data) if c in b"\r\n"] == [i for i, c in enumerate(blanked) if c in b"\r\n"]
+
+
+@given(st.text(alphabet="/*\"'\\\n\r a").map(str.encode))
+def test_the_spans_of_comments_are_what_is_blanked(data: bytes) -> None:
+    left = bytearray(data)
+    for start, end in comment_spans(data):
+        assert data[start : start + 2] in (b"/*", b"//")
+        left[start:end] = bytes(c if c in b"\r\n\\" else 0x20 for c in data[start:end])
+    blanked = blank_comments(data, strings=False)
+    assert all(b in (c, 0x20) for b, c in zip(blanked, left, strict=True))
+    assert blanked.replace(b"\\", b" ") == left.replace(b"\\", b" ")

@@ -7,16 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from kexpert.core.retrieval.words import query_stems
 from kexpert_trainer.cli import main
+from kexpert_trainer.data.search_situations import Situation, reworded
 from kexpert_trainer.evaluation.metrics import rank_of, retrieval_metrics
 from kexpert_trainer.evaluation.new_functions import is_for_evaluation
 from kexpert_trainer.evaluation.search import (
     FileSurvey,
     SearchQuestion,
     choose,
-    copy_blanked,
+    copy_pool,
     path_digest,
     survey,
+    without_comments_of,
     without_name,
 )
 
@@ -98,13 +101,37 @@ def trees(tmp_path: Path) -> tuple[Path, Path]:
     return newer, older
 
 
-def test_the_searched_copy_has_no_comments(trees: tuple[Path, Path], tmp_path: Path) -> None:
-    files = survey(trees[0], is_for_evaluation)
-    copy_blanked(trees[0], tmp_path / "copy", [file.path for file in files])
-    for file in files:
-        blanked, full = ((tree / file.path).read_text() for tree in (tmp_path / "copy", trees[0]))
-        assert len(blanked) == len(full) and "@w" not in blanked and "return" in blanked
-        assert file.questions[0].text not in blanked
+def copied(tree: Path, target: Path, situation: Situation) -> list[tuple[FileSurvey, str, str]]:
+    """(survey, text of the copy, text) of every file; the first file's function is asked for."""
+    files = survey(tree, is_for_evaluation)
+    copy_pool(tree, target, [file.path for file in files], files[0].questions, situation)
+    return [(file, (target / file.path).read_text(), (tree / file.path).read_text()) for file in files]
+
+
+def test_the_blanked_copy_has_no_comments(trees: tuple[Path, Path], tmp_path: Path) -> None:
+    for file, copy, full in copied(trees[0], tmp_path, Situation.BLANKED):
+        assert len(copy) == len(full) and "@w" not in copy and "return" in copy
+        assert file.questions[0].text not in copy
+
+
+def test_only_the_asked_functions_lose_their_comments_above_and_inside(
+    trees: tuple[Path, Path], tmp_path: Path
+) -> None:
+    (first, copy, full), *others = copied(trees[0], tmp_path, Situation.UNDOCUMENTED)
+    assert len(copy) == len(full) and first.questions[0].text not in copy and "return" in copy
+    assert others and all(copy == full for _, copy, full in others)
+    code = b"/* Above. */\nint frob(void)\n{\n\treturn 1; /* inside */\n}\n/* Other. */\nint other(void)\n{\n}\n"
+    left = without_comments_of("a.c", code, {"frob"})
+    assert b"Above" not in left and b"inside" not in left and b"Other" in left and len(left) == len(code)
+
+
+def test_a_reworded_question_shares_few_words_with_the_comment_and_always_is_the_same() -> None:
+    text = "get the number of free entries of a ring buffer"
+    other = reworded(text, "ring_free_entries")
+    assert other == reworded(text, "ring_free_entries")
+    assert "fetch" in other.split() and "count" in other.split()
+    shared = set(query_stems(text)) & set(query_stems(other))
+    assert len(shared) <= len(query_stems(text)) / 2
 
 
 def test_one_command_evaluates_the_served_search(
@@ -115,8 +142,9 @@ def test_one_command_evaluates_the_served_search(
     assert main(["evaluate", "search", *trees_given, "--functions", "0", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["functions"] == len(FUNCTIONS)
-    rows = {(row["method"], row["named"]): row for row in report["rows"]}
-    assert set(rows) == {(m, n) for m in ("bm25", "vectors", "fused", "reranked") for n in (False, True)}
+    rows = {(row["situation"], row["method"]): row for row in report["rows"]}
+    situations = ("blanked", "undocumented", "reworded")
+    assert set(rows) == {(s, m) for s in situations for m in ("bm25", "vectors", "fused", "reranked")}
     for row in rows.values():
         assert row["questions"] == len(FUNCTIONS)
         assert row["recall"] == 1 and row["mrr"] > 0.8

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from kexpert.core.c.extract import extract
 from kexpert.core.c.lex import blank_comments
 from kexpert.core.docs.kerneldoc import comment_above, comment_text, parse_kerneldoc
-from kexpert.core.retrieval.chunk import ChunkKind, chunks, is_documentation
+from kexpert.core.retrieval.chunk import ChunkKind, chunks, is_documentation, is_generated
 from kexpert.core.retrieval.words import split_words, stem
 from kexpert.core.symbols import Kind
 from kexpert.core.text import decode
@@ -183,6 +183,8 @@ class _PairExtractor:
                     self.batch.mentions.append(("", name, self._stems(paragraph[:_MAX_TEXT].replace(name, " "))))
 
     def add_code(self, path: str, data: bytes) -> None:
+        if is_generated(path):
+            return  # no chunks, and a third of the bytes of a tree
         facts = extract(path, data)
         self.batch.exported.update(symbol.name for symbol in facts.symbols if symbol.kind is Kind.EXPORT)
         path_words = _unique(self._stems(path.rpartition(".")[0]))

@@ -1,9 +1,10 @@
 """Evaluation of the served search: ``kexpert-train evaluate search``. Does a description of a function find it?
 
 Questions are the kernel-doc summaries of functions that 6.12 has and 6.1 has not, in files for evaluation (see
-``new_functions``). The pool that is searched is a copy of the questions' files, and of further files for evaluation up
-to a number of functions, with all comments blanked, so that no summary can be found in its own words. The function's
-own name is removed from a question; a second set of questions keeps it.
+``new_functions``). The function's own name is removed from a question. The pool that is searched is a copy of the
+questions' files, and of further files for evaluation up to a number of functions. It is searched in three situations
+(``Situation``), so that no summary can be found in its own words. The comments of all asked functions are taken out at
+once: they are few among those of the pool, so this is nearly the same as one at a time.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -30,6 +32,7 @@ from kexpert.core.docs.kerneldoc import comment_above, parse_kerneldoc
 from kexpert.core.retrieval.chunk import ChunkKind, chunks
 from kexpert.core.retrieval.words import split_words
 from kexpert.core.symbols import Kind
+from kexpert_trainer.data.search_situations import Situation, reworded
 from kexpert_trainer.data.tree import c_files, require_tree
 from kexpert_trainer.errors import UserError
 from kexpert_trainer.evaluation.metrics import DEPTH, RetrievalMetrics, rank_of, retrieval_metrics
@@ -40,6 +43,8 @@ Result = TypeVar("Result")
 
 METHODS = ("bm25", "vectors", "fused", "reranked")
 _MIN_WORDS = 2  # of a question
+#: The folder of the tree of each situation, in the order of indexing. The last two differ in a few files.
+_TREES = {Situation.BLANKED: "blanked", Situation.REWORDED: "commented", Situation.UNDOCUMENTED: "commented"}
 #: Files by which ``kexpert`` recognises a kernel tree.
 _TREE_MARKS = {"Kconfig": b"", "Makefile": b"", "MAINTAINERS": b""}
 
@@ -64,17 +69,27 @@ class FileSurvey:
 
 @dataclass(frozen=True, slots=True)
 class SearchReport:
-    """Metrics by (method, own name left in the question)."""
+    """Metrics by situation and method."""
 
     functions: int  # in the pool
-    rows: dict[tuple[str, bool], RetrievalMetrics]
+    rows: dict[tuple[Situation, str], RetrievalMetrics]
 
     def as_json(self) -> dict[str, Any]:
-        rows = [asdict(row) | {"method": method, "named": named} for (method, named), row in self.rows.items()]
+        rows = [
+            asdict(row) | {"situation": situation.name.lower(), "method": method}
+            for (situation, method), row in self.rows.items()
+        ]
         return {"functions": self.functions, "rows": rows}
 
 
-def evaluate(tree612: Path, tree61: Path, work: Path | None, functions: int, max_questions: int) -> SearchReport:
+def evaluate(
+    tree612: Path,
+    tree61: Path,
+    work: Path | None,
+    functions: int,
+    max_questions: int,
+    methods: Sequence[str] = METHODS,
+) -> SearchReport:
     """Copy and index the pool in ``work``, then ask all questions by every method. Raises OSError, UserError.
 
     ``functions``: minimum size of the pool, 0 for all; ``max_questions``: 0 for all.
@@ -90,12 +105,17 @@ def evaluate(tree612: Path, tree61: Path, work: Path | None, functions: int, max
         raise UserError(f"{tree612}: no documented function that {tree61} has not; give two different versions")
     if max_questions:
         questions = sorted(questions, key=lambda each: path_digest(each.path + each.name))[:max_questions]
+    found = {}
     with _folder(work) as folder:
-        copy_blanked(tree612, folder / "tree", pool)
-        _kexpert(folder, "index", "--tree", str(folder / "tree"))
-        rows = {
-            (method, named): ask(folder, questions, method, named) for named in (False, True) for method in METHODS
-        }  # fmt: skip
+        for situation, name in _TREES.items():
+            tree = folder / name
+            changed = copy_pool(tree612, tree, pool, questions, situation)
+            if changed:  # all posting lists are made anew, as those of a tree that was never indexed
+                for lists in folder.glob(f"cache/kexpert/{name}-*/search.postings"):
+                    lists.unlink()
+            _kexpert(folder, "index", "--tree", str(tree))
+            found |= {(situation, method): ask(folder, tree, questions, situation, method) for method in methods}
+    rows = {(situation, method): found[situation, method] for situation in Situation for method in methods}
     return SearchReport(sum(file.functions for file in files if file.path in pool), rows)
 
 
@@ -176,15 +196,40 @@ def without_name(question: SearchQuestion) -> str:
     return re.sub(rf"(?<!\w){re.escape(question.name)}(?!\w)(?:\(\))?", " ", question.text)
 
 
-def copy_blanked(tree: Path, target: Path, pool: Iterable[str]) -> None:
-    """Copy the pool's files, comments blanked, into a tree of their own."""
-    for name, data in _TREE_MARKS.items():
-        target.mkdir(parents=True, exist_ok=True)
-        (target / name).write_bytes(data)
+def copy_pool(
+    tree: Path, target: Path, pool: Iterable[str], questions: Iterable[SearchQuestion], situation: Situation
+) -> bool:
+    """Copy the pool's files into a tree of their own, with the comments of a situation. An equal file is left alone,
+    so that another run need not index it. Return True if any file changed."""
+    asked = defaultdict(set)
+    for question in questions:
+        asked[question.path].add(question.name)
+    files = dict(_TREE_MARKS)
     for path in sorted(pool):
+        data = (tree / path).read_bytes()
+        if situation is Situation.BLANKED:
+            data = blank_comments(data, strings=False)
+        elif situation is Situation.UNDOCUMENTED and path in asked:
+            data = without_comments_of(path, data, asked[path])
+        files[path] = data
+    changed = False
+    for path, data in files.items():
         place = target / path
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(blank_comments((tree / path).read_bytes(), strings=False))
+        if not place.is_file() or place.read_bytes() != data:
+            place.write_bytes(data)
+            changed = True
+    return changed
+
+
+def without_comments_of(path: str, data: bytes, names: Collection[str]) -> bytes:
+    """A file in which the comments above and inside the functions of these names are blanked."""
+    for chunk in chunks(path, data):
+        if chunk.kind is ChunkKind.FUNCTION and chunk.name in names:
+            above = comment_above(data, chunk.start)
+            for start, end in (above or (0, 0), (chunk.start, chunk.end)):
+                data = data[:start] + blank_comments(data[start:end], strings=False) + data[end:]
+    return data
 
 
 # -- asking ----------------------------------------------------------------------------------------
@@ -200,12 +245,16 @@ def _folder(work: Path | None) -> Iterator[Path]:
         yield Path(folder)
 
 
-def ask(folder: Path, questions: list[SearchQuestion], method: str, named: bool) -> RetrievalMetrics:
-    """Ask ``kexpert search`` all questions by one method. ``named``: leave the function's own name in the question."""
-    texts = [question.text if named else without_name(question) for question in questions]
+def ask(
+    folder: Path, tree: Path, questions: list[SearchQuestion], situation: Situation, method: str
+) -> RetrievalMetrics:
+    """Ask ``kexpert search`` all questions by one method in the tree of a situation, whose cache is in ``folder``."""
+    texts = [without_name(question) for question in questions]
+    if situation is Situation.REWORDED:
+        texts = [reworded(text, question.name) for text, question in zip(texts, questions, strict=True)]
     # a colon would turn the word before it into a filter
     lines = "".join("kind:function " + " ".join(text.replace(":", " ").split()) + "\n" for text in texts)
-    options = ("--limit", str(DEPTH), "--method", method, "--tree", str(folder / "tree"))
+    options = ("--limit", str(DEPTH), "--method", method, "--tree", str(tree))
     output = _kexpert(folder, "search", "--batch", "-", *options, given=lines)
     found = [json.loads(line)["results"] for line in output.splitlines()]
     if len(found) != len(questions):
@@ -231,8 +280,7 @@ def table(report: SearchReport) -> str:
     """The report as a Markdown table."""
     count = next(iter(report.rows.values())).questions
     lines = [f"{count:,} questions, {report.functions:,} functions", ""]
-    lines += ["| | MRR@10 | Recall@10 | R@1 |", "|---|---|---|---|"]
-    for (method, named), row in report.rows.items():
-        label = method + (", own name left in the question" if named else "")
-        lines.append(f"| {label} | {row.mrr:.3f} | {row.recall:.3f} | {row.first:.3f} |")
+    lines += ["| | | MRR@10 | Recall@10 | R@1 |", "|---|---|---:|---:|---:|"]
+    for (situation, method), row in report.rows.items():
+        lines.append(f"| {situation.value} | {method} | {row.mrr:.3f} | {row.recall:.3f} | {row.first:.3f} |")
     return "\n".join(lines)

@@ -1,15 +1,17 @@
 """The ranker of search, trained on questions whose answers the embedder has not seen.
 
-Both retrievers (BM25, vectors) are asked a kernel-doc summary. ``kexpert.core.retrieval.ranking_features`` describes
-their candidates, and a network of one hidden layer learns to rank the summary's own function first (cross entropy of a
-softmax over the candidates, as in ListNet, Cao et al. 2007).
+The retrievers (BM25 of code, BM25 of comments, vectors) are asked a kernel-doc summary, in trees with and without
+comments (``Situation``): most functions of a real tree have no comment, and must not be buried by those that have one.
+``kexpert.core.retrieval.ranking_features`` describes the candidates, and a network of one hidden layer learns to rank
+the summary's own function first (cross entropy of a softmax over the candidates, as in ListNet, Cao et al. 2007).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +21,18 @@ from numpy.typing import NDArray
 from torch import nn
 
 from kexpert.core.retrieval.abbreviations import ABBREVIATION_WEIGHT, candidate_abbreviations
-from kexpert.core.retrieval.ranking_features import FEATURES, INLINE, STATIC, CandidateFields, features
+from kexpert.core.retrieval.comment_features import MAX_COMMENT_WORDS
+from kexpert.core.retrieval.ranking_features import (
+    FEATURES,
+    INLINE,
+    RANKING_DIMENSIONS,
+    STATIC,
+    CandidateFields,
+    features,
+)
 from kexpert.core.retrieval.words import STOP_WORDS, stem
 from kexpert_trainer.data.pairs import PairCorpus, Ragged
+from kexpert_trainer.data.search_situations import Situation, reworded_stems
 from kexpert_trainer.errors import UserError
 from kexpert_trainer.models.embedder import EmbedderModel
 from kexpert_trainer.models.embedder_data import WordRows
@@ -29,10 +40,16 @@ from kexpert_trainer.models.embedder_data import WordRows
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
-DEPTH = 100  # candidates of each retriever
-_COLUMNS = (("name", 8.0), ("body", 1.0), ("path", 2.0))  # with their weights in BM25
+DEPTH = 100  # candidates of each retriever that compares code
+COMMENT_DEPTH = 50  # of the one that compares comments
+_CODE = (("name", 8.0), ("body", 1.0), ("path", 2.0))  # with their weights in BM25
+#: Texts that make up the comment of a chunk, in their order.
+_COMMENT = ("brief", "rest", "comment", "inner")
 _K1, _B = 1.2, 0.75  # of BM25, as in FTS5
-_HIDDEN, _EPOCHS, _LR, _WEIGHT_DECAY, _BATCH = 24, 16, 0.01, 1e-3, 64
+_HIDDEN, _EPOCHS, _LR, _WEIGHT_DECAY, _BATCH = 24, 10, 0.01, 1e-3, 64
+#: How often a question counts in each situation. Chosen on 6.1: a comment that answers in other words weighs against
+#: functions without a comment, and neither should lose much.
+_REPEATS = {Situation.BLANKED: 1, Situation.UNDOCUMENTED: 1, Situation.REWORDED: 2}
 
 
 @dataclass(slots=True)
@@ -43,14 +60,50 @@ class QuestionCandidates:
     right: int  # index of the right candidate; -1 if no retriever found it
 
 
+class _Bm25:
+    """BM25 of every word in every chunk of a pool, sorted by word. Chunks without a word do not count."""
+
+    def __init__(self, words: int, chunks: int, fields: Sequence[tuple[Ints, Ints, float]]) -> None:
+        """``words``, ``chunks``: their numbers. ``fields``: (chunk of each word, word, weight)."""
+        keys, counts, lengths = [], [], np.zeros(chunks)
+        for owner, word, weight in fields:
+            key, count = np.unique(word.astype(np.int64) * chunks + owner, return_counts=True)
+            keys.append(key)
+            counts.append(weight * count)
+            lengths += np.bincount(owner, minlength=chunks)
+        key, place = np.unique(np.concatenate(keys), return_inverse=True)
+        frequency = np.bincount(place, np.concatenate(counts))
+        word, owner = np.divmod(key, chunks)
+        filled = max(int(np.count_nonzero(lengths)), 1)
+        found = np.bincount(word, minlength=words)
+        idf = np.maximum(np.log((filled - found + 0.5) / (found + 0.5)), 1e-6)
+        norm = _K1 * (1 - _B + _B * lengths / max(lengths.sum() / filled, 1.0))
+        self._chunks, self._owner = chunks, owner
+        self._score = (idf[word] * frequency * (_K1 + 1) / (frequency + norm[owner])).astype(np.float32)
+        self._start = np.searchsorted(word, np.arange(words + 1))
+        self.idf = np.log1p((filled - found + 0.5) / (found + 0.5)).astype(np.float32)
+
+    def scores(self, weighted: Iterable[tuple[int, float]]) -> Floats:
+        """The sum over (word, weight), (chunks,)."""
+        scores = np.zeros(self._chunks, np.float32)
+        for word, weight in weighted:
+            span = slice(self._start[word], self._start[word + 1])
+            scores[self._owner[span]] += np.float32(weight) * self._score[span]
+        return scores
+
+
 class PoolRetrieval:
     """Answers questions from some chunks of a corpus, as the served search does from its index."""
 
     def __init__(self, corpus: PairCorpus, rows: WordRows, model: EmbedderModel, pool: Ints) -> None:
         """``pool``: numbers of chunks."""
         self.corpus, self.pool = corpus, pool
-        self._index(corpus, pool)
-        table = model.table.numpy()
+        self._comments = [comment_of(corpus, chunk) for chunk in pool.tolist()]
+        code = [(*corpus.fields[field].take(pool), weight) for field, weight in _CODE]
+        told = Ragged.of(self._comments)
+        self._code = _Bm25(len(corpus.words), len(pool), code)
+        self._told = _Bm25(len(corpus.words), len(pool), [(*told.take(np.arange(len(pool))), 1.0)])
+        table = model.table.numpy()[:, :RANKING_DIMENSIONS]
         self._directions = table / (np.linalg.norm(table, axis=1, keepdims=True) + 1e-6)
         self._table, self._row = table, rows.of
         self._question_weights = np.exp(model.question_weights.numpy())
@@ -58,38 +111,6 @@ class PoolRetrieval:
         stop = {stem(word) for word in STOP_WORDS}
         self._stop = np.array([word in stop for word in corpus.words])
         self._number = {word: at for at, word in enumerate(corpus.words)}
-
-    def _index(self, corpus: PairCorpus, pool: Ints) -> None:
-        """Compute the BM25 of every word in every chunk, sorted by word."""
-        size = len(corpus.words)
-        keys, counts, lengths = [], [], np.zeros(len(pool))
-        for column, weight in _COLUMNS:
-            owner, words = corpus.fields[column].take(pool)
-            key, count = np.unique(words.astype(np.int64) * len(pool) + owner, return_counts=True)
-            keys.append(key)
-            counts.append(weight * count)
-            lengths += np.bincount(owner, minlength=len(pool))
-        key, place = np.unique(np.concatenate(keys), return_inverse=True)
-        frequency = np.bincount(place, np.concatenate(counts))
-        word, owner = np.divmod(key, len(pool))
-        found = np.bincount(word, minlength=size)
-        idf = np.maximum(np.log((len(pool) - found + 0.5) / (found + 0.5)), 1e-6)
-        norm = _K1 * (1 - _B + _B * lengths / lengths.mean())
-        self._owner = owner
-        self._score = (idf[word] * frequency * (_K1 + 1) / (frequency + norm[owner])).astype(np.float32)
-        self._start = np.searchsorted(word, np.arange(size + 1))
-        self._idf = np.log1p((len(pool) - found + 0.5) / (found + 0.5)).astype(np.float32)
-
-    def bm25(self, words: Sequence[int]) -> Floats:
-        """BM25 of every chunk of the pool; abbreviations of the question's words count as in the served search."""
-        scores = np.zeros(len(self.pool), np.float32)
-        abbreviations = candidate_abbreviations([self.corpus.words[word] for word in words])
-        known = (self._number.get(word, -1) for word in abbreviations)
-        weighted = [(word, 1.0) for word in words] + [(word, ABBREVIATION_WEIGHT) for word in known if word >= 0]
-        for word, weight in weighted:
-            span = slice(self._start[word], self._start[word + 1])
-            scores[self._owner[span]] += np.float32(weight) * self._score[span]
-        return scores
 
     def cosines(self, words: NDArray[np.int32]) -> Floats:
         """Cosine of the question's vector with every chunk of the pool."""
@@ -103,35 +124,91 @@ class PoolRetrieval:
         """Unit vectors (words, dimensions) and inverse document frequencies (words,)."""
         numbers = np.array([self._number[word] for word in words], np.int64)
         rows = self._row[numbers]
-        return np.where(rows[:, None] >= 0, self._directions[rows], np.float32(0)), self._idf[numbers]
+        return np.where(rows[:, None] >= 0, self._directions[rows], np.float32(0)), self._code.idf[numbers]
 
-    def ask(self, words: NDArray[np.int32], right: int) -> QuestionCandidates:
-        """The candidates of a question. ``right``: index of the right chunk in the pool."""
+    def ask(self, words: NDArray[np.int32], right: int, situations: Sequence[Situation]) -> list[QuestionCandidates]:
+        """The candidates of a question in each situation. ``right``: index of the right chunk in the pool."""
+        plain: _Found | None = None
+        answers = []
+        for situation in situations:
+            if situation is Situation.REWORDED:
+                name = [self.corpus.words[word] for word in self.corpus.fields["name"][self.pool[right]]]
+                other = reworded_stems([self.corpus.words[word] for word in words], name)
+                known = [self._number[word] for word in other if word in self._number]
+                answers.append(self._answer(self._find(np.array(known, np.int32)), right, situation))
+            else:
+                plain = plain or self._find(words)
+                answers.append(self._answer(plain, right, situation))
+        return answers
+
+    def _find(self, words: NDArray[np.int32]) -> _Found:
         distinct = list(dict.fromkeys(words.tolist()))
         asked = [word for word in distinct if not self._stop[word]] or distinct
-        bm25, cosine = self.bm25(asked), self.cosines(words)
-        by_words, by_vector = (np.argpartition(-each, DEPTH)[:DEPTH] if len(each) > DEPTH else np.arange(len(each))
-                               for each in (bm25, cosine))  # fmt: skip
-        by_words = by_words[bm25[by_words] > 0]
-        found = np.union1d(by_words, by_vector)
-        inside = set(by_words.tolist())
-        entries = [
-            self._entry(at, float(bm25[at]) if at in inside else 0.0, float(cosine[at])) for at in found.tolist()
-        ]
-        rows = features([self.corpus.words[word] for word in asked], entries, self.lexicon)
-        place = np.flatnonzero(found == right)
+        abbreviations = candidate_abbreviations([self.corpus.words[word] for word in asked])
+        known = (self._number.get(word, -1) for word in abbreviations)
+        weighted = [(word, 1.0) for word in asked]
+        also = [(word, ABBREVIATION_WEIGHT) for word in known if word >= 0]
+        return _Found(asked, self._code.scores([*weighted, *also]), self._told.scores(weighted), self.cosines(words))
+
+    def _answer(self, found: _Found, right: int, situation: Situation) -> QuestionCandidates:
+        told = found.told
+        if situation is Situation.BLANKED:
+            told = np.zeros_like(told)
+        elif situation is Situation.UNDOCUMENTED:
+            told = told.copy()
+            told[right] = 0
+        by_code, by_comment = _highest(found.code, DEPTH), _highest(told, COMMENT_DEPTH)
+        chosen = np.unique(np.concatenate([by_code, by_comment, _highest(found.cosines, DEPTH)]))
+        code, comment = set(by_code.tolist()), set(by_comment.tolist())
+        entries = []
+        for at in chosen.tolist():
+            hidden = situation is Situation.BLANKED or (situation is Situation.UNDOCUMENTED and at == right)
+            entries.append(
+                self._entry(
+                    at, [] if hidden else self._comments[at], float(found.code[at]) if at in code else 0.0,
+                    float(told[at]) if at in comment else 0.0, float(found.cosines[at]),
+                )
+            )  # fmt: skip
+        rows = features([self.corpus.words[word] for word in found.asked], entries, self.lexicon)
+        place = np.flatnonzero(chosen == right)
         return QuestionCandidates(rows, int(place[0]) if len(place) else -1)
 
-    def _entry(self, at: int, bm25: float, cosine: float) -> CandidateFields:
+    def _entry(self, at: int, told: Sequence[int], bm25: float, comment_bm25: float, cosine: float) -> CandidateFields:
         chunk, words = self.pool[at], self.corpus.words
-        name, body, path = ([words[word] for word in self.corpus.fields[field][chunk]] for field, _ in _COLUMNS)
+        name, body, path = ([words[word] for word in self.corpus.fields[field][chunk]] for field, _ in _CODE)
+        comment = [words[word] for word in told[:MAX_COMMENT_WORDS]]
         exported, file = bool(self.corpus.exported[chunk]), self.corpus.paths[chunk]
-        return CandidateFields(name, body, path, (), bm25, cosine, exported, file, STATIC in body, INLINE in body)
+        return CandidateFields(
+            name, body, path, comment, bm25, comment_bm25, cosine, exported, file, STATIC in body, INLINE in body
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Scores of every chunk of a pool for one question."""
+
+    asked: list[int]  # the question's words without stop words
+    code: Floats  # BM25 of name, body and path
+    told: Floats  # BM25 of the comments
+    cosines: Floats
+
+
+def comment_of(corpus: PairCorpus, chunk: int) -> list[int]:
+    """The distinct words of a chunk's comments, in the order in which the served search stores them."""
+    words = (corpus.fields[field][chunk].tolist() for field in _COMMENT if field in corpus.fields)
+    return list(dict.fromkeys(chain.from_iterable(words)))
+
+
+def _highest(scores: Floats, count: int) -> Ints:
+    """Indices of the highest scores, if above 0."""
+    found = np.argpartition(-scores, count)[:count] if len(scores) > count else np.arange(len(scores))
+    result: Ints = found[scores[found] > 0]
+    return result
 
 
 def chunk_vectors(corpus: PairCorpus, rows: WordRows, model: EmbedderModel, pool: Ints) -> Floats:
     """Unit vectors of chunks (pool, dimensions), computed as ``kexpert.search.embedder`` does."""
-    table, weights = model.table.numpy(), model.field_weights.numpy()
+    table, weights = model.table.numpy()[:, :RANKING_DIMENSIONS], model.field_weights.numpy()
     out = np.zeros((len(pool), table.shape[1]), np.float32)
     for at in range(0, len(pool), 2048):
         part = pool[at : at + 2048]
@@ -149,14 +226,26 @@ def chunk_vectors(corpus: PairCorpus, rows: WordRows, model: EmbedderModel, pool
 
 def gather(
     retrieval: PoolRetrieval, summaries: Ragged, questions: Ints, report: Callable[[], None] = lambda: None
-) -> list[QuestionCandidates]:
+) -> list[dict[Situation, QuestionCandidates]]:
     """The candidates of each question; ``questions`` are chunks of the pool, asked for by their summaries."""
     index = {int(chunk): at for at, chunk in enumerate(retrieval.pool)}
     gathered = []
     for chunk in questions.tolist():
-        gathered.append(retrieval.ask(summaries[chunk], index[chunk]))
+        answers = retrieval.ask(summaries[chunk], index[chunk], list(Situation))
+        gathered.append(dict(zip(Situation, answers, strict=True)))
         report()
     return gathered
+
+
+def mixed(gathered: Iterable[dict[Situation, QuestionCandidates]]) -> list[QuestionCandidates]:
+    """The candidates of every question in every situation, as often as ``_REPEATS`` says: what the ranker learns
+    from."""
+    return [
+        each
+        for by_situation in gathered
+        for situation, each in by_situation.items()
+        for _ in range(_REPEATS[situation])
+    ]
 
 
 def fit(questions: Sequence[QuestionCandidates], seed: int = 1) -> dict[str, object]:

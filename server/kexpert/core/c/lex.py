@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 # Possessive repeats keep the matching linear. An unterminated string ends with its line, so the apostrophe in
 # ``#error don't`` does not swallow the file. ``\`` continues a string or a ``//`` comment on the next line.
@@ -45,6 +46,18 @@ def blank_comments(data: bytes, strings: bool = True) -> bytes:
         return data
     append(data[done:])
     return b"".join(pieces)
+
+
+def comment_spans(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield (start, end) of each comment, in order. An unterminated one runs to the end."""
+    at = 0
+    while match := _TOKEN.search(data, at):
+        start, at = match.span()
+        if data[start] == 0x2F:
+            if data[start + 1] == 0x2A:
+                close = data.find(b"*/", at)
+                at = close + 2 if close >= 0 else len(data)
+            yield start, at
 
 
 def _blank(text: bytes) -> bytes:

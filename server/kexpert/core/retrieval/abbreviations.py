@@ -81,6 +81,7 @@ class NameMatcher:
         """``query`` must not contain a word twice."""
         self._query = query
         self._position = {word: at for at, word in enumerate(query)}
+        self._initials = frozenset(word[0] for word in query)
         self._cache: dict[str, tuple[bool, frozenset[int]]] = {}
 
     def mentions(self, word: str) -> bool:
@@ -108,6 +109,8 @@ class NameMatcher:
         query = self._query
         if word in self._position:
             return True, frozenset((self._position[word],))
+        if word[0] not in self._initials:  # holds for most words, and the rest takes time
+            return False, frozenset()
         covered = {at for at, query_word in enumerate(query) if is_clipped(word, query_word)}
         run = abbreviated_run(word, query)
         if run is not None:

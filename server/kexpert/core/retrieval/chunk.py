@@ -11,6 +11,7 @@ from enum import IntEnum
 from itertools import pairwise
 
 from kexpert.core.c.extract import extract
+from kexpert.core.c.lex import comment_spans
 from kexpert.core.docs.kerneldoc import comment_above, comment_text, parse_kerneldoc
 from kexpert.core.kernel.kconfig import parse_kconfig
 from kexpert.core.symbols import FileFacts, Flag, Kind, Symbol
@@ -18,6 +19,7 @@ from kexpert.core.text import decode
 
 _MAX_BODY_BYTES = 16_000  # of code in a chunk; the beginning of a longer function tells what it does
 _MAX_SUMMARY_CHARS = 4_000
+_MAX_INNER_BYTES = 3_000  # of the comments inside a chunk
 _MAX_SECTION_LINES = 2_000  # of a section under Documentation/
 _MIN_MACRO_BYTES = 100  # a shorter macro tells no more than its name
 _MIN_HEAD_CHARS = 50  # of a comment that describes its file
@@ -65,13 +67,14 @@ class Chunk:
     start: int
     end: int
     summary: str = ""  # kernel-doc, comment or help text
-    body: str = ""  # the code, or the text of a section
+    body: str = ""  # the code without comments, or the text of a section
+    inner: str = ""  # the comments inside the code, with their marks
     ordinal: int = 0  # among the chunks of the same kind and name in the file
 
     @property
     def content(self) -> bytes:
-        """A digest of everything that the embedding depends on."""
-        text = "\0".join((self.path, self.name, self.summary, self.body))
+        """A digest of everything that is stored of the text."""
+        text = "\0".join((self.path, self.name, self.summary, self.body, self.inner))
         return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).digest()
 
     @property
@@ -110,9 +113,9 @@ def is_generated(path: str) -> bool:
 def _numbered(found: Iterable[Chunk]) -> Iterator[Chunk]:
     """Number chunks of the same kind and name, and leave out exact repetitions."""
     seen: Counter[tuple[ChunkKind, str]] = Counter()
-    texts: set[tuple[ChunkKind, str, str, str]] = set()
+    texts: set[tuple[ChunkKind, str, str, str, str]] = set()
     for chunk in found:
-        text = (chunk.kind, chunk.name, chunk.summary, chunk.body)
+        text = (chunk.kind, chunk.name, chunk.summary, chunk.body, chunk.inner)
         if text in texts:
             continue
         texts.add(text)
@@ -137,8 +140,20 @@ def _code(path: str, data: bytes, facts: FileFacts) -> Iterator[Chunk]:
         summary = _summary(data, symbol.start)
         if kind is ChunkKind.FUNCTION and not summary and _is_stub(symbol, data):
             continue
-        body = decode(data[symbol.start : min(symbol.end, symbol.start + _MAX_BODY_BYTES)])
-        yield Chunk(path, kind, symbol.name, symbol.line, symbol.start, symbol.end, summary, body)
+        body, inner = split_comments(data[symbol.start : min(symbol.end, symbol.start + _MAX_BODY_BYTES)])
+        yield Chunk(path, kind, symbol.name, symbol.line, symbol.start, symbol.end, summary, body, inner)
+
+
+def split_comments(code: bytes) -> tuple[str, str]:
+    """Return (code without its comments, the comments)."""
+    kept, comments, at = [], [], 0
+    for start, end in comment_spans(code):
+        kept.append(code[at:start])
+        comments.append(code[start:end])
+        at = end
+    if not comments:
+        return decode(code), ""
+    return decode(b" ".join([*kept, code[at:]])), decode(b" ".join(comments)[:_MAX_INNER_BYTES])
 
 
 def _has_content(symbol: Symbol, data: bytes) -> bool:

@@ -1,8 +1,9 @@
 """Features of search candidates for one query: the input of the learnt ranking, in training and in serving.
 
-Names, bodies, paths and summaries are lists of stems. Words are compared by their vectors, so ``remove`` in a query
-matches ``unlink`` in a name. Words are weighted by inverse document frequency (``idf`` below). A feature is "soft" if
-it counts similar words, and literal if it counts only equal ones.
+Names, bodies, paths and comments are lists of stems. What the code says is described apart from what comments say
+(``comment_features``), because most functions have no comment and must stay comparable. Words are compared by their
+vectors, so ``remove`` in a query matches ``unlink`` in a name. Words are weighted by inverse document frequency
+(``idf`` below). A feature is "soft" if it counts similar words, and literal if it counts only equal ones.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kexpert.core.retrieval.abbreviations import NameMatcher
+from kexpert.core.retrieval.comment_features import COMMENT_FEATURES, MAX_COMMENT_WORDS, comment_features
 from kexpert.core.retrieval.products import DECIMALS, product
+from kexpert.core.retrieval.word_field import WordField, field_cosine, idf_share, rank_score
 from kexpert.core.retrieval.words import stem
 
 if TYPE_CHECKING:
@@ -32,113 +35,78 @@ STATIC, INLINE = stem("static"), stem("inline")
 FEATURES = (
     "lexical", "cosine", "lexical place", "cosine place",
     "name", "name soft", "name used", "name used soft", "name or path used", "first word in name", "last word in name",
-    "body", "body soft", "path", "path soft", "anywhere", "anywhere soft", "weakest", "summary", "bigrams in name",
+    "body", "body soft", "path", "path soft", "anywhere", "anywhere soft", "weakest", "bigrams in name",
     "name length", "body length", "exported", "header", "plain name",
     "cosine below best", "name below best", "meaning below best", "lexical share",
     "file's company", "file's cosine", "file's best", "file's meaning",
     "folder's company", "folder's cosine", "folder's best", "folder's meaning",
-    "static", "inline", "name cosine", "name used contracted", "name in any way",
+    "static", "inline", "name cosine", "name used contracted", "name in any way", *COMMENT_FEATURES,
 )  # fmt: skip
+
+
+#: Dimensions of the vectors by which words and code are compared: the first, which carry most (Matryoshka).
+RANKING_DIMENSIONS = 128
 
 
 @dataclass(frozen=True, slots=True)
 class CandidateFields:
-    """One candidate. ``name``, ``body``, ``path`` and ``summary`` are stems."""
+    """One candidate. ``name``, ``body``, ``path`` and ``comment`` are stems; ``body`` has no comments."""
 
     name: Sequence[str]
     body: Sequence[str]
     path: Sequence[str]
-    summary: Sequence[str] = ()
-    lexical: float = 0.0  # BM25, larger is better; 0 if BM25 did not find it
-    cosine: float = 0.0  # of query and candidate
+    comment: Sequence[str] = ()
+    lexical: float = 0.0  # BM25 of name, body and path, larger is better; 0 if it did not find the candidate
+    comment_lexical: float = 0.0  # BM25 of the comment
+    cosine: float = 0.0  # of query and code
     exported: bool = False
     file: str = ""  # the full path
     static: bool = False
     inline: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Field:
-    """One field of all candidates as word numbers, concatenated in the order of the candidates."""
-
-    words: NDArray[np.int64]  # (total words,)
-    lengths: NDArray[np.int64]  # (candidates,)
-
-    @property
-    def owners(self) -> NDArray[np.int64]:
-        """The candidate of each word, (total words,)."""
-        return np.repeat(np.arange(len(self.lengths)), self.lengths)
-
-    def gathered(self, operation: np.ufunc, values: Array) -> Array:
-        """Reduce the last axis of ``values`` (total words) by candidate: (..., candidates), 0 without words."""
-        out = np.zeros((*values.shape[:-1], len(self.lengths)), np.float32)
-        filled = np.flatnonzero(self.lengths)
-        if len(filled):
-            starts = np.cumsum(self.lengths[filled]) - self.lengths[filled]
-            out[..., filled] = operation.reduceat(values, starts, axis=-1)
-        return out
-
-    def summed(self, rows: Array) -> Array:
-        """Sum ``rows``, (total words, dimensions), by candidate: (candidates, dimensions), 0 without words."""
-        out = np.zeros((len(self.lengths), rows.shape[1]), np.float32)
-        filled = np.flatnonzero(self.lengths)
-        if len(filled):
-            starts = np.cumsum(self.lengths[filled]) - self.lengths[filled]
-            out[filled] = np.add.reduceat(rows, starts, axis=0)
-        return out
-
-
 def features(query: Sequence[str], candidates: Sequence[CandidateFields], lexicon: Lexicon) -> Array:
     """The features of all candidates for one query: (candidates, FEATURES) float32, each about -1 to 1."""
-    texts = [[candidate.name for candidate in candidates], [candidate.body for candidate in candidates],
-             [candidate.path for candidate in candidates], [candidate.summary for candidate in candidates]]  # fmt: skip
-    flat = [list(chain.from_iterable(field)) for field in texts]
+    names = [candidate.name for candidate in candidates]
+    texts = [names, [candidate.body for candidate in candidates], [candidate.path for candidate in candidates],
+             [candidate.comment[:MAX_COMMENT_WORDS] for candidate in candidates]]  # fmt: skip
     distinct = list(dict.fromkeys(query))
     count = len(distinct)
-    number = {word: at for at, word in enumerate(dict.fromkeys(chain(distinct, *flat)))}
-    name, body, path, summary = (
-        _Field(
-            np.fromiter(map(number.__getitem__, words), np.int64, len(words)),
-            np.fromiter(map(len, field), np.int64, len(field)),
-        )
-        for words, field in zip(flat, texts, strict=True)
-    )
+    every = chain(distinct, *(chain.from_iterable(field) for field in texts))
+    number = {word: at for at, word in enumerate(dict.fromkeys(every))}
+    name, body, path, comment = (WordField.of(field, number) for field in texts)
     vectors, idf = lexicon(list(number))
     similarity = np.maximum(product(vectors[:count], vectors.T), np.float32(0))
     similarity[np.arange(count), np.arange(count)] = 1.0
     share = idf[:count] / max(float(idf[:count].sum()), 1e-6)
 
-    best = [field.gathered(np.maximum, similarity[:, field.words]).T for field in (name, body, path, summary)]
+    best = [field.gathered(np.maximum, similarity[:, field.words]).T for field in (name, body, path)]
     anywhere = np.maximum.reduce(best)
     literal = [product((field >= 0.999).astype(np.float32), share) for field in (*best, anywhere)]
     soft = [product(field, share) for field in (*best, anywhere)]
     lexical = np.array([candidate.lexical for candidate in candidates], np.float32)
     cosine = np.array([candidate.cosine for candidate in candidates], np.float32)
     columns = [
-        lexical / max(float(lexical.max(initial=0.0)), 1e-6), cosine, _rank_score(lexical), _rank_score(cosine),
+        lexical / max(float(lexical.max(initial=0.0)), 1e-6), cosine, rank_score(lexical), rank_score(cosine),
         literal[0], soft[0], *_name_features(name, path, similarity, idf),
-        literal[1], soft[1], literal[2], soft[2], literal[4], soft[4],
-        anywhere.min(axis=1, initial=1.0), literal[3], _bigram_share(name, count),
+        literal[1], soft[1], literal[2], soft[2], literal[3], soft[3],
+        anywhere.min(axis=1, initial=1.0), _bigram_share(name, count),
         name.lengths / 8, np.log1p(body.lengths) / 5,
         np.array([candidate.exported for candidate in candidates]),
         np.array([candidate.file.endswith(".h") for candidate in candidates]),
         name.lengths <= 1,
-        *(values - values.max(initial=-1.0) for values in (cosine, soft[0], soft[4])),
+        *(values - values.max(initial=-1.0) for values in (cosine, soft[0], soft[3])),
         lexical / max(10 * float(idf[:count].sum()), 1e-6),
-        *_group_features([candidate.file for candidate in candidates], cosine, soft[4]),
-        *_group_features([candidate.file.rpartition("/")[0] for candidate in candidates], cosine, soft[4]),
+        *_group_features([candidate.file for candidate in candidates], cosine, soft[3]),
+        *_group_features([candidate.file.rpartition("/")[0] for candidate in candidates], cosine, soft[3]),
         np.array([candidate.static for candidate in candidates]),
         np.array([candidate.inline for candidate in candidates]),
-        _name_cosine(name, vectors, idf, count),
-        *_abbreviation_features(NameMatcher(distinct), texts[0], flat[0], name, idf, share),
+        field_cosine(name, vectors, idf, count),
+        *_abbreviation_features(NameMatcher(distinct), names, name, idf, share),
+        *comment_features(comment, [candidate.comment_lexical for candidate in candidates], anywhere, similarity,
+                          vectors, idf),
     ]  # fmt: skip
     return np.round(np.stack(columns, axis=1).astype(np.float64), DECIMALS).astype(np.float32)
-
-
-def _rank_score(scores: Array) -> Array:
-    """1 for the best score, decreasing with the logarithm of the rank; 0 for a score of 0."""
-    rank = np.searchsorted(np.sort(-scores), -scores)  # equal scores share the best of their ranks
-    return np.where(scores > 0, 1.0 / (1.0 + np.log1p(rank)), 0.0).astype(np.float32)
 
 
 def _group_features(groups: list[str], cosine: Array, soft: Array) -> tuple[NDArray[np.floating[Any]], ...]:
@@ -157,7 +125,7 @@ def _group_features(groups: list[str], cosine: Array, soft: Array) -> tuple[NDAr
     )  # fmt: skip
 
 
-def _name_features(name: _Field, path: _Field, similarity: Array, idf: Array) -> tuple[Array, ...]:
+def _name_features(name: WordField, path: WordField, similarity: Array, idf: Array) -> tuple[Array, ...]:
     """The share of each name that is in the query, that is similar to a word of the query, and that is in the query or
     in the path; then the similarity of the name to the first and to the last word of the query."""
     count, size = similarity.shape
@@ -166,39 +134,23 @@ def _name_features(name: _Field, path: _Field, similarity: Array, idf: Array) ->
     most_similar: Array = similarity.max(axis=0, initial=0.0)
     either: Array = (in_query | in_path).astype(np.float32)
     return (
-        *_idf_share(name, idf, in_query.astype(np.float32), most_similar[name.words], either),
+        *idf_share(name, idf, in_query.astype(np.float32), most_similar[name.words], either),
         name.gathered(np.maximum, similarity[0, name.words]),
         name.gathered(np.maximum, similarity[count - 1, name.words]),
     )
 
 
-def _idf_share(name: _Field, idf: Array, *shares: Array) -> list[Array]:
-    """The IDF-weighted share of each name, for each array of shares by word of the name."""
-    value = idf[name.words]
-    total: Array = np.maximum(name.gathered(np.add, value), np.float32(1e-6))
-    return [np.divide(name.gathered(np.add, value * share), total, dtype=np.float32) for share in shares]
-
-
-def _name_cosine(name: _Field, vectors: Array, idf: Array, count: int) -> Array:
-    """The cosine of each name to the query; both vectors are IDF-weighted sums of word vectors."""
-    sums = name.summed(vectors[name.words] * idf[name.words, None])
-    query = product(idf[:count], vectors[:count])
-    norms = np.linalg.norm(sums, axis=1) * np.linalg.norm(query)
-    result: Array = np.divide(product(sums, query), norms, out=np.zeros_like(norms), where=norms > 1e-6)
-    return result
-
-
 def _abbreviation_features(
-    matcher: NameMatcher, names: Sequence[Sequence[str]], flat: Sequence[str], name: _Field, idf: Array, share: Array
+    matcher: NameMatcher, names: Sequence[Sequence[str]], name: WordField, idf: Array, share: Array
 ) -> tuple[Array, ...]:
     """The share of each name that the query contains, also abbreviated, and the share of the query that the name
     contains in any form."""
-    mentioned = np.fromiter(map(matcher.mentions, flat), np.float32, len(flat))
+    mentioned = np.fromiter(map(matcher.mentions, chain.from_iterable(names)), np.float32, len(name.words))
     covered = [float(share[list(matcher.covered_words(words))].sum()) for words in names]
-    return *_idf_share(name, idf, mentioned), np.array(covered, np.float32)
+    return *idf_share(name, idf, mentioned), np.array(covered, np.float32)
 
 
-def _bigram_share(name: _Field, count: int) -> Array:
+def _bigram_share(name: WordField, count: int) -> Array:
     """The share of the query's bigrams that are bigrams of the name too."""
     words, owners = name.words, name.owners
     together = (words[1:] == words[:-1] + 1) & (words[1:] < count) & (owners[1:] == owners[:-1])

@@ -145,6 +145,5 @@ unicast; unreg unregister dereg deregister; upd update; usr user; util utility; 
 virt virtual; vol volume; volt voltage; vq virtqueue; wb writeback; wdt watchdog; win window; wq workqueue; wr write
 written; xfer transfer; xlate translate
 """
-_SHORT = {
-    _cut(word): _cut(group.split()[0]) for group in _ABBREVIATIONS.split(";") for word in group.split()[1:]
-}  # fmt: skip
+ABBREVIATION_GROUPS = tuple(tuple(group.split()) for group in _ABBREVIATIONS.split(";"))
+_SHORT = {_cut(word): _cut(group[0]) for group in ABBREVIATION_GROUPS for word in group[1:]}

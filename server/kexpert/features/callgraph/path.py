@@ -97,9 +97,10 @@ class _Search:
         below, above = [source], [target]
         expanded = 0
         for _ in range(_MAX_LENGTH):
-            if not below or not above or self.cancelled():
+            if not (below or above) or self.cancelled():
                 return []
-            is_down = len(below) <= len(above)
+            # tables are known from above only, macros from below only: an end without neighbours proves nothing
+            is_down = not above or (bool(below) and len(below) <= len(above))
             mine, theirs = (down, up) if is_down else (up, down)
             following: list[Symbol] = []
             met: _Key | None = None

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from kexpert.core.c.source import Source
-from kexpert.core.retrieval.chunk import Chunk, ChunkKind, chunks
+from kexpert.core.retrieval.chunk import Chunk, ChunkKind, chunks, split_comments
 from kexpert.core.retrieval.words import query_stems, stems
 from kexpert.core.symbols import DEFINITIONS, Kind
 from kexpert.core.text import decode
@@ -82,8 +82,8 @@ def _named(view: View, query: str) -> list[SearchResult]:
 def _selected(source: Source, start: int, end: int) -> Chunk | None:
     """A selection as a chunk; the chunk around the cursor if nothing is selected."""
     if source.data[start:end].strip():
-        body = decode(source.data[start:end])
-        return Chunk(source.path, ChunkKind.FUNCTION, "", source.lines.line_of(start), start, end, "", body)
+        body, inner = split_comments(source.data[start:end])
+        return Chunk(source.path, ChunkKind.FUNCTION, "", source.lines.line_of(start), start, end, "", body, inner)
     around = [chunk for chunk in chunks(source.path, source.data) if chunk.start <= start <= chunk.end]
     return min(around, key=lambda chunk: chunk.end - chunk.start, default=None)
 

@@ -10,7 +10,12 @@ _MAX_QUERY_CHARS = 500
 
 def _vgrep_functions(question: Question) -> str:
     query = " ".join(question["query_text"].split())
-    narrowed = f"{query} kind:function" + (f" path:{question['path']}" if question["path"] else "")
+    path = question["path"].strip().removeprefix("./").rstrip("/")
+    if path and not set("*?[.") & set(path.rpartition("/")[2]):
+        path += "/*"  # a folder
+    if " " in path or '"' in path:
+        raise ToolFailure(f"no path has blanks: {path[:60]!r}")
+    narrowed = f"{query} kind:function" + (f" path:{path}" if path else "")
     found = question.snapshot.search(narrowed, question["limit"])
     if not found:
         raise ToolFailure(f"nothing is found for {query!r}; use other words, or ask indexing_status")
