@@ -16,13 +16,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks import clangd, functions, indexing, jumps, latency, variants
+from benchmarks import clangd, ctags_differential, functions, indexing, jumps, latency, variants
 from kexpert import __version__
 from tests.support.lsp_client import Client
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- table -->", "<!-- /table -->"
-PARTS = ("index", "search", "latency", "functions", "parsing", "jumps", "variants", "clangd")
+PARTS = ("index", "search", "latency", "functions", "names", "parsing", "jumps", "variants", "clangd")
 SHOWN_MISSES = 20
 
 
@@ -65,6 +65,9 @@ def measure(root: Path, parts: tuple[str, ...], cache: Path, work: Path) -> dict
     if "functions" in parts:
         say("functions against ctags")
         report["functions"] = functions.against_ctags(root)
+    if "names" in parts:
+        say("functions and types of all files against ctags")
+        report["names"] = ctags_differential.differential(root)
     if "parsing" in parts:
         say("clean parses")
         report["parsing"] = functions.clean_parses(root)
@@ -155,6 +158,10 @@ def found_table(report: dict[str, Any]) -> Iterator[str]:
     yield f"| {what} | {named:,} | {found['found']:,} | {found['recall']:.2%} |"
     clean = f"{parsing['clean']:,} | {parsing['share']:.2%}"
     yield f"| files that parse without an ERROR node | {parsing['files']:,} | {clean} |"
+    for kind in ("function", "type"):
+        row = report["names"][kind]
+        what = f"{kind}s that ctags has, {report['names']['files']:,} files"
+        yield f"| {what} | {row['of ctags']:,} | {row['of ctags'] - row['lost']:,} | {row['share']:.3%} |"
     for kind, row in report["jumps"].items():
         yield f"| definition right first time: {kind} | {row['uses']:,} | {row['right']:,} | {row['share']:.2%} |"
     yield f"\nFalse functions (loops, keywords, macro names): {len(found['false'])}. "

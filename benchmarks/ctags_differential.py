@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.indexing import CTAGS
 from benchmarks.sample import GENERATED, SEED
+from kexpert.core.c.declarators import is_annotation
 from kexpert.core.c.extract import extract
 from kexpert.core.c.idioms import idiom_of
 from kexpert.core.c.skeleton import skeleton
@@ -33,6 +34,9 @@ _SHOWN_PER_REASON = 40
 _FALSE = re.compile(r"if|for|while|switch|do|else|return|sizeof|defined|\w*for_each\w*|(COMPAT_)?SYSCALL_DEFINE\w*")
 #: Names that ctags takes for functions: it does not expand macros.
 _MACRO = re.compile(r"(COMPAT_)?SYSCALL_DEFINE\w*|\w*BPF_CALL_\d|[A-Z][A-Z0-9_]+")
+
+
+_ENUM_VARIABLE = rb"enum\s+\w+\s+%s\s*(?:\[[^]]*\]\s*)*="
 
 
 class Name(NamedTuple):
@@ -125,8 +129,15 @@ def _reasons(root: Path, path: str, names: list[Name], lines: dict[Name, int]) -
     for each in names:
         line = lines[each]
         start, end = starts[line - 1], starts[min(line, len(starts) - 1)]
+        called = b"\n" + each.name.encode() + b"("
         if each.kind == "function" and (each.name in macros or _MACRO.fullmatch(each.name) or idiom_of(each.name)):
             yield each, "ctags: the name of a macro", False
+        elif each.kind == "function" and called in cut.code[max(start - 1, 0) : end]:
+            yield each, "ctags: a call without a type at file level", False
+        elif each.name.startswith("__") and is_annotation(each.name):
+            yield each, "ctags: an annotation", False
+        elif re.search(_ENUM_VARIABLE % each.name.encode(), cut.code[max(start - 120, 0) : end + 200]):
+            yield each, "ctags: a variable of an enum's type", False
         elif each.name.encode() not in cut.code[start:end]:
             dead = each.name.encode() in cut.all_code[start:end]
             yield each, "dead #if branch" if dead else "ctags: no code", False

@@ -70,7 +70,10 @@ def _expand_file(
         " WHERE id >= ? AND id < ? ORDER BY id",
         (first + MADE_ROWS, last),
     ).fetchall()
-    before = [Symbol(name, Kind(kind), path, *place, Flag(flags)) for _, name, kind, *place, flags in made]
+    before = [
+        Symbol(name, Kind(kind), path, line, at, start, end, scope, Flag(flags))
+        for _, name, kind, line, at, start, end, scope, flags in made
+    ]
     if symbols != before:
         # the rows of callers have no index by file: new ids make the old ones lead nowhere
         base = made[-1][0] + 1 if made else first + MADE_ROWS

@@ -351,3 +351,7 @@ def test_types_that_a_function_body_defines() -> None:
         }
         """
     )
+
+
+def test_types_in_a_body_that_begins_on_the_line_of_the_head() -> None:
+    check("static int /*function*/f(void) {\n\tstruct /*struct*/pair {\n\t\tint /*member*/a;\n\t} *p;\n}\n")

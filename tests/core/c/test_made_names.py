@@ -98,3 +98,15 @@ def test_a_name_that_a_macro_of_another_file_makes_is_not_invented() -> None:
 def test_a_macro_that_calls_itself_or_is_called_in_a_body_makes_nothing() -> None:
     text = "#define A(x) A(x) B(x)\n#define B(x) A(x)\nA(1)\nint f(int x) {\n\tA(x);\n}\n"
     assert names(facts_of(text), Kind.FUNCTION) == ["f"]
+
+
+def test_members_by_a_macro_that_ends_without_a_semicolon() -> None:
+    text = """\
+    #define ATOMIC(t, n) struct { t val; } n
+    struct queue {
+    	ATOMIC(u32, head);
+    	ATOMIC(u32, tail);
+    	int wq[];
+    };
+    """
+    assert [name for _, name, _ in made(text) if name != "val"] == ["queue", "head", "tail", "wq"]

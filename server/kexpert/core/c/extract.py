@@ -14,7 +14,7 @@ from kexpert.core.c.declared_name import declared_name
 from kexpert.core.c.idioms import Idiom, idiom_of
 from kexpert.core.c.made_names import add_made_symbols
 from kexpert.core.c.parse import parse_compact
-from kexpert.core.c.skeleton import MacroCall, Skeleton, skeleton
+from kexpert.core.c.skeleton import MacroCall, Skeleton, has_record, skeleton
 from kexpert.core.c.word_scan import callees, identifiers, may_sleep
 from kexpert.core.symbols import Assignment, FileFacts, Flag, Kind, Symbol
 
@@ -225,6 +225,8 @@ class _Extraction:
                 symbol_kind = Kind.SYSCALL
                 text = ("compat_sys_" if definer[1].startswith(b"COMPAT") else "sys_") + text
             flags |= Flag.IDIOM
+        if has_record(compact.text, body.start_byte, body.end_byte):
+            self.cut.local_records.append((opening, self.code[opening:end]))
         symbol = Symbol(text, symbol_kind, self.path, line, at, start, end, "", flags)
         self._function(symbol, (opening, compact.end(body.end_byte)))
 

@@ -139,10 +139,16 @@ def skeleton(data: bytes) -> Skeleton:
     own = {macro.name for macro in macros if macro.function_like}
     if own:
         cut.made = made_calls(all_code, macros, text)
-        text = _blank(text, [(call.start, call.end) for call in cut.made])
+        text = _blank(text, [(call.start, _after_made(text, call)) for call in cut.made])
     cut.open = find_open_calls(all_code, text, own)
     cut.text, cut.calls = _without_calls(text, bodies)
     return cut
+
+
+def _after_made(text: bytes, call: MadeCall) -> int:
+    """The offset after a call, its ``;`` included among members, where a ``;`` alone is an error."""
+    tail = _AFTER_CALL.match(text, call.end) if call.record else None
+    return tail.end() if tail else call.end
 
 
 def _blank(data: bytes, spans: list[tuple[int, int]]) -> bytes:
