@@ -18,7 +18,7 @@ from kexpert.features.semantics.definition_ranking import is_private
 from kexpert.view import View
 
 #: Functions whose neighbours are read, and the callers of one that are followed.
-_MAX_EXPANDED = 4000
+_MAX_EXPANDED = 2000
 _MAX_CALLERS = 400
 _MAX_OPERATIONS = 4
 _MAX_LENGTH = 16
