@@ -142,6 +142,9 @@ async function runCommand(
     });
     return asked && pages.follow(client, asked, (token) => run(command, [asked, token]) as Promise<unknown>, "no answer");
   }
+  if (command === "kexpert.diff") {
+    return pages.follow(client, "Changes", () => run(command, given) as Promise<unknown>, "nothing is changed");
+  }
   if (command === "kexpert.findSimilar") {
     const args = given.length ? given : place();
     return args && pickResult("Similar code", (await run(command, args)) ?? []);

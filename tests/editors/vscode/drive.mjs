@@ -78,7 +78,7 @@ const steps = {
   async hover(what) {
     await open(what);
     await see(what, ".monaco-hover:not(.hidden) .hover-contents", async () => {
-      const cursor = await page.locator(".editor-instance .cursor").first().boundingBox();
+      const cursor = await page.locator(".editor-group-container.active .editor-instance .cursor").first().boundingBox();
       await page.mouse.move(cursor.x + 200, cursor.y + 200);
       await page.waitForTimeout(400);
       await page.mouse.move(cursor.x + 4, cursor.y + cursor.height / 2, { steps: 4 });
@@ -177,10 +177,12 @@ const steps = {
   async missing(what) {
     const settings = readFileSync(job.settings, "utf8");
     writeFileSync(job.settings, JSON.stringify({ ...JSON.parse(settings), "kexpert.server.command": "/nowhere/kexpert" }));
+    await reload();
     await see(what, ".notification-toast", async () => {});
     await page.screenshot({ path: join(job.shots, "missing-message.png") });
     writeFileSync(job.settings, settings);
-    await until(() => servers().length === 1, "the server does not come back");
+    await reload();
+    await until(() => servers().length > 0, "the server does not come back");
   },
   async similar(what) {
     await open(what);
@@ -199,6 +201,11 @@ const steps = {
     await see(what, ".view-lines", async () => {});
   },
 };
+
+async function reload() {
+  await page.reload({ waitUntil: "domcontentloaded" });
+  await page.locator(".monaco-workbench .statusbar").waitFor();
+}
 
 /** The servers of this tree, by their process ids. */
 function servers() {

@@ -1,13 +1,14 @@
 """The extension in a real VS Code, as a person uses it, from hover to a server that dies: ``make test-vscode``.
 
-SCREENSHOTS=DIR keeps what was on the screen. TREE=DIR shows a kernel tree of yours instead of the tests' own; its index
-lies in the usual cache, so have it made first.
+SCREENSHOTS=DIR keeps what was on the screen; PICTURES=1 puts some of it into the extension's guide. TREE=DIR shows a
+kernel tree of yours instead of the tests' own; its index lies in the usual cache, so have it made first.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -21,7 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from tests.editors.vscode.build import build, fetch_packages
+from tests.editors.vscode.build import EXTENSION, build, fetch_packages
 from tests.editors.vscode.get_vscode import NoVSCode, VSCode, get_vscode, run
 from tests.support.tiny_models import speaking_model
 from tests.support.toy_tree import TOY_FILES, write_tree
@@ -42,6 +43,9 @@ SETTINGS = {
     "workbench.startupEditor": "none",
     "workbench.tips.enabled": False,
 }
+
+#: Screenshots that are pictures of the extension's guide.
+PICTURES = {"hover": "hover", "search-list": "search", "explain-page": "explain", "ghost-shown": "ghost"}
 
 #: Besides the toy tree: a configuration and what it leaves out.
 MORE = {
@@ -81,7 +85,7 @@ TOY = {
     },
     "ask": {"asks": "who calls toy_wind()?", "sees": ["is called by", "car_wind"]},
     "menu": {"sees": ["Ghost Text Off", "Re-index", "Doctor", "Show Log", "Choose Model"]},
-    "doctor": {"sees": ["server", "kexpert.server.command", "sqlite"]},
+    "doctor": {"sees": ["server", "kexpert.server.command", "SQLite"]},
     "killed": {"file": "drivers/toy/user.c", "at": "return toy_|wind(car, 3)", "sees": ["wind a toy up"]},
     "missing": {"sees": ["kexpert.server.command names no program", "Install with pipx"]},
     "ghost": {
@@ -130,7 +134,11 @@ def main() -> int:
                 "settings": str(home / "user/User/settings.json"),
                 "look": KERNEL if own else TOY,
             }
-            return look(vscode, job)
+            failed = look(vscode, job)
+            if os.environ.get("PICTURES") and not failed:
+                for shot, picture in PICTURES.items():
+                    shutil.copy(shots / f"{shot}.png", EXTENSION / "images" / f"{picture}.png")
+            return failed
 
 
 @contextmanager

@@ -124,6 +124,14 @@ function M.ask(question)
   end
 end
 
+--- What the changes since a revision of git touch.
+function M.diff(revision)
+  local client = client_here()
+  if client then
+    page.follow(client, "Changes", "kexpert.diff", { revision ~= "" and revision or "HEAD" }, "nothing is changed")
+  end
+end
+
 function M.reindex()
   run("kexpert.reindex", {}, function()
     vim.notify("kexpert: looking through the tree for changes")

@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from typing import Any
 
 NO, MODULE, YES = 0, 1, 2
 LEVELS = {"n": NO, "m": MODULE, "y": YES}
 LETTERS = "nmy"
 
 #: ("or" | "and", two or more parts), ("not", inner), ("symbol", name), ("text", literal), (comparison, left, right)
-Expression = tuple
+Expression = tuple[Any, ...]
 #: The value of a symbol as text: "y", "m", "n", a number, a string; "" for one that has none.
 ValueOf = Callable[[str], str]
 
@@ -49,11 +50,9 @@ def expand(text: str, variables: dict[str, str]) -> str:
 
 
 def _macro(call: str, variables: dict[str, str]) -> str:
-    name, _, argument = call.partition(",")
-    if name in variables:
-        return variables[name]
-    if name in _VERSIONS:
-        return _VERSIONS[name]
+    name, comma, argument = call.partition(",")
+    if not comma:
+        return variables.get(name) or _VERSIONS.get(name, "")
     if name in ("shell", "info", "warning-if", "error-if"):
         return ""
     answer = "n" if _NOT_GCC.search(argument) else "y"

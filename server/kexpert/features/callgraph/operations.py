@@ -96,4 +96,4 @@ class Operations:
         """The function that an assignment names: its own file's, else a linked one."""
         found = self.view.lookup(assignment.function, (*FUNCTIONS, Kind.MACRO), 50)
         own = [symbol for symbol in found if symbol.path == assignment.path]
-        return (own or sorted(found, key=core_first) or [None])[0]
+        return next(iter(own or sorted(found, key=core_first)), None)

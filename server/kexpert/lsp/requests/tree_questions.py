@@ -1,7 +1,8 @@
 """The commands ``kexpert.diff`` and ``kexpert.callChain``: lines for people and JSON, as the shell gives them.
 
 ``kexpert.diff``: a revision of git (HEAD if none is given), or ``{diff}``, the text of one. ``kexpert.callChain``: a
-name, and ``{up, down, to}`` (optional). Both answer ``{text, json}``, the latter null for a name that is none.
+name, and ``{up, down, to}`` (optional). Both answer ``{text, json}``, the latter null for a name that is none; the
+first also ``markdown``, a page with links, which is shown as that of ``kexpert.explain`` is.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 from kexpert.core.text import encode
+from kexpert.lsp import to_protocol
 from kexpert.lsp.locations import Json
 from kexpert.lsp.request import Request
+from kexpert.lsp.requests.explain import write_page
 
 _MAX_LEVELS = 10
 
@@ -24,7 +27,12 @@ def diff(request: Request, given: Any) -> Json:
         found = request.snapshot.patch(encode(text), request.cancelled)
     else:
         found = request.snapshot.patch_of_revision(given if isinstance(given, str) else "HEAD", request.cancelled)
-    return {"text": "\n".join(render.to_lines(found)), "json": render.to_json(found)}
+    title = "The patch" if isinstance(text, str) else f"Changes since {given if isinstance(given, str) else 'HEAD'}"
+    page = to_protocol.patch(request.places, found, title)
+    client = request.client
+    if client.shows_documents and not client.shows_explanations and not request.cancelled():
+        write_page(request, "", title, page["markdown"], is_new=True)
+    return {"text": "\n".join(render.to_lines(found)), "json": render.to_json(found), **page}
 
 
 def call_chain(request: Request, name: str, options: Any) -> Json | None:
