@@ -177,10 +177,12 @@ const steps = {
   async missing(what) {
     const settings = readFileSync(job.settings, "utf8");
     writeFileSync(job.settings, JSON.stringify({ ...JSON.parse(settings), "kexpert.server.command": "/nowhere/kexpert" }));
+    await reload();
     await see(what, ".notification-toast", async () => {});
     await page.screenshot({ path: join(job.shots, "missing-message.png") });
     writeFileSync(job.settings, settings);
-    await until(() => servers().length === 1, "the server does not come back");
+    await reload();
+    await until(() => servers().length > 0, "the server does not come back");
   },
   async similar(what) {
     await open(what);
@@ -199,6 +201,11 @@ const steps = {
     await see(what, ".view-lines", async () => {});
   },
 };
+
+async function reload() {
+  await page.reload({ waitUntil: "domcontentloaded" });
+  await page.locator(".monaco-workbench .statusbar").waitFor();
+}
 
 /** The servers of this tree, by their process ids. */
 function servers() {

@@ -1,8 +1,8 @@
 """The commands ``kexpert.diff`` and ``kexpert.callChain``: lines for people and JSON, as the shell gives them.
 
 ``kexpert.diff``: a revision of git (HEAD if none is given), or ``{diff}``, the text of one. ``kexpert.callChain``: a
-name, and ``{up, down, to}`` (optional). Both answer ``{text, json}``, the latter null for a name that is none; the first
-also ``markdown``, a page with links, which is shown as that of ``kexpert.explain`` is.
+name, and ``{up, down, to}`` (optional). Both answer ``{text, json}``, the latter null for a name that is none; the
+first also ``markdown``, a page with links, which is shown as that of ``kexpert.explain`` is.
 """
 
 from __future__ import annotations
