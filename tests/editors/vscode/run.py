@@ -87,7 +87,7 @@ TOY = {
     "menu": {"sees": ["Ghost Text Off", "Re-index", "Doctor", "Show Log", "Choose Model"]},
     "doctor": {"sees": ["server", "kexpert.server.command", "SQLite"]},
     "killed": {"file": "drivers/toy/user.c", "at": "return toy_|wind(car, 3)", "sees": ["wind a toy up"]},
-    "missing": {"sees": ["kexpert.server.command names no program", "Install with pipx"]},
+    "missing": {"sees": ["kexpert: ", "Install with pipx", "Open Settings"]},
     "ghost": {
         "file": "drivers/toy/user.c",
         "at": "unsigned int turns)\n|{",
