@@ -40,7 +40,12 @@ def test_the_function_with_the_name_comes_first() -> None:
 
 
 def test_a_synonym_in_the_name_counts_more_than_the_word_somewhere_in_the_code() -> None:
-    found = [candidate("widget_destroy", "kfree list", 0, 0.5), candidate("widget_show", "sprintf delete", 0, 0.5)]
+    found = [
+        candidate("widget_destroy", "struct widget static void kfree list lock", 5, 0.6),
+        candidate("widget_show", "struct widget static sprintf delete buf", 5.5, 0.5),
+        candidate("widget_alloc", "struct widget kzalloc list", 5, 0.5),
+        candidate("widget_open", "struct widget inode file", 5, 0.45),
+    ]
     assert rerank("delete a widget", found)[0][1].name == "widget_destroy"
 
 
