@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kexpert.core.retrieval.chunk import ChunkKind
@@ -75,6 +75,7 @@ def test_the_order_does_not_depend_on_that_of_the_candidates() -> None:
 
 
 @given(st.randoms(use_true_random=False), st.integers(1, 120))
+@settings(deadline=None)
 def test_equal_candidates_get_equal_scores_wherever_they_are_listed(random: Random, others: int) -> None:
     found = [candidate(f"frob_{at}", "same code", 1, 0.5) for at in range(7)]
     found += [candidate(f"widget_{at}_get", f"word{at} frob code", at / 7, at / 120) for at in range(others)]
