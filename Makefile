@@ -15,7 +15,7 @@ ON_GPU = PYTHONPATH=$(CURDIR)/kernels:$(CURDIR)/server:$(CURDIR)/trainer PYTHONU
 SIDE_BY_SIDE = $(shell $(ON_GPU) -c 'import xdist; print("-n 8")' 2>/dev/null)
 export TREE
 
-.PHONY: help demo test test-vscode test-gpu lint bench bench-gpu clean
+.PHONY: help demo test test-vscode test-editors vsix test-gpu lint bench bench-gpu clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -29,6 +29,13 @@ test: $(DEVELOPMENT) ## all the tests
 
 test-vscode: $(DEVELOPMENT) ## the extension in a real VS Code: needs Chromium, fetches 0.8 GB; SCREENSHOTS=DIR keeps pictures
 	@$(BIN)/python -m tests.editors.vscode.run
+
+test-editors: $(DEVELOPMENT) ## VS Code, Neovim, Emacs and Helix, each in itself; fetches what is missing
+	@KEXPERT_FETCH_EMACS=1 $(BIN)/python -m pytest tests/editors
+	@$(BIN)/python -m tests.editors.vscode.run
+
+vsix: $(DEVELOPMENT) ## build the VS Code extension: editors/vscode/dist/kexpert.vsix; fetches Node
+	@$(BIN)/python -m tests.editors.vscode.build $(if $(CI),--if-possible)
 
 test-gpu: $(if $(GPU_PYTHON),,$(DEVELOPMENT)) ## the Triton kernels, and training with them, on a CUDA device
 	@KEXPERT_TEST_DEVICE=cuda $(ON_GPU) -m pytest tests/kernels tests/trainer/test_gpu.py $(SIDE_BY_SIDE)

@@ -16,13 +16,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks import clangd, functions, indexing, jumps, latency
+from benchmarks import clangd, functions, indexing, jumps, latency, variants
 from kexpert import __version__
 from tests.support.lsp_client import Client
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- table -->", "<!-- /table -->"
-PARTS = ("index", "search", "latency", "functions", "parsing", "jumps", "clangd")
+PARTS = ("index", "search", "latency", "functions", "parsing", "jumps", "variants", "clangd")
 SHOWN_MISSES = 20
 
 
@@ -51,7 +51,7 @@ def measure(root: Path, parts: tuple[str, ...], cache: Path, work: Path) -> dict
         indexing.read_once(root)
         say("ctags -R")
         report["ctags"] = indexing.ctags_index(root, work / "tags")
-    if set(parts) & {"index", "latency", "jumps", "clangd"}:
+    if set(parts) & {"index", "latency", "jumps", "variants", "clangd"}:
         say("kexpert index, from nothing and again" if "index" in parts else "kexpert index")
         report["index"] = indexing.kexpert_index(root, cache, "--no-vectors")
     if "index" in parts:
@@ -74,6 +74,9 @@ def measure(root: Path, parts: tuple[str, ...], cache: Path, work: Path) -> dict
         with Client(env=indexing.environment(cache), timeout=latency.TIMEOUT_SECONDS, quiet=True) as client:
             client.initialize(root, encodings=["utf-8"])
             report["jumps"] = jumps.judge(client, drawn)
+    if "variants" in parts:
+        say("variants by four configurations")
+        report["variants"] = variants.beside_the_build(root, cache, make_folder(work / "variants"))
     if "clangd" in parts:
         say("clangd on a subset")
         report["clangd"] = clangd.beside_clangd(root, cache, make_folder(work / "build"))
@@ -99,6 +102,7 @@ def markdown(report: dict[str, Any]) -> Iterator[str]:
     yield from index_table(report)
     yield from latency_table(report["latency"])
     yield from found_table(report)
+    yield from variants.markdown(report["variants"])
     if report["clangd"]:
         yield from clangd_table(report["clangd"])
 

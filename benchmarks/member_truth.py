@@ -1,16 +1,21 @@
 """Which struct's member a use means, by clang: the truth for ``benchmarks.member_references``.
 
-libclang (PyPI ``libclang``) parses files of an x86 kernel as a build with a given output folder would. It needs what
-``make O=OUT allmodconfig prepare`` generates, and compiles nothing.
+    make -C DIR O=OUT ARCH=x86_64 allmodconfig prepare
+    python -m benchmarks.member_truth --tree DIR --build OUT --files 140 --out truth.json
+
+libclang (PyPI ``libclang``; nothing else of kexpert is needed) parses files of an x86 kernel as a build in that output
+folder would. A file that it cannot parse with this configuration has no truth.
 """
 
 from __future__ import annotations
 
+import argparse
 import ctypes
+import json
 import os
 import random
 import re
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +55,7 @@ class Clang:
     """Parses files of one tree; ``build``: the output folder."""
 
     def __init__(self, root: Path, build: Path) -> None:
-        from clang import cindex
+        from clang import cindex  # type: ignore[import-not-found]  # PyPI libclang
 
         self._cindex: Any = cindex
         self._root = root
@@ -137,3 +142,25 @@ class Clang:
 
 def _callback(cindex: Any) -> Any:
     return ctypes.CFUNCTYPE(ctypes.c_int, cindex.Cursor, cindex.Cursor, ctypes.py_object)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tree", type=Path, required=True)
+    parser.add_argument("--build", type=Path, required=True, help="output folder of the kernel's make")
+    parser.add_argument("--files", type=int, default=140)
+    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    root = args.tree.resolve()
+    clang = Clang(root, args.build.resolve())
+    found: dict[str, list[Any] | None] = {}
+    for path in sampled_files(root, args.files, args.seed):
+        uses = clang.uses(path)
+        found[path] = [astuple(use) for use in uses] if uses is not None else None
+        print(f"{path}: {'cannot be parsed' if uses is None else len(uses)}", flush=True)
+        args.out.write_text(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -160,6 +160,16 @@ def test_references_as_json(kexpert: Shell, tree: Path) -> None:
     }
 
 
+def test_references_of_a_member_tell_what_is_done_there(kexpert: Shell, tree: Path) -> None:
+    where = at(tree, "drivers/frob/core.c", "size;")
+    assert kexpert("references", where, "--json") == 0
+    assert [(place["path"], place["access"], place["certain"]) for place in json.loads(kexpert.out)] == [
+        ("include/linux/frob.h", "declaration", True), ("drivers/frob/core.c", "read", True),
+    ]  # fmt: skip
+    assert kexpert("references", where, "--writes") == 1
+    assert "no writes of the name there are known" in kexpert.err
+
+
 def test_hover_shows_the_card(kexpert: Shell, tree: Path) -> None:
     assert kexpert("hover", at(tree, "drivers/frob/user.c", "frob_start")) == 0
     assert "int frob_start(struct frob *f)" in kexpert.out

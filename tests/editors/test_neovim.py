@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import re
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.editors.get_neovim import NoNeovim, get_neovim
-from tests.support.neovim import Neovim, options
+from tests.support.neovim import PATIENCE, Neovim, options
 from tests.support.tiny_models import speaking_model
 from tests.support.toy_tree import make_toy_tree
 from tests.support.waiting import eventually
@@ -32,7 +36,7 @@ PLACE = "vim.lsp.util.make_position_params(0, 'utf-8')"
 
 def asked(method: str, parameters: str) -> str:
     """Lua: the result of a request, nil if there is none within some seconds."""
-    wait = f"vim.lsp.buf_request_sync(0, '{method}', {parameters}, 5000)"
+    wait = f"vim.lsp.buf_request_sync(0, '{method}', {parameters}, {PATIENCE})"
     return f"local _, answer = next({wait} or {{}}) return answer and answer.result"
 
 
@@ -195,6 +199,13 @@ def test_search_and_similar_code_fill_the_quickfix_list(editor: Neovim, tree: Pa
     editor.until("return vim.fn.getqflist({ title = 1 }).title == 'similar code'")
 
 
+def test_writes_of_a_member_fill_the_quickfix_list(editor: Neovim, tree: Path) -> None:
+    editor.edit(tree / "drivers/toy/core.c", "= toy->tu|rns + turns")
+    editor.lua("vim.cmd('KexpertWrites')")
+    editor.until("return vim.fn.getqflist({ title = 1 }).title == 'writes'")
+    assert editor.lua("return vim.fn.getqflist()[1].text") == "\ttoy->turns = total;"
+
+
 def test_kernel_doc_is_written_and_questions_open_a_page(editor: Neovim, tree: Path) -> None:
     editor.edit(tree / "drivers/toy/user.c", "static int car_|wind(struct")
     editor.lua(
@@ -210,3 +221,124 @@ def test_kernel_doc_is_written_and_questions_open_a_page(editor: Neovim, tree: P
     editor.until("return vim.api.nvim_buf_get_name(0):match('^kexpert://')")
     page = editor.until("return vim.api.nvim_buf_get_lines(0, 0, -1, false)")
     assert any("is called by car_wind()" in line for line in page)
+
+
+def test_an_explanation_opens_beside_the_code_and_its_links_jump(editor: Neovim, tree: Path) -> None:
+    editor.edit(tree / "drivers/toy/core.c", "unsigned int to|tal = ")
+    editor.lua("vim.o.hidden = true vim.cmd('KexpertExplain')")
+    editor.until("return vim.api.nvim_buf_get_name(0):match('^kexpert://')")
+    assert "toy_wind" in editor.screen()
+    editor.until("return vim.fn.search('file://') > 0")
+    assert not editor.lua("return vim.bo.modifiable")
+    editor.press("<CR>")
+    editor.until("return vim.api.nvim_buf_get_name(0):match('%.[ch]$')")
+    assert editor.lua("return #vim.api.nvim_tabpage_list_wins(0)") == 2
+    editor.lua("vim.cmd('wincmd l')")
+    editor.press("q")
+    editor.until("return #vim.api.nvim_tabpage_list_wins(0) == 1")
+
+
+def test_names_are_coloured_by_meaning(editor: Neovim, tree: Path) -> None:
+    editor.edit(tree / "drivers/toy/user.c", "= car_|wind,")
+    kinds = """
+        local found = {}
+        for _, token in ipairs(vim.lsp.semantic_tokens.get_at_pos() or {}) do
+            found[#found + 1] = token.type
+            for modifier in pairs(token.modifiers) do found[#found + 1] = modifier end
+        end
+        table.sort(found)
+        return found
+    """
+    assert editor.until(kinds) == ["function", "static"]
+
+
+def test_branches_that_are_not_compiled_are_dimmed(editor: Neovim, tree: Path) -> None:
+    (tree / ".config").write_text("# CONFIG_TOY_OLD is not set\n")
+    (tree / "drivers/toy/variants.c").write_text("#ifdef CONFIG_TOY_OLD\nint old;\n#else\nint new;\n#endif\n")
+    editor.edit(tree / "drivers/toy/variants.c")
+    dimmed = """
+        local found, space = {}, vim.api.nvim_get_namespaces()["kexpert.inactive"]
+        for _, mark in ipairs(vim.api.nvim_buf_get_extmarks(0, space, 0, -1, { details = true })) do
+            found[#found + 1] = { mark[2], mark[4].end_row }
+        end
+        return found
+    """
+    assert editor.until(dimmed) == [[1, 2]]
+
+
+def test_the_menu_says_how_things_are(editor: Neovim, tree: Path) -> None:
+    editor.edit(tree / "drivers/toy/user.c")
+    editor.lua(
+        """
+        vim.ui.select = function(items, options)
+            vim.g.shown = vim.tbl_map(options.format_item, items)
+            vim.g.prompt = options.prompt
+        end
+        vim.cmd("Kexpert")
+        """
+    )
+    prompt = editor.until("return vim.g.prompt")
+    assert str(tree) in prompt and "kexpert-2m" in prompt
+    assert {"Choose model…", "Re-index", "Doctor", "Log"} <= set(editor.lua("return vim.g.shown"))
+    assert editor.lua("return require('kexpert').status()") == "kexpert"
+
+
+def test_ghost_text_is_turned_off_and_on(editor: Neovim, tree: Path) -> None:
+    editor.edit(tree / "drivers/toy/user.c")
+    state = asked("workspace/executeCommand", "{ command = 'kexpert.status' }")
+    editor.lua("vim.cmd('KexpertGhostText off')")
+    assert editor.lua(state)["inline"] is False
+    assert "no ghost text" in editor.lua("return require('kexpert').status()")
+    editor.lua("vim.cmd('KexpertGhostText on') vim.cmd('KexpertGhostText off here')")
+    assert editor.lua(state)["inlineExclude"] == ["drivers/toy"]
+    editor.lua("vim.cmd('KexpertGhostText on here')")
+    assert editor.lua(state)["inlineExclude"] == []
+
+
+def test_grep_fills_the_quickfix_list(editor: Neovim, tree: Path) -> None:
+    editor.edit(tree / "drivers/toy/user.c")
+    editor.lua(r"vim.cmd([[KexpertGrep toy_wind\(car, \d]])")
+    (found,) = editor.until("return vim.tbl_map(function(one) return one.text end, vim.fn.getqflist())")
+    assert "function car_play" in found
+
+
+def test_the_health_check_names_program_and_tree(editor: Neovim, tree: Path) -> None:
+    editor.edit(tree / "drivers/toy/user.c")
+    editor.lua("vim.cmd('checkhealth kexpert')")
+    report = "\n".join(editor.until("return vim.api.nvim_buf_get_lines(0, 0, -1, false)"))
+    found = re.search(r"program: (\S+)", report)
+    assert found and Path(found[1]).resolve() == KEXPERT.resolve(), report
+    assert f"a server runs for {tree}" in report
+    assert "sqlite" in report.lower()
+
+
+def test_a_killed_server_is_started_again(program: Path, tree: Path, tmp_path: Path) -> None:
+    with Neovim(program, tmp_path / "home", KEXPERT) as editor:
+        editor.edit(tree / "drivers/toy/user.c", "? toy_|wind(car")
+        (server,) = servers_of(tree, editor.pid)
+        os.kill(server, signal.SIGKILL)
+        editor.until("local client = vim.lsp.get_clients()[1] return client and client.id > 1 and client.initialized")
+        assert "is started again" in editor.messages()
+        editor.until(asked("textDocument/hover", PLACE))
+
+
+def servers_of(tree: Path, editor: int) -> list[int]:
+    """The processes that a Neovim started to serve a tree."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            if "serve" in (folder / "cmdline").read_text().split("\0") and os.readlink(folder / "cwd") == str(tree):
+                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+                found += [int(folder.name)] if parent == editor else []
+    return found
+
+
+def test_a_missing_program_is_said_with_the_mend(program: Path, tree: Path, tmp_path: Path) -> None:
+    with Neovim(program, tmp_path / "home", KEXPERT, "vim.g.kexpert_command = '/nowhere/kexpert'\n") as editor:
+        editor.lua("vim.cmd.edit(path)", path=str(tree / "drivers/toy/user.c"))
+        editor.until("return vim.fn.execute('messages'):match('KexpertInstall')")
+        assert "names no program: /nowhere/kexpert" in editor.messages()
+        assert editor.lua("return #vim.lsp.get_clients()") == 0
+        editor.lua("vim.cmd('checkhealth kexpert')")
+        report = "\n".join(editor.lua("return vim.api.nvim_buf_get_lines(0, 0, -1, false)"))
+        assert "the program kexpert was not found" in report

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -166,3 +167,16 @@ def eventually_found(client: Client, command: dict[str, Any]) -> list[dict[str, 
 
     eventually(ask)
     return found
+
+
+def test_the_open_change_is_a_page_with_links(client: Client) -> None:
+    git = ["git", "-C", str(client.root), "-c", "user.name=A", "-c", "user.email=a@example.org"]
+    for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "a lamp"]):
+        subprocess.run([*git, *arguments], check=True)
+    (client.root / FILE).write_text(TEXT.replace("return level;", "return level + 1;"))
+    command = {"command": "kexpert.diff", "arguments": []}
+    page = client.request("workspace/executeCommand", command)["markdown"]
+    assert page.startswith("# Changes since HEAD\n")
+    assert f"[{FILE}:1]({client.uri(FILE)}#L1): function lamp_on" in page
+    with pytest.raises(RequestFailed):
+        client.request("workspace/executeCommand", {"command": "kexpert.diff", "arguments": ["no-such-revision"]})

@@ -28,7 +28,7 @@ from tests.support.waiting import eventually
 BYTES_PER_TOKEN = 3.5
 TOOLS = (
     "find_function", "find_type", "find_symbol", "find_callers", "find_calls", "find_callchain", "grep_functions",
-    "vgrep_functions", "find_references", "find_implementations", "find_config", "struct_layout",
+    "vgrep_functions", "diff_functions", "find_references", "find_implementations", "find_config", "struct_layout",
     "lock_rules", "kernel_doc", "explain_function", "maintainers", "ask", "indexing_status", "list_branches",
 )  # fmt: skip
 

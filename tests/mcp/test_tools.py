@@ -10,13 +10,27 @@ from tests.support.mcp_client import Agent
 
 CORE, USER, HEADER = "drivers/gate/core.c", "drivers/gate/user.c", "include/linux/gate.h"
 
+DIFF = """\
+diff --git a/drivers/gate/core.c b/drivers/gate/core.c
+--- a/drivers/gate/core.c
++++ b/drivers/gate/core.c
+@@ -15,5 +15,6 @@ int gate_swing(struct gate *gate, int angle)
+ \tif (angle < 0)
+ \t\treturn -EINVAL;
++\tgate->kind = 0;
+ \tspin_lock(&gate->lock);
+ \tgate->count++;
+ \tspin_unlock(&gate->lock);
+"""
+
 
 def test_find_function_gives_signature_place_summary_and_facts(agent: Agent) -> None:
     lines = agent.ask("find_function", name="gate_swing").splitlines()
     assert lines[0] == f"gate_swing: function, {CORE}:13 when CONFIG_GATE, definition 1 of 2 (exact)"
-    assert lines[1:3] == ["int gate_swing(struct gate *gate, int angle)", "swing a gate"]
-    assert f"- Declared in {HEADER}:28" in lines
-    assert "- Exported with EXPORT_SYMBOL_GPL" in lines
+    assert lines[1] == "int gate_swing(struct gate *gate, int angle)"
+    assert "swing a gate" in lines
+    for part in ("Exported with EXPORT_SYMBOL_GPL", f"Declared in {HEADER}:28", "3 callers"):
+        assert part in "\n".join(lines)
     assert "- drivers/other/own.c:1 function: static int gate_swing(int own)" in lines
 
 
@@ -85,6 +99,29 @@ def test_find_calls_goes_through_operations(agent: Agent) -> None:
     assert lines[0] == f"3 calls in wing_all, {USER}:12 (by syntax)"
     assert f"{CORE}:13 gate_swing() [line 17]" in lines
     assert f"{USER}:3 wing_swing() through gate_ops.swing [line 18]" in lines
+
+
+def test_find_callchain_goes_up_and_down_through_operations(agent: Agent) -> None:
+    answer = agent.ask("find_callchain", name="gate_swing")
+    assert answer.startswith(f"call chain of gate_swing (exact where not marked)\ngate_swing  {CORE}:13")
+    assert "wing_swing" in answer
+    assert "own_user" not in answer
+    assert f"{USER}:17" in agent.ask("find_callchain", name="wing_all", to="gate_swing")
+
+
+def test_grep_functions_gives_the_functions_that_hold_a_match(agent: Agent) -> None:
+    answer = agent.ask("grep_functions", pattern=r"spin_(un)?lock\(")
+    assert f"{CORE}:13: function gate_swing" in answer
+    assert "17: spin_lock(&gate->lock);" in answer
+    assert "gate->count++;" in agent.ask("grep_functions", pattern="spin_lock", verbose=True)
+
+
+def test_diff_functions_gives_what_is_touched_and_who_calls_it(agent: Agent) -> None:
+    answer = agent.ask("diff_functions", diff_content=DIFF)
+    assert answer.startswith("1 definitions touched in 1 files")
+    assert f"{CORE}:13: function gate_swing" in answer
+    assert "called by wing_all" in answer
+    assert "GATE DRIVER" in answer
 
 
 def test_find_references_gives_lines_of_code(agent: Agent) -> None:
@@ -163,6 +200,11 @@ def test_indexing_status_says_what_is_there(agent: Agent, tree: object) -> None:
         ("find_symbol", {"name": "gate_debgu"}, "nearest names: gate_debug (variable"),
         ("find_callers", {"name": "gate_swnig"}, "nearest names: gate_swing"),
         ("find_calls", {"name": "nothing_at_all"}, "no function or macro named nothing_at_all"),
+        ("find_callchain", {"name": "gate_swnig"}, "nearest names: gate_swing"),
+        ("find_callchain", {"name": "gate_swing", "to": "gate_swnig"}, "nearest names: gate_swing"),
+        ("grep_functions", {"pattern": "zebra"}, "no function, macro or type holds a match of 'zebra'"),
+        ("grep_functions", {"pattern": "(a"}, "missing ): (a"),
+        ("diff_functions", {"diff_content": "no diff"}, "no file is changed by this text"),
         ("find_references", {"name": "GATE_LIMITS"}, "nearest names: GATE_LIMIT (macro"),
         ("find_implementations", {"name": "gate_debug"}, "nothing is assigned to an operation gate_debug"),
         ("find_config", {"name": "GATES"}, "no configuration option named CONFIG_GATES; nearest names: CONFIG_GATE ("),
@@ -191,7 +233,7 @@ def test_a_failure_is_one_line_that_helps(agent: Agent, tool: str, arguments: di
         ("find_function", {"name": "gate_swing", "body": "maybe"}, "body must be true or false, not 'maybe'"),
         ("find_callers", {"name": "gate_swing", "limit": -1}, "limit must be a number from 0 to 200, not -1"),
         ("find_callers", {"name": "gate_swing", "path": "*a*a*a*a*a*a*b"}, "has too many wildcards"),
-        ("find_functions", {"name": "gate_swing"}, "no tool 'find_functions'; there are find_function, find_type"),
+        ("find_functions", {"name": "gate_swing"}, "no tool 'find_functions'; there are diff_functions, find_function"),
         ("vgrep_functions", {"query_text": "gate", "path": "../../etc"}, "nothing is found"),
     ],
 )

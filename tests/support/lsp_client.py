@@ -255,7 +255,8 @@ class Client:
 
     def _note_progress(self, message: dict[str, Any], read_at: float) -> None:
         if message["method"] == "$/progress":
-            kind = message["params"]["value"].get("kind")
+            value = message["params"]["value"]
+            kind = value.get("kind") if isinstance(value, dict) else None
             if kind is None:
                 self.parts.append((read_at, message["params"]["token"], message["params"]["value"]))
             if kind == "begin":

@@ -16,7 +16,7 @@ from tests.support.waiting import eventually
 
 PLUGIN = Path(__file__).resolve().parents[2] / "editors" / "neovim"
 #: Maximum wait for anything, in milliseconds.
-PATIENCE = 20_000
+PATIENCE = 1000 * int(os.environ.get("PATIENCE_SECONDS", "20"))
 
 
 class Neovim:
@@ -65,6 +65,11 @@ class Neovim:
             self._process.wait()
             shutil.rmtree(self._sockets, ignore_errors=True)
 
+    @property
+    def pid(self) -> int:
+        """Of the process that runs the plugin."""
+        return int(self.lua("return vim.uv.os_getpid()"))
+
     def lua(self, body: str, **values: Any) -> Any:
         """Run Lua and return its result; ``values`` are its locals."""
         names = "".join(f"local {name} = _A.{name}\n" for name in values)
@@ -92,8 +97,26 @@ class Neovim:
             return found
         """
         found = self.lua(awaited, **values)
-        assert found, f"never came true: {body.strip()}\n{self.messages()}"
+        assert found, f"never came true: {body.strip()}\n{self.messages()}\non the screen:\n{self.screen()}"
         return found
+
+    def screen(self) -> str:
+        """What is on the screen, a line each."""
+        rows: list[str] = self.lua(
+            """
+            vim.cmd.redraw()
+            local rows = {}
+            for row = 1, vim.o.lines do
+                local cells = {}
+                for column = 1, vim.o.columns do
+                    cells[column] = vim.fn.screenstring(row, column)
+                end
+                rows[row] = (table.concat(cells):gsub("%s+$", ""))
+            end
+            return rows
+            """
+        )
+        return "\n".join(rows)
 
     def ask(self, method: str, parameters: str) -> Any:
         """The server's result of a request about the document; ``parameters`` is Lua."""

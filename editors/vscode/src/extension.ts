@@ -1,6 +1,6 @@
 // Starts `kexpert serve` for a kernel tree, connects it to VS Code, and shows what has no place in the protocol.
 
-import { commands, ExtensionContext, Position, Range, TextDocument, Uri, window, workspace } from "vscode";
+import { commands, ExtensionContext, Location, Position, Range, TextDocument, Uri, window, workspace } from "vscode";
 import { ExecuteCommandSignature, LanguageClient } from "vscode-languageclient/node";
 import { InactiveRegions } from "./inactive";
 import { Pages } from "./pages";
@@ -10,6 +10,11 @@ import { makeClient, newLog } from "./server";
 import { setInline, showMenu, StatusItem } from "./status";
 import { chooseModel, showDoctor } from "./tools";
 import { treeAround } from "./tree";
+
+interface WrittenAt {
+  uri: string;
+  range: { start: { line: number; character: number }; end: { line: number; character: number } };
+}
 
 let client: LanguageClient | undefined;
 let stop: () => Promise<void> = async () => {};
@@ -90,7 +95,6 @@ export async function activate(context: ExtensionContext): Promise<void> {
     },
     "kexpert.chooseModel": () => (program ? chooseModel(program) : offerToInstall(openSettings)),
     "kexpert.toggleGhostText": () => setInline(!workspace.getConfiguration("kexpert").get("inline.enabled", true)),
-    "kexpert.closePage": () => commands.executeCommand("workbench.action.closeActiveEditor"),
     "kexpert.searchMeaning": withClient((running) =>
       searchAsTyped(running, "kexpert.search", "Search by meaning", "What does it do? path:, kind:, subsystem:, config:"),
     ),
@@ -138,14 +142,38 @@ async function runCommand(
     });
     return asked && pages.follow(client, asked, (token) => run(command, [asked, token]) as Promise<unknown>, "no answer");
   }
+  if (command === "kexpert.diff") {
+    return pages.follow(client, "Changes", () => run(command, given) as Promise<unknown>, "nothing is changed");
+  }
   if (command === "kexpert.findSimilar") {
     const args = given.length ? given : place();
     return args && pickResult("Similar code", (await run(command, args)) ?? []);
+  }
+  if (command === "kexpert.references" && !given.length) {
+    return peekWrites(run);
   }
   if (command === "kexpert.reindex") {
     window.setStatusBarMessage("kexpert: looking through the tree for changes", 3000);
   }
   return run(command, given);
+}
+
+/** Where the name under the cursor is written, or its address taken. */
+async function peekWrites(run: ExecuteCommandSignature): Promise<unknown> {
+  const editor = window.activeTextEditor;
+  if (!editor) {
+    return undefined;
+  }
+  const { uri } = editor.document;
+  const at = editor.selection.active;
+  const found = (await run("kexpert.references", [uri.toString(), at, { writes: true }])) as WrittenAt[] | null;
+  if (!found?.length) {
+    window.showInformationMessage("kexpert: no writes are known");
+    return undefined;
+  }
+  const locations = found.map(({ uri: where, range: { start, end } }) =>
+    new Location(Uri.parse(where), new Range(start.line, start.character, end.line, end.character)));
+  return commands.executeCommand("editor.action.peekLocations", uri, at, locations, "peek");
 }
 
 /** The selection of the active editor, as the server's commands take it. */

@@ -28,6 +28,8 @@ def add_arguments(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from kexpert.cli.terminal import progress_bar
+    from kexpert.workspace.configuration import prepare
+    from kexpert.workspace.settings import settings_of
     from kexpert.workspace.tree_index import IndexUnavailable, IndexWriteError, build
 
     root = find_tree(args.tree)
@@ -38,6 +40,7 @@ def run(args: argparse.Namespace) -> int:
         raise Failure(str(error)) from error
     for note in report.notes:
         say(note)
+    prepare(root, settings_of(root).configuration, say)
     found = None if args.no_vectors else _index_for_search(root)
     if args.json:
         figures = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -21,6 +22,8 @@ Lane = Literal["fast", "slow", "model"]
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 MAX_BODY_BYTES = 64 << 10
+_MAX_BODY_SECONDS = 15.0
+_CLOSE = {"Connection": "close"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,13 @@ class Endpoint:
 
 async def arguments_of(endpoint: Endpoint, request: Request) -> Arguments:
     """The checked arguments of a request, defaults filled in. Raises Problem."""
-    body = await _body(request) if endpoint.takes_body else {}
+    body: Json = {}
+    if endpoint.takes_body:
+        try:
+            async with asyncio.timeout(_MAX_BODY_SECONDS):
+                body = await _body(request)
+        except TimeoutError:
+            raise Problem(408, f"the body did not come within {_MAX_BODY_SECONDS:.0f} s", _CLOSE) from None
     found: Arguments = {}
     for parameter in endpoint.parameters:
         if parameter.where == "body":
@@ -146,7 +155,7 @@ async def _body(request: Request) -> Json:
     async for piece in request.stream():
         size += len(piece)
         if size > MAX_BODY_BYTES:
-            raise Problem(413, f"the body has more than {MAX_BODY_BYTES} bytes", {"Connection": "close"})
+            raise Problem(413, f"the body has more than {MAX_BODY_BYTES} bytes", _CLOSE)
         pieces.append(piece)
     try:
         value = json.loads(b"".join(pieces))

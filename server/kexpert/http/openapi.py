@@ -101,6 +101,7 @@ def _body_schema(endpoint: Endpoint) -> Json:
 def _responses(endpoint: Endpoint) -> dict[str, Any]:
     problems = {**_ANY_REQUEST, **(endpoint.problems or {})}
     if endpoint.takes_body:
+        problems |= {408: "The body did not come in time."}
         problems |= {413: f"The body has more than {MAX_BODY_BYTES} bytes.", 415: "The body is no application/json."}
     schema = {"$ref": f"#/components/schemas/{endpoint.answer}"}
     content = {media: {"schema": _MEDIA.get(media, schema)} for media in endpoint.media_types}

@@ -91,6 +91,7 @@ SCHEMAS: dict[str, Any] = {
     "Health": _object(
         status={"enum": ["ready", "indexing", "missing"]}, version=_TEXT, tree=_TEXT,
         index=_object(version=_COUNT, files=_COUNT_OR_NULL, symbols=_COUNT_OR_NULL, complete=_FLAG, writer=_FLAG),
+        configuration=_TEXT,
         search=_object(vectors=_FLAG),
         model=_object(chat=_TEXT_OR_NULL, reason=_TEXT),
     ),

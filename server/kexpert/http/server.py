@@ -10,6 +10,7 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from kexpert.http.app import application
+from kexpert.http.connection import BoundedConnection
 from kexpert.http.options import WebOptions
 
 #: Connections of one process; more are answered with 503.
@@ -25,10 +26,11 @@ def serve(options: WebOptions, host: str, port: int, workers: int, certificate: 
     with tempfile.TemporaryDirectory(prefix="kexpert-web-") as folder:
         options = replace(options, metrics_folder=folder if workers > 1 else "")
         common = {
-            "host": host, "port": port, "loop": "asyncio", "ws": "none", "lifespan": "on", "log_level": "warning",
-            "access_log": False, "server_header": False, "proxy_headers": False, "timeout_keep_alive":
-            _KEEP_ALIVE_SECONDS, "timeout_graceful_shutdown": _SHUTDOWN_SECONDS, "limit_concurrency": _MAX_CONNECTIONS,
-            "backlog": 2048, "ssl_certfile": certificate or None, "ssl_keyfile": key or None,
+            "host": host, "port": port, "loop": "asyncio", "http": BoundedConnection, "ws": "none", "lifespan": "on",
+            "log_level": "warning", "access_log": False, "server_header": False, "proxy_headers": False,
+            "timeout_keep_alive": _KEEP_ALIVE_SECONDS, "timeout_graceful_shutdown": _SHUTDOWN_SECONDS,
+            "limit_concurrency": _MAX_CONNECTIONS, "backlog": 2048, "ssl_certfile": certificate or None,
+            "ssl_keyfile": key or None,
         }  # fmt: skip
         if workers == 1:
             config = uvicorn.Config(application(options), **common)  # type: ignore[arg-type]

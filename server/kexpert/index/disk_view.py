@@ -214,8 +214,8 @@ class DiskView(View):
         if not name.isidentifier():
             return []
         if within is not None and len(within) <= _MAX_FILES_READ:
-            found = [uses(path, self.data(path) or b"", name.encode()) for path in sorted(within) if not cancelled()]
-            return list(filter(len, found)) if not cancelled() else []
+            read = [uses(path, self.data(path) or b"", name.encode()) for path in sorted(within) if not cancelled()]
+            return list(filter(len, read)) if not cancelled() else []
         common = self._reader.common_word(name)
         stored = self._files_with(name)
         needle = name.encode()

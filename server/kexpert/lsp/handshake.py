@@ -133,7 +133,7 @@ def initialize_result(client: Client) -> dict[str, Any]:
         "executeCommandProvider": {
             "commands": [
                 "kexpert.search", "kexpert.findSimilar", "kexpert.explain", "kexpert.ask", "kexpert.grep",
-                "kexpert.status", "kexpert.reindex", "kexpert.references",
+                "kexpert.status", "kexpert.reindex", "kexpert.references", "kexpert.diff", "kexpert.callChain",
             ],
         },
         "inlineCompletionProvider": True,

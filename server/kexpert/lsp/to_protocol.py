@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from kexpert.features.kerneldoc.draft import Draft as KernelDocDraft
     from kexpert.features.navigation.call_hierarchy import Call
     from kexpert.features.navigation.references import Highlight
+    from kexpert.features.patch.patch import PatchReport
     from kexpert.features.search.search import SearchResult
     from kexpert.features.signature_help import SignatureHelp
     from kexpert.features.symbols.folding import Fold
@@ -107,6 +108,13 @@ def answer(places: LocationMapper, found: Answer) -> Json:
     from kexpert.render import ask
 
     return {"markdown": ask.to_markdown(found, _linker(places)), "json": ask.to_json(found)}
+
+
+def patch(places: LocationMapper, found: PatchReport, title: str) -> Json:
+    """What a patch touches, with links to files."""
+    from kexpert.render.patch_page import to_markdown
+
+    return {"markdown": to_markdown(found, title, lambda path, line: f"{places.uri(path)}#L{line + 1}")}
 
 
 def _linker(places: LocationMapper) -> Callable[[Location], str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from kexpert.core.c.source import Source
@@ -36,7 +36,7 @@ def places(source_of: SourceOf, spans: Iterable[Span | Use]) -> list[Json]:
 def marked_uses(source_of: SourceOf, marked: MarkedUses) -> list[Json]:
     """Uses of a name in one file with what is done there ("read", "write", "address", "declaration"; "" where it is not
     known), and whether they certainly mean it."""
-    access = marked.access or [""] * len(marked.file)
+    access: Sequence[str] = marked.access or [""] * len(marked.file)
     return [
         {**place, "access": str(done), "certain": sure}
         for use, sure, done in zip(marked.file, marked.certain, access, strict=True)

@@ -42,12 +42,17 @@ class SearchReport:
 
 
 class VectorReader:
-    """The vectors of a tree as they are, for a command that runs once."""
+    """The vectors of a tree as they are, for a process that does not write them."""
 
-    def __init__(self, root: Path, settings: SearchSettings, on_message: Callable[[str], None]) -> None:
-        """Begin to load them. If there are none, or a server has them open (only one process may open a folder
+    def __init__(
+        self, root: Path, settings: SearchSettings, on_message: Callable[[str], None], waits: bool = True
+    ) -> None:
+        """``waits``: a search waits for vectors that are being loaded, as a command can that runs once.
+
+        Begin to load them. If there are none, or a server has them open (only one process may open a folder
         of ChromaDB), a message says so and ``nearest`` finds nothing."""
         directory = cache_directory(root)
+        self._waits = waits
         self._pool: WorkerPool | None = None
         self._lock = WriterLock(directory / "vectors.lock")
         database = directory / "search.db"
@@ -64,9 +69,11 @@ class VectorReader:
     def nearest(
         self, query: str | Chunk, limit: int, within: Sequence[int] = (), timeout: float = 5.0
     ) -> list[tuple[int, float]]:
-        """(chunk, cosine) of the nearest chunks. The first call waits until the vectors are loaded."""
+        """(chunk, cosine) of the nearest chunks; with ``waits`` the first call waits until the vectors are loaded."""
         if self._pool is None:
             return []
+        if not self._waits:
+            return self._pool.nearest(query, limit, within, timeout)
         for worker in self._pool.workers:
             worker.wait_ready(_READY_POLL_SECONDS)
         return self._pool.nearest(query, limit, within, _ANSWER_SECONDS)

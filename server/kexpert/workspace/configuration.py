@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from kexpert.background.database import cache_directory
 from kexpert.background.file_identity import FileIdentity
 from kexpert.core.kernel.configuration import Configuration, Relations, arch_of_dotconfig, source_arch
 from kexpert.core.kernel.kconfig import parse_dotconfig
@@ -27,6 +28,7 @@ _GENERATED = b"Automatically generated file"
 #: Maximum seconds that the first question waits for a table; it is there that soon if it is in the cache.
 _FIRST_WAIT_SECONDS = 0.2
 _CLOSE_SECONDS = 3.0
+_PREPARE_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +216,15 @@ class ConfigurationInView:
         if self._patience_seconds:
             return compute(self._root, self._directory, question, stop=stop)
         return compute_apart(self._root, self._directory, question, stop)
+
+
+def prepare(root: Path, setting: str, on_message: Callable[[str], None]) -> None:
+    """Work out the configuration in view of a tree now, so that the first question does not wait for it."""
+    in_view = ConfigurationInView(
+        root, cache_directory(root), setting, patience_seconds=_PREPARE_SECONDS, on_message=on_message
+    )
+    in_view.current()
+    in_view.close()
 
 
 def describe(configuration: Configuration) -> str:

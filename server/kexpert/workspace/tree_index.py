@@ -146,7 +146,7 @@ class ReadTreeIndex:
     def start(self) -> None:
         """Begin to load the vectors; until then words alone are compared."""
         try:
-            self._vectors = VectorReader(self._root, self._settings, self._on_message)
+            self._vectors = VectorReader(self._root, self._settings, self._on_message, waits=False)
         except OSError as error:  # a folder that cannot be written: no lock, so no vectors but those of a server
             why = error.strerror or str(error)
             self._on_message(f"{self._root}: no vectors ({why}): words alone are compared; vectors.url names a server")

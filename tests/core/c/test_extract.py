@@ -327,3 +327,27 @@ _BITS = [b"{", b"}", b"(", b")", b"\n{", b"\n}", b"struct a ", b"int f(void)", b
 @given(st.lists(st.sampled_from(_BITS), max_size=60).map(b"".join))
 def test_broken_code_never_raises(data: bytes) -> None:
     extract("a.c", data)
+
+
+def test_types_that_a_function_body_defines() -> None:
+    check(
+        """
+        int /*function*/probe(void)
+        {
+        	static const struct /*struct*/entry {
+        		int /*member*/first;
+        	} table[] = { { 1 } };
+        	struct entry other;
+
+        	for (;;) {
+        		enum /*enum*/state { /*enumerator*/ON, /*enumerator*/OFF } now = ON;
+        		union { int unnamed; } u;
+        		use(&other, now, u);
+        	}
+        }
+        int /*function*/after(void)
+        {
+        	return 0;
+        }
+        """
+    )

@@ -135,8 +135,10 @@ config FLAG
 	def_bool $(cc-option,-mfoo -mbar=$(empty))
 config NOT
 	def_bool $(failure,true)
+config UNSET
+	def_bool "$(CROSS_COMPILE_COMPAT)" != ""
 """
-    assert values_of(fixture) == {"GCC": "y", "CLANG": "n", "FLAG": "y", "NOT": "n"}
+    assert values_of(fixture) == {"GCC": "y", "CLANG": "n", "FLAG": "y", "NOT": "n", "UNSET": "n"}
 
 
 @pytest.mark.parametrize(
@@ -146,10 +148,11 @@ config NOT
         "config A\n\tselect A\n",
         "choice\nconfig A\n\tbool \"a\"\n\tdepends on B\nendchoice\nconfig B\n\tdef_bool A\n",
         "config A\n\tdef_bool " + "(" * 500 + "y" + ")" * 500 + "\n",
+        "config A\n\tdef_bool " + "A || " * 5000 + "y\n\tdepends on " + "y && " * 5000 + "y\n",
         "config A\n\tdef_bool A &&\n\tdepends on ||\n",
         "source \"Kconfig\"\nsource \"/etc/passwd\"\nsource \"../../x\"\n",
     ],
-    ids=["cycle", "selects itself", "cycle through a choice", "deep", "broken", "sources itself and outside"],
+    ids=["cycle", "selects itself", "cycle through a choice", "deep", "long", "broken", "sources itself and outside"],
 )
 def test_odd_files_end_with_some_values(text: str) -> None:
     assert set(values_of("//- Kconfig\n" + text).values()) <= {"y", "n", "m"}

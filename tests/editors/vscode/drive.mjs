@@ -43,6 +43,7 @@ async function open(what) {
   const name = what.file.split("/").at(-1);
   const input = page.locator(".quick-input-widget input").first();
   await page.keyboard.press("Escape");
+  await page.waitForTimeout(500); // a closing list gives the focus back to the editor
   await page.keyboard.press("Control+p");
   await input.fill(`${job.tree}/${what.file}:${line}:${column}`);
   await page.locator(".quick-input-list .monaco-list-row", { hasText: name }).first().click();
@@ -77,7 +78,7 @@ const steps = {
   async hover(what) {
     await open(what);
     await see(what, ".monaco-hover:not(.hidden) .hover-contents", async () => {
-      const cursor = await page.locator(".editor-instance .cursor").first().boundingBox();
+      const cursor = await page.locator(".editor-group-container.active .editor-instance .cursor").first().boundingBox();
       await page.mouse.move(cursor.x + 200, cursor.y + 200);
       await page.waitForTimeout(400);
       await page.mouse.move(cursor.x + 4, cursor.y + cursor.height / 2, { steps: 4 });
@@ -137,7 +138,8 @@ const steps = {
     await open(what);
     await seeInPage(what, () => command("kexpert: Explain"));
     await page.screenshot({ path: join(job.shots, "explain-page.png") });
-    await closePage();
+    await jump(what.lands);
+    await closePage("Explanation");
   },
   async ask(what) {
     await seeInPage(what, async () => {
@@ -147,7 +149,7 @@ const steps = {
       await page.keyboard.press("Enter");
     });
     await page.screenshot({ path: join(job.shots, "ask-page.png") });
-    await closePage();
+    await closePage(what.asks);
   },
   async menu(what) {
     await see(what, ".quick-input-list .monaco-list-row", async () => {
@@ -161,7 +163,7 @@ const steps = {
   async doctor(what) {
     await seeInPage(what, () => command("kexpert: Doctor"));
     await page.screenshot({ path: join(job.shots, "doctor-page.png") });
-    await closePage();
+    await closePage("Doctor");
   },
   async killed(what) {
     const before = servers();
@@ -175,10 +177,12 @@ const steps = {
   async missing(what) {
     const settings = readFileSync(job.settings, "utf8");
     writeFileSync(job.settings, JSON.stringify({ ...JSON.parse(settings), "kexpert.server.command": "/nowhere/kexpert" }));
+    await reload();
     await see(what, ".notification-toast", async () => {});
     await page.screenshot({ path: join(job.shots, "missing-message.png") });
     writeFileSync(job.settings, settings);
-    await until(() => servers().length === 1, "the server does not come back");
+    await reload();
+    await until(() => servers().length > 0, "the server does not come back");
   },
   async similar(what) {
     await open(what);
@@ -197,6 +201,11 @@ const steps = {
     await see(what, ".view-lines", async () => {});
   },
 };
+
+async function reload() {
+  await page.reload({ waitUntil: "domcontentloaded" });
+  await page.locator(".monaco-workbench .statusbar").waitFor();
+}
 
 /** The servers of this tree, by their process ids. */
 function servers() {
@@ -242,10 +251,28 @@ async function seeInPage(what, act) {
   }
 }
 
+/** A link of the page leads to a place; back to the page after that. */
+async function jump(lands) {
+  const { line } = place(lands);
+  for (const frame of page.frames()) {
+    const link = frame.locator(`a[href$="${lands.file}#L${line}"]`).first();
+    if (await link.count()) {
+      await link.click();
+      await page.locator(".statusbar", { hasText: `Ln ${line}, Col` }).waitFor();
+      await page.locator(".tab", { hasText: "Explanation" }).click();
+      return;
+    }
+  }
+  throw new Error(`no link to ${lands.file}:${line} in a page`);
+}
+
 /** `q` closes the page. */
-async function closePage() {
-  await page.keyboard.press("q");
-  await page.locator(".tab", { hasText: "Preview" }).waitFor({ state: "detached" });
+async function closePage(title) {
+  const tab = page.locator(".tab", { hasText: title });
+  await until(async () => {
+    await page.keyboard.press("q");
+    return (await tab.count()) === 0;
+  }, "q does not close the page");
 }
 
 /** A command from the palette. */

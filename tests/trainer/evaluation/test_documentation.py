@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tokenizers import Tokenizer
 
 from kexpert.prompt.chat import Message
 from kexpert.prompt.sources import NO_ANSWER
@@ -31,6 +32,7 @@ from kexpert_trainer.evaluation.questions import evaluate as evaluate_questions
 from kexpert_trainer.evaluation.questions import questions as make_questions
 from kexpert_trainer.evaluation.rivals import Embeddings, shipped_embedder
 from kexpert_trainer.evaluation.text_metrics import chrf
+from kexpert_trainer.training.sft import chat_encoder
 from tests.support.tiny_chat import chat_base
 
 HELD_OUT = "net/netfilter"
@@ -228,6 +230,16 @@ def test_a_batch_gives_the_answers_of_single_prompts(base: Path, tmp_path: Path)
     together = ChatModel(base).answers(prompts, AnswerStore(tmp_path / "a"))
     single = [ChatModel(base).answers([each], AnswerStore(tmp_path / "b"))[0] for each in prompts]
     assert together == single
+
+
+def test_a_base_with_another_frame_than_chatml_is_asked_in_its_own(tmp_path: Path) -> None:
+    markers = ("<|start_of_role|>", "<|start_of_role|>", "<|end_of_text|>", "<|end_of_role|>")
+    model = ChatModel(chat_base(tmp_path / "granite", "granite", markers))
+    prompts = [Prompt((Message("user", "Summarize widget_start"),), 6)]
+    assert len(model.answers(prompts, AnswerStore(tmp_path / "a"))) == 1
+    tokenizer = Tokenizer.from_file(str(tmp_path / "granite" / "tokenizer.json"))
+    asked = tokenizer.decode(chat_encoder(model.base).chat(prompts[0].messages), skip_special_tokens=False)
+    assert asked.startswith("<|start_of_role|>user<|end_of_role|>Summarize widget_start<|end_of_text|>")
 
 
 def test_markers_in_a_tree_are_plain_text(base: Path, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ class ChatEncoder:
     """Tokenizes rows in the frame of a base. The frame's markers are special tokens; markers in a text are plain text.
 
     ``encode`` must add no tokens and must not parse special tokens; ``encode_special`` parses them. ``special``: the
-    ids of ``START`` and ``END`` for ChatML, of ``END`` (what ends an answer) for another frame.
+    ids of ``START``, with which a message begins, and ``END``, which ends an answer, in whatever frame.
     """
 
     def __init__(
@@ -63,6 +63,11 @@ class ChatEncoder:
     def end(self) -> int:
         """The token that ends an answer."""
         return self._special[END]
+
+    @property
+    def start(self) -> int:
+        """The token with which a message begins."""
+        return self._special[START]
 
     def example(self, row: Row) -> Example:
         prompt = self.prompt(row)

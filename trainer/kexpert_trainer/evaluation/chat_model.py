@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kexpert.prompt.chat import END, START, Message, chatml_pieces
+from kexpert.prompt.chat import Message, chatml_pieces
 from kexpert_trainer.errors import UserError
 
 _BATCH_TOKENS = 4_000  # of prompts, with padding
@@ -103,6 +103,7 @@ class ChatModel:
             from transformers.utils.logging import disable_progress_bar
 
             from kexpert_trainer.models.lora import compute_dtype, load_adapter, load_base
+            from kexpert_trainer.training.sft import chat_encoder
 
             disable_progress_bar()  # type: ignore[no-untyped-call]  # of the weights: it would break ours
             if self.threads:
@@ -111,24 +112,16 @@ class ChatModel:
             model = load_base(self.base, device, compute_dtype(device))
             if self.adapter is not None:
                 model = load_adapter(model, self.adapter).merge_and_unload()
+            encoder = chat_encoder(self.base)
             tokenizer = Tokenizer.from_file(str(self.base / "tokenizer.json"))
-            tokenizer.encode_special_tokens = True
-            found = {marker: tokenizer.token_to_id(marker) for marker in (START, END)}
-            special = {marker: number for marker, number in found.items() if number is not None}
-            if len(special) < len(found):
-                raise UserError(f"{self.base}: its tokenizer has no {START} and {END}")
 
             def encode(prompt: Prompt) -> list[int]:
-                tokens: list[int] = []
-                for piece in chatml_pieces(prompt.messages):
-                    plain = piece not in special
-                    tokens += tokenizer.encode(piece, add_special_tokens=False).ids if plain else [special[piece]]
-                return tokens
+                return encoder.chat(prompt.messages)
 
             def decode(tokens: Sequence[int]) -> str:
                 return str(tokenizer.decode(list(tokens), skip_special_tokens=True))
 
-            self._loaded = model.eval(), encode, decode, (special[END], special[START])
+            self._loaded = model.eval(), encode, decode, (encoder.end, encoder.start)
         return self._loaded
 
 

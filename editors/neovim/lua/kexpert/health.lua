@@ -10,8 +10,12 @@ function M.check()
   if vim.fn.has("nvim-0.12") == 0 then
     health.warn("Neovim 0.12 shows suggestions as you type; this one is older")
   end
-  local root = program.tree(vim.api.nvim_buf_get_name(0) ~= "" and vim.api.nvim_buf_get_name(0) or vim.fn.getcwd() .. "/x")
-    or program.tree(vim.fn.getcwd() .. "/x")
+  -- The report has a buffer of its own by now.
+  local clients = vim.lsp.get_clients({ name = "kexpert" })
+  local before = vim.fn.bufname("#")
+  local root = clients[1] and clients[1].root_dir
+    or (before ~= "" and program.tree(vim.fn.fnamemodify(before, ":p")))
+    or program.tree(vim.fs.joinpath(vim.fn.getcwd(), "x"))
   local command, origin = program.search(root)
   if not command then
     return health.error("the program kexpert was not found", {
@@ -20,7 +24,6 @@ function M.check()
     })
   end
   health.ok(("program: %s (%s)"):format(command, origin))
-  local clients = vim.lsp.get_clients({ name = "kexpert" })
   if #clients > 0 then
     for _, client in ipairs(clients) do
       health.ok("a server runs for " .. tostring(client.root_dir))

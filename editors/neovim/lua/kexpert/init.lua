@@ -93,6 +93,22 @@ function M.similar(given)
   end)
 end
 
+--- Where the name under the cursor is written, or its address taken.
+function M.writes()
+  local client = client_here()
+  if client then
+    local at = vim.lsp.util.make_position_params(0, client.offset_encoding).position
+    run("kexpert.references", { vim.uri_from_bufnr(0), at, { writes = true } }, function(found)
+      local items = vim.lsp.util.locations_to_items(found or {}, client.offset_encoding)
+      vim.fn.setqflist({}, " ", { title = "writes", items = items })
+      if #items == 0 then
+        return vim.notify("kexpert: no writes are known")
+      end
+      vim.cmd("botright copen")
+    end)
+  end
+end
+
 function M.explain(given)
   local client = client_here()
   if client then
@@ -105,6 +121,14 @@ function M.ask(question)
   local client = client_here()
   if client then
     page.follow(client, question, "kexpert.ask", { question }, "no answer")
+  end
+end
+
+--- What the changes since a revision of git touch.
+function M.diff(revision)
+  local client = client_here()
+  if client then
+    page.follow(client, "Changes", "kexpert.diff", { revision ~= "" and revision or "HEAD" }, "nothing is changed")
   end
 end
 

@@ -32,6 +32,7 @@ _CONTAINERS = {
     "preproc_if", "preproc_ifdef", "preproc_else", "preproc_elif", "preproc_elifdef", "linkage_specification",
     "declaration_list", "ERROR", "compound_statement", "labeled_statement", "attributed_statement",
 }  # fmt: skip
+_HOLDERS = _CONTAINERS | {"declaration", "type_definition", "else_clause"}
 _FLAGS = {
     b"static": Flag.STATIC, b"inline": Flag.INLINE, b"__always_inline": Flag.INLINE, b"__inline": Flag.INLINE,
     b"__init": Flag.INIT, b"__exit": Flag.EXIT, b"__weak": Flag.WEAK, b"__percpu": Flag.PER_CPU,
@@ -64,6 +65,7 @@ class _Extraction:
         self.cut = cut
         self.code = cut.code
         self.compact = CompactText(cut.text)
+        self.base = self.base_line = 0  # where the text that is parsed begins in the file
         self.facts = facts
 
     def run(self) -> None:
@@ -83,6 +85,7 @@ class _Extraction:
                 self.facts.assignments += assignments(
                     self.path, body, parse_compact(body.text).root_node, start, lines
                 )
+            self._local_records()
         self._sort()
 
     # -- preprocessor ---------------------------------------------------------------------------
@@ -196,8 +199,10 @@ class _Extraction:
             return
         compact = self.compact
         at, line = compact.place(name.start_byte, name.start_point.row)
-        start, end = compact.start(extent.start_byte), compact.end(extent.end_byte)
-        self.facts.symbols.append(Symbol(text, kind, self.path, line, at, start, end, scope, flags))
+        start, end, base = compact.start(extent.start_byte), compact.end(extent.end_byte), self.base
+        self.facts.symbols.append(
+            Symbol(text, kind, self.path, line + self.base_line, at + base, start + base, end + base, scope, flags)
+        )
 
     def _function_definition(self, node: Node) -> None:
         found = declared_name(node.child_by_field_name("declarator"))
@@ -325,6 +330,19 @@ class _Extraction:
             name, flags = _text(self.code[name_start:name_end]), _flags_in(self.code[start:name_start])
             symbol = Symbol(name, Kind.FUNCTION, self.path, line, name_start, start, body[1], "", flags)
             self._function(symbol, body)
+
+    def _local_records(self) -> None:
+        """Add the structs, unions and enums with a tag that function bodies define."""
+        for start, text in self.cut.local_records:
+            self.base, self.base_line = start, self.code.count(b"\n", 0, start)
+            self.compact = CompactText(text)
+            stack = [parse_compact(self.compact.text).root_node]
+            while stack:
+                for node in stack.pop().named_children:
+                    if node.type in _RECORDS and node.child_by_field_name("name"):
+                        self._record(node, "")
+                    elif node.type in _HOLDERS or node.type.endswith("_statement"):
+                        stack.append(node)
 
     def _alternative_heads(self) -> None:
         """Add the functions and records whose body has another head too."""

@@ -10,7 +10,7 @@ import re
 from bisect import bisect_right
 
 from kexpert.core.c.lex import blank_comments
-from kexpert.core.c.skeleton import MARGIN_CODE, has_designator
+from kexpert.core.c.skeleton import MARGIN_CODE, has_designator, has_record
 from kexpert.core.c.word_scan import callees, identifiers, may_sleep
 from kexpert.core.symbols import Assignment, FileFacts, Flag, Kind, Symbol
 from kexpert.core.text import changed_range
@@ -64,7 +64,9 @@ def _body(text: bytes, name: int, end: int) -> int | None:
     code = blank_comments(text[opening:end])
     if code.find(b"\n}") + 2 != len(code) or code.find(b"}", 0, code.find(b"\n")) >= 0:
         return None
-    if has_designator(code, 0, len(code)) or MARGIN_CODE.search(code) or _CONDITIONAL.search(code):
+    if has_designator(code, 0, len(code)) or has_record(code, 0, len(code)):
+        return None
+    if MARGIN_CODE.search(code) or _CONDITIONAL.search(code):
         return None
     return opening
 

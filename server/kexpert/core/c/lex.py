@@ -61,7 +61,7 @@ def comment_spans(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _blank(text: bytes) -> bytes:
-    if b"\\\n" in text or b"\\\r" in text:
+    if b"\\" in text and (b"\\\n" in text or b"\\\r" in text):
         return _NOT_A_JOIN.sub(b" ", text)
     return text.translate(_BLANKS)
 

@@ -110,7 +110,7 @@ def _fill(tokens: list[str], values: dict[str, str], variadic: str) -> str:
     at = 0
     while at < len(tokens):
         token = tokens[at]
-        following = skip_blanks(tokens, at + 1)
+        following = skip_blanks(tokens, at + 1) if token[0] == "#" else 0
         if token == "#" and following < len(tokens) and tokens[following] in values:
             out.append('"' + values[tokens[following]].replace("\\", "\\\\").replace('"', '\\"') + '"')
             at = following

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from kexpert.core.c.compact_text import CompactText
 from kexpert.core.c.extract import extract
-from kexpert.core.c.idioms import declares_as_known
+from kexpert.core.c.idioms import declares_as_known, idiom_of
 from kexpert.core.c.macro_text import MAX_TEXT, Macro, arguments_of, parse_macro, skip_blanks, substitute, tokenize
 from kexpert.core.c.made_names import MadeCall, call_at, place_of, read_made
 from kexpert.core.c.parse import parse_compact
@@ -54,7 +54,8 @@ class Expander:
             if makes.get(macro, True) and found:
                 text = self._filled(macro, found[0], frozenset((call.macro,)), 0)
                 if macro not in makes and text:
-                    makes[macro] = _makes_names(text)
+                    guessed = "".join(found[0][0]).strip() if idiom_of(call.macro) else ""
+                    makes[macro] = _makes_names(text, guessed)
                 if text and makes[macro]:
                     return call.prefix + text
         return ""
@@ -77,15 +78,18 @@ class Expander:
         return self._rescan(text, outer | {macro.name}, depth)
 
     def _rescan(self, text: str, outer: frozenset[str], depth: int) -> str:
-        """A text in which the macros are expanded, but for those in function bodies, which make no names."""
+        """A text in which the macros are expanded, but for those in braces and in values, which make no names."""
         tokens = tokenize(text)
         out: list[str] = []
         at = braces = 0
+        is_value = False
         while at < len(tokens):
             token = tokens[at]
             at += 1
             braces += (token == "{") - (token == "}")
-            if braces or depth >= _MAX_DEPTH or token in outer or not _NAME.match(token) or declares_as_known(token):
+            is_value = token == "=" or (is_value and token != ";")
+            is_plain = braces or is_value or depth >= _MAX_DEPTH or token in outer or not _NAME.match(token)
+            if is_plain or declares_as_known(token):
                 out.append(token)
                 continue
             opening = skip_blanks(tokens, at)
@@ -151,9 +155,9 @@ def _is_name(symbol: Symbol) -> bool:
     return symbol.kind in _KINDS and not (symbol.kind in _DATA and symbol.name.startswith("__"))
 
 
-def _makes_names(text: str) -> bool:
-    """True if an expansion is plain C that declares something."""
+def _makes_names(text: str, guessed: str) -> bool:
+    """True if an expansion is plain C that declares something but the name that extraction guessed."""
     data = f"{text}\n;\n".encode("utf-8", "replace")
     if parse_compact(CompactText(skeleton(data).text).text).root_node.has_error:
         return False
-    return any(map(_is_name, extract("", data).symbols))
+    return any(_is_name(symbol) and symbol.name != guessed for symbol in extract("", data).symbols)

@@ -39,6 +39,8 @@ _CALL_BELOW = re.compile(rb"\n" + _CALL)  # a literal first byte makes the searc
 _PARENS = re.compile(rb"[()]")
 #: A designated initialiser inside a function body, which must then be parsed.
 _DESIGNATOR = re.compile(rb"\{[ \t\n]*\.\w+\s*=|\n\s+\.\w+\s*=\s*&?\w")
+_STRUCT = re.compile(rb"struct \s*+[A-Za-z_]\w*+(?:\s++\w++)?+\s*+\{")  # a literal beginning makes the search fast
+_RECORD = re.compile(rb"\b(?:union|enum)\s++[A-Za-z_]\w*+(?:\s++\w++)?+\s*+\{")
 _VALUES = re.compile(rb"=[ \t\n]*\{[ \t]*\n")
 _LIST = re.compile(rb"\{\s*\.\w+\s*=")
 #: An initialiser that must be parsed: ``.open = foo_open``.
@@ -111,6 +113,8 @@ class Skeleton:
     calls: list[MacroCall] = field(default_factory=list)
     initialising: list[tuple[int, bytes]] = field(default_factory=list)
     """Offset and text of the function bodies that hold designated initialisers, braces included."""
+    local_records: list[tuple[int, bytes]] = field(default_factory=list)
+    """Offset and text of the function bodies that define a struct, union or enum, braces included."""
     heads: list[AlternativeHead] = field(default_factory=list)
     old_style: list[OldStyleFunction] = field(default_factory=list)
     made: list[MadeCall] = field(default_factory=list)
@@ -267,10 +271,20 @@ def _without_bodies(text: bytes, cut: Skeleton) -> tuple[bytes, dict[int, int]]:
             start, name_start, name_end = old_style
             cut.old_style.append(OldStyleFunction(name_start, name_end, start, (opening, closing + 2)))
             spans.append((start, closing + 2))
+        if has_record(text, opening, closing):
+            cut.local_records.append((opening, text[opening : closing + 2]))
         if has_designator(text, opening, closing):
             cut.initialising.append((opening, text[opening : closing + 2]))
         at = text.find(b"\n{", closing)
     return _blank(text, spans), bodies
+
+
+def has_record(text: bytes, start: int, end: int) -> bool:
+    """True if a part of a function body defines a struct, union or enum with a tag."""
+    if _STRUCT.search(text, start, end):
+        return True
+    rare = text.find(b"union ", start, end) >= 0 or text.find(b"enum ", start, end) >= 0
+    return rare and _RECORD.search(text, start, end) is not None
 
 
 def has_designator(text: bytes, start: int, end: int) -> bool:

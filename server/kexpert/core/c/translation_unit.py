@@ -187,7 +187,8 @@ class _Walk:
             self.directives[path] = directives_of(data)
         elif len(known.walks) >= _MAX_VISITS or self._is_guarded(self.directives[path]):
             return None
-        starts, counts, states = [0], [0], [state]
+        starts, counts = [0], [0]
+        states: list[State] = [state]
         known.walks.append((starts, counts, states))
         return _Frame(path, iter(self.directives[path]), starts, counts, states)
 

@@ -28,7 +28,7 @@ _WORDS_AND_CALLS = bytes(c if c in _WORD_BYTES + b"(" else 0x20 for c in range(2
 def identifiers(code: bytes) -> set[bytes]:
     """All C identifiers of a text in which comments and strings are blank, keywords included."""
     words = set(code.translate(WORDS_ONLY).split())
-    return {word for word in words if word[0] > 0x39}
+    return {word for word in words if word >= b"A"}  # digits come before letters
 
 
 def callees(code: bytes) -> set[bytes]:
@@ -36,8 +36,7 @@ def callees(code: bytes) -> set[bytes]:
     before = code.translate(_WORDS_AND_CALLS).replace(b" (", b"(").split(b"(")
     del before[-1]
     words = {text[text.rfind(b" ") + 1 :] for text in before}
-    words.discard(b"")
-    return {word for word in words if word[0] > 0x39} - NOT_CALLS
+    return {word for word in words if word >= b"A"} - NOT_CALLS
 
 
 def may_sleep(called: set[bytes]) -> bool:

@@ -167,10 +167,10 @@ class Configuration:
         for each in (self, *list(self._under.values())):
             each.objects.clear() if changed is None or any(_is_makefile(path) for path in changed) else None
             for key, value in list(each.kept.items()):
-                files = getattr(value, "files", None)
-                if changed is None or files is None or not changed.isdisjoint(files) or any(
-                    path not in files and path.endswith((".h", "/")) for path in changed
-                ):
+                files = getattr(value, "files", ())
+                is_new = any(path.endswith((".h", "/")) for path in changed or ())
+                misses = is_new and not getattr(value, "complete", True)
+                if changed is None or misses or not changed.isdisjoint(files):
                     each.kept.pop(key, None)
 
     def keep(self, key: Any, value: Any) -> None:

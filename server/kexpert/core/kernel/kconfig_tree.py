@@ -107,7 +107,8 @@ class _Reader:
         """Add the entries of a file; yield each file that it sources, with its conditions, where it does so."""
         choices: dict[int, int] = {}
         parsed = parse_kconfig(data, path)
-        for each in sorted([*parsed.entries, *parsed.sources], key=lambda each: each.start):
+        lines: list[KconfigEntry | SourceLine] = [*parsed.entries, *parsed.sources]
+        for each in sorted(lines, key=lambda line: line.start):
             if isinstance(each, SourceLine):
                 inner = (*depends, *(expand(condition, self.variables) for condition in each.depends))
                 for found in self._named(each.keyword, each.pattern, path):

@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from typing import Any
 
 NO, MODULE, YES = 0, 1, 2
 LEVELS = {"n": NO, "m": MODULE, "y": YES}
 LETTERS = "nmy"
 
-#: ("or" | "and", left, right), ("not", inner), ("symbol", name), ("text", literal), (comparison, left, right)
-Expression = tuple
+#: ("or" | "and", two or more parts), ("not", inner), ("symbol", name), ("text", literal), (comparison, left, right)
+Expression = tuple[Any, ...]
 #: The value of a symbol as text: "y", "m", "n", a number, a string; "" for one that has none.
 ValueOf = Callable[[str], str]
 
@@ -49,11 +50,9 @@ def expand(text: str, variables: dict[str, str]) -> str:
 
 
 def _macro(call: str, variables: dict[str, str]) -> str:
-    name, _, argument = call.partition(",")
-    if name in variables:
-        return variables[name]
-    if name in _VERSIONS:
-        return _VERSIONS[name]
+    name, comma, argument = call.partition(",")
+    if not comma:
+        return variables.get(name) or _VERSIONS.get(name, "")
     if name in ("shell", "info", "warning-if", "error-if"):
         return ""
     answer = "n" if _NOT_GCC.search(argument) else "y"
@@ -91,20 +90,21 @@ class _Parser:
         return self.tokens[self.at] if self.at < len(self.tokens) else ""
 
     def either(self, depth: int) -> Expression | None:
-        left = self._both(depth)
-        while left is not None and self._next() == "||":
-            self.at += 1
-            right = self._both(depth)
-            left = ("or", left, right) if right is not None else None
-        return left
+        return self._joined("or", "||", self._both, depth)
 
     def _both(self, depth: int) -> Expression | None:
-        left = self._single(depth)
-        while left is not None and self._next() == "&&":
+        return self._joined("and", "&&", self._single, depth)
+
+    def _joined(
+        self, kind: str, sign: str, part: Callable[[int], Expression | None], depth: int
+    ) -> Expression | None:
+        parts = [part(depth)]
+        while parts[-1] is not None and self._next() == sign:
             self.at += 1
-            right = self._single(depth)
-            left = ("and", left, right) if right is not None else None
-        return left
+            parts.append(part(depth))
+        if parts[-1] is None:
+            return None
+        return (kind, *parts) if len(parts) > 1 else parts[0]
 
     def _single(self, depth: int) -> Expression | None:
         token = self._next()
@@ -152,11 +152,13 @@ def symbols_of(expression: Expression) -> Iterator[str]:
 def evaluate(expression: Expression, value_of: ValueOf) -> int:
     """NO, MODULE or YES."""
     kind = expression[0]
-    if kind == "or":
-        return max(evaluate(expression[1], value_of), evaluate(expression[2], value_of))
-    if kind == "and":
-        left = evaluate(expression[1], value_of)
-        return left and min(left, evaluate(expression[2], value_of))
+    if kind in ("or", "and"):
+        level, last = (NO, YES) if kind == "or" else (YES, NO)
+        for part in expression[1:]:
+            level = max(level, evaluate(part, value_of)) if kind == "or" else min(level, evaluate(part, value_of))
+            if level == last:
+                break
+        return level
     if kind == "not":
         return YES - evaluate(expression[1], value_of)
     if kind == "symbol":

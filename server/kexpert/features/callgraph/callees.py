@@ -8,9 +8,8 @@ from collections.abc import Callable
 from kexpert.core.symbols import Kind, Symbol
 from kexpert.features.callgraph.definitions import meant_by
 from kexpert.features.callgraph.edges import Certainty, Edge, Edges, TableEntry
-from kexpert.features.callgraph.local_pointers import indirect_calls
+from kexpert.features.callgraph.local_pointers import BodyCall, body_calls
 from kexpert.features.callgraph.operations import Operations
-from kexpert.features.navigation.call_hierarchy import WrittenCall
 from kexpert.view import View
 
 #: An operation that more functions implement is shown as one, with their number.
@@ -39,8 +38,8 @@ def callees(
     data = view.data(symbol.path)
     if data is None:
         return Edges(())
-    sites: dict[tuple[str, bool], WrittenCall] = {}
-    for call in indirect_calls(data, symbol):
+    sites: dict[tuple[str, bool], BodyCall] = {}
+    for call in body_calls(data, symbol):
         sites.setdefault((call.name, call.member), call)
         if len(sites) >= _MAX_CALLS:
             break
@@ -66,9 +65,9 @@ def callees(
     return Edges(tuple(edges[:limit]), max(0, len(edges) - limit))
 
 
-def _through(symbol: Symbol, call: WrittenCall, line: int, operations: Operations) -> list[Edge]:
+def _through(symbol: Symbol, call: BodyCall, line: int, operations: Operations) -> list[Edge]:
     """The edges of a call through a member: to each implementation if they are few, else one to the operation."""
-    struct = operations.struct_of(symbol.path, call.start)
+    struct = operations.struct_of(symbol.path, call.member_at)
     certainty = Certainty.SYNTAX if struct else Certainty.NAME
     assigned = operations.implementations_of(struct, call.name)
     if not assigned:

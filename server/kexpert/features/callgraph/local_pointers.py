@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from kexpert.core.symbols import Symbol
-from kexpert.features.navigation.call_hierarchy import WrittenCall, written_calls
+from kexpert.features.navigation.call_hierarchy import written_calls
 
 _POINTER = re.compile(rb"\(\s*\*\s*(?:const\s+)?(\w+)\s*\)\s*\(")
 _MAX_DISTANCE_BYTES = 200
 
 
-def indirect_calls(data: bytes, symbol: Symbol) -> Iterator[WrittenCall]:
+@dataclass(frozen=True, slots=True)
+class BodyCall:
+    """A call in a body; ``member`` if it goes through ``->``, ``.`` or a pointer that was set from those."""
+
+    name: str
+    start: int  # of the call, in the file
+    member: bool
+    member_at: int  # where the member is written, to infer its struct
+
+
+def body_calls(data: bytes, symbol: Symbol) -> Iterator[BodyCall]:
     """The calls in a body; one through a local pointer that is set from a member counts as a call of the member.
 
     A call through any other local pointer or parameter is left out: its target is not known.
@@ -22,11 +33,11 @@ def indirect_calls(data: bytes, symbol: Symbol) -> Iterator[WrittenCall]:
     for call in written_calls(data, symbol):
         name = call.name.encode("latin-1")
         if call.member or name not in pointers:
-            yield call
+            yield BodyCall(call.name, call.start, call.member, call.start)
             continue
         member = _set_from(text, name)
         if member is not None:
-            yield WrittenCall(member[0], symbol.start + member[1], True)
+            yield BodyCall(member[0], call.start, True, symbol.start + member[1])
 
 
 def _set_from(text: bytes, name: bytes) -> tuple[str, int] | None:

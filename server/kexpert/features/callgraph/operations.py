@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from kexpert.core.symbols import Assignment, Kind, Symbol
 from kexpert.features.callgraph.definitions import BESIDE_KERNEL, FUNCTIONS, core_first
 from kexpert.features.callgraph.edges import Certainty
-from kexpert.features.callgraph.local_pointers import indirect_calls
+from kexpert.features.callgraph.local_pointers import body_calls
 from kexpert.features.semantics.resolve import resolve
 from kexpert.view import View
 
@@ -61,10 +61,10 @@ class Operations:
             data = self.view.data(row.path)
             if data is None or not is_written.search(data, row.start, row.end):
                 continue
-            for call in indirect_calls(data, row):
+            for call in body_calls(data, row):
                 if not call.member or call.name != member:
                     continue
-                owner = self.struct_of(row.path, call.start)
+                owner = self.struct_of(row.path, call.member_at)
                 if owner in (struct, ""):
                     line = data.count(b"\n", 0, call.start)
                     found.append((row, line, Certainty.SYNTAX if owner and struct else Certainty.NAME))
@@ -96,4 +96,4 @@ class Operations:
         """The function that an assignment names: its own file's, else a linked one."""
         found = self.view.lookup(assignment.function, (*FUNCTIONS, Kind.MACRO), 50)
         own = [symbol for symbol in found if symbol.path == assignment.path]
-        return (own or sorted(found, key=core_first) or [None])[0]
+        return next(iter(own or sorted(found, key=core_first)), None)

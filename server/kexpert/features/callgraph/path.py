@@ -13,6 +13,7 @@ from kexpert.features.callgraph.chain import key_of
 from kexpert.features.callgraph.definitions import BESIDE_KERNEL, FUNCTIONS, definitions_named, meant_by
 from kexpert.features.callgraph.edges import Certainty, Edge, TableEntry
 from kexpert.features.callgraph.operations import Operations
+from kexpert.features.callgraph.undecided import without_configuration
 from kexpert.features.semantics.definition_ranking import is_private
 from kexpert.view import View
 
@@ -43,6 +44,7 @@ def shortest_path(
     view: View, name: str, other: str, cancelled: Callable[[], bool] = lambda: False
 ) -> CallPath | None:
     """The shortest chain from one function to another, or else from the other to the one; None if either is missing."""
+    view = without_configuration(view)
     starts, ends = definitions_named(view, name), definitions_named(view, other)
     if not starts or not ends:
         return None
@@ -97,9 +99,10 @@ class _Search:
         below, above = [source], [target]
         expanded = 0
         for _ in range(_MAX_LENGTH):
-            if not below or not above or self.cancelled():
+            if not (below or above) or self.cancelled():
                 return []
-            is_down = len(below) <= len(above)
+            # tables are known from above only, macros from below only: an end without neighbours proves nothing
+            is_down = not above or (bool(below) and len(below) <= len(above))
             mine, theirs = (down, up) if is_down else (up, down)
             following: list[Symbol] = []
             met: _Key | None = None

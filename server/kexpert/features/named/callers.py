@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from kexpert.core.c.source import Source
 from kexpert.core.symbols import Assignment, Kind, Symbol
 from kexpert.features.named.certainty import Certainty
 from kexpert.features.named.definitions import inside
-from kexpert.features.navigation.call_hierarchy import WrittenCall, best_callee, operation_of_call, written_calls
+from kexpert.features.navigation.call_hierarchy import (
+    CALLABLE,
+    WrittenCall,
+    best_callee,
+    operation_of_call,
+    written_calls,
+)
 from kexpert.features.navigation.indirect_calls import macros_that_call
-from kexpert.features.semantics.definition_ranking import is_private
+from kexpert.features.semantics.definition_ranking import is_private, is_visible
+from kexpert.features.semantics.include_paths import arch_for
 from kexpert.view import View
 
 _BODIES = (Kind.FUNCTION, Kind.SYSCALL, Kind.MACRO)
@@ -125,7 +133,7 @@ def callees(view: View, symbol: Symbol, max_rows: int = 60) -> Callees:
     for (name, member), found in list(lines.items())[:max_rows]:
         where = tuple(dict.fromkeys(found))
         if not member:
-            rows.append(Callee(name, best_callee(view, source, name), where))
+            rows.append(Callee(name, _meant(view, source, name), where))
             continue
         struct, targets = reached.get(name, ("", []))
         operation = f"{struct}.{name}" if struct else name
@@ -133,3 +141,13 @@ def callees(view: View, symbol: Symbol, max_rows: int = 60) -> Callees:
             Callee(name, None, where, operation)
         ]
     return Callees(symbol, tuple(rows), len(rows) + max(0, len(lines) - max_rows))
+
+
+def _meant(view: View, source: Source, name: str) -> Symbol | None:
+    """The function or macro that a call reaches. A single candidate needs no ranking, which reads headers."""
+    rows = view.lookup(name, CALLABLE, limit=50)
+    own = [row for row in rows if row.path == source.path and row.kind in _BODIES]
+    arch = arch_for(view, source.path)
+    seen = [row for row in rows if row.kind is not Kind.PROTOTYPE and is_visible(row, source, arch)]
+    candidates = own or [row for row in seen if not row.path.startswith(("tools/", "samples/", "scripts/"))]
+    return candidates[0] if own or len(candidates) == 1 else best_callee(view, source, name)

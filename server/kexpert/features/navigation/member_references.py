@@ -76,6 +76,11 @@ class MemberTarget:
         return meaning.certainty is Certainty.UNKNOWN
 
 
+def is_member_name(found: Resolved) -> bool:
+    """A member, its struct known or not."""
+    return found.kind == "member" or (bool(found.symbols) and found.symbols[0].kind == Kind.MEMBER)
+
+
 def target_of(view: View, found: Resolved, asked_in: str) -> MemberTarget:
     """The member that a resolved name means; ``asked_in``: the file of the name."""
     member = found.member
@@ -146,6 +151,10 @@ def _files_in_order(view: View, target: MemberTarget) -> tuple[list[str], set[st
     """(the files to search, in order; those in which an expression can have the type)."""
     mentioning = [path for path in view.files_mentioning(target.name) if path.endswith(_CODE)]
     folder = target.asked_in.rpartition("/")[0] + "/"
+    if target.path.endswith(".c"):  # nothing else can mean it but a file that includes this one
+        home = target.path.rpartition("/")[0] + "/"
+        near = [path for path in mentioning if path.startswith(home)]
+        return sorted(near, key=lambda path: (path != target.path, path)), {target.path}
     if not target.places:  # by name, in this folder
         near = [path for path in mentioning if path.startswith(folder)]
         return sorted(near, key=lambda path: (path != target.asked_in, path)), set(near)

@@ -25,6 +25,7 @@ from kexpert.features.navigation.member_references import (
     MarkedUses,
     MemberTarget,
     OnFiles,
+    is_member_name,
     member_uses,
     target_of,
 )
@@ -93,7 +94,7 @@ def marked_references(
     if found is None:
         return
     known = known or ResolvedUses()
-    if _is_member_name(found):
+    if is_member_name(found):
         target = target_of(view, found, source.path)
         uses = member_uses(view, target, known, cancelled, on_files, within)
         yield from uses if include_declaration else _without(uses, target)
@@ -149,7 +150,7 @@ def highlights(
     if span is None or (found is not None and found.kind in ("include", "document")):
         return []
     name = decode(source.data[span[0] : span[1]])
-    if found is not None and _is_member_name(found):
+    if found is not None and is_member_name(found):
         return _of_member(view, source, found, known or ResolvedUses())
     symbols = found.symbols if found is not None else []
     defined = {
@@ -165,11 +166,6 @@ def _of_member(view: View, source: Source, found: Resolved, known: ResolvedUses)
         for marked in member_uses(view, target, known, _never, within=[source.path])
         for start, access in zip(marked.file.starts, marked.access, strict=True)
     ]
-
-
-def _is_member_name(found: Resolved) -> bool:
-    """A member, its struct known or not."""
-    return found.kind == "member" or (bool(found.symbols) and found.symbols[0].kind == Kind.MEMBER)
 
 
 def _marked(

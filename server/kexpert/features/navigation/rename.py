@@ -17,7 +17,7 @@ from kexpert.core.c.source import Source
 from kexpert.core.docs.kerneldoc import comment_above
 from kexpert.core.symbols import Flag, Kind, Span, Symbol
 from kexpert.core.text import decode, identifier_at
-from kexpert.features.navigation.member_rename import member_refusal, renamed_member
+from kexpert.features.navigation.member_rename import is_member_name, member_refusal, renamed_member
 from kexpert.features.navigation.occurrences import in_file, words
 from kexpert.features.navigation.resolved_uses import ResolvedUses
 from kexpert.features.semantics.resolve import Resolved, resolve
@@ -39,7 +39,7 @@ def prepare_rename(view: View, source: Source, offset: int) -> tuple[int, int, s
         return None
     found = resolve(view, source, offset)
     try:
-        if found is not None and found.kind == "member":
+        if found is not None and is_member_name(found):
             _refuse_if(member_refusal(view, found))
         else:
             _target(view, source, found)
@@ -64,7 +64,7 @@ def rename(
     found = resolve(view, source, offset)
     if found is not None and new_name == found.name:
         return []
-    if found is not None and found.kind == "member":
+    if found is not None and is_member_name(found):
         _refuse_if(member_refusal(view, found))
         _refuse_macro(view, new_name)
         places, reason = renamed_member(view, source, found, new_name, known or ResolvedUses(), cancelled)

@@ -58,8 +58,8 @@ def states_of(patch: FilePatch, text: bytes | None, prefers_after: bool = False)
     if patch.old_name is None or patch.new_name is None:  # a whole file: its text decides
         is_after = patch.old_name is None
     else:
-        counts = sum(p is not None for p in after), sum(p is not None for p in before)
-        is_after = counts[0] > counts[1] or (counts[0] == counts[1] and prefers_after)
+        scores = _score(after), _score(before)
+        is_after = scores[0] > scores[1] or (scores[0] == scores[1] and prefers_after)
     places = after if is_after else before
     found = [(place, hunk) for place, hunk in zip(places, patch.hunks, strict=True) if place is not None]
     states = _spliced(lines, sorted(found, key=lambda each: each[0].line), is_after)
@@ -98,6 +98,12 @@ def _placed(hunks: Sequence[Hunk], lines: list[bytes], tag: str) -> list[_Place 
             shift += place.line - place.skipped - expected
             least = place.line + len(side) - place.skipped - place.cut
     return places
+
+
+def _score(places: Sequence[_Place | None]) -> tuple[int, int]:
+    """How well a side fits: the hunks that have a place, and fewer lines of context left out."""
+    found = [place for place in places if place is not None]
+    return len(found), -sum(place.skipped + place.cut for place in found)
 
 
 def _context(hunk: Hunk) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 
@@ -27,7 +28,9 @@ _MAX_CONDITIONS_READ = 6
 #: Of one name, definitions whose conditions are read: the likeliest by place.
 _MAX_JUDGED = 16
 #: Programs that start or accompany the kernel and are not linked with it.
-_APART = re.compile(r"arch/[^/]+/(?:boot|purgatory|um|[\w/]*vdso\d*|realmode)/|drivers/firmware/efi/libstub/")
+_APART = re.compile(
+    r"arch/[^/]+/(?!include/)(?:boot|purgatory|um|[\w/]*vdso\d*|realmode)/|drivers/firmware/efi/libstub/"
+)
 
 # Distances from a file to the declaration of a name.
 INCLUDED, INCLUDED_BELOW, GLOBAL_HEADER, SAME_DIRECTORY, ELSEWHERE = range(5)
@@ -58,6 +61,12 @@ def is_visible(symbol: Symbol, source: Source, arch: str) -> bool:
     if symbol.path in included_paths(source, arch) or not symbol.path.endswith((".c", ".S")):
         return True
     return not is_private(symbol)
+
+
+def can_mean(symbol: Symbol, source: Source, arch: str) -> bool:
+    """True if code in ``source`` can mean this symbol: neither a static of another file nor of another program."""
+    is_outside = symbol.path.startswith(_NOT_KERNEL) and not source.path.startswith(symbol.path.split("/")[0] + "/")
+    return not is_outside and is_visible(symbol, source, arch)
 
 
 def is_private(symbol: Symbol) -> bool:
@@ -145,18 +154,24 @@ def _by_configuration(
     if len(judged) < 2:
         return ranked
     place = Place.at(view, source, offset)
-    if not place.configuration.is_decided:
+    if not (place.configuration.is_decided or view.configuration.is_decided):
         return ranked
     standings = dict(zip(judged, place.standings(judged), strict=True))
 
     def key(row: Symbol) -> tuple[int, ...]:
-        standing = standings.get(row, Standing.NOT_INCLUDED)
+        standing = standings.get(row, Standing.EXCLUDED)
         is_linked = row.kind in _LINKED and row.path.endswith((".c", ".S"))
         is_out = standing is Standing.EXCLUDED
         is_weak = bool(row.flags & Flag.WEAK)
-        return is_out, tiers[row], standing, is_weak, is_linked and standing is Standing.COMPILED
+        before = _bytes_before(row, offset) if tiers[row] == OWN and row.kind is Kind.MACRO else 0
+        return is_out, tiers[row], standing, is_weak, before, is_linked and standing is Standing.COMPILED
 
     return sorted(rows, key=key) + ranked[len(rows) :]
+
+
+def _bytes_before(macro: Symbol, offset: int) -> int:
+    """How far before a place a macro of its file is defined: the last definition before it holds."""
+    return offset - macro.start if 0 <= macro.start <= offset else sys.maxsize
 
 
 def _declares(header: str, definition: str) -> bool:

@@ -7,6 +7,7 @@ member of ``offsetof``, in macros within macros too.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from kexpert.core.c.declarators import CType, read_parameter
 from kexpert.core.c.macro_text import parse_macro, substitute
@@ -23,6 +24,9 @@ _TYPE_AND_MEMBER = {
     "FIELD_SIZEOF": (0, 1), "typeof_member": (0, 1), "container_of": (1, 2), "container_of_const": (1, 2),
     "list_entry": (1, 2), "hlist_entry": (1, 2), "rb_entry": (1, 2),
 }  # fmt: skip
+#: Not in the path of a member, ``a.b[1].c``.
+_OPERATORS = frozenset({"->", "(", "&", "*", "+", "-", "=", "?", "{"})
+_TAGS = frozenset({"struct", "union", "enum"})
 _MARK = "kexpert_member_mark"
 _MAX_NESTING = 6
 _MAX_MARKS = 4
@@ -112,3 +116,37 @@ def _along(types: Types, tokens: Tokens, start: int, at: int, owner: CType | Non
             return None
         start += 1
     return None
+
+
+def argument_member(types: Types, tokens: Tokens, at: int, offset: int) -> Member | None:
+    """The member at token ``at`` in the argument of a macro whose definition is not known.
+
+    By the habits of such macros: a type comes before it, or the macro is named as a loop.
+    """
+    opening = tokens.enclosing(at, "(")
+    if opening < 1 or not tokens.is_word(opening - 1):
+        return None
+    arguments = tokens.commas(opening + 1, tokens.past(opening) - 1)
+    position = next((i for i, (start, stop) in enumerate(arguments) if start <= at < stop), 0)
+    if position == 0:  # the first argument is an object; an open bracket has none
+        return None
+    begin, end = arguments[position]
+    if not tokens.is_word(begin) or any(tokens[each] in _OPERATORS for each in range(begin, end)):
+        return None
+    owner: CType | None = None
+    if "for_each_entry" in tokens[opening - 1]:
+        owner = types.at(tokens, *arguments[0], offset)
+    for start, stop in arguments[:position]:
+        if tokens[start] in _TAGS and stop - start == 2:
+            owner = CType(tokens.join(start, stop))
+    member = types.member(owner, tokens[begin]) if owner else None
+    while member and begin < at:  # ``a.b[1].c``
+        begin += 1
+        while tokens[begin] == "[" and begin < at:
+            begin = tokens.past(begin)
+            member = replace(member, type=member.type.target() or member.type)
+        if tokens[begin] != ".":
+            return None
+        begin += 1
+        member = types.member(member.type, tokens[begin])
+    return member

@@ -22,7 +22,7 @@ from kexpert.core.c.tokens import Tokens
 from kexpert.core.symbols import Kind, Symbol
 from kexpert.features.semantics.initialisers import designated, designated_owner
 from kexpert.features.semantics.lookups import Lookups
-from kexpert.features.semantics.macro_members import macro_member
+from kexpert.features.semantics.macro_members import argument_member, macro_member
 from kexpert.features.semantics.records import Member
 from kexpert.features.semantics.type_inference import Types
 from kexpert.view import View
@@ -113,6 +113,8 @@ class _FileReader:
         if tokens.enclosing(at, "(") <= 0:
             return NOTHING
         found = macro_member(self._types, tokens, at, self._types.scope_at(start))
+        if found is None and not (self._in_function and local_binding(self._source, start)):
+            found = argument_member(self._types, tokens, at, start)
         return self._of_member(found) if found else NOTHING
 
     def access(self, start: int) -> Access:

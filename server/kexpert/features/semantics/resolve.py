@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 from tree_sitter import Node
@@ -27,6 +27,7 @@ from kexpert.features.semantics.derived_names import events_of
 from kexpert.features.semantics.include_paths import includes_of, resolve_include
 from kexpert.features.semantics.initialisers import designated, designated_owner
 from kexpert.features.semantics.kconfig_names import option_at, sourced_file
+from kexpert.features.semantics.macro_members import argument_member, macro_member
 from kexpert.features.semantics.records import Member
 from kexpert.features.semantics.type_inference import Types
 from kexpert.view import View
@@ -49,9 +50,8 @@ _TAG_BEFORE = re.compile(rb"\b(struct|union|enum)\s+&?$")
 _MAKER = re.compile(rb"^(?:static[ \t]+)?(\w+)[ \t]*\((?:[ \t]*\w+[ \t]*,)*[ \t]*\Z", re.M)
 #: Marks of a name among the words of a comment.
 _NAME_MARKS = re.compile(r"[_0-9]|.[A-Z]")
-#: Not in the path of a member, ``a.b[1].c``.
-_OPERATORS = frozenset({"->", "(", "&", "*", "+", "-", "=", "?", "{"})
 _MAX_LINE_BYTES = 4096
+_MAX_MEMBER_ROWS = 200
 _MAX_GAP_BYTES = 80
 
 
@@ -163,7 +163,7 @@ def _in_code(view: View, source: Source, name: str, start: int, end: int) -> Res
     before = tokens[at - 1]
     if before in (".", "->"):
         member = _member_at(Types(view, source), tokens, at, start)
-        member = member or _member_argument(view, source, tokens, at, start)
+        member = member or argument_member(Types(view, source), tokens, at, start)
         if member:
             return Resolved("member", name, start, end, member=member)
         if not tokens.begins_line(at):
@@ -173,10 +173,12 @@ def _in_code(view: View, source: Source, name: str, start: int, end: int) -> Res
     own = _declared_member(view, source, name, start)
     if own:
         return Resolved("member", name, start, end, member=own)
+    types = Types(view, source)
     local = local_binding(source, start)
-    if local:
+    member = macro_member(types, tokens, at, types.scope_at(start)) if tokens.enclosing(at, "(") > 0 else None
+    if local and not member:
         return Resolved("label" if local.kind == "label" else "local", name, start, end, local=local)
-    member = _member_argument(view, source, tokens, at, start)
+    member = member or argument_member(types, tokens, at, start)
     if member:
         return Resolved("member", name, start, end, member=member)
     return _symbol(view, source, name, start, end, _CALLED if tokens[at + 1] == "(" else ())
@@ -225,8 +227,11 @@ def _declared_member(view: View, source: Source, name: str, start: int) -> Membe
     """The member whose own declaration holds the cursor."""
     if enclosing_function(source, start):
         return None
-    for row in view.lookup(name, (Kind.MEMBER,)):
-        if row.path == source.path and row.name_start == start:
+    rows = view.lookup(name, (Kind.MEMBER,), _MAX_MEMBER_ROWS)
+    if len(rows) == _MAX_MEMBER_ROWS:  # a common name: there are more
+        rows = view.symbols_in(source.path)
+    for row in rows:
+        if row.kind is Kind.MEMBER and row.path == source.path and row.name_start == start:
             declared = Types(view, source).declared(row) or CType("")
             keyword = "union" if any(
                 s.path == row.path and s.start <= start < s.end for s in view.lookup(row.scope, (Kind.UNION,))
@@ -243,38 +248,6 @@ def _member_at(types: Types, tokens: Tokens, at: int, offset: int) -> Member | N
     else:
         owner = types.at(tokens, chain_start(tokens, at - 2), at - 1, offset)
     return types.member(owner, name) if owner else None
-
-
-def _member_argument(view: View, source: Source, tokens: Tokens, at: int, offset: int) -> Member | None:
-    """``member`` of ``container_of(p, struct foo, member)`` and ``list_for_each_entry(p, head, member)``."""
-    opening = tokens.enclosing(at, "(")
-    if opening < 1 or not tokens.is_word(opening - 1):
-        return None
-    arguments = tokens.commas(opening + 1, tokens.past(opening) - 1)
-    position = next((i for i, (start, stop) in enumerate(arguments) if start <= at < stop), 0)
-    if position == 0:  # the first argument is an object; an open bracket has none
-        return None
-    begin, end = arguments[position]
-    if not tokens.is_word(begin) or any(tokens[each] in _OPERATORS for each in range(begin, end)):
-        return None
-    types = Types(view, source)
-    owner: CType | None = None
-    if "for_each_entry" in tokens[opening - 1]:
-        owner = types.at(tokens, *arguments[0], offset)
-    for start, stop in arguments[:position]:
-        if tokens[start] in TAGS and stop - start == 2:
-            owner = CType(tokens.join(start, stop))
-    member = types.member(owner, tokens[begin]) if owner else None
-    while member and begin < at:  # ``a.b[1].c``
-        begin += 1
-        while tokens[begin] == "[" and begin < at:
-            begin = tokens.past(begin)
-            member = replace(member, type=member.type.target() or member.type)
-        if tokens[begin] != ".":
-            return None
-        begin += 1
-        member = types.member(member.type, tokens[begin])
-    return member
 
 
 def type_of(view: View, source: Source, place: Node | int) -> CType | None:

@@ -25,7 +25,7 @@ from kexpert.core.c.scope import block_locals, locals_at
 from kexpert.core.c.source import Source
 from kexpert.core.c.tokens import Tokens
 from kexpert.core.symbols import Flag, Kind, Symbol
-from kexpert.features.semantics.definition_ranking import rank_definitions
+from kexpert.features.semantics.definition_ranking import can_mean, rank_definitions
 from kexpert.features.semantics.expression_tokens import PREFIX, cast_end, operators_of, starts_type
 from kexpert.features.semantics.lookups import Lookups
 from kexpert.features.semantics.made_declaration import made_declaration
@@ -102,7 +102,7 @@ class Types:
         self.source = source
         self._local_types = dict(local_types or {})
         self._known = known or Lookups(view)
-        self._ranked: dict[tuple[str, tuple[Kind, ...]], list[Symbol]] = {}
+        self._ranked: dict[tuple[str, tuple[Kind, ...], int], list[Symbol]] = {}
         self._lookups = 0
         self._offset = -1  # of the expression
         self._depth = 0
@@ -250,6 +250,8 @@ class Types:
 
     def _global(self, name: str, scope: Scope) -> CType | None:
         for symbol in self.lookup(name, VALUES)[:_MAX_VARIANTS]:
+            if not can_mean(symbol, self.source, self.view.configuration.arch):
+                continue
             if symbol.kind is Kind.MACRO:
                 found = None if symbol.flags & Flag.FUNCTION_LIKE else self._expanded(symbol, [], scope)
             else:

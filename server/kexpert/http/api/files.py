@@ -87,6 +87,7 @@ def health(tree: ServedTree, arguments: Arguments, cancelled: Cancelled) -> Json
             "version": status.index_version, "files": status.files, "symbols": status.symbols,
             "complete": status.index == "ready", "writer": status.is_writer,
         },
+        "configuration": status.configuration,
         "search": {"vectors": status.vectors},
         "model": {"chat": status.chat_model or None, "reason": status.why_no_chat},
     }  # fmt: skip

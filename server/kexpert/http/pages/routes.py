@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from html import escape
 from urllib.parse import parse_qs
@@ -22,6 +23,7 @@ from kexpert.workspace.served_tree import ServedTree
 
 _COOKIE_SECONDS = 30 * 24 * 3600
 _MAX_QUERY_CHARS = 500
+_MAX_BODY_SECONDS = 15.0
 
 
 class Pages:
@@ -114,10 +116,14 @@ class Pages:
     async def _log_in(self, request: Request) -> Response:
         """A token in the body becomes a cookie that no script reads and no other site sends."""
         data = b""
-        async for piece in request.stream():
-            data += piece
-            if len(data) > MAX_BODY_BYTES:
-                raise Problem(413, "the body is too large")
+        try:
+            async with asyncio.timeout(_MAX_BODY_SECONDS):
+                async for piece in request.stream():
+                    data += piece
+                    if len(data) > MAX_BODY_BYTES:
+                        raise Problem(413, "the body is too large")
+        except TimeoutError:
+            raise Problem(408, "the body did not come in time", {"Connection": "close"}) from None
         given = parse_qs(data.decode("utf-8", "replace"), max_num_fields=8)
         token, asked = given.get("token", [""])[0].strip(), given.get("next", ["/"])[0]
         if self._tokens is not None and self._tokens.name_of(token) is None:

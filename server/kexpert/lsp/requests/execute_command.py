@@ -1,10 +1,10 @@
-"""``workspace/executeCommand``: ``kexpert.search`` (query, limit), ``kexpert.findSimilar`` and ``kexpert.explain`` (URI
-and range each), ``kexpert.ask`` (question), ``kexpert.grep`` (expression, limit), ``kexpert.references`` (URI and
-position), ``kexpert.status`` and ``kexpert.reindex``.
+"""``workspace/executeCommand``: ``kexpert.search`` (query, limit), ``kexpert.findSimilar`` and ``kexpert.explain``
+(URI and range each), ``kexpert.ask`` (question), ``kexpert.grep`` (expression, limit), ``kexpert.references`` (URI
+and position), ``kexpert.diff``, ``kexpert.callChain``, ``kexpert.status`` and ``kexpert.reindex``.
 
-The first two and grep give results with name, kind, location and the lines that match. For explain, ask, references
-see their modules. ``kexpert.status`` gives lines for people by their names; ``kexpert.reindex`` has the whole
-tree looked through for changes.
+The first two and grep give results with name, kind, location and the lines that match. For explain, ask,
+references, diff and callChain see their modules. ``kexpert.status`` gives lines for people by their names;
+``kexpert.reindex`` has the whole tree looked through for changes.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from kexpert.lsp.request import Request, answers
 from kexpert.lsp.requests.ask import ask
 from kexpert.lsp.requests.explain import explain
 from kexpert.lsp.requests.references import marked
+from kexpert.lsp.requests.tree_questions import call_chain, diff
 from kexpert.lsp.scheduler import ThreadIntent
 from kexpert.workspace.server_state import status
 from kexpert.workspace.snapshot import Position, Refusal
@@ -48,6 +49,13 @@ def execute_command(request: Request) -> list[Json] | Json | None:
             except Refusal as problem:
                 raise JsonRpcException(str(problem), types.LSPErrorCodes.RequestFailed) from None
             return to_protocol.grep_hits(request.places, matches)
+        case "kexpert.diff", given:
+            try:
+                return diff(request, from_protocol.plain(given[0]) if given else "HEAD")
+            except Refusal as problem:
+                raise JsonRpcException(str(problem), types.LSPErrorCodes.RequestFailed) from None
+        case "kexpert.callChain", [str(name), *rest]:
+            return call_chain(request, name, from_protocol.plain(rest[0]) if rest else None)
         case "kexpert.status", _:
             return status(request.snapshot)
         case "kexpert.reindex", _:  # begun by the server when the request came

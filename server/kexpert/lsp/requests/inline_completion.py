@@ -21,11 +21,9 @@ def inline_completion(request: Request) -> Json | None:
     found = request.snapshot.inline_completion(request.at, request.cancelled, explicit=explicit, chosen=chosen)
     if found is None:
         return None
-    return {
-        "items": [
-            {
-                "insertText": found.insert_text,
-                "range": request.places.range(found.source.data, found.start, found.end),
-            }
-        ]
-    }
+    span = request.places.range(found.source.data, found.start, found.end)
+    texts = [found.insert_text]
+    first, newline, _ = found.insert_text.partition("\n")
+    if explicit and newline and first.strip():  # asked for by a key, which also goes from one to the next
+        texts.append(first)
+    return {"items": [{"insertText": text, "range": span} for text in texts]}

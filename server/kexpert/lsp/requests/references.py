@@ -12,7 +12,7 @@ token for parts. It answers places with ``access`` ("read", "write", "address", 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +67,7 @@ def marked(request: Request, at: Position, options: Any, token: str | int | None
 
     def as_json(each: MarkedUses) -> list[Json]:
         uses = each.selected(each.certain) if wanted.get("certain") is True else each
-        access = uses.access or [""] * len(uses.file)
+        access: Sequence[str] = uses.access or [""] * len(uses.file)
         rows = zip(request.places.use_locations(uses.file), access, uses.certain, strict=True)
         return [{**location, "access": str(done), "certain": sure} for location, done, sure in rows]
 

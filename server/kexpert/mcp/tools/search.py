@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from kexpert.mcp.tool import PATH, Param, Question, Tool, ToolFailure, limit
-from kexpert.render import named
 
 _MAX_QUERY_CHARS = 500
 
 
 def _vgrep_functions(question: Question) -> str:
+    from kexpert.render import named
+
     query = " ".join(question["query_text"].split())
-    narrowed = f"{query} kind:function" + (f" path:{question['path']}" if question["path"] else "")
+    path = question["path"].strip().removeprefix("./").rstrip("/")
+    if path and not set("*?[.") & set(path.rpartition("/")[2]):
+        path += "/*"  # a folder
+    if " " in path or '"' in path:
+        raise ToolFailure(f"no path has blanks: {path[:60]!r}")
+    narrowed = f"{query} kind:function" + (f" path:{path}" if path else "")
     found = question.snapshot.search(narrowed, question["limit"])
     if not found:
         raise ToolFailure(f"nothing is found for {query!r}; use other words, or ask indexing_status")
@@ -18,6 +24,8 @@ def _vgrep_functions(question: Question) -> str:
 
 
 def _ask(question: Question) -> str:
+    from kexpert.render import named
+
     found = question.snapshot.ask(question["question"], question.cancelled, use_model=False)
     if not found.sources:
         raise ToolFailure("nothing is found; name a function, a struct, a file or CONFIG_X in the question")

@@ -1,0 +1,60 @@
+"""Emacs and Helix for these tests: Debian's, unpacked into a cache as Neovim is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from tests.editors.get_neovim import SUITE, NoNeovim, bind_loader, cache_folder, download, run
+
+#: Dependencies that these programs do not need to run here.
+_LEFT_OUT = ("binutils", "linux-libc-dev", "libc6-dev", "libc-dev-bin", "emacs-el", "libgprofng", "libasan", "libtsan")
+
+
+def get_helix() -> tuple[Path, dict[str, str]]:
+    """The program and its variables. Raises NoNeovim with the reason in one line."""
+    root = unpacked("hx", "usr/bin/hx")
+    return root / "usr/bin/hx", {"HELIX_RUNTIME": str(root / "usr/lib/hx/runtime")}
+
+
+def get_emacs(*, may_fetch: bool) -> tuple[list[str], dict[str, str]]:
+    """The command and its variables. Raises NoNeovim with the reason in one line."""
+    folder = cache_folder() / f"emacs-nox-{SUITE}"
+    if not folder.exists() and not may_fetch:
+        raise NoNeovim("Emacs is 90 MB to fetch: make test-editors, or KEXPERT_FETCH_EMACS=1")
+    root = unpacked("emacs-nox", "usr/bin/emacs-nox")
+    share = next((root / "usr/share/emacs").glob("[0-9]*"))
+    libexec = next((root / "usr/libexec/emacs").glob("[0-9]*/*"))
+    dump = next(libexec.glob("*.pdmp"))
+    lisp = [str(share / "lisp"), *(str(path) for path in (share / "lisp").rglob("*") if path.is_dir())]
+    variables = {
+        "EMACSDATA": str(share / "etc"), "EMACSDOC": str(share / "etc"), "EMACSPATH": str(libexec),
+        "EMACSLOADPATH": os.pathsep.join(lisp),
+    }  # fmt: skip
+    return [str(root / "usr/bin/emacs-nox"), f"--dump-file={dump}"], variables
+
+
+def unpacked(package: str, program: str) -> Path:
+    """The folder of a package and what it needs; it appears whole or not at all."""
+    folder = cache_folder() / f"{package}-{SUITE}"
+    if folder.exists():
+        return folder / "root"
+    missing = [tool for tool in ("apt-get", "dpkg-deb") if shutil.which(tool) is None]
+    if missing:
+        raise NoNeovim(f"no {missing[0]} to fetch {package} with")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
+        part = Path(temporary, folder.name)
+        part.mkdir()
+        for file in download(Path(temporary), package):
+            if not file.name.startswith(_LEFT_OUT):
+                run("dpkg-deb", "-x", str(file), str(part / "root"))
+        bind_loader(part / "root", folder / "root", program)
+        try:
+            part.rename(folder)
+        except OSError as problem:
+            if not folder.exists():  # another run was faster
+                raise NoNeovim(f"{folder}: {problem.strerror}") from problem
+    return folder / "root"

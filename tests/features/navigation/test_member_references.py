@@ -1,0 +1,267 @@
+"""Uses of members: certain, possible, never those of other structs; what is done there; renaming them."""
+
+from __future__ import annotations
+
+import pytest
+
+from kexpert.features.navigation.call_hierarchy import incoming, prepare
+from kexpert.features.navigation.references import highlights, marked_references
+from kexpert.features.navigation.rename import RenameError, prepare_rename, rename
+from kexpert.features.navigation.resolved_uses import ResolvedUses
+from tests.support.memory_view import MemoryView, at_cursor
+
+TREE = """
+//- include/linux/list.h
+struct list_head { struct list_head *next, *prev; };
+#define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define list_entry(ptr, type, member) container_of(ptr, type, member)
+#define list_first_entry(ptr, type, member) list_entry((ptr)->next, type, member)
+#define list_for_each_entry(pos, head, member) \\
+	for (pos = list_first_entry(head, typeof(*pos), member); &pos->member != (head); )
+//- include/linux/crane.h
+#include <linux/list.h>
+struct crane {
+	int load;
+	struct list_head list;
+	struct hook { int load; } hook;
+	union { int arm; long reach; };
+	char name[8];
+};
+struct ship {
+	int load;
+	struct list_head list;
+};
+typedef struct crane crane_t;
+struct pier { crane_t *crane; struct ship *ships[4]; };
+//- drivers/a.c
+#include <linux/crane.h>
+static struct crane cranes[] = {
+	{ .load = 1, .hook = { .load = 2 } },
+	[1] = { .hook.load = 3 },
+	[2].load = 4,
+};
+static struct ship ships[] = { { .load = 5 } };
+int a(struct pier *pier, struct ship *ship, int load)
+{
+	struct crane *crane;
+
+	list_for_each_entry(crane, &ship->list, list)
+		crane->load = load;
+	pier->crane->load++;
+	WRITE_ONCE(pier->crane[2].load, pier->ships[1]->load);
+	use(&cranes[1].load, &pier->crane->hook.load);
+	ship->load = container_of(pier, struct crane, list)->load;
+	return offsetof(struct crane, load) + offsetof(struct ship, load);
+}
+//- drivers/b.c
+#include <linux/crane.h>
+#define LOAD_OF(thing) ((thing)->load)
+#define SET_LOAD(crane, field, value) ((crane)->field = (value))
+int b(void *thing, struct crane *crane)
+{
+	SET_LOAD(crane, load, 2);
+	return LOAD_OF(thing) + unknown(thing)->load;
+}
+//- drivers/c.c
+struct crane { int load; };
+int c(struct crane *crane)
+{
+	return crane->load;
+}
+//- drivers/d.c
+int d(void *thing)
+{
+	return unknown(thing)->load;
+}
+"""
+
+
+def put(cursor: str, tree: str = TREE) -> str:
+    """The tree with a cursor where ``cursor`` shows it."""
+    plain = cursor.replace("/*|*/", "")
+    assert tree.count(plain) == 1, plain
+    return tree.replace(plain, cursor)
+
+
+def shown(view: MemoryView, path: str, start: int) -> str:
+    source = view.source(path)
+    assert source is not None
+    return f"{path}: {source.lines.line_bytes(source.lines.line_of(start)).decode().strip()}"
+
+
+def uses(fixture: str, include_declaration: bool = True) -> list[tuple[str, str]]:
+    """(what is done, the line) of each use; a question mark after it for one that is only possible."""
+    view, source, offset = at_cursor(fixture)
+    found = []
+    for marked in marked_references(view, source, offset, include_declaration, lambda: False, with_access=True):
+        rows = zip(marked.file.starts, marked.certain, marked.access, strict=True)
+        found += [(f"{done}{'' if sure else '?'}", shown(view, marked.file.path, start)) for start, sure, done in rows]
+    return found
+
+
+CRANE_LOAD = [
+    ("declaration", "include/linux/crane.h: int load;"),
+    ("write", "drivers/a.c: { .load = 1, .hook = { .load = 2 } },"),
+    ("write", "drivers/a.c: [2].load = 4,"),
+    ("write", "drivers/a.c: crane->load = load;"),
+    ("write", "drivers/a.c: pier->crane->load++;"),
+    ("write", "drivers/a.c: WRITE_ONCE(pier->crane[2].load, pier->ships[1]->load);"),
+    ("address", "drivers/a.c: use(&cranes[1].load, &pier->crane->hook.load);"),
+    ("read", "drivers/a.c: ship->load = container_of(pier, struct crane, list)->load;"),
+    ("address", "drivers/a.c: return offsetof(struct crane, load) + offsetof(struct ship, load);"),
+    ("read?", "drivers/b.c: #define LOAD_OF(thing) ((thing)->load)"),
+    ("read", "drivers/b.c: SET_LOAD(crane, load, 2);"),
+    ("read?", "drivers/b.c: return LOAD_OF(thing) + unknown(thing)->load;"),
+]
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "struct crane {\n	int lo/*|*/ad;\n	struct list_head", "pier->crane->lo/*|*/ad++", "[2].lo/*|*/ad = 4",
+        "offsetof(struct crane, lo/*|*/ad)", "SET_LOAD(crane, lo/*|*/ad, 2)",
+    ],
+)  # fmt: skip
+def test_uses_of_one_struct_are_certain_and_those_of_an_unknown_one_possible(cursor: str) -> None:
+    assert sorted(uses(put(cursor))) == sorted(CRANE_LOAD)
+
+
+def test_uses_of_the_other_struct_are_its_own() -> None:
+    certain = [use for use in uses(put("ship->lo/*|*/ad = container_of")) if not use[0].endswith("?")]
+    assert sorted(certain) == sorted([
+        ("declaration", "include/linux/crane.h: int load;"),
+        ("write", "drivers/a.c: static struct ship ships[] = { { .load = 5 } };"),
+        ("read", "drivers/a.c: WRITE_ONCE(pier->crane[2].load, pier->ships[1]->load);"),
+        ("write", "drivers/a.c: ship->load = container_of(pier, struct crane, list)->load;"),
+        ("address", "drivers/a.c: return offsetof(struct crane, load) + offsetof(struct ship, load);"),
+    ])  # fmt: skip
+
+
+def test_a_nested_struct_has_members_of_its_own() -> None:
+    certain = [use for use in uses(put("&pier->crane->hook.lo/*|*/ad")) if not use[0].endswith("?")]
+    assert sorted(certain) == sorted([
+        ("declaration", "include/linux/crane.h: struct hook { int load; } hook;"),
+        ("write", "drivers/a.c: { .load = 1, .hook = { .load = 2 } },"),
+        ("write", "drivers/a.c: [1] = { .hook.load = 3 },"),
+        ("address", "drivers/a.c: use(&cranes[1].load, &pier->crane->hook.load);"),
+    ])  # fmt: skip
+
+
+def test_a_struct_of_the_same_tag_in_another_driver_is_another_struct() -> None:
+    assert uses(put("struct crane { int lo/*|*/ad; };\nint c")) == [
+        ("declaration", "drivers/c.c: struct crane { int load; };"), ("read", "drivers/c.c: return crane->load;"),
+    ]  # fmt: skip
+
+
+def test_members_of_an_anonymous_union_belong_to_the_outer_struct() -> None:
+    fixture = put("union { int ar/*|*/m; long") + (
+        "//- drivers/e.c\n#include <linux/crane.h>\nint e(crane_t *crane)\n{\n\treturn crane->arm;\n}\n"
+    )
+    assert uses(fixture) == [
+        ("declaration", "include/linux/crane.h: union { int arm; long reach; };"),
+        ("read", "drivers/e.c: return crane->arm;"),
+    ]
+
+
+def test_a_list_is_found_in_the_arguments_of_macros() -> None:
+    assert ("address", "drivers/a.c: list_for_each_entry(crane, &ship->list, list)") in uses(
+        put("	struct list_head li/*|*/st;\n	struct hook")
+    )
+
+
+def test_declarations_are_left_out_if_not_asked_for() -> None:
+    assert sorted(uses(put("pier->crane->lo/*|*/ad++"), include_declaration=False)) == sorted(CRANE_LOAD[1:])
+
+
+def test_an_array_that_is_passed_on_has_its_address_taken() -> None:
+    code = "void e(crane_t *c)\n{\n\tfill(c->name);\n\tc->name[0] = 1;\n}\n"
+    found = uses(put("fill(c->na/*|*/me)", f"{TREE}//- drivers/e.c\n#include <linux/crane.h>\n{code}"))
+    assert [done for done, line in found if "drivers/e.c" in line] == ["address", "write"]
+
+
+def test_highlights_are_of_the_same_struct() -> None:
+    view, source, offset = at_cursor(put("ship->lo/*|*/ad = container_of"))
+    found = [(shown(view, source.path, each.start), each.access.value) for each in highlights(view, source, offset)]
+    assert found[1:] == [
+        ("drivers/a.c: WRITE_ONCE(pier->crane[2].load, pier->ships[1]->load);", "read"),
+        ("drivers/a.c: ship->load = container_of(pier, struct crane, list)->load;", "write"),
+        ("drivers/a.c: return offsetof(struct crane, load) + offsetof(struct ship, load);", "address"),
+    ]  # fmt: skip
+
+
+def test_who_writes_a_member_is_in_its_incoming_calls() -> None:
+    view, source, offset = at_cursor(put("struct ship {\n	int lo/*|*/ad;\n	struct list"))
+    item = prepare(view, source, offset)[0]
+    assert [call.symbol.name for call in incoming(view, item, lambda: False)] == ["a"]
+    view, source, offset = at_cursor(put("struct crane { int lo/*|*/ad; };\nint c"))
+    assert incoming(view, prepare(view, source, offset)[0], lambda: False) == []  # it is only read
+
+
+def test_a_cancelled_search_stops_at_the_next_file() -> None:
+    view, source, offset = at_cursor(put("pier->crane->lo/*|*/ad++"))
+    asked = iter([False, True])
+    found = marked_references(view, source, offset, True, lambda: next(asked))
+    files = [marked.file.path for marked in found]
+    assert files == ["include/linux/crane.h"]
+
+
+def test_kept_answers_follow_edits_of_the_file_and_of_a_header() -> None:
+    known = ResolvedUses()
+
+    def certain(tree: str) -> int:
+        view, source, offset = at_cursor(put("pier->crane->lo/*|*/ad++", tree))
+        found = marked_references(view, source, offset, True, lambda: False, known)
+        return sum(sum(marked.certain) for marked in found)
+
+    before = certain(TREE)
+    assert certain(TREE) == before
+    assert certain(TREE.replace("	SET_LOAD(crane, load, 2);\n", "")) == before - 1
+    assert certain(TREE.replace("struct ship *ships[4]", "struct crane *ships[4]")) == before + 1
+    assert certain(TREE) == before
+
+
+RENAMED = """
+//- include/linux/crane.h
+/**
+ * struct crane - lifts
+ * @load: what hangs
+ */
+struct crane {
+	int load;
+};
+struct ship { int load; };
+//- drivers/a.c
+#include <linux/crane.h>
+int a(struct crane *crane, struct ship *ship)
+{
+	return crane->lo/*|*/ad + ship->load;
+}
+"""
+
+
+def test_a_member_is_renamed_in_all_files_and_in_its_documentation() -> None:
+    view, source, offset = at_cursor(RENAMED)
+    assert prepare_rename(view, source, offset) is not None
+    assert [shown(view, span.path, span.start) for span in rename(view, source, offset, "weight")] == [
+        "drivers/a.c: return crane->load + ship->load;",
+        "include/linux/crane.h: * @load: what hangs",
+        "include/linux/crane.h: int load;",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("tree", "new_name", "reason"),
+    [
+        (RENAMED + "//- drivers/b.c\n#include <linux/crane.h>\nint b(struct crane *c)\n{\n\treturn any(c)->load;\n}\n",
+         "weight", "the struct is not known of one use of 'load', at drivers/b.c:4"),
+        (RENAMED.replace("	int load;\n", "	int load;\n	int weight;\n"), "weight",
+         "'weight' is already a member of struct crane"),
+        (RENAMED.replace("include/linux/", "include/uapi/linux/"), "weight",
+         "'load' is declared in include/uapi/linux/crane.h, which programs outside the kernel include"),
+        (RENAMED.replace("struct crane *crane", "void *crane"), "weight", "the struct of 'load' is not known"),
+    ],
+)  # fmt: skip
+def test_a_member_is_not_renamed_if_that_is_not_safe(tree: str, new_name: str, reason: str) -> None:
+    view, source, offset = at_cursor(tree)
+    with pytest.raises(RenameError, match=f"^{reason}$"):
+        rename(view, source, offset, new_name)

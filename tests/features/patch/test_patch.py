@@ -1,0 +1,200 @@
+"""What a patch touches in a small tree, who depends on it, who maintains it."""
+
+from __future__ import annotations
+
+from difflib import unified_diff
+
+import pytest
+
+from kexpert.features.patch.patch import PatchReport, patch_report
+from kexpert.features.patch.states import TreeState
+from kexpert.render import patch as render
+from tests.support.memory_view import MemoryView, files_of
+
+TREE = """
+//- MAINTAINERS
+FOO DRIVER
+M:\tFred Foo <fred@example.org>
+R:\tRita Review <rita@example.org>
+L:\tfoo@lists.example.org
+S:\tMaintained
+F:\tdrivers/foo/
+
+THE REST
+L:\tall@lists.example.org
+S:\tBuried
+F:\t*
+F:\t*/
+//- include/linux/foo.h
+struct foo_ops {
+	int (*open)(int x);
+	int (*close)(int x);
+};
+int foo_add(int a);
+#define FOO_MAX 7
+//- drivers/foo/Kconfig
+config FOO
+	tristate "Foo"
+	depends on PCI
+//- drivers/foo/foo.c
+#include <linux/foo.h>
+
+static int foo_open(int x)
+{
+	return x;
+}
+
+/* Adds one. */
+int foo_add(int a)
+{
+	int b = a;
+
+	return b + 1;
+}
+EXPORT_SYMBOL(foo_add);
+
+static const struct foo_ops foo_table = {
+	.open = foo_open,
+};
+//- drivers/bar/bar.c
+#include <linux/foo.h>
+static int bar(int a)
+{
+	return foo_add(a);
+}
+static int run(const struct foo_ops *ops)
+{
+	return ops->open(1);
+}
+"""
+FILES = files_of(TREE.lstrip("\n"))
+FOO = FILES["drivers/foo/foo.c"].decode()
+
+
+def diff(path: str, old: str, new: str) -> bytes:
+    return "".join(unified_diff(old.splitlines(True), new.splitlines(True), f"a/{path}", f"b/{path}")).encode()
+
+
+def report_on(patch: bytes, **changed: str) -> PatchReport:
+    return patch_report(MemoryView({**FILES, **{path: text.encode() for path, text in changed.items()}}), patch)
+
+
+def touched(report: PatchReport) -> set[tuple[str, str, str]]:
+    return {(render.kind_name(use), use.touched.symbol.name, use.touched.status) for use in report.touched}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ("return b + 1", "return b + 2", {("function", "foo_add", "changed")}),
+        ("\tint b = a;\n\n\treturn b + 1;\n", "\treturn a;\n", {("function", "foo_add", "changed")}),
+        ("/* Adds one. */", "/* Adds 1. */", set()),
+        ("EXPORT_SYMBOL(foo_add);\n", "", {("export", "foo_add", "removed")}),
+        ("\t.open = foo_open,\n", "\t.open = foo_open,\n\t.close = x,\n", {("ops table", "foo_table", "changed")}),
+        ("(foo_add);\n", "(foo_add);\n\nint foo_sub(int a)\n{\n\treturn 1;\n}\n", {("function", "foo_sub", "added")}),
+        ("static int foo_open(int x)\n{\n\treturn x;\n}\n\n", "", {("function", "foo_open", "removed")}),
+        ("#include <linux/foo.h>\n", "#include <linux/foo.h>\n#define FOO_LOW 1\n", {("macro", "FOO_LOW", "added")}),
+    ],
+)
+def test_changed_lines_lead_to_their_definitions(before: str, after: str, expected: set[tuple[str, str, str]]) -> None:
+    new = FOO.replace(before, after, 1)
+    patch = diff("drivers/foo/foo.c", FOO, new)
+    assert touched(report_on(patch)) == expected
+    applied = report_on(patch, **{"drivers/foo/foo.c": new})
+    assert touched(applied) == expected
+    assert applied.files[0].state is TreeState.AFTER
+
+
+def test_callers_and_tables_of_a_touched_function_are_named() -> None:
+    new = FOO.replace("return b + 1", "return 0").replace("return x", "return 1")
+    report = report_on(diff("drivers/foo/foo.c", FOO, new))
+    uses = {use.touched.symbol.name: use for use in report.touched}
+    assert [(edge.caller.name, edge.path) for edge in uses["foo_add"].callers] == [("bar", "drivers/bar/bar.c")]
+    assert uses["foo_add"].is_exported and not uses["foo_open"].is_exported
+    assert [entry.operation for entry in uses["foo_open"].entries] == ["foo_ops.open"]
+    assert [(edge.caller.name, edge.operation) for edge in uses["foo_open"].callers] == [("run", "foo_ops.open")]
+
+
+def test_a_changed_member_of_an_ops_struct_counts_its_implementations() -> None:
+    header = FILES["include/linux/foo.h"].decode()
+    report = report_on(diff("include/linux/foo.h", header, header.replace("(*open)(int x)", "(*open)(long x)")))
+    (use,) = report.touched
+    assert (use.touched.symbol.name, [member.name for member in use.touched.members]) == ("foo_ops", ["open"])
+    assert use.implementations == {"open": 1} and use.mentioning_files >= 2
+
+
+def test_options_are_named_and_their_entries_touched() -> None:
+    kconfig = FILES["drivers/foo/Kconfig"].decode()
+    patch = diff("drivers/foo/Kconfig", kconfig, kconfig.replace("depends on PCI", "depends on PCI && BAR"))
+    report = report_on(patch)
+    assert touched(report) == {("config", "CONFIG_FOO", "changed")}
+    assert list(report.options) == ["CONFIG_PCI", "CONFIG_BAR"]
+    code = report_on(diff("drivers/foo/foo.c", FOO, FOO.replace("\tint b", "#ifdef CONFIG_X86\n#endif\n\tint b")))
+    assert list(code.options) == ["CONFIG_X86"]
+
+
+def test_maintainers_are_those_of_the_files() -> None:
+    report = report_on(diff("drivers/foo/foo.c", FOO, FOO + "\n/* end */\n"))
+    (section,) = report.responsible
+    assert section.title == "FOO DRIVER" and section.lists == ["foo@lists.example.org"]
+    assert section.reviewers == ["Rita Review <rita@example.org>"]
+
+
+def test_a_file_that_others_changed_too_is_read_by_name() -> None:
+    """The hunk fits nowhere; git's heading still names the function."""
+    patch = (
+        b"--- a/drivers/foo/foo.c\n+++ b/drivers/foo/foo.c\n@@ -8,3 +8,3 @@ int foo_add(int a)\n"
+        b" not\n-in\n+this\n file\n"
+    )
+    report = report_on(patch)
+    (use,) = report.touched
+    assert (use.touched.symbol.name, use.touched.certainty) == ("foo_add", "by name")
+    assert report.files[0].state is TreeState.OTHER and report.files[0].unplaced_hunks == 1
+
+
+def test_new_deleted_and_renamed_files() -> None:
+    new = b"--- /dev/null\n+++ b/drivers/foo/new.c\n@@ -0,0 +1,4 @@\n+int fresh(void)\n+{\n+\treturn 0;\n+}\n"
+    report = report_on(new)
+    assert touched(report) == {("function", "fresh", "added")} and report.files[0].status == "added"
+    assert report.responsible[0].title == "FOO DRIVER"
+    gone = b"--- a/drivers/bar/bar.c\n+++ /dev/null\n@@ -1,9 +0,0 @@\n" + b"".join(
+        b"-" + line + b"\n" for line in FILES["drivers/bar/bar.c"].splitlines()
+    )
+    report = report_on(gone)
+    assert touched(report) == {("function", "bar", "removed"), ("function", "run", "removed")}
+    moved = b"diff --git a/drivers/bar/bar.c b/drivers/foo/bar.c\n"
+    moved += b"rename from drivers/bar/bar.c\nrename to drivers/foo/bar.c\n"
+    (file,) = report_on(moved).files
+    assert (file.status, file.path, file.old_path) == ("renamed", "drivers/foo/bar.c", "drivers/bar/bar.c")
+
+
+def test_a_definition_that_goes_to_another_file_has_moved() -> None:
+    function = "static int foo_open(int x)\n{\n\treturn x;\n}\n\n"
+    patch = diff("drivers/foo/foo.c", FOO, FOO.replace(function, ""))
+    bar = FILES["drivers/bar/bar.c"].decode()
+    report = report_on(patch + diff("drivers/bar/bar.c", bar, bar + function))
+    assert {use.touched.status for use in report.touched if use.touched.symbol.name == "foo_open"} == {"moved"}
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "a/../../etc/passwd", "a/..", "../x.c", "a\0b.c", "x" * 3000])
+def test_a_path_outside_the_tree_is_passed_over_with_the_reason(name: str) -> None:
+    patch = f"--- {name}\n+++ {name}\n@@ -1 +1 @@\n-a\n+b\n".encode()
+    report = report_on(patch)
+    assert not report.files and len(report.notes) == 1
+    assert "\n" not in report.notes[0] and len(report.notes[0]) < 300
+
+
+def test_a_plain_diff_of_two_folders_is_read() -> None:
+    patch = diff("drivers/foo/foo.c", FOO, FOO.replace("b + 1", "b + 2"))
+    patch = patch.replace(b"a/drivers", b"linux.orig/drivers").replace(b"b/drivers", b"linux/drivers")
+    assert touched(report_on(patch)) == {("function", "foo_add", "changed")}
+
+
+def test_both_renderings_give_path_and_line() -> None:
+    report = report_on(diff("drivers/foo/foo.c", FOO, FOO.replace("b + 1", "b + 2")))
+    (each,) = render.to_json(report)["touched"]
+    assert (each["path"], each["line"], each["inTree"]) == ("drivers/foo/foo.c", 9, True)
+    assert each["certainty"] == "by syntax"
+    lines = list(render.to_lines(report))
+    assert "drivers/foo/foo.c:9: function foo_add: changed, exported" in lines
+    assert "    called by bar drivers/bar/bar.c:4" in lines
