@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,9 @@ from kexpert.http.rate_limit import RateLimit
 from kexpert.http.runner import Runner
 from kexpert.workspace.served_tree import ServedTree
 
+#: What answers AI agents about a tree; None if it cannot be had. Its routes and its lifespan are taken over.
+Agents = Callable[[ServedTree, WebOptions], Starlette | None]
+
 _STATIC = Path(__file__).with_name("static")
 _SAVE_SECONDS = 1.0
 #: Of the interpreter's lock: a question must not wait long for another one that computes.
@@ -43,10 +46,13 @@ _SWITCH_SECONDS = 0.002
 class Web:
     """One process that serves one tree."""
 
-    def __init__(self, options: WebOptions, tree: ServedTree, tokens: Tokens | None) -> None:
+    def __init__(
+        self, options: WebOptions, tree: ServedTree, tokens: Tokens | None, agents: Starlette | None = None
+    ) -> None:
         self.options = options
         self.tree = tree
         self.tokens = tokens
+        self.agents = agents
         self.runner = Runner()
         self.metrics = Metrics(Path(options.metrics_folder) if options.metrics_folder else None)
         self.events = IndexEvents(self._look, self.metrics)
@@ -70,7 +76,10 @@ class Web:
         await asyncio.to_thread(self.tree.start)
         saving = asyncio.create_task(self._save_metrics())
         try:
-            yield
+            async with AsyncExitStack() as stack:
+                if self.agents is not None:
+                    await stack.enter_async_context(self.agents.router.lifespan_context(self.agents))
+                yield
         finally:
             saving.cancel()
             self.events.close()
@@ -97,6 +106,7 @@ class Web:
         routes.append(Route("/livez", _named("livez", _alive)))
         routes.append(Route("/readyz", _named("readyz", self._ready)))
         routes.append(Mount("/static", StaticFiles(directory=_STATIC)))
+        routes += self.agents.routes if self.agents is not None else []
         return routes + Pages(self.tree, self.runner, self.tokens).routes()
 
     def _json(self, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
@@ -218,18 +228,18 @@ async def _on_defect(request: Request, error: Exception) -> Response:
     return problem_response(Problem(500, "kexpert failed to answer; the server's log says why"))
 
 
-def application(options: WebOptions) -> ASGIApp:
+def application(options: WebOptions, agents: Agents = lambda tree, options: None) -> ASGIApp:
     """Raises NotFound for a tree that is none, TokenFileError for tokens that cannot be used."""
     tokens = Tokens.read(Path(options.token_file)) if options.token_file else None
     tree = ServedTree(
         Path(options.tree), _say, writes=not options.read_only, use_model=options.use_model
     )
-    return Web(options, tree, tokens).application()
+    return Web(options, tree, tokens, agents(tree, options)).application()
 
 
-def worker_application() -> ASGIApp:
+def worker_application(agents: Agents = lambda tree, options: None) -> ASGIApp:
     """For uvicorn's worker processes."""
-    return application(WebOptions.from_environment())
+    return application(WebOptions.from_environment(), agents)
 
 
 def _say(message: str) -> None:

@@ -7,12 +7,16 @@ import ipaddress
 import socket
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kexpert.http.app import Agents
 
 _EXTRA = "pip install 'kexpert[web]'"
 
 
-def add_arguments(commands: argparse._SubParsersAction[Any]) -> None:
+def add_arguments(commands: argparse._SubParsersAction[Any], agents: Agents, worker_target: str) -> None:
+    """``agents``: what answers AI agents. ``worker_target``: as ``server.serve`` takes it."""
     what = "serve a tree over HTTP: a page for browsers and an API"
     command = commands.add_parser("web", help=what, description=f"{what[:1].upper()}{what[1:]}. Read-only.")
     command.add_argument("--tree", metavar="DIR", type=Path, help="the kernel tree (default: around this folder)")
@@ -30,10 +34,10 @@ def add_arguments(commands: argparse._SubParsersAction[Any]) -> None:
     command.add_argument("--no-model", action="store_true", help="leave the chat model out")
     command.add_argument("--certificate", metavar="PEM", default="", help="serve HTTPS with this certificate")
     command.add_argument("--key", metavar="PEM", default="", help="the certificate's private key")
-    command.set_defaults(run=run)
+    command.set_defaults(run=lambda args: run(args, agents, worker_target))
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace, agents: Agents, worker_target: str) -> int:
     from kexpert.workspace.find_tree import NotFound, find_tree
 
     try:
@@ -61,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
             read_only=args.read_only,
             use_model=not args.no_model,
         )
-        return serve(options, host, port, args.workers, args.certificate, args.key)
+        return serve(options, host, port, args.workers, args.certificate, args.key, agents, worker_target)
     except (NotFound, TokenFileError) as problem:
         return _complain(str(problem))
     except OSError as error:

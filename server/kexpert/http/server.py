@@ -9,7 +9,7 @@ from dataclasses import replace
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from kexpert.http.app import application
+from kexpert.http.app import Agents, application
 from kexpert.http.connection import BoundedConnection
 from kexpert.http.options import WebOptions
 
@@ -20,8 +20,14 @@ _SHUTDOWN_SECONDS = 5
 _WANTED_FILES = 16384
 
 
-def serve(options: WebOptions, host: str, port: int, workers: int, certificate: str = "", key: str = "") -> int:
-    """Serve until a signal ends it. Raises OSError if the address cannot be used."""
+def serve(
+    options: WebOptions, host: str, port: int, workers: int, certificate: str, key: str, agents: Agents,
+    worker_target: str,
+) -> int:  # fmt: skip
+    """Serve until a signal ends it. ``worker_target``: MODULE:FUNCTION that makes the application in a worker process.
+
+    Raises OSError if the address cannot be used.
+    """
     _raise_file_limit()
     with tempfile.TemporaryDirectory(prefix="kexpert-web-") as folder:
         options = replace(options, metrics_folder=folder if workers > 1 else "")
@@ -33,11 +39,10 @@ def serve(options: WebOptions, host: str, port: int, workers: int, certificate: 
             "ssl_keyfile": key or None,
         }  # fmt: skip
         if workers == 1:
-            config = uvicorn.Config(application(options), **common)  # type: ignore[arg-type]
+            config = uvicorn.Config(application(options, agents), **common)  # type: ignore[arg-type]
         else:
             options.to_environment()
-            target = "kexpert.http.app:worker_application"
-            config = uvicorn.Config(target, factory=True, workers=workers, **common)  # type: ignore[arg-type]
+            config = uvicorn.Config(worker_target, factory=True, workers=workers, **common)  # type: ignore[arg-type]
         listening = config.bind_socket()
         shown = f"[{host}]" if ":" in host else host
         address = f"{'https' if certificate else 'http'}://{shown}:{listening.getsockname()[1]}/"
