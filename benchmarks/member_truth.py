@@ -55,7 +55,7 @@ class Clang:
     """Parses files of one tree; ``build``: the output folder."""
 
     def __init__(self, root: Path, build: Path) -> None:
-        from clang import cindex
+        from clang import cindex  # type: ignore[import-not-found]  # PyPI libclang
 
         self._cindex: Any = cindex
         self._root = root

@@ -14,7 +14,7 @@ import json
 import random
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,9 @@ def spread(work: Callable[[Any], bool], cases: list[Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def measure(root: Path, other: Path | None, seed: int, share: float) -> Iterator[dict[str, Any]]:
+def measure(
+    root: Path, other: Path | None, seed: int, share: float, only: Collection[str]
+) -> Iterator[dict[str, Any]]:
     """One report a question; ``share`` of the usual number of cases."""
     draw = random.Random(seed)
     snapshot: Snapshot = SavedTree(root, print).snapshot()
@@ -90,16 +92,19 @@ def measure(root: Path, other: Path | None, seed: int, share: float) -> Iterator
         return max(1, round(cases * share))
 
     patterns = list(drawn_patterns(root, count(PATTERNS), draw))
-    yield {"grep": spread(lambda pattern: bool(snapshot.grep(pattern).hits), patterns)}
+    if "grep" in only:
+        yield {"grep": spread(lambda pattern: bool(snapshot.grep(pattern).hits), patterns)}
     functions = [s.name for path in files(root, 2 * count(FUNCTIONS), ".c", seed) for s in view.symbols_in(path)
                  if s.kind is Kind.FUNCTION]  # fmt: skip
     names = draw.sample(functions, count(FUNCTIONS))
-    yield {"callchain, up 2, down 3": spread(lambda name: snapshot.call_chain(name) is not None, names)}
+    if "callchain" in only:
+        yield {"callchain, up 2, down 3": spread(lambda name: snapshot.call_chain(name) is not None, names)}
     calls = [s.name for path in ("fs/open.c", "fs/read_write.c", "net/socket.c", "mm/mmap.c", "kernel/fork.c")
              for s in view.symbols_in(path) if s.kind is Kind.SYSCALL]  # fmt: skip
     ends = list(zip(draw.choices(calls, k=count(PATHS)), draw.sample(functions, count(PATHS)), strict=True))
-    yield {"callchain from a system call to a function": spread(lambda pair: _has_path(snapshot, *pair), ends)}
-    if other is not None:
+    if "path" in only:
+        yield {"callchain from a system call to a function": spread(lambda pair: _has_path(snapshot, *pair), ends)}
+    if other is not None and "diff" in only:
         texts = [patch.text for patch in patches.drawn(root, other, count(PATCHES), seed)]
         yield {"diff, a patch of one file": spread(lambda text: bool(snapshot.patch(text).files), texts)}
 
@@ -114,9 +119,11 @@ def main() -> int:
     parser.add_argument("--tree", type=Path, required=True)
     parser.add_argument("--other", type=Path, help="a later version, for patches")
     parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--only", choices=("grep", "callchain", "path", "diff"), action="append")
     parser.add_argument("--share", type=float, default=1.0, help="of the usual number of cases")
     args = parser.parse_args()
-    for report in measure(args.tree, args.other, args.seed, args.share):
+    only = args.only or ("grep", "callchain", "path", "diff")
+    for report in measure(args.tree, args.other, args.seed, args.share, only):
         print(json.dumps(report, indent=1), flush=True)
     return 0
 

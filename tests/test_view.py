@@ -226,3 +226,29 @@ def test_reading_what_a_view_gives_does_not_change_it(view: View) -> None:
     view.lookup("gizmo_start").clear()
     view.callers("gizmo_start").clear()
     assert answers() == first
+
+
+def test_a_state_names_the_text_of_a_file_and_of_all_headers(view: View) -> None:
+    assert view.state_of("net/nothing.c") is None
+    assert view.state_of("net/far.c") == view.state_of("net/far.c") is not None
+    assert view.state_of("net/far.c") != view.state_of("drivers/gizmo/other.c")
+    assert view.headers_state() == view.headers_state()
+
+
+def test_states_follow_changes_on_disk_and_in_buffers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    root = tmp_path / "linux"
+    for name in ("Kconfig", "Makefile", "MAINTAINERS", *FILES):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(FILES.get(name, b""))
+    build(root)
+    before = open_view(root)
+    headers, text = before.headers_state(), before.state_of("net/far.c")
+    (root / "net/far.c").write_bytes(b"int gizmo_further(void);\n")
+    build(root)
+    after = open_view(root)
+    assert after.state_of("net/far.c") != text
+    assert after.headers_state() == headers
+    (root / "include/linux/gizmo.h").write_bytes(b"struct gizmo { long size; };\n")
+    build(root)
+    assert open_view(root).headers_state() != headers

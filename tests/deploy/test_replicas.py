@@ -60,8 +60,12 @@ def names(address: str, query: str) -> list[str]:
 def test_both_replicas_search_the_vectors_of_the_chroma_server(replicas: list[Replica]) -> None:
     for replica in replicas:
         eventually(lambda at=replica.address: "folio_wait_writeback" in names(at, MEANING), seconds=90)
-    first, second = (names(replica.address, "wait until writeback is over") for replica in replicas)
-    assert first == second and first[0] == "folio_wait_writeback"
+    found = eventually(  # a replica has the vectors of all files when its last worker is ready
+        lambda: [names(replica.address, "wait until writeback is over") for replica in replicas],
+        lambda found: found[0] == found[1],
+        seconds=90,
+    )
+    assert found[0][0] == "folio_wait_writeback"
 
 
 def test_a_killed_replica_loses_no_more_than_what_it_was_answering(replicas: list[Replica]) -> None:

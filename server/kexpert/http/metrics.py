@@ -84,12 +84,12 @@ class Metrics:
 
 
 def _requests(counts: Mapping[str, float]) -> Iterator[str]:
-    rows = sorted((*key.split(_SEPARATOR), value) for key, value in counts.items())
+    rows = [(*_parts(key), counts[key]) for key in sorted(counts)]
     yield "# HELP kexpert_requests_total Answered requests."
     yield "# TYPE kexpert_requests_total counter"
     for name, endpoint, status, value in rows:
         if name == "requests":
-            yield f'kexpert_requests_total{{endpoint="{endpoint}",status="{status}"}} {_number(float(value))}'
+            yield f'kexpert_requests_total{{endpoint="{endpoint}",status="{status}"}} {_number(value)}'
     yield "# HELP kexpert_request_seconds Time until the answer was sent."
     yield "# TYPE kexpert_request_seconds histogram"
     for name, endpoint, _, seconds in rows:
@@ -99,8 +99,13 @@ def _requests(counts: Mapping[str, float]) -> Iterator[str]:
         for number, bound in enumerate((*_BUCKETS_SECONDS, "+Inf")):
             total += counts.get(f"bucket{_SEPARATOR}{endpoint}{_SEPARATOR}{number}", 0.0)
             yield f'kexpert_request_seconds_bucket{{endpoint="{endpoint}",le="{bound}"}} {_number(total)}'
-        yield f'kexpert_request_seconds_sum{{endpoint="{endpoint}"}} {_number(float(seconds))}'
+        yield f'kexpert_request_seconds_sum{{endpoint="{endpoint}"}} {_number(seconds)}'
         yield f'kexpert_request_seconds_count{{endpoint="{endpoint}"}} {_number(total)}'
+
+
+def _parts(key: str) -> tuple[str, str, str]:
+    name, endpoint, label = key.split(_SEPARATOR)
+    return name, endpoint, label
 
 
 def _number(value: float) -> str:

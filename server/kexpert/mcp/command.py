@@ -5,8 +5,12 @@ from __future__ import annotations
 import argparse
 import gc
 import sys
+import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kexpert.workspace.live_tree import LiveTree
 
 #: Seconds that a thread may keep the interpreter while another waits: a question must not wait for indexing.
 _SWITCH_INTERVAL_SECONDS = 0.001
@@ -39,19 +43,41 @@ def run(args: argparse.Namespace) -> int:
         if package not in ("mcp", "mcp_types", "anyio"):
             raise
         return _complain(f"the Python package {package} is missing; install it with: pip install 'kexpert[mcp]'")
-    from kexpert.workspace.live_tree import LiveTree
-
-    tree = LiveTree(root, _say)
     gc.freeze()
     gc.enable()
-    tree.start()
+    opening = Opening(root)
     try:
-        anyio.run(serve_stdio, Tree(root, tree.snapshot, tree.activity))
+        anyio.run(serve_stdio, Tree(root, lambda: opening.tree().snapshot(), lambda: opening.tree().activity()))
     except KeyboardInterrupt:
         return 130
     finally:
-        tree.close()
+        opening.tree().close()
     return 0
+
+
+class Opening:
+    """Opens the tree on a thread, so that the client's first requests need not wait for it."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._tree: LiveTree | None = None
+        self._thread = threading.Thread(target=self._open, name="kexpert-open", daemon=True)
+        self._thread.start()
+
+    def tree(self) -> LiveTree:
+        """The tree, after waiting for it."""
+        self._thread.join()
+        if self._tree is None:
+            raise RuntimeError(f"{self._root} could not be opened")
+        return self._tree
+
+    def _open(self) -> None:
+        from kexpert.workspace.live_tree import LiveTree
+
+        tree = LiveTree(self._root, _say)
+        tree.start()
+        self._tree = tree
+        import kexpert.render.named  # noqa: F401  # the first answer needs it
 
 
 def _complain(message: str) -> int:

@@ -177,7 +177,8 @@ class Searcher:
         if method is not SearchMethod.VECTORS:
             words = query_stems(parsed.text)
             lexical = self._match(store, words, wide, within if exact else (), MatchIn.CODE)
-            comments = self._match(store, words, wide, within if exact else (), MatchIn.COMMENTS)
+            many_comments = max(wide * _COMMENT_CANDIDATES // _CANDIDATES, limit)
+            comments = self._match(store, words, many_comments, within if exact else (), MatchIn.COMMENTS)
         # read while the vectors are compared elsewhere
         rows = store.chunks(list({number: None for number, _ in (*lexical, *comments)}))
         near = answer.result() if answer else []

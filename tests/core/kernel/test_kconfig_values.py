@@ -135,8 +135,10 @@ config FLAG
 	def_bool $(cc-option,-mfoo -mbar=$(empty))
 config NOT
 	def_bool $(failure,true)
+config UNSET
+	def_bool "$(CROSS_COMPILE_COMPAT)" != ""
 """
-    assert values_of(fixture) == {"GCC": "y", "CLANG": "n", "FLAG": "y", "NOT": "n"}
+    assert values_of(fixture) == {"GCC": "y", "CLANG": "n", "FLAG": "y", "NOT": "n", "UNSET": "n"}
 
 
 @pytest.mark.parametrize(

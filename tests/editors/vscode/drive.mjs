@@ -177,11 +177,14 @@ const steps = {
   async missing(what) {
     const settings = readFileSync(job.settings, "utf8");
     writeFileSync(job.settings, JSON.stringify({ ...JSON.parse(settings), "kexpert.server.command": "/nowhere/kexpert" }));
-    await reload();
-    await see(what, ".notification-toast", async () => {});
-    await page.screenshot({ path: join(job.shots, "missing-message.png") });
-    writeFileSync(job.settings, settings);
-    await reload();
+    try {
+      await reload();
+      await see(what, ".notification-toast", async () => {});
+      await page.screenshot({ path: join(job.shots, "missing-message.png") });
+    } finally {
+      writeFileSync(job.settings, settings);
+      await reload();
+    }
     await until(() => servers().length > 0, "the server does not come back");
   },
   async similar(what) {

@@ -87,13 +87,13 @@ TOY = {
     "menu": {"sees": ["Ghost Text Off", "Re-index", "Doctor", "Show Log", "Choose Model"]},
     "doctor": {"sees": ["server", "kexpert.server.command", "SQLite"]},
     "killed": {"file": "drivers/toy/user.c", "at": "return toy_|wind(car, 3)", "sees": ["wind a toy up"]},
-    "missing": {"sees": ["kexpert.server.command names no program", "Install with pipx"]},
     "ghost": {
         "file": "drivers/toy/user.c",
         "at": "unsigned int turns)\n|{",
         "types": "\n",
         "sees": ["return toy_wind(toy, 1);"],
     },
+    "missing": {"sees": ["kexpert: ", "Install with pipx", "Open Settings"]},
 }
 
 #: What the model of the tests' own tree says wherever it is asked.

@@ -145,6 +145,19 @@ def test_the_if_around_the_asking_place_decides_first(value: str, mark: str, exp
     assert set(found) == {"first", "second"}
 
 
+def test_of_a_macro_that_is_defined_anew_the_last_one_before_the_place_holds() -> None:
+    fixture = """\
+//- fs/x.c
+#define /*|first*/STEP 1
+int f(void) { return /*|use*/STEP; }
+#undef STEP
+#define /*|second*/STEP 2
+int g(void) { return /*|later*/STEP; }
+"""
+    assert jump(fixture, configured())[0] == "first"
+    assert jump(fixture, configured(), "later")[0] == "second"
+
+
 def test_a_strong_definition_comes_before_a_weak_one() -> None:
     fixture = """\
 //- kernel/a.c

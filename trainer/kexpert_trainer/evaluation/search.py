@@ -105,7 +105,7 @@ def evaluate(
         raise UserError(f"{tree612}: no documented function that {tree61} has not; give two different versions")
     if max_questions:
         questions = sorted(questions, key=lambda each: path_digest(each.path + each.name))[:max_questions]
-    found = {}
+    found: dict[tuple[Situation, str], RetrievalMetrics] = {}
     with _folder(work) as folder:
         for situation, name in _TREES.items():
             tree = folder / name

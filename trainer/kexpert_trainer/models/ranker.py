@@ -63,7 +63,7 @@ class QuestionCandidates:
 class _Bm25:
     """BM25 of every word in every chunk of a pool, sorted by word. Chunks without a word do not count."""
 
-    def __init__(self, words: int, chunks: int, fields: Sequence[tuple[Ints, Ints, float]]) -> None:
+    def __init__(self, words: int, chunks: int, fields: Sequence[tuple[Ints, NDArray[np.int32], float]]) -> None:
         """``words``, ``chunks``: their numbers. ``fields``: (chunk of each word, word, weight)."""
         keys, counts, lengths = [], [], np.zeros(chunks)
         for owner, word, weight in fields:

@@ -50,11 +50,9 @@ def expand(text: str, variables: dict[str, str]) -> str:
 
 
 def _macro(call: str, variables: dict[str, str]) -> str:
-    name, _, argument = call.partition(",")
-    if name in variables:
-        return variables[name]
-    if name in _VERSIONS:
-        return _VERSIONS[name]
+    name, comma, argument = call.partition(",")
+    if not comma:
+        return variables.get(name) or _VERSIONS.get(name, "")
     if name in ("shell", "info", "warning-if", "error-if"):
         return ""
     answer = "n" if _NOT_GCC.search(argument) else "y"

@@ -43,4 +43,5 @@ def piece_sets(data: bytes) -> Bits:
 def _hashes(text: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint16]:
     wide = text.astype(np.uint16)
     mixed = wide[:-2] * _FACTORS[0] + wide[1:-1] * _FACTORS[1] + wide[2:] * _FACTORS[2]
-    return (mixed & np.uint16(0xFFFF)) >> _SHIFT
+    hashes: npt.NDArray[np.uint16] = (mixed & np.uint16(0xFFFF)) >> _SHIFT
+    return hashes

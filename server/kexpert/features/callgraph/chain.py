@@ -12,6 +12,7 @@ from kexpert.features.callgraph.callers import callers, entries_of
 from kexpert.features.callgraph.definitions import definitions_named
 from kexpert.features.callgraph.edges import Edge, TableEntry
 from kexpert.features.callgraph.operations import Operations
+from kexpert.features.callgraph.undecided import without_configuration
 from kexpert.view import View
 
 #: Notes of a node that is not expanded.
@@ -58,6 +59,7 @@ def call_chain(
     view: View, name: str, limits: ChainLimits, cancelled: Callable[[], bool] = lambda: False
 ) -> CallChain | None:
     """The tree around a function or macro; None if the tree has none of that name."""
+    view = without_configuration(view)
     found = definitions_named(view, name)
     if not found:
         return None

@@ -13,11 +13,12 @@ from kexpert.features.callgraph.chain import key_of
 from kexpert.features.callgraph.definitions import BESIDE_KERNEL, FUNCTIONS, definitions_named, meant_by
 from kexpert.features.callgraph.edges import Certainty, Edge, TableEntry
 from kexpert.features.callgraph.operations import Operations
+from kexpert.features.callgraph.undecided import without_configuration
 from kexpert.features.semantics.definition_ranking import is_private
 from kexpert.view import View
 
 #: Functions whose neighbours are read, and the callers of one that are followed.
-_MAX_EXPANDED = 4000
+_MAX_EXPANDED = 2000
 _MAX_CALLERS = 400
 _MAX_OPERATIONS = 4
 _MAX_LENGTH = 16
@@ -43,6 +44,7 @@ def shortest_path(
     view: View, name: str, other: str, cancelled: Callable[[], bool] = lambda: False
 ) -> CallPath | None:
     """The shortest chain from one function to another, or else from the other to the one; None if either is missing."""
+    view = without_configuration(view)
     starts, ends = definitions_named(view, name), definitions_named(view, other)
     if not starts or not ends:
         return None

@@ -40,9 +40,9 @@ def document_links(view: View, source: Source, cancelled: Callable[[], bool]) ->
 
 def _all(view: View, source: Source) -> Iterator[Link]:
     if is_kconfig(source.path):
-        for start, end, path in sourced_files(view, source):
-            if path is not None:
-                yield Link(start, end, path)
+        for start, end, sourced in sourced_files(view, source):
+            if sourced is not None:
+                yield Link(start, end, sourced)
     elif source.path == "MAINTAINERS":
         for match in _LISTED.finditer(source.data):
             if not _WILDCARDS.search(match[1]) and view.exists(path := match[1].decode("latin-1")):
@@ -50,9 +50,9 @@ def _all(view: View, source: Source) -> Iterator[Link]:
         return
     else:
         for include in includes_of(source):
-            path_or_none = resolve_include(view, source, include.name, include.quoted)
-            if path_or_none is not None:
-                yield Link(include.start, include.end, path_or_none)
+            included = resolve_include(view, source, include.name, include.quoted)
+            if included is not None:
+                yield Link(include.start, include.end, included)
     for match in _DOCUMENT.finditer(source.data):
         if view.exists(path := match[0].decode("latin-1")):
             yield Link(match.start(), match.end(), path)

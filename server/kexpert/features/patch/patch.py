@@ -13,6 +13,7 @@ from kexpert.features.callgraph.callers import callers
 from kexpert.features.callgraph.definitions import FUNCTIONS
 from kexpert.features.callgraph.edges import Edge, TableEntry
 from kexpert.features.callgraph.operations import Operations
+from kexpert.features.callgraph.undecided import without_configuration
 from kexpert.features.patch.states import FileStates, TreeState, states_of
 from kexpert.features.patch.touched import Touched, named_in_headings, options_in, touched_in
 from kexpert.view import View
@@ -170,6 +171,7 @@ def _mark_moved(found: list[Touched]) -> None:
 
 def _add_uses(view: View, found: list[Touched], report: PatchReport, cancelled: Callable[[], bool]) -> None:
     exported = view.exported(list({each.symbol.name for each in found if each.symbol.kind in _CALLED}))
+    view = without_configuration(view)
     operations = Operations(view)
     traced = 0
     for each in found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 
@@ -162,9 +163,15 @@ def _by_configuration(
         is_linked = row.kind in _LINKED and row.path.endswith((".c", ".S"))
         is_out = standing is Standing.EXCLUDED
         is_weak = bool(row.flags & Flag.WEAK)
-        return is_out, tiers[row], standing, is_weak, is_linked and standing is Standing.COMPILED
+        before = _bytes_before(row, offset) if tiers[row] == OWN and row.kind is Kind.MACRO else 0
+        return is_out, tiers[row], standing, is_weak, before, is_linked and standing is Standing.COMPILED
 
     return sorted(rows, key=key) + ranked[len(rows) :]
+
+
+def _bytes_before(macro: Symbol, offset: int) -> int:
+    """How far before a place a macro of its file is defined: the last definition before it holds."""
+    return offset - macro.start if 0 <= macro.start <= offset else sys.maxsize
 
 
 def _declares(header: str, definition: str) -> bool:

@@ -33,7 +33,7 @@ def body(tree: ServedTree, query: str) -> tuple[str, str]:
     count = len(found["results"])
     html = (
         f'<p class="facts">{count} result{"" if count == 1 else "s"} {by} for <b>{escape(query)}</b></p>'
-        f'<ol class="hits">{files}{hits}</ol>'
+        f'<ol class="hits">{hits}{files}</ol>'
     )
     return query, html
 

@@ -42,10 +42,10 @@ def call_chain(request: Request, name: str, options: Any) -> Json | None:
     other = options.get("to")
     if isinstance(other, str) and other:
         path = request.snapshot.call_path(name, other, request.cancelled)
-        return path and {"text": render.path_to_plain_text(path), "json": render.path_to_json(path)}
+        return {"text": render.path_to_plain_text(path), "json": render.path_to_json(path)} if path else None
     levels = {key: options[key] for key in ("up", "down") if _is_level(options.get(key))}
     chain = request.snapshot.call_chain(name, **levels, cancelled=request.cancelled)
-    return chain and {"text": render.to_plain_text(chain), "json": render.to_json(chain)}
+    return {"text": render.to_plain_text(chain), "json": render.to_json(chain)} if chain else None
 
 
 def _is_level(value: object) -> bool:

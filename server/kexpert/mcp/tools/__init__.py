@@ -1,6 +1,7 @@
 """One module a tool, or a few tools that share their answers; ``ALL`` lists them in the order that clients show.
 
-A module translates arguments into questions to the snapshot and takes the text from ``render.named``.
+A module translates arguments into questions to the snapshot and takes the text from ``render.named``, which is imported
+when first asked for: a client waits for the list of tools.
 """
 
 from __future__ import annotations

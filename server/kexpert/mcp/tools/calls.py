@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from kexpert.mcp.tool import NAME, PATH, Question, Tool, limit
 from kexpert.mcp.tools.found import best, others_note
-from kexpert.render import named
 
 _WHAT = "function or macro"
 
 
 def _find_callers(question: Question) -> str:
+    from kexpert.render import named
+
     by_name = question.snapshot.by_name
     found = by_name.functions(question["name"])
     callers = by_name.callers(best(question, found, _WHAT), question["path"], question["limit"])
@@ -17,6 +18,8 @@ def _find_callers(question: Question) -> str:
 
 
 def _find_calls(question: Question) -> str:
+    from kexpert.render import named
+
     by_name = question.snapshot.by_name
     found = by_name.code(question["name"], question["path"])
     return named.callees(by_name.callees(best(question, found, _WHAT), question["limit"])) + others_note(found)

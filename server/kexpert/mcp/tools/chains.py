@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from kexpert.mcp.tool import NAME, PATH, Param, Patience, Question, Tool, ToolFailure, limit
 from kexpert.mcp.tools.found import some
-from kexpert.render import call_chain, grep, named
 
 _MAX_LEVELS = 6
 _MAX_PATTERN_CHARS = 1000
@@ -13,6 +12,8 @@ _MAX_CHAIN_SECONDS = 8.0
 
 
 def _find_callchain(question: Question) -> str:
+    from kexpert.render import call_chain, named
+
     snapshot, name = question.snapshot, question["name"]
     asked = snapshot.by_name.asked(name).name
     if question["to"]:
@@ -42,6 +43,8 @@ def _find_callchain(question: Question) -> str:
 
 
 def _grep_functions(question: Question) -> str:
+    from kexpert.render import grep, named
+
     snapshot = question.snapshot
     path = question["path"]
     found = snapshot.grep(

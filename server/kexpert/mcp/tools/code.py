@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from kexpert.mcp.tool import NAME, PATH, Question, Tool, ToolFailure
 from kexpert.mcp.tools.found import best, others_note
-from kexpert.render import explain, named
 
 _MAX_FIELDS = 200
 _FUNCTION = "function or macro"
 
 
 def _struct_layout(question: Question) -> str:
+    from kexpert.render import named
+
     by_name = question.snapshot.by_name
     found = by_name.records(question["name"], question["path"])
     symbol = best(question, found, "struct or union")
@@ -21,6 +22,8 @@ def _struct_layout(question: Question) -> str:
 
 
 def _lock_rules(question: Question) -> str:
+    from kexpert.render import named
+
     by_name = question.snapshot.by_name
     found = by_name.functions(question["name"], question["path"])
     symbol = best(question, found, _FUNCTION)
@@ -31,6 +34,8 @@ def _lock_rules(question: Question) -> str:
 
 
 def _kernel_doc(question: Question) -> str:
+    from kexpert.render import named
+
     by_name = question.snapshot.by_name
     found = by_name.symbols(question["name"], question["path"])
     symbol = best(question, found, "symbol")
@@ -41,6 +46,8 @@ def _kernel_doc(question: Question) -> str:
 
 
 def _explain_function(question: Question) -> str:
+    from kexpert.render import explain, named
+
     by_name = question.snapshot.by_name
     found = by_name.code(question["name"], question["path"])
     page = by_name.explained(best(question, found, "function or macro with a body"))

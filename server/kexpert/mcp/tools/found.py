@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kexpert.mcp.tool import Question, ToolFailure
-from kexpert.render import named
 
 if TYPE_CHECKING:
     from kexpert.core.symbols import Symbol
@@ -14,6 +13,8 @@ if TYPE_CHECKING:
 
 def some(question: Question, found: Definitions, what: str) -> Definitions:
     """The definitions, if there are any. Raises ToolFailure with the nearest names."""
+    from kexpert.render import named
+
     if found.symbols:
         return found
     text = named.no_such_name(what, found.name, found.nearest)
@@ -29,6 +30,8 @@ def best(question: Question, found: Definitions, what: str) -> Symbol:
 
 def others_note(found: Definitions) -> str:
     """Which definitions an answer about the first one leaves out; "" for none."""
+    from kexpert.render import named
+
     if found.total < 2:
         return ""
     rest = [named.place(each.path, each.line) for each in found.symbols[1:5]]

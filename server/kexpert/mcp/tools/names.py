@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from kexpert.mcp.tool import NAME, PATH, Param, Question, Tool
 from kexpert.mcp.tools.found import some
-from kexpert.render import named, plain_text
 
 if TYPE_CHECKING:
     from kexpert.features.named.definitions import Definitions
@@ -35,6 +34,8 @@ def _find_symbol(question: Question) -> str:
 
 def _answer(question: Question, found: Definitions, max_text_lines: int) -> str:
     """``max_text_lines``: of the text of the first definition; 0 for none."""
+    from kexpert.render import named
+
     by_name = question.snapshot.by_name
     first, *others = by_name.described(found.symbols)
     card = by_name.card_of(first.symbol)
@@ -43,6 +44,8 @@ def _answer(question: Question, found: Definitions, max_text_lines: int) -> str:
 
 
 def _find_config(question: Question) -> str:
+    from kexpert.render import named, plain_text
+
     by_name = question.snapshot.by_name
     found = some(question, by_name.options(question["name"]), "configuration option")
     card = by_name.card_of(found.symbols[0])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from kexpert.core.text import encode
 from kexpert.mcp.tool import Param, Question, Tool, ToolFailure
-from kexpert.render import named, patch
 
 _MAX_DIFF_CHARS = 1 << 20
 
 
 def _diff_functions(question: Question) -> str:
+    from kexpert.render import named, patch
+
     found = question.snapshot.patch(encode(question["diff_content"]), question.cancelled)
     if not found.files:
         raise ToolFailure("no file is changed by this text; give a unified diff, as git diff or git show prints it")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from kexpert.mcp.tool import Param, Question, Tool, ToolFailure
 from kexpert.mcp.tools.found import best
-from kexpert.render import named
 from kexpert.workspace.refusal import Refusal
 
 
 def _maintainers(question: Question) -> str:
+    from kexpert.render import named
+
     asked = question["name"].strip().removeprefix("./")
     snapshot = question.snapshot
     path = asked.rstrip("/")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from kexpert.mcp.tool import PATH, Param, Question, Tool, ToolFailure, limit
-from kexpert.render import named
 
 _MAX_QUERY_CHARS = 500
 
 
 def _vgrep_functions(question: Question) -> str:
+    from kexpert.render import named
+
     query = " ".join(question["query_text"].split())
     path = question["path"].strip().removeprefix("./").rstrip("/")
     if path and not set("*?[.") & set(path.rpartition("/")[2]):
@@ -23,6 +24,8 @@ def _vgrep_functions(question: Question) -> str:
 
 
 def _ask(question: Question) -> str:
+    from kexpert.render import named
+
     found = question.snapshot.ask(question["question"], question.cancelled, use_model=False)
     if not found.sources:
         raise ToolFailure("nothing is found; name a function, a struct, a file or CONFIG_X in the question")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from kexpert.mcp.tool import NAME, PATH, Question, Tool, ToolFailure, limit
 from kexpert.mcp.tools.found import some
-from kexpert.render import named
 
 
 def _find_references(question: Question) -> str:
+    from kexpert.render import named
+
     by_name = question.snapshot.by_name
     found = some(question, by_name.symbols(question["name"]), "symbol")
     uses = by_name.uses(found.symbols[0], question["path"], question.cancelled, question["limit"])
@@ -17,6 +18,8 @@ def _find_references(question: Question) -> str:
 
 
 def _find_implementations(question: Question) -> str:
+    from kexpert.render import named
+
     by_name, name = question.snapshot.by_name, question["name"]
     found = by_name.filled(name, question["path"], question["limit"])
     if found.rows:
