@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -79,6 +80,7 @@ def run(config: PreferConfig, folder: Path, limits: SftLimits) -> dict[str, floa
     rows = [row for row in read_split(Path(config.corpus) / NEGATIVES) if row.rejected and row.rejected != row.output]
     if not rows:
         raise UserError(f"{Path(config.corpus) / NEGATIVES}: holds no wrong answer; kexpert-train falsify makes them")
+    rows = _enough(rows, config, limits.evaluation_rows)
     reference = _reference(config, rows, folder, ranks)
     objective = PreferObjective(config, rows, reference, limits.evaluation_rows)
     last = latest(folder / LAST)
@@ -176,23 +178,48 @@ def _is_held_out(row: Row) -> bool:
     return int(hashlib.sha256(row.path.encode()).hexdigest(), 16) % _HELD_OUT_FILES == 0
 
 
+def _enough(rows: Sequence[Row], config: PreferConfig, evaluation_rows: int) -> list[Row]:
+    """As many rows as the run can read, in an order that follows from the seed: the reference of each costs time."""
+    order = [row for row in rows if config.mix.get(str(row.task), 0.0) > 0]
+    random.Random(config.seed).shuffle(order)
+    encoder = chat_encoder(Path(config.base))
+    chosen: list[Row] = []
+    held_out = tokens = 0
+    for row in order:
+        if _is_held_out(row):
+            held_out += 1
+            chosen += [row] if held_out <= evaluation_rows else []
+        elif tokens < config.tokens:
+            chosen.append(row)
+            pair = pair_of(encoder, row)
+            if pair.length <= config.max_tokens:
+                tokens += len(pair.chosen.tokens) + len(pair.rejected.tokens)
+        elif held_out >= evaluation_rows:
+            break
+    return chosen
+
+
 def _reference(config: PreferConfig, rows: Sequence[Row], folder: Path, ranks: Ranks) -> list[float]:
     """By how many nats the adapter prefers each row's right answer; computed once and kept in ``folder``."""
     key = _digest(Path(config.adapter) / "adapter_model.safetensors", Path(config.corpus) / NEGATIVES)
     file = folder / _REFERENCE
+    known: dict[str, float] = {}
     if file.is_file():
         found = json.loads(file.read_text())
         if found.get("of") == key:
-            return [float(margin) for margin in found["margins"]]
-        if latest(folder / LAST) is not None:
+            known = found["margins"]
+        elif latest(folder / LAST) is not None:
             raise UserError(f"{folder}: was trained from another adapter or on other rows; give another --out")
-    margins = _margins(config, rows, ranks)
-    if ranks.is_first:
-        folder.mkdir(parents=True, exist_ok=True)
-        part = file.with_suffix(".part")
-        part.write_text(json.dumps({"of": key, "margins": margins}))
-        part.replace(file)
-    return margins
+    names = [hashlib.sha256(f"{row.id}\0{row.rejected}".encode()).hexdigest()[:20] for row in rows]
+    missing = {name: row for name, row in zip(names, rows, strict=True) if name not in known}
+    if missing:
+        known |= dict(zip(missing, _margins(config, list(missing.values()), ranks), strict=True))
+        if ranks.is_first:
+            folder.mkdir(parents=True, exist_ok=True)
+            part = file.with_suffix(".part")
+            part.write_text(json.dumps({"of": key, "margins": known}))
+            part.replace(file)
+    return [known[name] for name in names]
 
 
 @torch.no_grad()
