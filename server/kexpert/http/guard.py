@@ -25,6 +25,9 @@ from kexpert.http.rate_limit import RateLimit
 #: Where the handler of a request leaves its name for the figures.
 ENDPOINT = "kexpert.endpoint"
 _MAX_URL_BYTES = 8192
+#: Where AI agents are answered; a patch may be large.
+_AGENTS = "/mcp"
+_MAX_AGENT_BODY_BYTES = 4 << 20
 #: Answered under any host name, as a cluster asks for them by address; they say no more than a word.
 _PROBES = ("/livez", "/readyz")
 #: Answered without a token.
@@ -110,8 +113,9 @@ class Guard:
         if len(scope["raw_path"]) + len(scope["query_string"]) > _MAX_URL_BYTES:
             raise Problem(414, f"the address has more than {_MAX_URL_BYTES} bytes", {"Connection": "close"})
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length[:18]) > MAX_BODY_BYTES:
-            raise Problem(413, f"the body has more than {MAX_BODY_BYTES} bytes", {"Connection": "close"})
+        most = _MAX_AGENT_BODY_BYTES if scope["path"] == _AGENTS else MAX_BODY_BYTES
+        if not length.isdecimal() or int(length[:18]) > most:
+            raise Problem(413, f"the body has more than {most} bytes", {"Connection": "close"})
 
     def _limited(self, client: str) -> Response | None:
         seconds = self._rate.wait_seconds(client)
