@@ -2,6 +2,7 @@
 
 import { commands, ExtensionContext, Location, Position, Range, TextDocument, Uri, window, workspace } from "vscode";
 import { ExecuteCommandSignature, LanguageClient } from "vscode-languageclient/node";
+import { activeFile } from "./active";
 import { InactiveRegions } from "./inactive";
 import { Pages } from "./pages";
 import { pickResult, searchAsTyped } from "./picks";
@@ -140,7 +141,7 @@ async function runCommand(
     const asked = given.length ? String(given[0]) : await window.showInputBox({
       prompt: "Ask about the kernel", placeHolder: "Who calls vfs_read()?",
     });
-    return asked && pages.follow(client, asked, (token) => run(command, [asked, token]) as Promise<unknown>, "no answer");
+    return asked && pages.follow(client, asked, (token) => run(command, [asked, token, ...activeFile()]) as Promise<unknown>, "no answer");
   }
   if (command === "kexpert.diff") {
     return pages.follow(client, "Changes", () => run(command, given) as Promise<unknown>, "nothing is changed");
@@ -155,7 +156,7 @@ async function runCommand(
   if (command === "kexpert.reindex") {
     window.setStatusBarMessage("kexpert: looking through the tree for changes", 3000);
   }
-  return run(command, given);
+  return run(command, command === "kexpert.reindex" ? activeFile() : given);
 }
 
 /** Where the name under the cursor is written, or its address taken. */

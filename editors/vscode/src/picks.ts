@@ -2,6 +2,7 @@
 
 import { CancellationTokenSource, QuickPickItem, Range, TextEditor, Uri, ViewColumn, window } from "vscode";
 import { LanguageClient } from "vscode-languageclient/node";
+import { activeFile } from "./active";
 
 const TYPING_PAUSE_MS = 200;
 const LIMIT = 50;
@@ -35,7 +36,7 @@ export function searchAsTyped(client: LanguageClient, command: string, title: st
     pick.busy = true;
     try {
       const found = await client.sendRequest<SearchResult[]>(
-        "workspace/executeCommand", { command, arguments: [query, LIMIT] }, own.token,
+        "workspace/executeCommand", { command, arguments: [query, LIMIT, ...activeFile()] }, own.token,
       );
       if (own === running) {
         pick.items = found.map(asItem);

@@ -2,6 +2,7 @@
 
 import { commands, ConfigurationTarget, Disposable, QuickPickItem, StatusBarAlignment, window, workspace } from "vscode";
 import { LanguageClient } from "vscode-languageclient/node";
+import { activeFile } from "./active";
 import { Status } from "./server";
 
 interface Action extends QuickPickItem {
@@ -38,7 +39,7 @@ export class StatusItem implements Disposable {
 /** What a click on the status bar offers; the first lines say how things are. */
 export async function showMenu(client: LanguageClient | undefined): Promise<void> {
   const state = client?.isRunning()
-    ? await client.sendRequest<Record<string, unknown>>("workspace/executeCommand", { command: "kexpert.status" })
+    ? await client.sendRequest<Record<string, unknown>>("workspace/executeCommand", { command: "kexpert.status", arguments: activeFile() })
     : undefined;
   const inline = workspace.getConfiguration("kexpert").get("inline.enabled", true);
   const actions: Action[] = [];
