@@ -102,7 +102,7 @@ def functions_of(path: str, text: bytes) -> list[tuple[str, int, int]]:
 
 
 def first_line(text: bytes, line: int) -> int:
-    """The line where the declaration begins whose name is on ``line``: the return type may stand above."""
+    """The first line of a declaration whose name is on ``line``; the return type may be on a line above."""
     lines = text.split(b"\n")
     while line > 1 and re.match(rb"[A-Za-z_][\w \t*]*$", lines[line - 2]) and lines[line - 1][:1].strip():
         line -= 1

@@ -12,19 +12,8 @@ from kexpert.abilities import Failed
 from kexpert.cli.explain import file_lines
 from kexpert.prompt.chat import Task
 from tests.support.scripted_chat import ScriptedChat, ScriptedModel
-from tests.support.toy_tree import make_toy_tree
 
 CORE = "drivers/toy/core.c"
-
-
-@pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_toy_tree(tmp_path_factory.mktemp("tree") / "linux")
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
 
 
 @pytest.fixture(autouse=True)

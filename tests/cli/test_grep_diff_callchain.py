@@ -10,19 +10,8 @@ from pathlib import Path
 import pytest
 
 from kexpert.__main__ import main
-from tests.support.toy_tree import make_toy_tree
 
 CORE, USER = "drivers/toy/core.c", "drivers/toy/user.c"
-
-
-@pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_toy_tree(tmp_path_factory.mktemp("tree") / "linux")
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
 
 
 @pytest.fixture(autouse=True)

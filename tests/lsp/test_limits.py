@@ -12,10 +12,9 @@ import pytest
 import kexpert.lsp.requests  # noqa: F401
 from kexpert.lsp.request import HANDLERS
 from tests.support.lsp_client import Client, RequestFailed, frame, read_body
-from tests.support.toy_tree import TOY_FILES, home_environment, make_toy_tree
+from tests.support.toy_tree import TOY_FILES, home_environment, make_toy_tree, write_tree
 
 TEXT = TOY_FILES["drivers/toy/core.c"]
-_TREE_MARKS = {"Kconfig": "", "Makefile": "", "MAINTAINERS": ""}
 _END_SECONDS = 30
 
 STUCK_SERVER = """
@@ -37,9 +36,7 @@ sys.exit(serve())
 def client(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("limits")
     tree = make_toy_tree(folder / "linux")
-    for path, text in {**_TREE_MARKS, "drivers/toy/core.c": TEXT}.items():
-        (folder / "other" / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / "other" / path).write_text(text)
+    write_tree(folder / "other", {"drivers/toy/core.c": TEXT})
     (folder / "module.c").write_text(TEXT)
     with Client(env=home_environment(folder)) as client:
         client.initialize(tree)

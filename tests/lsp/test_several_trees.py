@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.lsp_client import Client
-from tests.support.toy_tree import home_environment
+from tests.support.toy_tree import home_environment, write_tree
 from tests.support.waiting import eventually
 
-TOP = {"Kconfig": "", "Makefile": "VERSION = 6\n", "MAINTAINERS": ""}
 USE = "int far_away(int);\nint here(void)\n{\n\treturn far_away(1);\n}\n"
 CALL = {"line": 3, "character": 10}
 FAR = "int far_away(int a)\n{\n\treturn a;\n}\n"
 
 
-def make_tree(root: Path, files: Mapping[str, str]) -> Path:
-    for path, text in {**TOP, **files}.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(text)
-    return root
-
-
 @pytest.fixture
 def first(tmp_path: Path) -> Path:
-    return make_tree(tmp_path / "first", {"lib/old.c": FAR, "drivers/a.c": USE, "lib/only.c": "int only_first;\n"})
+    return write_tree(tmp_path / "first", {"lib/old.c": FAR, "drivers/a.c": USE, "lib/only.c": "int only_first;\n"})
 
 
 @pytest.fixture
 def second(tmp_path: Path) -> Path:
-    return make_tree(tmp_path / "second", {"lib/moved.c": "/* moved */\n\n" + FAR, "drivers/a.c": USE})
+    return write_tree(tmp_path / "second", {"lib/moved.c": "/* moved */\n\n" + FAR, "drivers/a.c": USE})
 
 
 @pytest.fixture
@@ -107,7 +99,7 @@ def test_the_first_folder_may_go(client: Client, first: Path, second: Path) -> N
 
 def test_a_tree_below_another_is_a_tree_of_its_own(client: Client, first: Path) -> None:
     initialize(client, first)
-    inner = make_tree(first / "worktrees/next", {"lib/moved.c": FAR, "drivers/a.c": USE})
+    inner = write_tree(first / "worktrees/next", {"lib/moved.c": FAR, "drivers/a.c": USE})
     file = opened(client, inner / "drivers/a.c")
     assert eventually(lambda: definition(client, file) == (inner / "lib/moved.c").as_uri())
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from kexpert.cli.arguments import add_tree
 from kexpert.cli.errors import FAILED, OK
-from kexpert.workspace.find_tree import find_tree
+from kexpert.workspace.find_tree import find_tree, tree_around
 
 if TYPE_CHECKING:
     from kexpert.cli.arguments import Commands
@@ -25,7 +25,7 @@ def add_arguments(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     from dataclasses import asdict
 
-    from kexpert.workspace.doctor import examine, tree_around
+    from kexpert.workspace.doctor import examine
 
     findings = examine(find_tree(args.tree) if args.tree else tree_around(Path.cwd()))
     if args.json:

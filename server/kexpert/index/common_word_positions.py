@@ -10,22 +10,19 @@ depends on how far the pass has come.
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeVar
 
 from kexpert.background.batches import batches
-from kexpert.background.file_identity import FileIdentity
-from kexpert.background.process_pool import ProcessPool, default_jobs, end_with_parent, run_here, uncut
 from kexpert.background.progress import OnProgress, Progress, ignore_progress
 from kexpert.background.tree import FileKind, read
 from kexpert.core.c.keywords import KEYWORDS
 from kexpert.core.c.lex import blank_comments
 from kexpert.core.c.word_scan import identifiers
+from kexpert.index.file_pass import PassFile, jobs_for, pass_files, run_tasks, singles, unchanged_texts
 from kexpert.index.position_codec import Part, find_positions
 from kexpert.index.schema import FILE_SHIFT, SymbolStore
 
@@ -38,9 +35,6 @@ _SAMPLE_FILES = 1500
 _PART_BYTES = 8 << 20
 #: Larger files are not covered: a text of nothing but words takes about twenty times its size in memory.
 _MAX_FILE_BYTES = 4 << 20
-#: Up to this many files are read in this process: starting workers takes longer.
-_MAX_FILES_HERE = 48
-_WORKER_NICENESS = 10
 #: Words of the preprocessor that name nothing.
 _DIRECTIVES = frozenset({"include", "define", "undef", "ifdef", "ifndef", "elif", "endif", "defined"})
 _TITLE = "Noting common names"
@@ -56,16 +50,6 @@ _WORDS_KEY = "common_words"
 _UNCOVERED = f"""SELECT id, path, size, mtime_ns FROM files f WHERE id > ? AND NOT (kind = {int(FileKind.HEADER)}
     AND NOT EXISTS (SELECT 1 FROM symbols s WHERE s.id >= f.id << {FILE_SHIFT} AND s.id < (f.id + 1) << {FILE_SHIFT}))
     ORDER BY id"""
-
-_Task = TypeVar("_Task")
-_Result = TypeVar("_Result")
-
-
-class _File(NamedTuple):
-    id: int
-    path: str
-    identity: FileIdentity
-
 
 def is_pass_due(store: SymbolStore) -> bool:
     """True if more than ``_MAX_UNCOVERED_FILES`` files are not covered."""
@@ -93,11 +77,11 @@ def cover_files(
     done = 0
     with contextlib.closing(SymbolStore(database)) as store:
         rows = store.db.execute(_UNCOVERED, (_create_tables(store),))
-        files = [_File(number, path, FileIdentity(size, mtime_ns)) for number, path, size, mtime_ns in rows]
-        jobs = (jobs or default_jobs()) if len(files) > _MAX_FILES_HERE else 0
+        files = pass_files(rows)
+        jobs = jobs_for(files, jobs)
         words = _common_words(root, store, files, common_files, jobs, interrupted)
         work = partial(_part_of, str(root), words or [])
-        for batch, part in _run(work, _batches(files) if words is not None else (), jobs, interrupted, _singles):
+        for batch, part in run_tasks(work, _batches(files) if words is not None else (), jobs, interrupted, singles):
             # a file that killed its worker is passed over, or it would do so again and again
             _write(store, batch[-1].id, part or (b"", []))
             done += len(batch)
@@ -132,7 +116,7 @@ def _write(store: SymbolStore, last: int, part: Part) -> None:
 
 
 def _common_words(
-    root: Path, store: SymbolStore, files: list[_File], common_files: int, jobs: int, interrupted: Callable[[], bool]
+    root: Path, store: SymbolStore, files: list[PassFile], common_files: int, jobs: int, interrupted: Callable[[], bool]
 ) -> list[bytes] | None:
     """The words that the parts are about; None if interrupted.
 
@@ -144,40 +128,18 @@ def _common_words(
         return known.encode().split()
     sample = [file.path for file in files[:: len(files) // _SAMPLE_FILES + 1]]
     work = partial(_frequent_words, str(root), common_files * len(sample) / max(len(files), 1))
-    for _, words in _run(work, [sample], min(jobs, 1), interrupted):
+    for _, words in run_tasks(work, [sample], min(jobs, 1), interrupted):
         if words is not None:
             store.set_meta(_WORDS_KEY, b" ".join(words).decode())
             return words
     return None
 
 
-def _batches(files: Iterable[_File]) -> Iterator[list[_File]]:
+def _batches(files: Iterable[PassFile]) -> Iterator[list[PassFile]]:
     return batches(files, lambda file: min(file.identity.size, _MAX_FILE_BYTES), lambda before, number: _PART_BYTES)
 
 
-def _singles(batch: list[_File]) -> list[list[_File]]:
-    return [[file] for file in batch]
-
-
-def _run(
-    work: Callable[[_Task], _Result],
-    tasks: Iterable[_Task],
-    jobs: int,
-    interrupted: Callable[[], bool],
-    split: Callable[[_Task], Iterable[_Task]] = uncut,
-) -> Iterator[tuple[_Task, _Result | None]]:
-    """Run tasks in their order, in this process for no ``jobs``."""
-    if not jobs:
-        return run_here(work, tasks, interrupted)
-    return ProcessPool(work, jobs, _start_worker, ordered=True, abandon=True, split=split).run(tasks, interrupted)
-
-
 # -- in the workers ---------------------------------------------------------------------------------
-
-
-def _start_worker() -> None:
-    os.nice(_WORKER_NICENESS)
-    end_with_parent()
 
 
 def _frequent_words(root: str, min_files: float, paths: Sequence[str]) -> list[bytes]:
@@ -189,14 +151,10 @@ def _frequent_words(root: str, min_files: float, paths: Sequence[str]) -> list[b
     return sorted(word for word, files in count.items() if files > min_files and word not in nameless)
 
 
-def _part_of(root: str, words: Sequence[bytes], files: Sequence[_File]) -> Part:
+def _part_of(root: str, words: Sequence[bytes], files: Sequence[PassFile]) -> Part:
     """The part of these files, without those that changed since the symbol index read them."""
     ids, texts = [], []
-    for file in files:
-        data = read(root, file.path, _MAX_FILE_BYTES)
-        if data is None or len(data) != file.identity.size:
-            continue
-        if FileIdentity.of(f"{root}/{file.path}") == file.identity:
-            ids.append(file.id)
-            texts.append(data)
+    for number, data in unchanged_texts(root, files, _MAX_FILE_BYTES):
+        ids.append(number)
+        texts.append(data)
     return find_positions(ids, texts, words)

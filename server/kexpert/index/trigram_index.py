@@ -8,7 +8,6 @@ how far the pass has come.
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
@@ -19,11 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from kexpert.background.batches import batches
-from kexpert.background.file_identity import FileIdentity
-from kexpert.background.process_pool import ProcessPool, default_jobs, end_with_parent, run_here
 from kexpert.background.progress import OnProgress, Progress, ignore_progress
-from kexpert.background.tree import read
 from kexpert.core.retrieval.trigrams import ROWS, Bits, piece_sets, rows_of
+from kexpert.index.file_pass import PassFile, jobs_for, pass_files, run_tasks, singles, unchanged_texts
 from kexpert.index.schema import SymbolStore
 
 #: Run a pass when more files than this are not covered: reading as many takes a twentieth of a second.
@@ -31,9 +28,6 @@ _MAX_UNCOVERED_FILES = 500
 #: Pieces of one part; a part has a row of this many bits for each trigram, of which two fill a page of SQLite.
 _PART_PIECES = 15_000
 _BATCH_BYTES = 8 << 20
-#: Up to this many files are read in this process: starting workers takes longer.
-_MAX_FILES_HERE = 48
-_WORKER_NICENESS = 10
 _TITLE = "Noting what text is where"
 
 _TABLES = (
@@ -48,12 +42,6 @@ _PART_SHIFT = 40
 _COLUMN_BYTES = 64
 
 Ids = npt.NDArray[np.int64]
-
-
-class _File(NamedTuple):
-    id: int
-    path: str
-    identity: FileIdentity
 
 
 class _Sets(NamedTuple):
@@ -91,10 +79,10 @@ def cover_files(
     with contextlib.closing(SymbolStore(database)) as store:
         last = _create_tables(store)
         rows = store.db.execute("SELECT id, path, size, mtime_ns FROM files WHERE id > ? ORDER BY id", (last,))
-        files = [_File(number, path, FileIdentity(size, mtime_ns)) for number, path, size, mtime_ns in rows]
-        jobs = (jobs or default_jobs()) if len(files) > _MAX_FILES_HERE else 0
+        files = pass_files(rows)
+        jobs = jobs_for(files, jobs)
         held: list[_Sets] = []
-        for batch, found in _run(partial(_sets_of, str(root)), _batches(files), jobs, interrupted):
+        for batch, found in run_tasks(partial(_sets_of, str(root)), _batches(files), jobs, interrupted, singles):
             if found is not None:  # a file that killed its worker is passed over: nothing is known of it
                 held.append(found)
             done += len(batch)
@@ -145,42 +133,20 @@ def _write(store: SymbolStore, last: int, held: Sequence[_Sets]) -> None:
     db.execute("COMMIT")
 
 
-def _batches(files: Sequence[_File]) -> Iterator[list[_File]]:
+def _batches(files: Sequence[PassFile]) -> Iterator[list[PassFile]]:
     return batches(files, lambda file: file.identity.size, lambda before, number: _BATCH_BYTES)
-
-
-def _run(
-    work: Callable[[list[_File]], _Sets], tasks: Iterator[list[_File]], jobs: int, interrupted: Callable[[], bool]
-) -> Iterator[tuple[list[_File], _Sets | None]]:
-    """Run tasks in their order, in this process for no ``jobs``."""
-    if not jobs:
-        return run_here(work, tasks, interrupted)
-    return ProcessPool(work, jobs, _start_worker, ordered=True, abandon=True, split=_singles).run(tasks, interrupted)
-
-
-def _singles(batch: list[_File]) -> list[list[_File]]:
-    return [[file] for file in batch]
 
 
 # -- in the workers ---------------------------------------------------------------------------------
 
 
-def _start_worker() -> None:
-    os.nice(_WORKER_NICENESS)
-    end_with_parent()
-
-
-def _sets_of(root: str, files: Sequence[_File]) -> _Sets:
+def _sets_of(root: str, files: Sequence[PassFile]) -> _Sets:
     """The sets of these files, without those that changed since the symbol index read them."""
     ids, counts, sets = [], [], [np.zeros((0, ROWS // 8), np.uint8)]
-    for file in files:
-        data = read(root, file.path)
-        if data is None or len(data) != file.identity.size:
-            continue
-        if FileIdentity.of(f"{root}/{file.path}") == file.identity:
-            sets.append(piece_sets(data))
-            ids.append(file.id)
-            counts.append(len(sets[-1]))
+    for number, data in unchanged_texts(root, files):
+        sets.append(piece_sets(data))
+        ids.append(number)
+        counts.append(len(sets[-1]))
     return _Sets(ids, counts, np.concatenate(sets))
 
 

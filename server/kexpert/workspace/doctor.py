@@ -36,13 +36,6 @@ class Finding:
     mend: str = ""
 
 
-def tree_around(directory: Path) -> Path | None:
-    """The root of the kernel tree around a directory."""
-    from kexpert.background.tree import find_root
-
-    return find_root(directory)
-
-
 def examine(root: Path | None) -> list[Finding]:
     """Examine this machine and, if there is one, a kernel tree."""
     from kexpert.workspace.settings import file_layers, resolve_settings

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sqlite3
 from pathlib import Path
 
 from kexpert.background.database import IndexState, cache_directory
 from kexpert.background.lock import WriterLock
-from kexpert.background.tree import read
 from kexpert.index.schema import SymbolStore
 from kexpert.search.chunk_store import ChunkStore
-
-_VERSION = re.compile(rb"^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION)[ \t]*=[ \t]*(\S*)", re.M)
-_MAX_MAKEFILE_BYTES = 4096
+from kexpert.workspace.kernel_version import kernel_version
 
 
 def index_status(root: Path) -> list[str]:
@@ -26,15 +22,6 @@ def index_status(root: Path) -> list[str]:
         *_symbols(root, directory),
         _search(root, directory),
     ]
-
-
-def kernel_version(root: Path) -> str:
-    """``6.1.0`` from the Makefile at the top; "" if it does not say."""
-    head = (read(root, "Makefile") or b"")[:_MAX_MAKEFILE_BYTES]
-    found: dict[str, str] = {key.decode(): value.decode("utf-8", "replace") for key, value in _VERSION.findall(head)}
-    extra: str = found.get("EXTRAVERSION", "")
-    numbers = [found[key] for key in ("VERSION", "PATCHLEVEL", "SUBLEVEL") if found.get(key)]
-    return ".".join(numbers) + extra
 
 
 def _symbols(root: Path, directory: Path) -> list[str]:

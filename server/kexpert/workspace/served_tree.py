@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from kexpert.core.c.source import Source
 from kexpert.workspace.configuration import ConfigurationInView
 from kexpert.workspace.documents import Documents
+from kexpert.workspace.kernel_version import kernel_version
 from kexpert.workspace.listener import MessageListener
 from kexpert.workspace.settings import settings_of
 from kexpert.workspace.snapshot import Snapshot
@@ -28,7 +28,6 @@ OnMessage = Callable[[str], None]
 #: Folders whose files are shown to nobody.
 _PRIVATE_FOLDERS = frozenset({".git", ".svn", ".hg"})
 _MAX_PATH_CHARS = 4096
-_VERSION = re.compile(r"^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION) *= *([\w.-]*)", re.M | re.A)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,8 @@ class ServedTree:
 
         self.root = root
         self.settings = settings_of(root)
-        self.title = _title(root)
+        version = kernel_version(root)
+        self.title = f"Linux {version}" if "." in version else root.name
         self._real_root = os.path.realpath(root)
         self._directory = cache_directory(root)
         self._catalogue = Catalogue(self._directory / "index.db")
@@ -178,14 +178,3 @@ class ServedTree:
         if self._chat is not None and self._voice is not None:
             self._chat.close()
             self._voice.texts.close()
-
-
-def _title(root: Path) -> str:
-    """``Linux 6.1.7`` by the tree's Makefile; the name of the folder where that does not say."""
-    try:
-        with (root / "Makefile").open(encoding="utf-8", errors="replace") as makefile:
-            values = dict(_VERSION.findall(makefile.read(2000)))
-    except OSError:
-        values = {}
-    parts = [values[key] for key in ("VERSION", "PATCHLEVEL", "SUBLEVEL") if values.get(key)]
-    return f"Linux {'.'.join(parts)}{values.get('EXTRAVERSION', '')}" if len(parts) > 1 else root.name

@@ -42,7 +42,7 @@ function M.find(root)
   return M.search(root) or "kexpert"
 end
 
---- Whether a server can be started. If not, the user is told once, with the mend.
+--- True if a server can be started. If not, say once why, and how to fix it.
 function M.is_there(root)
   local config = vim.lsp.config.kexpert
   if config and type(config.cmd) == "table" then

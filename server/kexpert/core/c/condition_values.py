@@ -33,7 +33,7 @@ class Macros(ABC):
 
     @abstractmethod
     def text(self, name: str) -> str | None:
-        """What a macro without parameters stands for; "0" where it is not defined; None if that is not known."""
+        """The replacement text of a macro without parameters; "0" where it is not defined; None if it is not known."""
 
     @abstractmethod
     def option(self, name: str) -> str | None:

@@ -21,8 +21,8 @@ _DEFINE = re.compile(r"\s*(\w+)(\()?")
 
 
 class Directive(NamedTuple):
-    """``name``: the macro, or the included file, or the condition. ``text``: what the macro stands for, None where it
-    has parameters or is long; for an include, "<" or '"'."""
+    """``name``: the macro, the included file, or the condition. ``text``: the macro's replacement text, None if it has
+    parameters or is long; for an include, "<" or '"'."""
 
     keyword: str
     start: int  # of the "#"

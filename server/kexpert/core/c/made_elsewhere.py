@@ -44,7 +44,7 @@ class Expander:
         """(macro of an open call, macro that its expansion needed)."""
 
     def expand(self, call: OpenCall, makes: dict[Macro, bool]) -> str:
-        """The text that a call stands for by the first definition that makes names; "" if none does.
+        """Expand a call by the first definition that makes names; "" if none does.
 
         ``makes`` remembers which definitions do.
         """

@@ -130,7 +130,7 @@ class TranslationUnit:
         return None if found is None or found.size != size else found.at(offset)
 
     def state_after(self, path: str, directives: int) -> State:
-        """Whether the text after so many directives of a file is compiled; None if not known."""
+        """True if the text after this number of directives of a file is compiled; None if not known."""
         found = self.files.get(path)
         return None if found is None else found.after(directives)
 
@@ -227,7 +227,7 @@ class _Walk:
 
     def _include(self, path: str, directive: Directive, state: State) -> _Frame | None:
         name, quotes = directive.name, directive.text
-        if quotes is None:  # a macro that stands for the name
+        if quotes is None:  # a macro that expands to the name
             text = self.macros.text(name) or ""
             if text[:1] not in ("<", '"'):
                 return None

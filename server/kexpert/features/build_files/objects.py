@@ -1,4 +1,4 @@
-"""Names in Makefiles: objects that stand for sources, and folders."""
+"""Names in Makefiles: objects, each built from a source, and folders."""
 
 from __future__ import annotations
 

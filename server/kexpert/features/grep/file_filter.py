@@ -61,7 +61,7 @@ class FileFilter:
         return path in self._built or path.startswith(self._folders)
 
     def takes_place(self, path: str, data: bytes, offset: int) -> bool:
-        """Whether a place of such a file passes: the option builds the file, or the place stands under it."""
+        """True if a place passes: the option builds its file, or is named by an ``#if`` around it or by its line."""
         if not self._options or self._is_built(path):
             return True
         conditions = conditions_at(data, offset)

@@ -159,5 +159,5 @@ def _rank(symbol: Symbol) -> tuple[object, ...]:
 
 
 def _is_stub(symbol: Symbol) -> bool:
-    """True for a one-line function of a header, as stands there for when an option is off."""
+    """True for a one-line function of a header, such as replaces another one when an option is off."""
     return symbol.kind is Kind.FUNCTION and symbol.path.endswith(".h") and symbol.end - symbol.start < 160

@@ -95,7 +95,7 @@ def _marked(types: Types, tokens: Tokens, name: str, scope: Scope, depth: int) -
 
 
 def _type(types: Types, tokens: Tokens, start: int, stop: int, scope: Scope) -> CType | None:
-    """A type that is an argument; an expression stands for its type, as in ``typeof``."""
+    """The type that an argument names; for an expression its type, as ``typeof`` gives it."""
     if not starts_type(tokens, start) and tokens.is_word(start) and (found := scope(tokens[start])):
         return types.plain(found, scope)
     declared = read_parameter(tokens, start, stop)
