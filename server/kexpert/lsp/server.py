@@ -110,7 +110,7 @@ def _end_within(seconds: float, code: int) -> None:
 
 
 class Server:
-    """One client's workspace, and the handlers that change it."""
+    """One client's kernel trees, and the handlers that change them."""
 
     def __init__(self, client: Client, writer: Writer) -> None:
         from kexpert.lsp.dispatcher import Dispatcher
