@@ -15,7 +15,7 @@ ON_GPU = PYTHONPATH=$(CURDIR)/kernels:$(CURDIR)/server:$(CURDIR)/trainer PYTHONU
 SIDE_BY_SIDE = $(shell $(ON_GPU) -c 'import xdist; print("-n 8")' 2>/dev/null)
 export TREE
 
-.PHONY: help demo test test-vscode test-editors vsix test-gpu lint bench bench-gpu clean
+.PHONY: help demo test explore test-vscode test-editors vsix test-gpu lint bench bench-gpu clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -26,6 +26,9 @@ demo: $(BASE) ## find a tree, index it, and show what an editor would show
 
 test: $(DEVELOPMENT) ## all the tests
 	@$(BIN)/python -m pytest
+
+explore: $(DEVELOPMENT) ## the property tests with new random examples, 3000 each: hours
+	@KEXPERT_EXAMPLES=3000 $(BIN)/python -m pytest --timeout 7200 -k "not test_in_chromium" $$(grep -rl "from hypothesis" tests --include="test_*.py")
 
 test-vscode: $(DEVELOPMENT) ## the extension in a real VS Code: needs Chromium, fetches 0.8 GB; SCREENSHOTS=DIR keeps pictures
 	@$(BIN)/python -m tests.editors.vscode.run

@@ -9,10 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 pytest_plugins = ["tests.support.fixtures", "tests.support.base_model"]
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# Property tests see the same examples in every run, so that no change is refused for what another one did;
+# `make explore` tries new ones.
+settings.register_profile("fixed", derandomize=True)
+settings.register_profile("explore", max_examples=int(os.environ.get("KEXPERT_EXAMPLES", "3000")), deadline=None)
+settings.load_profile("explore" if "KEXPERT_EXAMPLES" in os.environ else "fixed")
 
 # Triton reads this when it is imported, by whichever test comes first: kernels are interpreted, but on a GPU if asked
 # for.

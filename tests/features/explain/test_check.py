@@ -170,6 +170,7 @@ ANSWERS = st.lists(PIECES | st.text(max_size=12), max_size=40).map("".join) | st
 
 @given(ANSWERS)
 @example("Start the toy <|im_end|> more")
+@example("toy->lock-->Start")
 @example("@zap starts the toy. %ZAP starts the toy. &zap; starts the toy.")
 def test_nothing_that_a_model_writes_becomes_markup_or_an_unknown_name(written: str) -> None:
     for text in (summary(written), explanation(written)):
@@ -183,6 +184,8 @@ def test_nothing_that_a_model_writes_becomes_markup_or_an_unknown_name(written: 
 
 
 @given(ANSWERS)
+@example("toy->lock toy_start()")
+@example("toy () takes the lock.")
 def test_what_is_kept_stays_kept(written: str) -> None:
     once = explanation(written)
     assert explanation(once) == once

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 #: Must be increased when a function here keeps another text for the same input: checked texts are cached.
-CHECK_VERSION = 2
+CHECK_VERSION = 3
 
 _MAX_INPUT_CHARS = 8_000
 _MAX_SENTENCE_CHARS = 320
@@ -99,9 +99,12 @@ _CALLED = re.compile(r"(\w+)\s?\((?!s\))")
 _MARKED = re.compile(r"[@%&](\w+)|\b([A-Za-z_]\w*)[.](?=[A-Za-z_])|(?<=[\w][.])([A-Za-z_]\w*)")
 
 
+_ARROW = re.compile(r"(?<=\w)->(?=[A-Za-z_])")
+
+
 def _must_be_exact(sentence: str) -> Iterator[str]:
     """Words that the characters beside them mark as code: ``foo()``, ``@foo``, ``foo.bar``."""
-    sentence = re.sub(r"\b(?:e\.g|i\.e)\.", "", sentence.replace("->", "."), flags=re.I)
+    sentence = re.sub(r"\b(?:e\.g|i\.e)\.", "", _ARROW.sub(".", sentence), flags=re.I)
     for match in _CALLED.finditer(sentence):
         if match[0].endswith(" ("):  # prose in brackets, unless it is empty or one word
             inside = sentence[match.end() : sentence.find(")", match.end())]
@@ -165,7 +168,7 @@ def _without_marks(sentence: str) -> str:
 
 
 def _is_clean(sentence: str) -> bool:
-    bare = sentence.replace("->", ".")
+    bare = _ARROW.sub(".", sentence)
     return not (
         len(sentence) > _MAX_SENTENCE_CHARS
         or _NOT_PLAIN.search(bare)
@@ -226,14 +229,15 @@ def checked_summary(text: str, evidence: Evidence, name: str, code: str, briefs:
     return _capitalised(line, evidence)
 
 
-_PLAIN_START = re.compile(r"[a-z]{2,}(?![\w(]|\.\w)")
+_PLAIN_START = re.compile(r"[a-z]{2,}(?![\w(]|->|\.\w)")
 
 
 def _capitalised(text: str, evidence: Evidence) -> str:
-    """With a capital, unless the text begins with a name of the code that is no English word to look at."""
+    """With a capital, unless the text begins with a name of the code, or with one the evidence would not bear out."""
     first = _WORD.match(text)
     is_name = first is not None and first[0] in evidence.words and not _PLAIN_START.match(text)
-    return text if is_name else text[:1].upper() + text[1:]
+    capital = text[:1].upper() + text[1:]
+    return text if is_name or not evidence.bears_out(capital) else capital
 
 
 def _unquoted(text: str) -> str:
