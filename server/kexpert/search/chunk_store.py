@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from kexpert.background.database import Database
@@ -27,6 +28,9 @@ _MIN_FREQUENT_CHUNKS = 2_000
 _MAX_PARAMETERS = 500
 #: Chunks of which the average length is taken.
 _SAMPLE_CHUNKS = 50_000
+
+#: Meta entry: what the names of the collections in the tree's own folders begin with, if not with the tree's id.
+COLLECTIONS_KEY = "collections"
 
 _KINDS = {int(kind): kind for kind in ChunkKind}
 
@@ -238,9 +242,16 @@ class ChunkStore(Database):
 
     # -- collections of vectors ----------------------------------------------------------------
 
-    def shards(self, worker: int) -> list[Shard]:
-        """The collections of a worker."""
-        rows = self.db.execute("SELECT number, vectors, dirty FROM shards WHERE worker = ? ORDER BY number", (worker,))
+    @property
+    def collections_prefix(self) -> str:
+        """What the names of the collections in the tree's own folders begin with."""
+        return self.meta(COLLECTIONS_KEY) or tree_prefix(self.path.parent)
+
+    def shards(self, worker: int | None = None) -> list[Shard]:
+        """The collections of a worker, or all."""
+        rows = self.db.execute(
+            "SELECT number, vectors, dirty FROM shards WHERE worker = coalesce(?, worker) ORDER BY number", (worker,)
+        )
         return [Shard(number, vectors, bool(dirty)) for number, vectors, dirty in rows]
 
     def vectors_in(self, shard: int) -> int:
@@ -383,6 +394,11 @@ class ChunkStore(Database):
                 (expression, limit),
             )
         ]
+
+
+def tree_prefix(directory: Path) -> str:
+    """What the names of a tree's collections begin with on a server, which several trees may use."""
+    return directory.name[-80:].strip("._-")
 
 
 class _ShardAllocator:

@@ -24,7 +24,7 @@ from kexpert.background.tree import TreeFile, read
 from kexpert.background.worker_process import DONE, READY, STOP
 from kexpert.core.retrieval.chunk import Chunk, chunks
 from kexpert.core.symbols import FileFacts, Kind
-from kexpert.search.chunk_store import ChunkStore, FileChunks, VectorChanges
+from kexpert.search.chunk_store import ChunkStore, FileChunks, VectorChanges, tree_prefix
 from kexpert.search.schema import POSTING_LISTS_FILE
 from kexpert.search.vectors import BATCH, DIMENSIONS, SHARD_CAPACITY, VectorStore, VectorsUnavailable, discard
 
@@ -163,7 +163,8 @@ class SearchWorker:
         from kexpert.search.embedder import EmbedderError, load_embedder
 
         place = self.settings.vectors_place
-        prefix = self.settings.directory.name[-80:].strip("._-")
+        is_folder = isinstance(place, Path)
+        prefix = self.store.collections_prefix if is_folder else tree_prefix(self.settings.directory)
         try:
             self._embedder = load_embedder(self.settings.embedder, DIMENSIONS)
             try:
