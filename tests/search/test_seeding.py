@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +50,7 @@ def original(tmp_path_factory: pytest.TempPathFactory, embedder: str) -> Path:
 
 
 @pytest.fixture
-def trees(original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path, Path]]:
+def trees(original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
     """(the tree that was indexed, a copy with three other files), with an index that this test may change."""
     shutil.copytree(original / "cache", tmp_path / "cache")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -60,7 +59,7 @@ def trees(original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     (worktree / path(7)).write_bytes(b"int omega(int zeta)\n{\n\treturn spin(zeta);\n}\n")
     (worktree / path(8)).unlink()
     (worktree / "mm/new.c").write_bytes(b"\n\n" + text(9))
-    yield original / "linux", worktree
+    return original / "linux", worktree
 
 
 def stored(root: Path) -> dict[tuple[str, str, int, str], tuple[float, ...]]:
