@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from kexpert.background.database import cache_directory
+from kexpert.index.indexed_files import SymbolIndexFiles
+from kexpert.search import worker as worker_module
 from kexpert.search.chunk_store import ChunkStore
-from kexpert.search.vectors import VectorStore
-from kexpert.search.worker import vectors_folder
+from kexpert.search.indexer import prepare
+from kexpert.search.seeding import seed
+from kexpert.search.sync_plan import make_sync_plan
+from kexpert.search.vectors import _HNSW, VectorStore
+from kexpert.search.worker import SearchWorker, WorkerSettings, vectors_folder
 from kexpert.workspace.tree_index import SearchSettings, TreeIndex, build, build_search
 from tests.support.toy_embedder import make_embedder
 from tests.support.toy_tree import ROOT_FILES
@@ -62,6 +68,72 @@ def trees(original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tu
     return original / "linux", worktree
 
 
+def open_worker(root: Path, embedder: str) -> SearchWorker:
+    """The only worker of a tree, in this process, brought up to date."""
+    directory = cache_directory(root)
+    build(root)
+    prepare(root, directory, 1)
+    worker = SearchWorker(WorkerSettings(root, directory, 0, embedder=embedder, open_index=SymbolIndexFiles))
+    plan = make_sync_plan(root, directory, SymbolIndexFiles, None, True)
+    for _ in worker.index(plan.todo, plan.gone):
+        pass
+    worker.store.finish()
+    return worker
+
+
+@pytest.fixture
+def full(make_tree: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A tree whose first collection of vectors will be full."""
+    monkeypatch.setattr(worker_module, "SHARD_CAPACITY", 5)
+    monkeypatch.setattr("kexpert.search.vectors._HNSW", _HNSW | {"sync_threshold": 2, "batch_size": 2})
+    return make_tree({path(number): text(number) for number in range(8)})
+
+
+def test_nothing_is_deleted_from_a_full_collection_until_it_is_made_anew(full: Path, embedder: str) -> None:
+    with contextlib.closing(open_worker(full, embedder)):
+        pass
+    superseded = [b"omega_%d" % number for number in range(5)]
+    for number in range(2):
+        (full / path(number)).write_bytes(text(number).replace(b"alpha_%d" % number, superseded[number]))
+        with contextlib.closing(open_worker(full, embedder)) as worker:
+            assert worker.vectors is not None
+            held = worker.vectors.held(1).keys()
+            rows = worker.store.chunks([*held])
+            names = {worker.store.chunks([found])[found].title for found, _ in worker.nearest("alpha omega", 50)
+                     if worker.store.chunks([found])}  # fmt: skip
+        assert "omega_0" in names
+        assert "alpha_0" not in names
+        # one of five is left where it is; two are more than a quarter
+        assert len(held) - len(rows) == (1 if number == 0 else 2)
+    with contextlib.closing(open_worker(full, embedder)) as worker:
+        assert any("superseded; made anew" in note for note in worker.notes)
+        assert worker.vectors is not None
+        held = worker.vectors.held(1).keys()
+        assert worker.store.chunks([*held]).keys() == held
+    assert {key[1] for key in stored(full)} >= {"omega_0", "omega_1", "alpha_2", "alpha_7"}
+
+
+def test_files_that_nobody_writes_are_shared(full: Path, embedder: str, tmp_path: Path) -> None:
+    with contextlib.closing(open_worker(full, embedder)):
+        pass
+    worktree = tmp_path / "worktree"
+    shutil.copytree(full, worktree)
+    build(worktree)
+    before = stored(full)
+    directory = cache_directory(worktree)
+    assert seed(worktree, directory, SymbolIndexFiles, True, print, lambda: False, min_files=1, capacity=5)
+    links = {file.stat().st_nlink for file in (directory / "vectors").rglob("data_level0.bin")}
+    assert links == {1, 2}
+    (worktree / path(0)).write_bytes(text(0).replace(b"alpha_0", b"omega_0"))
+    (full / path(1)).write_bytes(text(1).replace(b"alpha_1", b"omega_1"))
+    for root in (worktree, full):
+        with contextlib.closing(open_worker(root, embedder)) as worker:
+            assert worker.notes == []
+    changed = {key[1]: vector for key, vector in before.items()}
+    assert {key[1] for key in stored(worktree)} == changed.keys() - {"alpha_0"} | {"omega_0"}
+    assert {key[1] for key in stored(full)} == changed.keys() - {"alpha_1"} | {"omega_1"}
+
+
 def stored(root: Path) -> dict[tuple[str, str, int, str], tuple[float, ...]]:
     """All chunks of a tree with their vectors."""
     directory = cache_directory(root)
@@ -73,7 +145,6 @@ def stored(root: Path) -> dict[tuple[str, str, int, str], tuple[float, ...]]:
                 for shard in store.shards(worker):
                     held |= opened.held(shard.number)
         rows = store.chunks(list(held))
-        assert rows.keys() == held.keys()
         assert len(rows) == store.counts()[0]
     return {
         (row.path, row.title, row.line, row.body): tuple(np.round(held[number], 5)) for number, row in rows.items()

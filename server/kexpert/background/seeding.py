@@ -94,13 +94,22 @@ def database_files(database: Path, folder: Path) -> Iterator[tuple[Path, Path]]:
             yield source, folder / name
 
 
-def link(source: Path, target: Path) -> bool:
-    """Give a file that is only ever replaced as a whole a second name; False where the system cannot."""
-    try:
-        os.link(source, target)
-    except OSError:
-        return False
-    return True
+def copies(base: Path, folder: Path, shared: Iterable[Path], files: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
+    """(source, target) of the ``files`` below ``base`` that are to be copied to ``folder``.
+
+    Those that are ``shared``, because nobody writes into them, get a second name there instead, where the system can.
+    """
+    wanted = list(shared)
+    linked = set()
+    for source in wanted:
+        target = folder / source.relative_to(base)
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with contextlib.suppress(OSError):
+            os.link(source, target)
+            linked.add(source)
+    for source in dict.fromkeys([*wanted, *files]):
+        if source not in linked and source.is_file():
+            yield source, folder / source.relative_to(base)
 
 
 def copy_and_compare(

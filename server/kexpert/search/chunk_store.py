@@ -131,7 +131,7 @@ class ChunkStore(Database):
         """Replace the chunks of some files and drop those of others, all or nothing.
 
         An unchanged chunk keeps its number and its vector. Returns what is to be done in ChromaDB, which stays
-        recorded until ``settle``. ``capacity``: vectors of one collection.
+        recorded until ``settle``. ``capacity``: vectors of one collection. Nothing is deleted from a full one.
         """
         new: list[NewChunk] = []
         deletes: list[tuple[int, int]] = []
@@ -144,6 +144,8 @@ class ChunkStore(Database):
                 self._write_file(file, new, deletes, shards)
             self.db.executemany("INSERT OR IGNORE INTO pending_writes VALUES (?)", [(chunk.id,) for chunk in new])
             self.db.executemany("INSERT OR IGNORE INTO pending_deletes VALUES (?, ?)", deletes)
+            full = self.full_shards(capacity)
+            deletes = [delete for delete in deletes if delete[1] not in full]
             self.db.executemany(
                 "UPDATE shards SET dirty = 1 WHERE number = ?",
                 [(shard,) for shard in {chunk.shard for chunk in new} | {shard for _, shard in deletes}],
@@ -253,6 +255,18 @@ class ChunkStore(Database):
             "SELECT number, vectors, dirty FROM shards WHERE worker = coalesce(?, worker) ORDER BY number", (worker,)
         )
         return [Shard(number, vectors, bool(dirty)) for number, vectors, dirty in rows]
+
+    def full_shards(self, capacity: int) -> set[int]:
+        """The collections whose files are not written any more, so that trees may share them: their superseded
+        vectors stay."""
+        return {row[0] for row in self.db.execute("SELECT number FROM shards WHERE vectors >= ?", (capacity,))}
+
+    def superseded_share(self) -> float:
+        """The share of all vectors that are superseded and were not deleted."""
+        row = self.db.execute(
+            "SELECT (SELECT count(*) FROM pending_deletes), (SELECT coalesce(sum(vectors), 0) FROM shards)"
+        ).fetchone()
+        return min(1.0, row[0] / max(row[1], 1))
 
     def vectors_in(self, shard: int) -> int:
         """The number of vectors that a collection should hold."""

@@ -16,9 +16,9 @@ from kexpert.background.progress import OnProgress
 from kexpert.background.seeding import (
     SeedingCancelled,
     adopt,
+    copies,
     copy_and_compare,
     database_files,
-    link,
     temporary_folder,
     unchanging,
 )
@@ -26,6 +26,7 @@ from kexpert.background.similar_tree import MIN_FILES, SimilarTree, find_similar
 from kexpert.search.chunk_store import COLLECTIONS_KEY, ChunkStore
 from kexpert.search.schema import POSTING_LISTS_FILE
 from kexpert.search.sync_plan import searched_files
+from kexpert.search.vectors import SHARD_CAPACITY, collection_folders
 from kexpert.search.vectors import discard as discard_vectors
 
 
@@ -37,6 +38,7 @@ def seed(
     on_progress: OnProgress,
     cancelled: Callable[[], bool],
     min_files: int = MIN_FILES,
+    capacity: int = SHARD_CAPACITY,
 ) -> str | None:
     """Fill the search database in ``directory``, if it is of no use as it is, from a similar tree, if there is one. The
     caller has the lock on the vectors.
@@ -53,7 +55,7 @@ def seed(
         return None
     try:
         with temporary_folder(directory) as folder:
-            same = _copy(root, similar, folder, with_vectors, on_progress, cancelled)
+            same = _copy(root, similar, folder, with_vectors, capacity, on_progress, cancelled)
             discard(database)
             discard_vectors(directory / "vectors")
             if (folder / "vectors").exists():
@@ -71,6 +73,7 @@ def _copy(
     similar: SimilarTree,
     folder: Path,
     with_vectors: bool,
+    capacity: int,
     on_progress: OnProgress,
     cancelled: Callable[[], bool],
 ) -> dict[str, tuple[FileIdentity, FileIdentity]]:
@@ -80,12 +83,13 @@ def _copy(
     with contextlib.closing(ChunkStore(source, readonly=True)) as theirs:
         before = _state(theirs, vectors) if with_vectors else None
         with unchanging(theirs.db):
-            files = list(database_files(source, folder))
+            shared = [similar.directory / POSTING_LISTS_FILE]
             if before is not None:
-                files += [(path, folder / path.relative_to(similar.directory)) for path in _files_below(vectors)]
-            lists = similar.directory / POSTING_LISTS_FILE
-            if lists.exists() and not link(lists, folder / lists.name):
-                files.append((lists, folder / lists.name))
+                shared += _files_of_full_collections(theirs, vectors, capacity)
+            files = [
+                *database_files(source, folder),
+                *copies(similar.directory, folder, shared, _files_below(vectors) if before is not None else ()),
+            ]
             same = copy_and_compare(root, similar, files, on_progress, cancelled)
         kept = before is not None and before == _state(theirs, vectors)
         prefix = theirs.collections_prefix
@@ -96,6 +100,17 @@ def _copy(
             shutil.rmtree(folder / "vectors", ignore_errors=True)
             store.mark_missing([shard.number for shard in store.shards()])
     return same
+
+
+def _files_of_full_collections(store: ChunkStore, vectors: Path, capacity: int) -> list[Path]:
+    """Files that no process writes any more."""
+    full = {f"{store.collections_prefix}-{number}" for number in store.full_shards(capacity)}
+    found: list[Path] = []
+    for place in vectors.iterdir() if vectors.is_dir() else ():
+        for name, segment in collection_folders(place).items():
+            if name in full:
+                found += _files_below(segment)
+    return found
 
 
 def _state(store: ChunkStore, vectors: Path) -> object:
