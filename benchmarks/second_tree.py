@@ -2,8 +2,8 @@
 
     python -m benchmarks.second_tree --tree DIR --cache XDG_CACHE_HOME --scratch DIR [--changed 20]
 
-``--cache`` must hold an index of ``--tree``. The tree is copied to ``--scratch``, every file gets a new time, some C files
-get a function more. The copy and its index are removed at the end.
+``--cache`` must hold an index of ``--tree``. The tree is copied to ``--scratch``, every file gets a new time, some C
+files get a function more. The copy and its index are removed at the end.
 """
 
 from __future__ import annotations
