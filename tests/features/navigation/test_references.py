@@ -279,4 +279,9 @@ def test_a_local_is_not_renamed_to_a_macro() -> None:
 )
 def test_renaming_a_name_that_other_files_may_use_is_refused(fixture: str, reason: str) -> None:
     assert refusal(fixture) == reason
-    assert prepare_rename(*at_cursor(fixture)) is None
+    try:
+        assert prepare_rename(*at_cursor(fixture)) is None
+    except RenameError as said:
+        assert str(said) == reason
+    else:
+        assert reason == "nothing here can be renamed"
