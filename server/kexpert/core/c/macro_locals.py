@@ -32,9 +32,7 @@ def name_declared(tokens: Tokens, at: int) -> int:
     if tokens[at + 1] != "(":
         return -1
     arguments = tokens.commas(at + 2, tokens.past(at + 1) - 1)
-    if macro == "CLASS":
-        number = 1
-    elif _FLEXIBLE.fullmatch(macro):
+    if macro == "CLASS" or _FLEXIBLE.fullmatch(macro):
         number = 1
     elif _FIRST_ARGUMENT.fullmatch(macro):
         number = 0

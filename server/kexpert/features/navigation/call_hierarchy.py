@@ -80,8 +80,8 @@ def incoming(
     """The functions that call ``symbol``, each with its calls; its own file's first. Of a member, those that write it
     or take its address.
 
-    A call through an operation to which the function is assigned counts, and one of a macro whose body calls it; so does
-    a guard or ``__free()`` that calls it at the end of a scope.
+    A call through an operation to which the function is assigned counts, and one of a macro whose body calls it; so
+    does a guard or ``__free()`` that calls it at the end of a scope.
     """
     if symbol.kind is Kind.MEMBER:
         calls = [Call(writer, spans) for writer, spans in writers_of_member(view, symbol, cancelled, known)]

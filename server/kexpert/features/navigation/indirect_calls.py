@@ -18,7 +18,7 @@ from kexpert.view import View
 _DEFINE = re.compile(rb"[ \t]*#[ \t]*define[ \t]+(\w+)\(")
 #: The macros of <linux/cleanup.h> that define something which calls functions; the name is their first argument.
 _CLEANUP_DEFINITION = re.compile(
-    rb"^DEFINE_(?:FREE|CLASS|GUARD(?:_COND)?|LOCK_GUARD_[01](?:_COND)?)\(\s*(\w+)\s*,", re.M
+    rb"DEFINE_(?:FREE|CLASS|GUARD(?:_COND)?|LOCK_GUARD_[01](?:_COND)?)\(\s*(\w+)\s*,"
 )
 _CLEANUP_USE = re.compile(rb"(?:\b__free|\bCLASS|\b(?:scoped_)?(?:cond_)?guard)\(\s*\Z")
 _MAX_CLEANUP_BYTES = 1000
@@ -85,10 +85,9 @@ def _macro_around(data: bytes, at: int) -> str:
 
 def _cleanup_around(data: bytes, at: int) -> str:
     """The class, guard or ``__free()`` that the macro call around an offset defines; "" if none does."""
-    found = None
-    for found in _CLEANUP_DEFINITION.finditer(data, max(at - _MAX_CLEANUP_BYTES, 0), at):
-        pass
-    if found is None:
+    begin = data.rfind(b"\nDEFINE_", max(at - _MAX_CLEANUP_BYTES, 0), at) + 1
+    found = _CLEANUP_DEFINITION.match(data, begin)
+    if found is None or found.end() > at:
         return ""
     between = data[found.end() : at]
     return found[1].decode("latin-1") if between.count(b"(") >= between.count(b")") else ""
