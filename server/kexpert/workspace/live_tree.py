@@ -50,6 +50,12 @@ class LiveTree:
         """Begin to index and to watch the tree. Returns at once."""
         self._index.start()
 
+    def warm_up(self) -> bool:
+        """Load what the first answer about a name needs. True if the index is complete, so that it can answer."""
+        import kexpert.features.named.details  # noqa: F401
+
+        return self.snapshot().view.complete
+
     def view(self, overlay: Mapping[str, Source], unchanged: Mapping[str, Source]) -> View:
         """As the snapshot asks for it; there are no open buffers."""
         return self._index.view()
