@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kexpert.background.database import cache_directory
 from kexpert.core.c.source import Source
@@ -32,6 +32,7 @@ class LiveTree:
         for warning in warnings + problems:
             on_message(warning)
         self._progress: Progress | None = None
+        self._kept: dict[str, Any] = {}
         self._configuration = ConfigurationInView(
             root, cache_directory(root), self.settings.configuration, on_message=on_message
         )
@@ -63,7 +64,10 @@ class LiveTree:
     def snapshot(self) -> Snapshot:
         """The tree as it is now. Positions count in code points."""
         documents = Documents(self.root)
-        return Snapshot(self.root, documents, "utf-32", self.settings, self, configuration=self._configuration)
+        return Snapshot(
+            self.root, documents, "utf-32", self.settings, self, configuration=self._configuration,
+            kept=self._kept,
+        )  # fmt: skip
 
     def activity(self) -> str:
         """What is being indexed, in one line; "" for nothing."""

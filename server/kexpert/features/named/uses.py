@@ -10,6 +10,7 @@ from kexpert.core.text import decode
 from kexpert.features.named.certainty import Certainty
 from kexpert.features.named.definitions import inside
 from kexpert.features.navigation.references import references
+from kexpert.features.navigation.resolved_uses import ResolvedUses
 from kexpert.features.semantics.definition_ranking import is_private
 from kexpert.view import View
 
@@ -48,8 +49,18 @@ class Filled:
     total: int
 
 
-def uses(view: View, symbol: Symbol, path: str, cancelled: Callable[[], bool], max_rows: int = 40) -> Uses | None:
-    """The uses of a symbol: of its own file first, then of the nearest folders. None if its file cannot be read."""
+def uses(
+    view: View,
+    symbol: Symbol,
+    path: str,
+    cancelled: Callable[[], bool],
+    max_rows: int = 40,
+    known: ResolvedUses | None = None,
+) -> Uses | None:
+    """The uses of a symbol: of its own file first, then of the nearest folders. None if its file cannot be read.
+
+    ``known``: what earlier answers found out about uses of members.
+    """
     source = view.source(symbol.path)
     if source is None:
         return None
@@ -62,7 +73,7 @@ def uses(view: View, symbol: Symbol, path: str, cancelled: Callable[[], bool], m
     at = symbol.name_start
     found = [
         file
-        for file in references(view, source, at, include_declaration=True, cancelled=cancelled, within=read)
+        for file in references(view, source, at, include_declaration=True, cancelled=cancelled, known=known, within=read)
         if takes(file.path)
     ]
     if is_private(symbol) or symbol.kind is Kind.MEMBER:
