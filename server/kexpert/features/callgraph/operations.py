@@ -1,7 +1,8 @@
 """Calls through operations (``file->f_op->open(…)``): who calls one, and which functions implement it.
 
-The type of the expression before ``->`` decides. Inferring a type parses a file, so a request has a budget, which what is kept
-counts against too, so that answers stay the same; beyond it calls are matched by the member's name and say so.
+The type of the expression before ``->`` decides. Inferring a type parses a file, so a request has a budget; beyond it
+calls are matched by the member's name and say so. What earlier requests inferred counts too, so that answers stay the
+same.
 """
 
 from __future__ import annotations

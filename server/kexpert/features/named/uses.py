@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from heapq import nsmallest
 
 from kexpert.core.symbols import Assignment, Kind, Symbol
 from kexpert.core.text import decode
@@ -68,12 +69,12 @@ def uses(
     mentioning = set(view.files_mentioning(symbol.name))
     if symbol.kind is Kind.CONFIG:
         mentioning.update(view.files_mentioning(symbol.name.removeprefix("CONFIG_")))
-    files = sorted((each for each in mentioning if takes(each)), key=_distance_from(symbol.path))
-    read = set(files[:_MAX_FILES])
+    files = [each for each in mentioning if takes(each)]
+    read = set(nsmallest(_MAX_FILES, files, key=_distance_from(symbol.path)))
     at = symbol.name_start
     found = [
         file
-        for file in references(view, source, at, include_declaration=True, cancelled=cancelled, known=known, within=read)
+        for file in references(view, source, at, True, cancelled, known, read)
         if takes(file.path)
     ]
     if is_private(symbol) or symbol.kind is Kind.MEMBER:

@@ -124,8 +124,7 @@ def member_uses(
     if within is not None and len(within) == 1:
         files, knowing = list(within), set(within)
     else:
-        files, knowing = _files_in_order(view, target)
-        files = [path for path in files if within is None or path in within]
+        files, knowing = _files_in_order(view, target, within)
     for done, path in enumerate(files):
         if cancelled():
             return
@@ -147,9 +146,12 @@ def _in_file(reader: NameReader, target: MemberTarget, path: str, is_knowing: bo
     return MarkedUses(file, certain, [use.access for use in uses]).selected(keep) if any(keep) else None
 
 
-def _files_in_order(view: View, target: MemberTarget) -> tuple[list[str], set[str]]:
+def _files_in_order(
+    view: View, target: MemberTarget, within: Collection[str] | None
+) -> tuple[list[str], set[str]]:
     """(the files to search, in order; those in which an expression can have the type)."""
-    mentioning = [path for path in view.files_mentioning(target.name) if path.endswith(_CODE)]
+    everywhere = view.files_mentioning(target.name)
+    mentioning = [path for path in everywhere if path.endswith(_CODE) and (within is None or path in within)]
     folder = target.asked_in.rpartition("/")[0] + "/"
     if target.path.endswith(".c"):  # nothing else can mean it but a file that includes this one
         home = target.path.rpartition("/")[0] + "/"
