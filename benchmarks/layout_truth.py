@@ -20,7 +20,7 @@ from benchmarks.kernel_build import KernelBuild
 
 _PLACE = re.compile(r"/\* <[0-9a-f]+> (\S+):(\d+) \*/")
 _HEAD = re.compile(r"(struct|union) (\w+) \{")
-_INNER = re.compile(r"\t+((?:const |volatile )*)(?:struct|union)(?: \w+)? \{")
+_INNER = re.compile(r"\t+((?:const |volatile )*)(?:struct|union|enum)(?: \w+)? \{")
 _MEMBER = re.compile(r"\t+(.*\S)\s+/\*\s*(-?\d+)(?::\s*(\d+))?\s+(\d+)\s*\*/")
 _CLOSING = re.compile(r"\t+\}(.*?)\s*/\*\s*(-?\d+)(?::\s*(\d+))?\s+(\d+)\s*\*/")
 _FUNCTION_POINTER = re.compile(r"\(\s*\*+\s*(?:const\s+)?(\w+)")

@@ -29,6 +29,8 @@ from kexpert.core.symbols import Kind
 from kexpert.view import View
 
 _SHOWN = 60
+#: Names that a macro of the tree replaces, so that debugging information has another.
+_REPLACED = {"rcu_head": "callback_head"}
 
 
 def judge(view: View, records: list[TrueRecord]) -> dict[str, Any]:
@@ -88,17 +90,17 @@ def faults(layout: Layout, record: TrueRecord) -> Iterator[str]:
         true.setdefault(member.name, []).append(member)
     for each in layout.fields:
         if each.name:
-            yield from _of_member(each, true.get(each.name, []))
+            yield from _of_member(each, true.get(_REPLACED.get(each.name, each.name), []))
     if not layout.exact or layout.size is None:
         return
     if layout.size != record.size:
         yield f"size {layout.size}, not {record.size}"
     if record.align and layout.align != record.align:
         yield f"align {layout.align}, not {record.align}"
-    shown = {each.name for each in layout.fields}
+    shown = {_REPLACED.get(each.name, each.name) for each in layout.fields}
     for name in sorted({member.name for member in record.members} - shown):
         outer, _, last = name.partition(".")
-        if not (outer in shown and last in shown):
+        if not (outer in shown and last in shown) and not name.startswith("__empty_"):  # of DECLARE_FLEX_ARRAY
             yield f"{name} is not shown"
 
 

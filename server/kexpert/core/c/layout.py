@@ -56,18 +56,24 @@ class Layout:
 
 
 def layout(
-    body: bytes, kind: str, size_of: SizeOf, constant: Constant = lambda name: None, max_align: int | None = None
+    body: bytes,
+    kind: str,
+    size_of: SizeOf,
+    constant: Constant = lambda name: None,
+    max_align: int | None = None,
+    guesses: bool = True,
 ) -> Layout:
     """Compute the layout of ``struct foo { ... } __packed``, or of the braces and the attributes after them.
 
     ``size_of`` looks up "struct foo", "union foo" and typedefs that ``sizes`` does not know. ``constant`` looks up
     macros and enumerators in array lengths and bit widths. Both return None for unknown names. ``max_align`` is the
-    alignment in bytes that ``#pragma pack`` allows at most.
+    alignment in bytes that ``#pragma pack`` allows at most. ``guesses``: types that depend on the configuration
+    (locks) get the size that they have without debugging options, as an approximation, before ``size_of`` is asked.
     """
     read = read_body(body)
     if read is None:
         return Layout(kind, size=None, exact=False)
-    builder = _Builder(read, kind, read.attributes.packed, size_of, constant, 0, max_align)
+    builder = _Builder(read, kind, read.attributes.packed, size_of, constant, 0, max_align, guesses)
     builder.members(read.start, read.end)
     return builder.finish(read.attributes)
 
@@ -84,8 +90,10 @@ class _Builder:
         constant: Constant,
         depth: int,
         max_align: int | None,
+        guesses: bool,
     ) -> None:
         self.max_align = max_align
+        self.guesses = guesses
         self.body, self.packed, self.size_of, self.constant, self.depth = body, packed, size_of, constant, depth
         self.out = Layout(kind)
         self.at: int | None = 0
@@ -173,7 +181,7 @@ class _Builder:
             return
         attributes = declared.type_attributes
         inner = _Builder(self.body, kind, attributes.packed, self.size_of, self.constant, self.depth + 1,
-                         self.max_align)  # fmt: skip
+                         self.max_align, self.guesses)  # fmt: skip
         inner.members(*span)
         inner_layout = inner.finish(attributes)
         size = None if inner_layout.size is None else Size(inner_layout.size, inner_layout.align, inner_layout.exact)
@@ -206,12 +214,15 @@ class _Builder:
 
     def _type_size(self, base: str) -> Size | None:
         if base.startswith("enum"):
-            return Size(4, 4)
+            return (self.size_of(base) if " " in base else None) or Size(4, 4)
         if base.rstrip().endswith("*"):
             return POINTER
         if base in ("?", "void", "struct", "union"):
             return None
-        return KNOWN.get(base) or builtin(base) or self.size_of(base)
+        known = KNOWN.get(base) or builtin(base)
+        if known is None or not (known.exact or self.guesses):
+            return self.size_of(base)
+        return known
 
     def _declarator_size(self, base: Size | None, declarator: MemberDeclarator) -> Size | None:
         """The size of one declarator: of a pointer, or of an array of the base type; None if unknown."""
@@ -236,13 +247,14 @@ class _Builder:
         align = self._aligned(declared.attributes, align)
         align = min(align, self.max_align or align)
         start = 0 if self.out.kind == "union" else self.at
-        exact = self.exact or self.out.kind == "union"
+        exact = self.exact or (self.out.kind == "union" and not declared.unsure)
         offset: int | None
         if start is None:
             offset = None
         elif size is None:
-            # Its alignment is unknown too, so the offset is certain only if it suits every type.
+            # Its alignment is unknown too: most types suit a multiple of eight, but not one aligned to a cache line.
             offset = start // 8 if start % 64 == 0 else None
+            exact = exact and start == 0
         else:
             offset = _round_up((start + 7) // 8, align)
         self._hole(start, offset)

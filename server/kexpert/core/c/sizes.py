@@ -61,6 +61,13 @@ def _table() -> dict[str, Size]:
 
 #: Type -> size. Sizes that depend on the configuration are not exact.
 KNOWN = _table()
+
+
+def well_known(base: str) -> Size | None:
+    """The size of a well-known type, approximate where it depends on the configuration."""
+    return KNOWN.get(base)
+
+
 _BUILTIN_WORDS = frozenset(
     ["unsigned", "signed", "__signed__", "int", "long", "short", "char", "float", "double", "__int128"]
 )

@@ -31,6 +31,8 @@ def enumerator_values(text: bytes, lookup: Lookup) -> list[Enumerator]:
             continue
         name = tokens[start]
         equals = next((at for at in range(start, end) if tokens[at] == "="), -1)
+        if equals < 0 and end > start + 1 and tokens[start + 1] == "(":  # a macro that makes several
+            value = None
         if b"#" in blank_comments(text[previous : tokens.start(start)]):
             value = None
         previous = tokens.start(start)
