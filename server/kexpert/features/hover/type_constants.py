@@ -7,8 +7,8 @@ from kexpert.features.hover.card_reader import CardReader, is_in_reach
 from kexpert.features.hover.enum_values import MAX_ENUM_BYTES, enclosing_enum, enumerator_values
 from kexpert.features.hover.macro_card import KNOWN_MACROS
 from kexpert.features.semantics.compiled_text import Compilation
-from kexpert.features.semantics.definition_ranking import is_private
-from kexpert.features.semantics.macro_expansion import Macro, evaluate, parse_macro
+from kexpert.features.semantics.definition_ranking import NOT_KERNEL, is_private
+from kexpert.features.semantics.macro_expansion import Macro, Measure, evaluate, parse_macro
 
 _MAX_LOOKUPS = 120
 _MAX_ROWS = 40
@@ -18,15 +18,16 @@ _MAX_CANDIDATES = 6
 class TypeConstants:
     """The value of constants in the files of types. Answers are kept."""
 
-    def __init__(self, reader: CardReader, compilation: Compilation) -> None:
+    def __init__(self, reader: CardReader, compilation: Compilation, measure: Measure) -> None:
         self._reader = reader
+        self._measure = measure
         self._compilation = compilation
         self._known: dict[tuple[str, str], Macro | None] = {}
         self._lookups = _MAX_LOOKUPS
 
-    def value(self, name: str, path: str) -> int | None:
-        """The value of a macro or an enumerator where a file uses it."""
-        return evaluate(name, lambda word: self.macro(word, path))
+    def value(self, expression: str, path: str) -> int | None:
+        """The value of a macro, an enumerator or an expression of them where a file uses it."""
+        return evaluate(expression, lambda word: self.macro(word, path), self._measure)
 
     def macro(self, name: str, path: str) -> Macro | None:
         """The only meaning of a macro or an enumerator in a file; None if there are several."""
@@ -44,9 +45,10 @@ class TypeConstants:
         self._lookups -= 1
         found = self._reader.view.lookup(name, (Kind.MACRO, Kind.ENUMERATOR), _MAX_ROWS)
         found = [row for row in found if row.path == path or not is_private(row)]
-        rows = self._compilation.variants([row for row in found if row.path == path or is_in_reach(row.path, path)])
+        near = [row for row in found if row.path == path or is_in_reach(row.path, path)]
+        rows = self._compilation.variants(near or [row for row in found if not row.path.startswith(NOT_KERNEL)])
         rows = [row for row in rows if row.path == path] or rows
-        if not rows or len(rows) > _MAX_CANDIDATES:
+        if not rows or len(rows) > (_MAX_CANDIDATES if near else 1):
             return None
         macros = [row for row in rows if row.kind is Kind.MACRO]
         if not macros:

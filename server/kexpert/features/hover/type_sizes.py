@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import re
 
-from kexpert.core.c.declarators import is_annotation
 from kexpert.core.c.layout import Layout, layout
 from kexpert.core.c.members import attributes_of, packing_at
-from kexpert.core.c.sizes import Size, well_known
+from kexpert.core.c.sizes import POINTER, Size, builtin, well_known
 from kexpert.core.c.tokens import Tokens
-from kexpert.core.symbols import Kind, Symbol
-from kexpert.core.text import decode
+from kexpert.core.symbols import Flag, Kind, Symbol
+from kexpert.core.text import decode, encode
 from kexpert.features.hover.card_reader import CardReader, is_in_reach
+from kexpert.features.hover.enum_values import MAX_ENUM_BYTES, enumerator_values
+from kexpert.features.hover.member_macros import expand_call, members_made, sole_word, type_in, with_members
 from kexpert.features.hover.type_constants import TypeConstants
 from kexpert.features.semantics.compiled_text import Compilation
 from kexpert.features.semantics.definition_ranking import is_private
+from kexpert.features.semantics.macro_expansion import Macro
 
 _MAX_LOOKUPS = 200
 _MAX_DEFINITIONS = 40
@@ -33,41 +35,78 @@ _TYPEDEF = re.compile(rb"\s*(?:__extension__\s+)?typedef\b")
 _KINDS = {"struct": (Kind.STRUCT,), "union": (Kind.UNION,), "enum": (Kind.ENUM,), "": (Kind.TYPEDEF,)}
 #: Words around a body that need no look-up.
 _KEYWORDS = frozenset(b"struct union typedef static const __packed __attribute__ packed aligned __aligned".split())
-_WIDE = re.compile(rb"\bBIT_ULL\b|\bGENMASK_ULL\b|\b0[xX][0-9a-fA-F]{9,}|[0-9a-fA-F][uU]?[lL]+\b|<<\s*(?:3[2-9]|[4-6]\d)")
+_WIDE = re.compile(rb"\bBIT_ULL\b|\bGENMASK_ULL\b|\b0[xX][0-9a-fA-F]{9,}|\b(?:0[xX][0-9a-fA-F]+|\d+)[uU]?[lL]+|<<\s*(?:3[2-9]|[4-6]\d)")
 
 
 def layout_of(reader: CardReader, symbol: Symbol) -> Layout | None:
     """The layout of a struct or union; None if its members cannot be read."""
-    found = _Sizes(reader, symbol).lay_out(symbol)
-    return found if found is not None and found.fields else None
+    sizes = _Sizes(reader, symbol)
+    found = sizes.lay_out(symbol)
+    if found is None or not found.fields:
+        return None
+    found.configuration = sizes.configuration
+    return found
 
 
 class _Sizes:
     def __init__(self, reader: CardReader, symbol: Symbol) -> None:
         self._reader = reader
         self._compilation = Compilation(reader.view, reader.source(reader.path or symbol.path))
-        self._constants = TypeConstants(reader, self._compilation)
+        self._constants = TypeConstants(reader, self._compilation, self._measure)
         self._known: dict[str, Size | None] = {}
         self._lookups = _MAX_LOOKUPS
         self._bytes = _MAX_INNER_BYTES
         self._inside: list[str] = []  # paths of the structs being laid out, outermost first
+
+    @property
+    def configuration(self) -> str:
+        """The configuration in view in words, if it decided anything; else ""."""
+        return self._compilation.name
 
     def lay_out(self, symbol: Symbol) -> Layout | None:
         data = self._reader.data(symbol.path) or b""
         if not self._enter(symbol):
             return None
         try:
-            body = self._compilation.text(symbol.path, data, symbol.start, symbol.end)
-            body += b" " + self._attributes(data, symbol) + b";"
             kind = "union" if symbol.kind == Kind.UNION else "struct"
+            body = self._text(symbol, data, kind)
+            body += b" " + self._attributes(data, symbol) + b";"
             return self._layout(body, kind, data, symbol)
         finally:
             self._inside.pop()
 
     def _layout(self, body: bytes, kind: str, data: bytes, symbol: Symbol) -> Layout:
         return layout(
-            body, kind, self.size_of, self.constant, packing_at(data, symbol.start), not self._compilation.decides
-        )
+            with_members(body, self._macro), kind, self.size_of, self.constant, self._packing(data, symbol),
+            not self._compilation.decides, lambda call: members_made(call, self._macro),
+        )  # fmt: skip
+
+    def _packing(self, data: bytes, symbol: Symbol) -> int | None:
+        if b"pragma" not in data:
+            return None
+        had_decided = self._compilation.has_decided
+        found = packing_at(self._compilation.text(symbol.path, data, 0, symbol.start), symbol.start)
+        if found is None:
+            self._compilation.has_decided = had_decided
+        return found
+
+    def _measure(self, keyword: str, operand: str) -> int | None:
+        """What ``sizeof`` or an alignment says of a type or of a plain string."""
+        if operand.startswith('"'):
+            return len(operand) - 1 if operand.find('"', 1) == len(operand) - 1 and "\\" not in operand else None
+        size = builtin(operand) or (POINTER if operand.endswith("*") else self.size_of(operand))
+        return None if size is None or not size.exact else size.size if keyword == "sizeof" else size.align
+
+    def _macro(self, name: str) -> Macro | None:
+        return self._constants.macro(name, self._inside[-1])
+
+    def _text(self, symbol: Symbol, data: bytes, keyword: str) -> bytes:
+        """The text of a definition, with the braces that a macro makes."""
+        text = self._compilation.text(symbol.path, data, symbol.start, symbol.end)
+        if symbol.flags & Flag.IDIOM:
+            made = expand_call(decode(text), self._macro) or ""
+            return encode(type_in(made, keyword, symbol.name)) or text
+        return text
 
     def _enter(self, symbol: Symbol) -> bool:
         """True if the text of a definition may be read within the bounds; the caller leaves it again."""
@@ -85,7 +124,7 @@ class _Sizes:
         """The attributes after the closing brace, and those from macros of the tree before and after the body."""
         tokens = Tokens(data, symbol.end, symbol.end + _MAX_TAIL_BYTES)
         at = 0
-        while tokens.is_word(at) and (is_annotation(tokens[at]) or tokens[at].isupper()):
+        while tokens.is_word(at):
             at = tokens.past(at + 1) if tokens[at + 1] == "(" else at + 1
         tail = data[symbol.end : tokens.stop(at - 1)] if at else b""
         head = data[symbol.start : data.find(b"{", symbol.start, symbol.end)]
@@ -114,11 +153,14 @@ class _Sizes:
         path = self._inside[-1]
         found = [
             row for row in self._reader.view.lookup(tag, _KINDS[keyword], _MAX_DEFINITIONS)
-            if is_in_reach(row.path, path) and (row.path == path or not is_private(row))
+            if row.path == path or not is_private(row)
         ]  # fmt: skip
-        found = self._compilation.variants(found)
+        near = [row for row in found if is_in_reach(row.path, path)]
+        found = self._compilation.variants(near or found)
         found = [row for row in found if row.path == path] or found
         if not found:
+            return self._of_macro(keyword, tag)
+        if not near and len(found) > 1:
             return None
         found.sort(key=self._rank)
         match found[0].kind:
@@ -130,6 +172,18 @@ class _Sizes:
                 size = self._record(found[0])
         return size if size is None or len(found) == 1 else size._replace(exact=False)
 
+    def _of_macro(self, keyword: str, tag: str) -> Size | None:
+        """The size of a type whose name is a macro: of another name, or of a type."""
+        macro = self._macro(tag)
+        if macro is None or macro.parameters is not None or not macro.body:
+            return None
+        if keyword:
+            other = sole_word(macro.body)
+            return self.size_of(f"{keyword} {other}") if other and other != tag else None
+        found = layout(encode(f"{{ {macro.body} it; }}"), "struct", self.size_of, self.constant)
+        member = found.fields[0] if len(found.fields) == 1 else None
+        return None if member is None or member.size is None else Size(member.size, member.align, member.exact)
+
     def _rank(self, symbol: Symbol) -> tuple[bool, bool, bool, str]:
         is_global = symbol.path.startswith(("include/", "arch/x86/"))
         return symbol.path not in self._inside, not symbol.path.startswith("include/linux/"), not is_global, symbol.path
@@ -138,12 +192,19 @@ class _Sizes:
         found = self.lay_out(symbol)
         return None if found is None or found.size is None else Size(found.size, found.align, found.exact)
 
-    def _enum(self, symbol: Symbol) -> Size | None:
+    def _enum(self, symbol: Symbol) -> Size:
+        """An int, but for packed enumerations and those with larger values."""
         data = self._reader.data(symbol.path) or b""
-        body = data[symbol.start : symbol.end]
         attributes, _ = attributes_of(decode(self._attributes(data, symbol)))
-        is_plain = not attributes.packed and not _WIDE.search(body)
-        return Size(4, 4) if is_plain else None
+        body = self._compilation.text(symbol.path, data, symbol.start, symbol.end)
+        if not attributes.packed and not _WIDE.search(body):
+            return Size(4, 4)
+        values = [each.value for each in enumerator_values(body[:MAX_ENUM_BYTES], self._macro)]
+        known = [value for value in values if value is not None]
+        low, high = min(known, default=0), max(known, default=0)
+        bits = max((~low).bit_length() + 1, high.bit_length() + 1) if low < 0 else high.bit_length()
+        size = next((size for size in (1, 2, 4) if bits <= 8 * size and (attributes.packed or size == 4)), 8)
+        return Size(size, size, len(known) == len(values))
 
     def _typedef(self, symbol: Symbol) -> Size | None:
         """The size of the type that a typedef names: that of a member of its name, declared so."""
@@ -151,7 +212,7 @@ class _Sizes:
         if not self._enter(symbol):
             return None
         try:
-            text = self._compilation.text(symbol.path, data, symbol.start, symbol.end)
+            text = self._text(symbol, data, "")
             start = _TYPEDEF.match(text)
             body = b"{" + text[start.end() if start else 0 :].rstrip().rstrip(b";") + b";}"
             found = self._layout(body, "struct", data, symbol)

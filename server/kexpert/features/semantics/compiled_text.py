@@ -12,7 +12,8 @@ from functools import lru_cache
 
 from kexpert.core.c.directives import Directive, directives_of
 from kexpert.core.c.source import Source
-from kexpert.core.c.translation_unit import State, translation_unit
+from kexpert.core.c.translation_unit import MacroTable, State, translation_unit
+from kexpert.core.kernel.configuration import Configuration
 from kexpert.core.symbols import Symbol
 from kexpert.features.semantics.include_paths import arch_of
 from kexpert.features.semantics.macro_expansion import Macro
@@ -37,6 +38,16 @@ class Compilation:
         if source is not None:
             self._place = Place.at(view, source if source.path.endswith(".c") else _common_file(arch_of(source.path)))
         self.decides = self._place is not None and self._place.configuration.is_decided
+        #: True once the configuration has left something out.
+        self.has_decided = False
+
+    @property
+    def name(self) -> str:
+        """The configuration in words, if it has decided anything; else ""."""
+        if self._place is None or not self.has_decided:
+            return ""
+        configuration = self._place.configuration
+        return f"{configuration.origin} ({configuration.arch})" if configuration.origin else configuration.arch
 
     def text(self, path: str, data: bytes, start: int, end: int) -> bytes:
         """``data[start:end]``, of the same length, with blanks where another branch of an ``#if`` is compiled."""
@@ -46,7 +57,9 @@ class Compilation:
         inner = [each for each in directives_of(data) if start <= each.start < end and each.keyword in _CONDITIONAL]
         if not inner:
             return piece
-        return _blanked(piece, start, inner, self._state_of(path, data, start, end))
+        found = _blanked(piece, start, inner, self._state_of(path, data, start, end))
+        self.has_decided |= found != piece
+        return found
 
     def variants(self, rows: Sequence[Symbol]) -> list[Symbol]:
         """Those of several definitions of a name that are compiled; if none is known to be, those that may be."""
@@ -57,6 +70,7 @@ class Compilation:
         for wanted in (Standing.COMPILED, Standing.UNKNOWN):
             found = [row for row, standing in zip(rows, standings, strict=True) if standing is wanted]
             if found:
+                self.has_decided |= len(found) < len(rows)
                 return found
         seen = place.unit.macros
         return [
@@ -79,11 +93,27 @@ class Compilation:
         unit = self._place.unit
         if unit.state(path, start, len(data)) is True:
             return lambda offset: unit.state(path, offset, len(data))
-        # In a header that is not read here, a macro that is not defined may be defined by who includes it.
-        macros = OpenMacros(self._place.configuration, unit.macros)
+        macros = _FileMacros(self._place.configuration, unit.macros, data)
+        whole = translation_unit(path, data, lambda _: None, lambda *_: None, macros)
+        if whole.state(path, start, len(data)) is True:
+            return lambda offset: whole.state(path, offset, len(data))
+        macros = _FileMacros(self._place.configuration, unit.macros, data)
         piece = data[start:end]
-        walk = translation_unit(path, piece, lambda _: None, lambda *_: None, macros)
-        return lambda offset: walk.state(path, offset - start, len(piece))
+        part = translation_unit(path, piece, lambda _: None, lambda *_: None, macros)
+        return lambda offset: part.state(path, offset - start, len(piece))
+
+
+class _FileMacros(OpenMacros):
+    """For a header that is not read: a macro that is not defined may be defined by who includes it, but for those that
+    the header itself defines somewhere."""
+
+    def __init__(self, configuration: Configuration, seen: MacroTable, data: bytes) -> None:
+        super().__init__(configuration, seen)
+        self._own = {each.name for each in directives_of(data) if each.keyword == "define"}
+
+    def is_defined(self, name: str) -> bool | None:
+        found = super().is_defined(name)
+        return False if found is None and name in self._own and name not in self._texts else found
 
 
 @lru_cache(maxsize=32)
