@@ -35,7 +35,10 @@ _TYPEDEF = re.compile(rb"\s*(?:__extension__\s+)?typedef\b")
 _KINDS = {"struct": (Kind.STRUCT,), "union": (Kind.UNION,), "enum": (Kind.ENUM,), "": (Kind.TYPEDEF,)}
 #: Words around a body that need no look-up.
 _KEYWORDS = frozenset(b"struct union typedef static const __packed __attribute__ packed aligned __aligned".split())
-_WIDE = re.compile(rb"\bBIT_ULL\b|\bGENMASK_ULL\b|\b0[xX][0-9a-fA-F]{9,}|\b(?:0[xX][0-9a-fA-F]+|\d+)[uU]?[lL]+|<<\s*(?:3[2-9]|[4-6]\d)")
+#: Marks of values that may not fit into an int.
+_WIDE = re.compile(
+    rb"\bBIT_ULL\b|\bGENMASK_ULL\b|\b0[xX][0-9a-fA-F]{9,}|\b(?:0[xX][0-9a-fA-F]+|\d+)[uU]?[lL]+|<<\s*(?:3[2-9]|[4-6]\d)"
+)
 
 
 def layout_of(reader: CardReader, symbol: Symbol) -> Layout | None:

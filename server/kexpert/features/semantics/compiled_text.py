@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 from kexpert.core.c.directives import Directive, directives_of
 from kexpert.core.c.source import Source
@@ -143,7 +144,7 @@ def _blanked(piece: bytes, base: int, directives: Sequence[Directive], state: Ca
         branches = [*groups.pop(), (at, False)]
         states = [found for _, found in branches]
         is_known = None not in states and states.count(True) < 2
-        for (start, found), (following, _) in zip(branches, branches[1:], strict=False):
+        for (start, found), (following, _) in pairwise(branches):
             if found is False:
                 blank(_line_end(piece, start), following)
         if is_known:
