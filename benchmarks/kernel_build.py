@@ -110,6 +110,11 @@ class KernelBuild:
             listed.write_text(json.dumps([self.objects, self.flags]))
         self.objects, self.flags = json.loads(listed.read_text())
 
+    def prepare_types(self) -> None:
+        """Make the headers whose numbers the compiler gives, such as ``generated/bounds.h``: what structs need."""
+        if not (self.folder / "include/generated/bounds.h").is_file():
+            self._make("-k", "prepare0", check=False)
+
     @property
     def dotconfig(self) -> bytes:
         return (self.folder / ".config").read_bytes()

@@ -7,6 +7,7 @@ that nothing uses; pahole (Debian's package ``dwarves``) reads it. Alignments co
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import shutil
@@ -80,7 +81,7 @@ def drawn(build: KernelBuild, count: int, files: int, seed: int) -> list[TrueRec
 
 def _stored(record: dict[str, Any]) -> TrueRecord:
     lists = {key: tuple(TrueMember(**member) for member in record[key]) for key in ("members", "inner")}
-    return TrueRecord(**{**record, **lists})
+    return TrueRecord(**{**record, **lists, "path": os.path.normpath(record["path"])})
 
 
 def _draw(build: KernelBuild, count: int, files: int, seed: int) -> list[TrueRecord]:

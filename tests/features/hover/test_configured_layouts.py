@@ -151,7 +151,7 @@ def test_without_a_configuration_what_options_decide_is_approximate(name: str) -
 def test_an_enumeration_is_as_wide_as_its_values() -> None:
     tree = TREE + "struct held { u8 a; enum wide w; };\nstruct hel/*|*/d *it;\n"
     assert (layout_at(tree, OPTIONS).size, layout_at(tree, OPTIONS).exact) == (16, True)
-    unknown = tree.replace("struct held", "enum wide2 { A = 1ULL << UNKNOWN };\nstruct held").replace("wide w", "wide2 w")
+    unknown = TREE + "enum open { A = 1ULL << UNKNOWN };\nstruct held { enum open w; };\nstruct hel/*|*/d *it;\n"
     assert not layout_at(unknown, OPTIONS).exact
 
 
