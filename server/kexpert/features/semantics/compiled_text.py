@@ -16,6 +16,7 @@ from kexpert.core.c.source import Source
 from kexpert.core.c.translation_unit import MacroTable, State, translation_unit
 from kexpert.core.kernel.configuration import Configuration
 from kexpert.core.symbols import Symbol
+from kexpert.features.semantics.header_walk import file_steps
 from kexpert.features.semantics.include_paths import arch_of
 from kexpert.features.semantics.macro_expansion import Macro
 from kexpert.features.semantics.variant_states import OpenMacros, Place, Standing, state_in_file
@@ -95,12 +96,12 @@ class Compilation:
         if unit.state(path, start, len(data)) is True:
             return lambda offset: unit.state(path, offset, len(data))
         macros = _FileMacros(self._place.configuration, unit.macros, data)
-        whole = translation_unit(path, data, lambda _: None, lambda *_: None, macros)
+        whole = translation_unit(path, file_steps(data), lambda _: None, lambda *_: None, macros)
         if whole.state(path, start, len(data)) is True:
             return lambda offset: whole.state(path, offset, len(data))
         macros = _FileMacros(self._place.configuration, unit.macros, data)
         piece = data[start:end]
-        part = translation_unit(path, piece, lambda _: None, lambda *_: None, macros)
+        part = translation_unit(path, file_steps(piece), lambda _: None, lambda *_: None, macros)
         return lambda offset: part.state(path, offset - start, len(piece))
 
 
