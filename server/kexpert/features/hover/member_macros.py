@@ -11,7 +11,7 @@ from kexpert.core.text import decode, encode
 
 #: A word in capitals, perhaps with arguments, where a declaration begins, without a semicolon after it.
 _BARE = re.compile(
-    rb"(?<=[;{}])(\s*)([A-Z][A-Z0-9_]{3,}(?:\s*\((?:[^()]|\([^()]*\))*\))?)(?=\s+[A-Za-z_]|\s*\})", re.A
+    rb"(?<=[;{}])(\s*)([A-Z][A-Z0-9_]{3,}(?:\s*\((?:[^()]|\([^()]*+\))*+\))?)(?=\s+[A-Za-z_]|\s*\})", re.A
 )  # fmt: skip
 _CAPITALS = re.compile(rb"(?:^|[;{}])[ \t]*[A-Z][A-Z0-9_]{3,}\b(?![ \t]*;)", re.M | re.A)
 _TWO_CALLS = re.compile(r"\)\s*[A-Za-z_]\w*\s*\(")
@@ -19,6 +19,7 @@ _WORD = re.compile(r"[A-Za-z_]\w*\Z")
 _MAX_ROUNDS = 4
 _MAX_MADE_CHARS = 16_000
 _MAX_DEPTH = 8
+_MAX_TOKENS = 20_000
 
 Lookup = Callable[[str], Macro | None]
 
@@ -37,30 +38,39 @@ def expand_call(call: str, lookup: Lookup) -> str | None:
         return None
     found = None if macro.parameters is None else arguments_of(tokens, 1)
     made = substitute(macro, None if found is None else [" ".join(argument) for argument in found[0]])
-    return None if made is None else _calls_expanded(made, lookup, frozenset({macro.name}))
+    return None if made is None else _Expansion(lookup).text(made, frozenset({macro.name}))
 
 
-def _calls_expanded(text: str, lookup: Lookup, active: frozenset[str]) -> str | None:
-    """The text with all calls of known macros replaced; None if it grows too long."""
-    tokens, out, at = tokenize(text), [], 0
-    while at < len(tokens):
-        token = tokens[at]
-        at += 1
-        opening = skip_blanks(tokens, at)
-        is_call = opening < len(tokens) and tokens[opening] == "(" and _WORD.match(token) and token not in active
-        macro = lookup(token) if is_call and len(active) < _MAX_DEPTH else None
-        found = arguments_of(tokens, opening) if macro is not None and macro.parameters is not None else None
-        if macro is None or found is None:
-            out.append(token)
-            continue
-        made = substitute(macro, ["".join(argument).strip() for argument in found[0]])
-        inner = None if made is None else _calls_expanded(made, lookup, active | {token})
-        if inner is None:
+class _Expansion:
+    """Replaces all calls of known macros. Steps are counted: macros that name the next twice double at every level."""
+
+    def __init__(self, lookup: Lookup) -> None:
+        self._lookup = lookup
+        self._steps = _MAX_TOKENS
+
+    def text(self, text: str, active: frozenset[str]) -> str | None:
+        """The text without calls; None if it grows too long."""
+        tokens, out, at = tokenize(text), [], 0
+        self._steps -= len(tokens)
+        if self._steps < 0:
             return None
-        out.append(inner)
-        at = found[1]
-    made = "".join(out)
-    return made if len(made) <= _MAX_MADE_CHARS else None
+        while at < len(tokens):
+            token = tokens[at]
+            at += 1
+            opening = skip_blanks(tokens, at)
+            is_call = opening < len(tokens) and tokens[opening] == "(" and _WORD.match(token) and token not in active
+            macro = self._lookup(token) if is_call and len(active) < _MAX_DEPTH else None
+            found = arguments_of(tokens, opening) if macro is not None and macro.parameters is not None else None
+            if macro is None or found is None:
+                out.append(token)
+                continue
+            made = substitute(macro, ["".join(argument).strip() for argument in found[0]])
+            inner = None if made is None else self.text(made, active | {token})
+            if inner is None:
+                return None
+            out.append(inner)
+            at = found[1]
+        return "".join(out)
 
 
 def with_members(text: bytes, lookup: Lookup) -> bytes:
