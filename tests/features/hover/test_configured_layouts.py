@@ -93,10 +93,43 @@ struct each { TOY_EACH(TOY_MEMBER); };
 struct made { TOY_STAT(struct locked, stat); TOY_FIFO(u16) fifo; };
 #define old_name locked
 struct renamed { struct old_name it; };
+//- include/linux/more_toys.h
+#include <linux/toy.h>
+#define _AC(number, suffix) number##suffix
+#define TOY_PAGE (_AC(1, UL) << 12)
+#if 65536 / TOY_PAGE > 8
+#define TOY_FRAGS 3
+#else
+#define TOY_FRAGS 30
+#endif
+struct frags { u32 frag[TOY_FRAGS]; };
+#define TOY_ALIGN(x, a) (((x) + (__typeof__(x))(a) - 1) & ~((__typeof__(x))(a) - 1))
+struct rounded { u8 bytes[TOY_ALIGN(13, sizeof(u64))]; };
+#ifdef CONFIG_DEBUG
+#define DEBUG_EVENT(x) x##_DEBUG,
+#else
+#define DEBUG_EVENT(x)
+#endif
+#define ALL_EVENTS(x) DEBUG_EVENT(x) x##_READ, x##_WRITE
+enum events { FIRST_EVENT, ALL_EVENTS(TOY), EVENTS };
+struct events_of { u8 count[EVENTS]; };
+struct zones { u8 zone[MAX_ZONES]; };
+enum zone_names { ZONE_LOW, ZONE_HIGH, __MAX_ZONES };
+//- kernel/bounds.c
+#include <linux/more_toys.h>
+int main(void)
+{
+#ifdef CONFIG_DEBUG
+	DEFINE(MAX_ZONES, 7);
+#else
+	DEFINE(MAX_ZONES, __MAX_ZONES);
+#endif
+	return 0;
+}
 //- drivers/other/private.c
 struct hidden { u8 a; };
 //- drivers/toy.c
-#include <linux/toy.h>
+#include <linux/more_toys.h>
 struct user { struct hidden h; };
 """
 OPTIONS = {"SMP": "y", "ALIGNED": "y", "DEBUG": "n"}
@@ -123,7 +156,8 @@ def layout_named(name: str, values: dict[str, str] | None = None) -> Layout:
         ("struct raised", 16, 16), ("union either", 1, 1), ("struct squeezed", 6, 2), ("struct counted", 28, 4),
         ("struct numbered", 3, 1), ("struct enums", 8, 4), ("struct packed_enum", 2, 1), ("struct typedefs", 28, 4),
         ("struct spelled", 5, 1), ("struct headed", 12, 4), ("struct only_header", 4, 2), ("struct each", 8, 4),
-        ("struct made", 24, 8), ("struct renamed", 8, 4),
+        ("struct made", 24, 8), ("struct renamed", 8, 4), ("struct frags", 12, 4), ("struct rounded", 16, 1),
+        ("struct events_of", 3, 1), ("struct zones", 2, 1),
     ],
 )  # fmt: skip
 def test_a_layout_is_that_of_the_configuration(name: str, size: int, align: int) -> None:

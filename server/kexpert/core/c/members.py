@@ -29,7 +29,7 @@ _ALIGNED = re.compile(r"\b(?:__aligned|aligned|__aligned__|__attribute_aligned)\
 _ATTRIBUTE_CALL = re.compile(r"\b(?:__attribute__|__attribute|__aligned|__attribute_aligned)\s*\(")
 _CACHELINE = re.compile(r"\b_{2,4}cacheline_(?:internode)?aligned(?:_in_smp)?\b|\bL1_CACHE_ALIGNED\b")
 _NOISE = re.compile(
-    r"\b(?:const|volatile|static|extern|register|__extension__|_Atomic|__restrict|__user|__kernel|__iomem|__percpu|__rcu"
+    r"\b(?:const|volatile|__volatile__|static|extern|register|__extension__|_Atomic|__restrict|__user|__kernel|__iomem|__percpu|__rcu"
     r"|__force|__private|__nocast|__bitwise(?:__)?|__safe|__maybe_unused|__deprecated|__randomize_layout|__no_randomize_layout"
     r"|__designated_init|__read_mostly|__ro_after_init|__packed|__latent_entropy|__cond_lock|__nonstring"
     r"|__counted_by(?:_\w+)?\s*\([^()]*\)|__guarded_by\s*\([^()]*\)|__pt_guarded_by\s*\([^()]*\)"

@@ -41,6 +41,11 @@ def expand_call(call: str, lookup: Lookup) -> str | None:
     return None if made is None else _Expansion(lookup).text(made, frozenset({macro.name}))
 
 
+def expand_calls(text: str, lookup: Lookup) -> str | None:
+    """A text with all calls of known macros replaced; None if it grows too long."""
+    return _Expansion(lookup).text(text, frozenset())
+
+
 class _Expansion:
     """Replaces all calls of known macros. Steps are counted: macros that name the next twice double at every level."""
 

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
+from kexpert.core.c.lex import blank_comments
 from kexpert.core.symbols import Kind, Symbol
+from kexpert.core.text import decode, encode
+from kexpert.features.hover.card import Enumerator
 from kexpert.features.hover.card_reader import CardReader, is_in_reach
 from kexpert.features.hover.enum_values import MAX_ENUM_BYTES, enclosing_enum, enumerator_values
 from kexpert.features.hover.macro_card import KNOWN_MACROS
+from kexpert.features.hover.member_macros import expand_calls
 from kexpert.features.semantics.compiled_text import Compilation
 from kexpert.features.semantics.definition_ranking import NOT_KERNEL, is_private
 from kexpert.features.semantics.macro_expansion import Macro, Measure, evaluate, parse_macro
 
+_BOUNDS = "kernel/bounds.c"
+#: A call where an enumerator begins.
+_CALL = re.compile(rb"[{,)\n][ \t]*[A-Za-z_]\w*\(")
 _MAX_LOOKUPS = 120
 _MAX_ROWS = 40
 _MAX_CANDIDATES = 6
@@ -48,7 +57,9 @@ class TypeConstants:
         near = [row for row in found if row.path == path or is_in_reach(row.path, path)]
         rows = self._compilation.variants(near or [row for row in found if not row.path.startswith(NOT_KERNEL)])
         rows = [row for row in rows if row.path == path] or rows
-        if not rows or len(rows) > (_MAX_CANDIDATES if near else 1):
+        if not rows:
+            return self._generated(name)
+        if len(rows) > (_MAX_CANDIDATES if near else 1):
             return None
         macros = [row for row in rows if row.kind is Kind.MACRO]
         if not macros:
@@ -58,13 +69,31 @@ class TypeConstants:
             return None
         return parse_macro(texts[0])
 
+    def _generated(self, name: str) -> Macro | None:
+        """A constant that the build writes to ``generated/bounds.h``."""
+        data = self._reader.data(_BOUNDS) or b""
+        text = decode(self._compilation.text(_BOUNDS, data, 0, len(data)))
+        found = re.findall(rf"\bDEFINE\({re.escape(name)},\s*(.+)\);", text)
+        value = self.value(found[0], _BOUNDS) if len(found) == 1 else None
+        return None if value is None else Macro(name, None, "", str(value))
+
     def _enumerator(self, rows: list[Symbol]) -> Macro | None:
         values: set[int | None] = set()
         for row in rows:
             data = self._reader.data(row.path) or b""
             span = enclosing_enum(data, row.name_start)
             text = self._compilation.text(row.path, data, *span) if span and span[1] - span[0] < MAX_ENUM_BYTES else b""
-            found = enumerator_values(text, lambda word, path=row.path: self.macro(word, path))  # type: ignore[misc]
+            found = self._values(text, row.path)
             values.add(next((each.value for each in found if each.name == row.name), None))
         value = values.pop() if len(values) == 1 else None
         return None if value is None else Macro(rows[0].name, None, "", str(value))
+
+    def _values(self, text: bytes, path: str) -> list[Enumerator]:
+        """The enumerators of an enum with those that macros make, where these are known."""
+
+        def lookup(word: str) -> Macro | None:
+            return self.macro(word, path)
+
+        if _CALL.search(text):
+            text = encode(expand_calls(decode(blank_comments(text)), lookup) or "") or text
+        return enumerator_values(text, lookup)

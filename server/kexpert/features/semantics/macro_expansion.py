@@ -44,6 +44,7 @@ class Expansion:
 Lookup = Callable[[str], Macro | None]
 #: (``sizeof`` or an alignment, its operand) -> the value; None if it is not known
 Measure = Callable[[str, str], int | None]
+_TYPEOF = frozenset({"typeof", "__typeof__", "__typeof"})
 _MEASURES = frozenset({"sizeof", "__alignof__", "__alignof", "_Alignof"})
 
 
@@ -140,6 +141,10 @@ class _Rescan:
                 out.append(measured[0])
                 at = measured[1]
                 continue
+            if token in _TYPEOF and (after := self._past_cast(tokens, at, out)):
+                out.pop()
+                at = after
+                continue
             is_name = _IDENTIFIER.match(token) is not None and token not in WORDS
             macro = self.lookup(token) if is_name and token not in active else None
             arguments: list[str] | None = None
@@ -178,3 +183,10 @@ class _Rescan:
             return None
         value = self.measure(tokens[at - 1], " ".join("".join(found[0][0]).split()))
         return None if value is None else (f"{value}UL", found[1])
+
+    def _past_cast(self, tokens: list[str], at: int, out: list[str]) -> int:
+        """Where a cast to the type of something ends, of which the opening bracket is read; 0 if this is none."""
+        is_cast = out[-1:] == ["("] and self._is_call(tokens, at)
+        found = arguments_of(tokens, skip_blanks(tokens, at)) if is_cast else None
+        closing = skip_blanks(tokens, found[1]) if found is not None else len(tokens)
+        return closing + 1 if closing < len(tokens) and tokens[closing] == ")" else 0
