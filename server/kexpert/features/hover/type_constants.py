@@ -65,9 +65,12 @@ class TypeConstants:
         if not macros:
             return self._enumerator(rows)
         texts = [self._reader.text(row) for row in macros if self._reader.is_for_kernel(row)]
-        if len({b"".join(text.split()) for text in texts}) != 1 or len(macros) < len(rows):
+        if len({b"".join(text.split()) for text in texts}) != 1:
             return None
-        return parse_macro(texts[0])
+        found = parse_macro(texts[0])
+        if found is not None and found.body == name:  # ``#define NAME NAME`` beside an enumerator
+            return self._enumerator([row for row in rows if row.kind is Kind.ENUMERATOR])
+        return found
 
     def _generated(self, name: str) -> Macro | None:
         """A constant that the build writes to ``generated/bounds.h``."""
