@@ -63,8 +63,9 @@ export async function chooseModel(program: Program): Promise<void> {
   const models: Model[] = JSON.parse(await run(program, ["models", "list", "--json"]));
   const items = models.map((model) => ({
     label: model.name,
-    description: `${model.abilities.join(", ")}${model.in_use_for.length ? ` · in use for ${model.in_use_for.join(", ")}` : ""}`,
-    detail: model.source === "available" ? `not here; in a terminal: kexpert models add ${model.name}` : model.state,
+    description: `${purposes(model.abilities)}${model.in_use_for.length ? ` · in use for ${purposes(model.in_use_for)}` : ""}`,
+    detail: model.source === "available" ? `not here yet; in a terminal: kexpert models add ${model.name}`
+      : model.state === "ok" ? undefined : model.state,
     model,
   }));
   const picked = await window.showQuickPick(items, { title: "Choose a Model", placeHolder: "A running server follows" });
@@ -78,6 +79,10 @@ export async function chooseModel(program: Program): Promise<void> {
     return;
   }
   window.showInformationMessage(`kexpert: ${(await run(program, ["models", "use", picked.model.name])).trim()}`);
+}
+
+function purposes(abilities: string[]): string {
+  return abilities.map((ability) => ({ complete: "ghost text", chat: "explanations" })[ability] ?? ability).join(", ");
 }
 
 /** What a command prints; its error is the last line that it says. */

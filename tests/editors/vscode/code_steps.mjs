@@ -9,25 +9,31 @@ import {
 const CARD = ".monaco-hover:not(.hidden) .hover-contents";
 const MENU = ".suggest-widget.visible .monaco-list-row .label-name";
 
-/** Write VS Code's settings where the user writes them. */
-async function writeSettings(text) {
-  await command("Preferences: Open User Settings (JSON)");
-  await page.locator('.tab.active[data-resource-name="settings.json"]').waitFor();
-  await until(hasFocus, "the settings have no focus");
-  await page.keyboard.press("Control+a");
-  await page.keyboard.insertText(text);
-  await save();
+/** Write VS Code's settings where the user writes them. `kind`: "User", or "Remote" for those of the machine. */
+async function writeSettings(kind, text) {
+  await insist(
+    async () => {
+      await command(`Preferences: Open ${kind} Settings (JSON)`);
+      await page.locator('.tab.active[data-resource-name="settings.json"]').waitFor();
+      await until(async () => (await hasFocus()) && (await typed()).includes("{"), "no settings");
+      await page.keyboard.press("Control+a");
+      await page.keyboard.insertText(text);
+      await save();
+    },
+    async () => readFileSync(job.settings[kind], "utf8") === text,
+    () => `the settings are ${readFileSync(job.settings[kind], "utf8")}`,
+  );
   await command("View: Close Editor");
 }
 
 /** Run with other settings. */
-export async function withSettings(changed, act) {
-  const before = readFileSync(job.settings, "utf8");
-  await writeSettings(JSON.stringify({ ...JSON.parse(before), ...changed }));
+export async function withSettings(kind, changed, act) {
+  const before = readFileSync(job.settings[kind], "utf8");
+  await writeSettings(kind, JSON.stringify({ ...JSON.parse(before), ...changed }));
   try {
     return await act();
   } finally {
-    await writeSettings(before);
+    await writeSettings(kind, before);
   }
 }
 
@@ -116,14 +122,14 @@ export const codeSteps = {
     await codeSteps.completion(what);
   },
   async hints(what) {
-    await withSettings({ "kexpert.hints.parameters": true }, async () => {
+    await withSettings("User", { "kexpert.hints.parameters": true }, async () => {
       await open(what);
       await see(what, ".editor-instance .view-lines");
       await shot("hints-shown");
     });
   },
   async lenses(what) {
-    await withSettings({ "kexpert.lenses.callers": true, "kexpert.lenses.implementations": true }, async () => {
+    await withSettings("User", { "kexpert.lenses.callers": true, "kexpert.lenses.implementations": true }, async () => {
       await open(what);
       await see(what, ".codelens-decoration");
       await shot("lenses-shown");
@@ -134,7 +140,12 @@ export const codeSteps = {
   },
   async hierarchy(what) {
     await open(what);
-    await see(what, ".part.sidebar .monaco-list-row", () => command("Types: Show Type Hierarchy"));
+    const rows = ".part.sidebar .monaco-list-row";
+    await see(what, rows, () => command("Types: Show Type Hierarchy"));
+    await see({ sees: what.under }, rows, async () => {
+      await page.locator(rows).first().click();
+      await page.keyboard.press("ArrowRight");
+    });
     await shot("hierarchy-tree");
     await command("View: Show Explorer");
   },

@@ -2,7 +2,7 @@
 // says for each step what to look at: {file, at} where the cursor goes, {asks} or {types} what is typed, {sees} what must
 // be on the screen then, {lands} where the cursor must be then. ONLY=step,step does some steps alone.
 
-import { job, browser, page, read, shot, show } from "./screen.mjs";
+import { job, browser, page, read, recover, shot, show } from "./screen.mjs";
 import { steps } from "./program_steps.mjs";
 
 /** What is on the screen as text, without the numbers of lines. */
@@ -28,7 +28,9 @@ try {
     }
     await shot(name, { mouse: name === "hover" || name === "folded" });
     console.log(`${name}: ${outcome} (${Date.now() - started} ms)`);
-    await page.keyboard.press("Escape");
+    if (outcome !== "ok") {
+      await recover().catch(() => {});
+    }
   }
 } finally {
   await browser.close();

@@ -63,7 +63,7 @@ def toy(outside: Path) -> Look:
             "follows": "2 callers",
             "leads": ["user.c"],
         },
-        "hierarchy": {"file": _USER, "at": "toy_ops car_|ops = {", "sees": ["car_ops"]},
+        "hierarchy": {"file": _USER, "at": "struct toy_|ops car_ops", "sees": ["toy_ops"], "under": ["car_ops"]},
         "kerneldoc": {
             "file": _USER,
             "at": "static int car_|wind(struct",
@@ -88,7 +88,7 @@ def toy(outside: Path) -> Look:
         "reindex": {
             "writes": "drivers/toy/late.c",
             "text": "int late_comer(void)\n{\n\treturn 7331;\n}\n",
-            "asks": "#late_comer",
+            "asks": "late_comer",
             "sees": ["late_comer"],
         },
         "ghost": _GHOST,

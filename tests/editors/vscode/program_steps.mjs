@@ -71,7 +71,7 @@ export const programSteps = {
     await ready();
   },
   async missing(what) {
-    await withSettings({ "kexpert.server.command": "/nowhere/kexpert" }, async () => {
+    await withSettings("Remote", { "kexpert.server.command": "/nowhere/kexpert" }, async () => {
       await see(what, TOAST);
       await shot("missing-message");
       await page.locator(`${TOAST} .monaco-button`, { hasText: "Install with pipx" }).first().click();

@@ -37,11 +37,14 @@ HERE = Path(__file__).resolve().parent
 KEXPERT = Path(sys.executable).with_name("kexpert")
 START_SECONDS = 60
 
+#: In a browser's VS Code the server is remote, and what belongs to a machine is not among the user's settings.
+MACHINE_SETTINGS = {"kexpert.server.command": str(KEXPERT)}
 SETTINGS = {
-    "kexpert.server.command": str(KEXPERT),
     "chat.disableAIFeatures": True,
     "editor.hover.delay": 200,
     "extensions.autoCheckUpdates": False,
+    "files.autoSave": "off",  # as in VS Code on a desktop
+    "[jsonc]": {"editor.autoClosingBrackets": "never", "editor.autoSurround": "never"},  # the settings are pasted whole
     "telemetry.telemetryLevel": "off",
     "update.mode": "none",
     "workbench.editor.useModal": "off",
@@ -94,7 +97,10 @@ def run_in(
                 "address": address,
                 "tree": str(tree),
                 "shots": str(shots),
-                "settings": str(home / "user/User/settings.json"),
+                "settings": {
+                    "User": str(home / "user/User/settings.json"),
+                    "Remote": str(home / "user/Machine/settings.json"),
+                },
                 "look": look(outside(home)) if callable(look) else look,
             }
             failed = drive(vscode, job)
@@ -125,8 +131,9 @@ def outside(home: Path) -> Path:
 def serving(vscode: VSCode, package: Path, home: Path, settings: dict[str, Any], keep_cache: bool) -> Iterator[str]:
     """code-server with the extension, in folders below ``home``; its address."""
     user = home / "user"
-    (user / "User").mkdir(parents=True)
-    (user / "User" / "settings.json").write_text(json.dumps(SETTINGS | settings))
+    for kind, values in {"User": SETTINGS | settings, "Machine": MACHINE_SETTINGS}.items():
+        (user / kind).mkdir(parents=True)
+        (user / kind / "settings.json").write_text(json.dumps(values))
     folders = ["--user-data-dir", str(user), "--extensions-dir", str(home / "extensions")]
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     environment = {

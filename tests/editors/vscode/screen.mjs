@@ -116,14 +116,18 @@ export async function lands(where) {
 /** Open a file with the cursor at a place, and the focus in its text. */
 export async function open(what) {
   const { line, column } = place(what);
-  const name = what.file.split("/").at(-1);
+  await openLine(what.file, line, column);
+}
+
+export async function openLine(file, line, column) {
+  const name = file.split("/").at(-1);
   await insist(
     async () => {
       const entry = page.locator(LIST, { hasText: name }).first();
-      await pick("Control+p", `${join(job.tree, what.file)}:${line}:${column}`, entry);
+      await pick("Control+p", `${join(job.tree, file)}:${line}:${column}`, entry);
     },
-    async () => (await isAt(what.file, line)) && (await hasFocus()),
-    async () => `${what.file}:${line} does not open; ${await read(".statusbar")}`,
+    async () => (await isAt(file, line)) && (await hasFocus()),
+    async () => `${file}:${line} does not open; ${await read(".statusbar")}`,
   );
 }
 
@@ -188,7 +192,7 @@ export async function shot(name, { mouse = false } = {}) {
 
 /** The text of all pages (web views) that are shown. */
 async function pages() {
-  const texts = await Promise.all(page.frames().slice(1).map((frame) =>
+  const texts = await Promise.all(page.frames().filter((frame) => frame.url().includes("/webview/")).map((frame) =>
     frame.evaluate(() => document.body?.innerText ?? "").catch(() => "")));
   return texts.join("\n");
 }
@@ -254,6 +258,13 @@ export async function show(folder) {
 export async function reload() {
   await page.reload({ waitUntil: "domcontentloaded" });
   await page.locator(".monaco-workbench .statusbar").waitFor();
+}
+
+/** After a step that failed: discard what it changed and close what it opened. */
+export async function recover() {
+  await page.keyboard.press("Escape");
+  await revert();
+  await command("View: Close All Editors");
 }
 
 /** The servers that editors started in a folder, by their process ids. */
