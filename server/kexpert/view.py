@@ -84,6 +84,10 @@ class View(ABC):
         """Names what all headers say: it is another after every change of a header, once that is noticed."""
 
     @abstractmethod
+    def is_open(self, path: str) -> bool:
+        """Whether the text of a file is a buffer's, which may differ from the disk."""
+
+    @abstractmethod
     def exists(self, path: str) -> bool:
         """Whether there is such a file in the tree."""
 

@@ -104,6 +104,9 @@ class DiskView(View):
         opened = frozenset((path, self.state_of(path)) for path in self._overlay if path.endswith(".h"))
         return self._reader.headers_state(), opened
 
+    def is_open(self, path: str) -> bool:
+        return path in self._overlay
+
     def exists(self, path: str) -> bool:
         return path in self._overlay or (self._holds(path) and os.path.isfile(f"{self.root}/{path}"))
 
