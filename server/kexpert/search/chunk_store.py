@@ -25,6 +25,8 @@ _MAX_SCORED_ROWS = 20_000
 _MIN_FREQUENT_CHUNKS = 2_000
 #: Parameters of one SQL statement.
 _MAX_PARAMETERS = 500
+#: Characters of a comment's stems that hold its first sentence.
+_OPENING_CHARACTERS = 240
 #: Chunks of which the average length is taken.
 _SAMPLE_CHUNKS = 50_000
 
@@ -293,6 +295,19 @@ class ChunkStore(Database):
             ):
                 fields: list[Any] = [*row[:2], _KINDS[row[2]], *row[3:11], FileIdentity(*row[11:])]
                 found[row[0]] = StoredChunk(*fields)
+        return found
+
+    def openings(self, numbers: Sequence[int]) -> dict[int, tuple[str, ChunkKind, str]]:
+        """(path, kind, first stems of the comments) of chunks by number; those that are gone are left out."""
+        found: dict[int, tuple[str, ChunkKind, str]] = {}
+        for start in range(0, len(numbers), _MAX_PARAMETERS):
+            part = numbers[start : start + _MAX_PARAMETERS]
+            for number, path, kind, opening in self.db.execute(
+                f"SELECT c.id, f.path, c.kind, substr(c.doc, 1, {_OPENING_CHARACTERS}) FROM chunks c"
+                f" JOIN files f ON f.id = c.file WHERE c.id IN ({','.join('?' * len(part))})",
+                part,
+            ):
+                found[number] = path, _KINDS[kind], opening
         return found
 
     def paths(self, glob: str) -> list[str]:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _CANDIDATES, _COMMENT_CANDIDATES = 100, 50
 #: Candidates of each retriever if filters are applied to them afterwards.
 _FILTERED_CANDIDATES = 500
+#: Comments found by their words, of which those with the best openings are ranked; the second is with filters.
+_COMMENTS_COMPARED, _FILTERED_COMMENTS = 400, 800
 #: Filters that leave at most this many chunks are applied beforehand: only these chunks are searched.
 _MAX_CHUNKS_WITHIN = 4000
 #: Longest wait for vectors; a search without them compares words.
@@ -177,8 +179,17 @@ class Searcher:
         if method is not SearchMethod.VECTORS:
             words = query_stems(parsed.text)
             lexical = self._match(store, words, wide, within if exact else (), MatchIn.CODE)
-            many_comments = max(wide * _COMMENT_CANDIDATES // _CANDIDATES, limit)
-            comments = self._match(store, words, many_comments, within if exact else (), MatchIn.COMMENTS)
+            count = _FILTERED_COMMENTS if wide == _FILTERED_CANDIDATES else _COMMENTS_COMPARED
+            comments = self._match(store, words, max(count, limit), within if exact else (), MatchIn.COMMENTS)
+            openings = store.openings([number for number, _ in comments])
+            comments = [
+                (number, score)
+                for number, score in comments
+                if number in openings and (exact or allowed(*openings[number][:2], files, parsed.kinds))
+            ]
+            if method is SearchMethod.RERANKED:
+                texts = [openings[number][2] for number, _ in comments]
+                comments = _with_best_openings(parsed.text, comments, texts, max(_COMMENT_CANDIDATES, limit))
         # read while the vectors are compared elsewhere
         rows = store.chunks(list({number: None for number, _ in (*lexical, *comments)}))
         near = answer.result() if answer else []
@@ -269,6 +280,19 @@ def _summed(lexical: _Scored, comments: _Scored) -> _Scored:
     for number, score in comments:
         scores[number] = scores.get(number, 0.0) + score
     return sorted(scores.items(), key=lambda scored: (-scored[1], scored[0]))
+
+
+def _with_best_openings(query: str, comments: _Scored, openings: Sequence[str], count: int) -> _Scored:
+    """The ``count`` comments that are most likely to answer a query, in their order; ``openings`` are their first
+    stems."""
+    from kexpert.search.embedder import EmbedderError
+    from kexpert.search.reranker import best_comments
+
+    if len(comments) <= count:
+        return comments
+    with contextlib.suppress(EmbedderError, OSError):  # the package's own data are missing
+        return [comments[at] for at in sorted(best_comments(query, openings, count))]
+    return comments
 
 
 def _hit(row: StoredChunk, score: float) -> Hit:
