@@ -8,7 +8,7 @@ that changes the chunks and removed when ChromaDB has done it, so after a kill t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +26,8 @@ _MAX_SCORED_ROWS = 20_000
 _MIN_FREQUENT_CHUNKS = 2_000
 #: Parameters of one SQL statement.
 _MAX_PARAMETERS = 500
+#: Characters of a comment's stems that hold its first sentence.
+_OPENING_CHARACTERS = 240
 #: Chunks of which the average length is taken.
 _SAMPLE_CHUNKS = 50_000
 
@@ -307,18 +309,31 @@ class ChunkStore(Database):
 
     def chunks(self, numbers: Sequence[int]) -> dict[int, StoredChunk]:
         """Chunks by number; those that are gone are left out."""
+        query = (
+            "SELECT c.id, f.path, c.kind, c.line, c.start, c.end, c.title, c.name, c.doc, c.body, f.words,"
+            " f.size, f.mtime_ns FROM chunks c JOIN files f ON f.id = c.file WHERE c.id IN (%s)"
+        )
         found: dict[int, StoredChunk] = {}
+        for row in self._select(query, numbers):
+            fields: list[Any] = [*row[:2], _KINDS[row[2]], *row[3:11], FileIdentity(*row[11:])]
+            found[row[0]] = StoredChunk(*fields)
+        return found
+
+    def places(self, numbers: Sequence[int]) -> dict[int, tuple[str, ChunkKind]]:
+        """(path, kind) of chunks by number; those that are gone are left out."""
+        query = "SELECT c.id, f.path, c.kind FROM chunks c JOIN files f ON f.id = c.file WHERE c.id IN (%s)"
+        return {number: (path, _KINDS[kind]) for number, path, kind in self._select(query, numbers)}
+
+    def openings(self, numbers: Sequence[int]) -> dict[int, str]:
+        """The first stems of the comments of chunks, by number; those that are gone are left out."""
+        query = f"SELECT id, substr(doc, 1, {_OPENING_CHARACTERS}) FROM chunks WHERE id IN (%s)"
+        return {row[0]: row[1] for row in self._select(query, numbers)}
+
+    def _select(self, query: str, numbers: Sequence[int]) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query in which ``%s`` stands for the numbers of chunks."""
         for start in range(0, len(numbers), _MAX_PARAMETERS):
             part = numbers[start : start + _MAX_PARAMETERS]
-            marks = ",".join("?" * len(part))
-            for row in self.db.execute(
-                "SELECT c.id, f.path, c.kind, c.line, c.start, c.end, c.title, c.name, c.doc, c.body, f.words,"
-                f" f.size, f.mtime_ns FROM chunks c JOIN files f ON f.id = c.file WHERE c.id IN ({marks})",
-                part,
-            ):
-                fields: list[Any] = [*row[:2], _KINDS[row[2]], *row[3:11], FileIdentity(*row[11:])]
-                found[row[0]] = StoredChunk(*fields)
-        return found
+            yield from self.db.execute(query % ",".join("?" * len(part)), part)
 
     def paths(self, glob: str) -> list[str]:
         """Paths of files that match an SQL GLOB."""
