@@ -20,6 +20,7 @@ from kexpert.core.c.source import Source
 from kexpert.index.disk_view import DiskView, Searcher
 from kexpert.index.reader import IndexReader
 from kexpert.index.schema import IndexWriteError, SymbolStore
+from kexpert.index.seeding import SeedingCancelled, seed
 from kexpert.index.update_plan import plan_update, plan_update_of
 from kexpert.index.watcher import Watcher
 
@@ -180,9 +181,16 @@ class IndexService:
 
         if not self._lock.acquire():
             return False
-        message = prepare(self.root, self.database)
-        if message:
-            self._on_message(message)
+        try:
+            begun = seed(
+                self.root, self.database, exclude=self._exclude, on_progress=self._on_progress,
+                cancelled=lambda: self._thread.stopping,
+            )  # fmt: skip
+        except SeedingCancelled:
+            return False
+        for message in (begun, prepare(self.root, self.database)):
+            if message:
+                self._on_message(message)
         self.writer = True
         self._rescan = True
         return True
@@ -310,9 +318,9 @@ def build(
             raise IndexUnavailable(
                 f"{root}: process {lock.holder()} is indexing this tree; wait for it or stop it (kill {lock.holder()})"
             )
-        message = prepare(root, database)
-        if message:
-            on_message(message)
+        for message in (seed(root, database, on_progress=on_progress), prepare(root, database)):
+            if message:
+                on_message(message)
         with contextlib.closing(SymbolStore(database)) as store:
             plan = plan_update(root, store)
         report = update(root, database, plan, jobs=jobs, on_progress=on_progress)

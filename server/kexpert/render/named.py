@@ -151,6 +151,7 @@ def layout(symbol: Symbol, card: HoverCard, max_fields: int) -> str:
     if found is None:
         return f"{head(title, 'not known')}\nIts layout cannot be computed; find_type shows its text."
     exact = "exact for LP64" if found.exact and found.size is not None else "approximate where ~, unknown where ?"
+    exact += f", options of {found.configuration}" if found.configuration else ""
     more = len(found.fields) - max_fields
     tail = f"\n{more} more members" if more > 0 else ""
     return f"{head(title, exact)}\n{layout_table(found, max_fields)}{tail}"
