@@ -91,6 +91,10 @@ def _is_register_table(symbols: Sequence[Symbol]) -> bool:
     return len(symbols) > 400 and all(symbol[1] is Kind.MACRO for symbol in symbols)
 
 
+class IndexWriteError(Exception):
+    """The database cannot be written (a full disk, no rights); the message says what and where."""
+
+
 class StoredFile(NamedTuple):
     """A file in the index, with its size and mtime when it was read. Flat, because a query reads thousands."""
 
