@@ -307,6 +307,38 @@ def test_grep_fills_the_quickfix_list(editor: Neovim, tree: Path) -> None:
     assert "function car_play" in found
 
 
+def test_neovims_own_switch_turns_inline_completion_off(editor: Neovim, tree: Path) -> None:
+    editor.edit(tree / "drivers/toy/user.c")
+    if not editor.lua("return vim.lsp.inline_completion ~= nil"):
+        pytest.skip("Neovim 0.12 is needed for inline completion")
+    is_on = "return vim.lsp.inline_completion.is_enabled({ bufnr = 0 })"
+    editor.until(is_on)
+    editor.lua("vim.lsp.inline_completion.enable(false, { bufnr = 0 })")
+    assert editor.lua(is_on) is False
+    editor.lua("vim.lsp.inline_completion.enable(true, { bufnr = 0 })")
+
+
+def test_of_two_trees_the_one_of_the_buffer_is_searched(editor: Neovim, tree: Path, tmp_path: Path) -> None:
+    other = make_toy_tree(tmp_path / "other")
+    editor.edit(tree / "drivers/toy/user.c")
+    editor.edit(other / "drivers/toy/user.c")
+    grep = "{ command = 'kexpert.grep', arguments = { 'car_play' } }"
+    editor.until(asked("workspace/executeCommand", grep))
+    editor.lua("vim.cmd('KexpertGrep car_play')")
+    found = "return vim.tbl_map(function(one) return vim.api.nvim_buf_get_name(one.bufnr) end, vim.fn.getqflist())"
+    assert editor.until(found) == [str(other / "drivers/toy/user.c")]
+    editor.lua(
+        """
+        for _, client in ipairs(vim.lsp.get_clients({ name = "kexpert" })) do
+            if client.root_dir == root then
+                client:stop()
+            end
+        end
+        """,
+        root=str(other),
+    )
+
+
 @pytest.mark.parametrize("module", ["fzf-lua", "telescope.builtin"])
 def test_results_of_a_search_that_asks_go_to_a_picker(editor: Neovim, tree: Path, module: str) -> None:
     """The pickers are stand-ins that do what the real ones document: ``quickfix()`` shows the quickfix list."""
