@@ -36,7 +36,7 @@ _FALSE = re.compile(r"if|for|while|switch|do|else|return|sizeof|defined|\w*for_e
 _MACRO = re.compile(r"(COMPAT_)?SYSCALL_DEFINE\w*|\w*BPF_CALL_\d|[A-Z][A-Z0-9_]+")
 
 
-_ENUM_VARIABLE = rb"enum\s+\w+\s+%s\s*(?:\[[^]]*\]\s*)*="
+_ENUM_VARIABLE = rb"enum\s+\w+\s+(?:const\s+)?%s\s*(?:\[[^]]*\]\s*)*="
 
 
 class Name(NamedTuple):

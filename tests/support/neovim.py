@@ -20,21 +20,26 @@ PATIENCE = 1000 * int(os.environ.get("PATIENCE_SECONDS", "20"))
 
 
 class Neovim:
-    """One Neovim with the plugin installed as its README says, in folders of its own. ``config`` is its init.lua."""
+    """One Neovim with the plugin installed as its README says, in folders of its own. ``config`` is its init.lua.
 
-    def __init__(self, program: Path, home: Path, kexpert: Path, config: str = "") -> None:
+    Without ``own_cache`` the server uses the indexes of this user.
+    """
+
+    def __init__(self, program: Path, home: Path, kexpert: Path, config: str = "", *, own_cache: bool = True) -> None:
         settings = home / "config" / "nvim" / "init.lua"
         settings.parent.mkdir(parents=True)
         settings.write_text(config)
         packages = home / "data" / "nvim" / "site" / "pack" / "kexpert" / "start"
         packages.mkdir(parents=True)
         (packages / "kexpert").symlink_to(PLUGIN)
+        own = ("config", "data", "state", *(["cache"] if own_cache else []))
         self._program = program
         self._environment = {
+            "XDG_CACHE_HOME": os.path.expanduser("~/.cache"),
             **os.environ,
             "HOME": str(home),
             "PATH": f"{kexpert.parent}{os.pathsep}{os.environ['PATH']}",
-            **{f"XDG_{kind.upper()}_HOME": str(home / kind) for kind in ("config", "data", "state", "cache")},
+            **{f"XDG_{kind.upper()}_HOME": str(home / kind) for kind in own},
         }
         # A socket's path has room for about a hundred characters.
         self._sockets = tempfile.mkdtemp(prefix="nvim")

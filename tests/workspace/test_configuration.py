@@ -192,3 +192,32 @@ def test_a_jump_follows_dotconfig_and_the_setting_in_a_running_workspace(root: P
         assert workspace.snapshot().configuration_words() == ".config (x86)"
     finally:
         workspace.close()
+
+
+def test_a_header_that_is_edited_and_saved_is_read_again(root: Path) -> None:
+    header = "#ifdef CONFIG_FAST\n#include <linux/one.h>\n#else\n#include <linux/two.h>\n#endif\n"
+    users = {f"mm/user{number}.c": "#include <linux/pick.h>\nint x = PICK;\n" for number in (1, 2, 3, 4)}
+    write_tree(root, users | {
+        "include/linux/pick.h": header, "include/linux/one.h": "#define PICK 1\n",
+        "include/linux/two.h": "#define PICK 2\n",
+    })  # fmt: skip
+    workspace = Workspace(Heard(), ENCODING, lambda work: None, [("client", {"vectors.enabled": False})])
+    try:
+        workspace.open_tree(root)
+        assert eventually(lambda: workspace.snapshot().view.complete)
+
+        def target(user: int) -> str:
+            return workspace.snapshot().definition(Position(f"mm/user{user}.c", 1, 8))[0].path
+
+        assert eventually(lambda: target(1) == "include/linux/one.h")
+        turned = header.replace("ifdef", "ifndef")
+        workspace.open("include/linux/pick.h", turned)
+        assert target(2) == "include/linux/two.h"
+        workspace.close_document("include/linux/pick.h")
+        assert target(3) == "include/linux/one.h"
+        (root / "include/linux/pick.h").write_text(turned)
+        workspace.files_changed(["include/linux/pick.h"])
+        assert target(4) == "include/linux/two.h"
+        assert target(1) == "include/linux/two.h"
+    finally:
+        workspace.close()

@@ -91,7 +91,8 @@ function frame(html: string): string {
   a:hover { text-decoration: underline; }
   code { font-family: var(--vscode-editor-font-family); background: var(--vscode-textCodeBlock-background); padding: 0 .2em; }
   pre { background: var(--vscode-textCodeBlock-background); padding: .7em; overflow-x: auto; }
-  pre code { padding: 0; }
+  h1 code { background: none; padding: 0; }
+  pre code { padding: 0; white-space: pre-wrap; }
   table { border-collapse: collapse; }
   td, th { border-bottom: 1px solid var(--vscode-panel-border); padding: .2em .8em .2em 0; text-align: left; vertical-align: top; }
 </style></head>

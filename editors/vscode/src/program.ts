@@ -3,7 +3,7 @@
 import { accessSync, constants, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
-import { window, workspace } from "vscode";
+import { InputBoxValidationSeverity, window, workspace } from "vscode";
 
 /** A program and how it was found, for the doctor. */
 export interface Program {
@@ -53,13 +53,20 @@ export async function offerToInstall(choose: () => unknown): Promise<void> {
       title: "Install kexpert with pipx",
       prompt: "The folder of a checkout of kexpert, or a wheel. The command is shown before it runs.",
       placeHolder: "~/src/kexpert",
+      ignoreFocusOut: true,
+      validateInput: (typed) =>
+        typed ? { message: `Goes into a terminal: ${installs(typed)}`, severity: InputBoxValidationSeverity.Info } : undefined,
     });
     if (from) {
       const terminal = window.createTerminal("Install kexpert");
       terminal.show();
-      terminal.sendText(`pipx install ${quoted(from.replace(/^~(?=\/)/, homedir()))}`, false); // Enter is the user's
+      terminal.sendText(installs(from), false); // Enter is the user's
     }
   }
+}
+
+function installs(from: string): string {
+  return `pipx install ${quoted(from.replace(/^~(?=\/)/, homedir()))}`;
 }
 
 function quoted(text: string): string {

@@ -84,6 +84,8 @@ export function makeClient(
   client.onDidChangeState(({ newState }) => {
     if (newState === State.Running) {
       handlers.status({ health: "ok", quiescent: true, message: "" });
+    } else if (newState === State.Starting) {
+      handlers.status({ health: "ok", quiescent: false, message: "kexpert: the server starts" });
     }
   });
   return client;

@@ -46,10 +46,14 @@ export async function showMenu(client: LanguageClient | undefined): Promise<void
   if (state) {
     actions.push(
       { label: `$(info) ${state.tree || "no kernel tree"}`, description: state.isIndexed ? "read" : "being read" },
-      { label: `$(settings) Configuration`, description: String(state.configuration) },
+      {
+        label: "$(settings) Configuration…",
+        description: String(state.configuration),
+        run: () => commands.executeCommand("workbench.action.openSettings", "kexpert.configuration"),
+      },
       {
         label: "$(hubot) Choose Model…",
-        description: `completion: ${state.completionModel} · chat: ${state.chatModel}`,
+        detail: `ghost text: ${state.completionModel} · explanations: ${state.chatModel}`,
         run: () => commands.executeCommand("kexpert.chooseModel"),
       },
     );

@@ -27,33 +27,45 @@ const MARK = { ok: "✓", note: "·", missing: "✗", bad: "✗" };
 export async function showDoctor(
   pages: Pages, program: Program | undefined, tree: string | undefined, runs: boolean,
 ): Promise<void> {
-  const lines = ["# kexpert: Doctor", ""];
+  const findings: Finding[] = [];
   if (!program) {
-    lines.push("- ✗ **server**: not found. Install kexpert, or name it in `kexpert.server.command`.");
+    const mend = "install kexpert, or name it in the setting kexpert.server.command";
+    findings.push({ what: "server", state: "missing", detail: "the program was not found", mend });
   } else {
-    lines.push(`- ✓ **server**: \`${program.command}\` (${program.origin})`);
-    lines.push(runs ? "- ✓ **running**: yes" : "- ✗ **running**: no. *kexpert: Show Log* says why; *kexpert: Restart Server* tries again.");
+    findings.push({ what: "server", state: "ok", detail: `${program.command} (${program.origin})`, mend: "" });
+    findings.push(running(runs, tree));
     try {
-      const output = await run(program, ["doctor", "--json", ...(tree ? ["--tree", tree] : [])]);
-      for (const finding of JSON.parse(output) as Finding[]) {
-        lines.push(`- ${MARK[finding.state]} **${finding.what}**: ${escaped(finding.detail)}`);
-        if (finding.mend) {
-          lines.push(`  - ${escaped(finding.mend)}`);
-        }
-      }
+      findings.push(...JSON.parse(await run(program, ["doctor", "--json", ...(tree ? ["--tree", tree] : [])])));
     } catch (problem) {
-      lines.push(`- ✗ **kexpert doctor**: ${escaped(String(problem))}`);
+      findings.push({ what: "kexpert doctor", state: "bad", detail: String(problem), mend: "" });
     }
   }
-  await pages.open("Doctor", lines.join("\n"));
+  const isGood = ({ state }: Finding) => state === "ok" || state === "note";
+  const [good, bad] = [findings.filter(isGood), findings.filter((finding) => !isGood(finding))];
+  const summary = bad.length ? "" : "Nothing is wrong.\n";
+  await pages.open("Doctor", ["# kexpert: Doctor", summary, ...bad.map(line), "", ...good.map(line)].join("\n"));
+}
+
+function running(runs: boolean, tree: string | undefined): Finding {
+  if (runs) {
+    return { what: "running", state: "ok", detail: "yes", mend: "" };
+  }
+  return tree
+    ? { what: "running", state: "bad", detail: "no", mend: "kexpert: Show Log says why, kexpert: Restart Server tries again" }
+    : { what: "running", state: "note", detail: "no", mend: "a server starts with a folder or a file of a kernel tree" };
+}
+
+function line({ what, state, detail, mend }: Finding): string {
+  return `- ${MARK[state]} **${what}**: ${escaped(detail)}${mend && `\n  - ${escaped(mend)}`}`;
 }
 
 export async function chooseModel(program: Program): Promise<void> {
   const models: Model[] = JSON.parse(await run(program, ["models", "list", "--json"]));
   const items = models.map((model) => ({
     label: model.name,
-    description: `${model.abilities.join(", ")}${model.in_use_for.length ? ` · in use for ${model.in_use_for.join(", ")}` : ""}`,
-    detail: model.source === "available" ? `not here; in a terminal: kexpert models add ${model.name}` : model.state,
+    description: `${purposes(model.abilities)}${model.in_use_for.length ? ` · in use for ${purposes(model.in_use_for)}` : ""}`,
+    detail: model.source === "available" ? `not here yet; in a terminal: kexpert models add ${model.name}`
+      : model.state === "ok" ? undefined : model.state,
     model,
   }));
   const picked = await window.showQuickPick(items, { title: "Choose a Model", placeHolder: "A running server follows" });
@@ -67,6 +79,10 @@ export async function chooseModel(program: Program): Promise<void> {
     return;
   }
   window.showInformationMessage(`kexpert: ${(await run(program, ["models", "use", picked.model.name])).trim()}`);
+}
+
+function purposes(abilities: string[]): string {
+  return abilities.map((ability) => ({ complete: "ghost text", chat: "explanations" })[ability] ?? ability).join(", ");
 }
 
 /** What a command prints; its error is the last line that it says. */

@@ -95,28 +95,47 @@ def _caller(edge: Edge) -> Json:
 
 def to_lines(found: PatchReport, place_of: PlaceOf = str) -> Iterator[str]:
     """Files, touched definitions with their callers, options, maintainers, notes."""
+    for number, (_, lines) in enumerate(to_sections(found, place_of)):
+        if number:
+            yield ""
+        yield from lines
+    yield from (f"note: {note}" for note in notes(found))
+
+
+def notes(found: PatchReport) -> list[str]:
+    return [*found.notes, *([] if found.is_complete else [_GROWING])]
+
+
+def to_sections(found: PatchReport, place_of: PlaceOf = str) -> Iterator[tuple[str, list[str]]]:
+    """The same by what it is about, with a heading; what is empty is left out."""
+    sections = {
+        "Files": _files(found, place_of),
+        "What they touch": _definitions(found, place_of),
+        "Options": [f"options: {', '.join(found.options)}"] if found.options else [],
+        "Maintainers": _responsible(found),
+    }
+    yield from ((heading, lines) for heading, each in sections.items() if (lines := list(each)))
+
+
+def _files(found: PatchReport, place_of: PlaceOf) -> Iterator[str]:
     for file in found.files:
         old = f" (was {place_of(file.old_path)})" if file.old_path else ""
         yield f"{place_of(file.path)}{old}: {file.status}, +{file.added_lines} -{file.removed_lines}{_state(file)}"
-    if found.touched:
-        yield ""
+
+
+def _definitions(found: PatchReport, place_of: PlaceOf) -> Iterator[str]:
     for use in found.touched:
         yield from _of(use, place_of)
     if found.more_touched:
         yield f"... {found.more_touched} more"
-    if found.options:
-        yield ""
-        yield f"options: {', '.join(found.options)}"
-    if found.responsible:
-        yield ""
+
+
+def _responsible(found: PatchReport) -> Iterator[str]:
     for each in found.responsible:
         yield f"{each.title} ({each.status or 'no status'}; {len(each.files)} of the files)"
         yield from (f"    {person}" for person in each.maintainers)
         yield from (f"    {person} (reviewer)" for person in each.reviewers)
         yield from (f"    {address}" for address in each.lists)
-    yield from (f"note: {note}" for note in found.notes)
-    if not found.is_complete:
-        yield f"note: {_GROWING}"
 
 
 def _state(file: FileChange) -> str:

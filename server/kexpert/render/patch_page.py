@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from kexpert.features.patch.patch import PatchReport
 from kexpert.render.markdown import escape
-from kexpert.render.patch import to_lines
+from kexpert.render.patch import notes, to_sections
 
 #: A place within a line: a path between two marks, and a line.
 _MARK = "\x00"
@@ -17,12 +17,15 @@ _PLACE = re.compile(rf"{_MARK}([^{_MARK}]*){_MARK}(?::(\d+))?")
 def to_markdown(found: PatchReport, title: str, link: Callable[[str, int], str]) -> str:
     """``link`` gives the target of a place, by path and line from 0."""
     lines = [f"# {escape(title)}", ""]
-    for line in to_lines(found, lambda path: f"{_MARK}{path}{_MARK}"):
-        text = _linked(line.strip(), link)
-        lines.append(f"  - {text}" if line.startswith("    ") else f"- {text}" if text else "")
+    for heading, section in to_sections(found, lambda path: f"{_MARK}{path}{_MARK}"):
+        lines += [f"## {heading}", ""]
+        for line in section:
+            lines.append(f"{'  ' if line.startswith('    ') else ''}- {_linked(line.strip(), link)}")
+        lines.append("")
     if len(lines) == 2:
-        lines.append("Nothing of the tree is changed.")
-    return "\n".join(lines) + "\n"
+        lines += ["Nothing of the tree is changed.", ""]
+    lines += [f"*{escape(note)}*" for note in notes(found)]
+    return "\n".join(lines).rstrip("\n") + "\n"
 
 
 def _linked(line: str, link: Callable[[str, int], str]) -> str:

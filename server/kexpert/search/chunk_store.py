@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from kexpert.background.database import Database
@@ -29,6 +30,9 @@ _MAX_PARAMETERS = 500
 _OPENING_CHARACTERS = 240
 #: Chunks of which the average length is taken.
 _SAMPLE_CHUNKS = 50_000
+
+#: Meta entry: what the names of the collections in the tree's own folders begin with, if not with the tree's id.
+COLLECTIONS_KEY = "collections"
 
 _KINDS = {int(kind): kind for kind in ChunkKind}
 
@@ -129,7 +133,7 @@ class ChunkStore(Database):
         """Replace the chunks of some files and drop those of others, all or nothing.
 
         An unchanged chunk keeps its number and its vector. Returns what is to be done in ChromaDB, which stays
-        recorded until ``settle``. ``capacity``: vectors of one collection.
+        recorded until ``settle``. ``capacity``: vectors of one collection. Nothing is deleted from a full one.
         """
         new: list[NewChunk] = []
         deletes: list[tuple[int, int]] = []
@@ -142,6 +146,8 @@ class ChunkStore(Database):
                 self._write_file(file, new, deletes, shards)
             self.db.executemany("INSERT OR IGNORE INTO pending_writes VALUES (?)", [(chunk.id,) for chunk in new])
             self.db.executemany("INSERT OR IGNORE INTO pending_deletes VALUES (?, ?)", deletes)
+            full = self.full_shards(capacity)
+            deletes = [delete for delete in deletes if delete[1] not in full]
             self.db.executemany(
                 "UPDATE shards SET dirty = 1 WHERE number = ?",
                 [(shard,) for shard in {chunk.shard for chunk in new} | {shard for _, shard in deletes}],
@@ -240,10 +246,29 @@ class ChunkStore(Database):
 
     # -- collections of vectors ----------------------------------------------------------------
 
-    def shards(self, worker: int) -> list[Shard]:
-        """The collections of a worker."""
-        rows = self.db.execute("SELECT number, vectors, dirty FROM shards WHERE worker = ? ORDER BY number", (worker,))
+    @property
+    def collections_prefix(self) -> str:
+        """What the names of the collections in the tree's own folders begin with."""
+        return self.meta(COLLECTIONS_KEY) or tree_prefix(self.path.parent)
+
+    def shards(self, worker: int | None = None) -> list[Shard]:
+        """The collections of a worker, or all."""
+        rows = self.db.execute(
+            "SELECT number, vectors, dirty FROM shards WHERE worker = coalesce(?, worker) ORDER BY number", (worker,)
+        )
         return [Shard(number, vectors, bool(dirty)) for number, vectors, dirty in rows]
+
+    def full_shards(self, capacity: int) -> set[int]:
+        """The collections whose files are not written any more, so that trees may share them: their superseded
+        vectors stay."""
+        return {row[0] for row in self.db.execute("SELECT number FROM shards WHERE vectors >= ?", (capacity,))}
+
+    def superseded_share(self) -> float:
+        """The share of all vectors that are superseded and were not deleted."""
+        row = self.db.execute(
+            "SELECT (SELECT count(*) FROM pending_deletes), (SELECT coalesce(sum(vectors), 0) FROM shards)"
+        ).fetchone()
+        return min(1.0, row[0] / max(row[1], 1))
 
     def vectors_in(self, shard: int) -> int:
         """The number of vectors that a collection should hold."""
@@ -398,6 +423,11 @@ class ChunkStore(Database):
                 (expression, limit),
             )
         ]
+
+
+def tree_prefix(directory: Path) -> str:
+    """What the names of a tree's collections begin with on a server, which several trees may use."""
+    return directory.name[-80:].strip("._-")
 
 
 class _ShardAllocator:

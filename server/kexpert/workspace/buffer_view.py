@@ -35,6 +35,9 @@ class BufferView(View):
     def headers_state(self) -> Hashable:
         return frozenset((path, source.data) for path, source in self._sources.items() if path.endswith(".h"))
 
+    def is_open(self, path: str) -> bool:
+        return path in self._sources
+
     def exists(self, path: str) -> bool:
         return path in self._sources
 

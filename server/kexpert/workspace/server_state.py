@@ -18,7 +18,7 @@ def status(snapshot: Snapshot) -> dict[str, Any]:
     if chat is not None:
         chat_words = chat.name + (f" with the adapter {chat.adapter}" if chat.adapter else "")
     elif snapshot.chat is not None and (reason := snapshot.chat.reason()):
-        chat_words = f"none: {reason}"
+        chat_words = f"none: {reason.removeprefix('no chat model: ')}"
     wanted = wanted_model(settings)
     return {
         "version": __version__,

@@ -132,7 +132,7 @@ class Snapshot(TreeQuestions):
     @cached_property
     def by_name(self) -> ByName:
         """Questions about a name instead of a position."""
-        return ByName(self.view)
+        return ByName(self.view, lambda: self.resolved_uses)
 
     # -- text -----------------------------------------------------------------------------------
 

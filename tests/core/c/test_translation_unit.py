@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kexpert.core.c.directives import directives_of
 from kexpert.core.c.translation_unit import MacroTable, TranslationUnit, translation_unit
+from kexpert.core.c.walk_steps import steps_of
 from tests.support.fixture_text import cut_marks, files_of
 
 OPTIONS = {"ON": "y", "OFF": "n"}
@@ -21,7 +24,8 @@ def walk(fixture: str) -> tuple[TranslationUnit, dict[str, bool | None]]:
         return name if name in files else None
 
     macros = MacroTable(OPTIONS.get, {})
-    unit = translation_unit("main.c", files["main.c"], files.get, find, macros)
+    steps = {path: steps_of(len(data), directives_of(data)) for path, data in files.items()}
+    unit = translation_unit("main.c", steps["main.c"], steps.get, find, macros)
     return unit, {mark: unit.state(path, at, len(files[path])) for mark, (path, at) in marks.items()}
 
 
@@ -108,6 +112,81 @@ def test_headers_that_include_each_other_end() -> None:
     [b"#if 1\n", b"#else\n", b"#elif X\n", b"#endif\n", b"#define X 1\n", b"#undef X\n", b"/*", b"*/", b"\\\n", b"#"]
 )).map(b"".join))  # fmt: skip
 def test_any_bytes_can_be_walked(data: bytes) -> None:
-    unit = translation_unit("a.c", data, lambda _: data, lambda *_: "a.c", MacroTable(OPTIONS.get, {}))
+    steps = steps_of(len(data), directives_of(data))
+    unit = translation_unit("a.c", steps, lambda _: steps, lambda *_: "a.c", MacroTable(OPTIONS.get, {}))
     assert unit.state("a.c", len(data), len(data)) in (True, False, None)
     assert all(0 <= each.start < len(data) for each in directives_of(data))
+
+
+_MACRO = st.sampled_from(["A", "B", "CONFIG_ON", "CONFIG_OFF"])
+_LINE = st.sampled_from(["int x;", "#define A", "#define B", "#undef A", '#include "one.h"', '#include "two.h"'])
+
+
+def _group(inner: st.SearchStrategy[list[str]]) -> st.SearchStrategy[list[str]]:
+    begin = st.builds(lambda word, name: f"#{word} {name}", st.sampled_from(["ifdef", "ifndef"]), _MACRO)
+    branch = st.builds(lambda name, lines: [f"#elif defined({name})", *lines], _MACRO, inner)
+    rest = st.builds(lambda lines: ["#else", *lines], inner) | st.just([])
+    return st.builds(lambda a, b, c, d: [a, *b, *c, *d, "#endif"], begin, inner, branch | st.just([]), rest)
+
+
+_BLOCK = st.lists(_LINE, max_size=5)
+_LINES = st.recursive(
+    _BLOCK, lambda inner: st.lists(_group(inner) | _BLOCK, max_size=4).map(lambda parts: list(chain(*parts))),
+    max_leaves=20,
+)
+
+
+def _seen(files: dict[str, list[str]]) -> dict[str, set[int]]:
+    """The lines of text that a preprocessor lets through, by file: line for line, without a thought of speed."""
+    defined = {"CONFIG_ON"}
+    seen: dict[str, set[int]] = {path: set() for path in files}
+
+    def read(path: str) -> None:
+        groups: list[tuple[bool, bool]] = []  # (this branch is compiled, one was)
+        for number, line in enumerate(files[path]):
+            word, name = (*line.replace("defined(", "").replace(")", "").split(), "")[:2]
+            outer = all(compiled for compiled, _ in groups[:-1])
+            if word in ("#ifdef", "#ifndef"):
+                holds = (name in defined) is (word == "#ifdef")
+                groups.append((holds, holds))
+            elif word in ("#elif", "#else"):
+                taken = groups[-1][1]
+                holds = not taken and (word == "#else" or name in defined)
+                groups[-1] = (holds, taken or holds)
+            elif word == "#endif":
+                groups.pop()
+            elif outer and all(compiled for compiled, _ in groups):
+                if word == "#include":
+                    read(name.strip('"'))
+                elif word in ("#define", "#undef"):
+                    (defined.add if word == "#define" else defined.discard)(name)
+                else:
+                    seen[path].add(number)
+
+    read("main.c")
+    return seen
+
+
+@given(_LINES, _LINES, _LINES, st.booleans())
+def test_the_walk_compiles_what_a_plain_preprocessor_does(
+    main: list[str], one: list[str], two: list[str], guarded: bool
+) -> None:
+    two = [line for line in two if "#include" not in line]
+    one = [line for line in one if line != '#include "one.h"']
+    if guarded:
+        two = ["#ifndef TWO_H", "#define TWO_H", *two, "#endif"]
+    lines = {"main.c": main, "one.h": one, "two.h": two}
+    files = {path: "\n".join(each).encode() for path, each in lines.items()}
+    steps = {path: steps_of(len(data), directives_of(data)) for path, data in files.items()}
+    find = {"one.h": "one.h", "two.h": "two.h"}
+    unit = translation_unit(
+        "main.c", steps["main.c"], steps.get, lambda _path, name, _quoted: find[name], MacroTable(OPTIONS.get, {})
+    )
+    if any(len(file.walks) >= 12 for file in unit.files.values()):
+        return  # no more visits are followed
+    for path, seen in _seen(lines).items():
+        at = 0
+        for number, line in enumerate(lines[path]):
+            if line == "int x;" and path in unit.files:
+                assert unit.state(path, at, len(files[path])) is (number in seen), (path, number)
+            at += len(line) + 1

@@ -1,7 +1,9 @@
 """The extension in a real VS Code, as a person uses it, from hover to a server that dies: ``make test-vscode``.
 
-SCREENSHOTS=DIR keeps what was on the screen; PICTURES=1 puts some of it into the extension's guide. TREE=DIR shows a
-kernel tree of yours instead of the tests' own; its index lies in the usual cache, so have it made first.
+First in a toy tree, then in mm/, kernel/ and include/ of a real one with the model that comes with kexpert.
+ONLY=step,step does some steps alone, IN=toy or IN=kernel one tree. SCREENSHOTS=DIR keeps what was on the screen;
+PICTURES=1 puts some of it into the extension's guide. TREE=DIR shows a kernel tree of yours instead; its index lies in
+the usual cache, so have it made first.
 """
 
 from __future__ import annotations
@@ -17,11 +19,14 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from scripts.get_tree import NoTree
+from tests.editors.kernel_slice import copy_slice
+from tests.editors.vscode import looks
 from tests.editors.vscode.build import EXTENSION, build, fetch_packages
 from tests.editors.vscode.get_vscode import NoVSCode, VSCode, get_vscode, run
 from tests.support.tiny_models import speaking_model
@@ -32,84 +37,21 @@ HERE = Path(__file__).resolve().parent
 KEXPERT = Path(sys.executable).with_name("kexpert")
 START_SECONDS = 60
 
+#: In a browser's VS Code the server is remote, and what belongs to a machine is not among the user's settings.
+MACHINE_SETTINGS = {"kexpert.server.command": str(KEXPERT)}
 SETTINGS = {
-    "kexpert.server.command": str(KEXPERT),
     "chat.disableAIFeatures": True,
     "editor.hover.delay": 200,
     "extensions.autoCheckUpdates": False,
+    "files.autoSave": "off",  # as in VS Code on a desktop
+    "[jsonc]": {"editor.autoClosingBrackets": "never", "editor.autoSurround": "never"},  # the settings are pasted whole
     "telemetry.telemetryLevel": "off",
     "update.mode": "none",
+    "workbench.editor.useModal": "off",
     "workbench.secondarySideBar.defaultVisibility": "hidden",
     "workbench.startupEditor": "none",
     "workbench.tips.enabled": False,
 }
-
-#: Screenshots that are pictures of the extension's guide.
-PICTURES = {"hover": "hover", "search-list": "search", "explain-page": "explain", "ghost-shown": "ghost"}
-
-#: Besides the toy tree: a configuration and what it leaves out.
-MORE = {
-    ".config": "# CONFIG_TOY_OLD is not set\nCONFIG_TOY=m\n",
-    "drivers/toy/variants.c": "#ifdef CONFIG_TOY_OLD\nint left_out;\n#else\nint compiled;\n#endif\n",
-    "Kconfig": 'config TOY\n\ttristate "Toy support"\n\tdepends on \n\thelp\n\t  Say Y to play.\n',
-}
-
-#: What to look at in the tests' own tree: a file, text of it with a bar where the mouse or the cursor goes, and what
-#: must be seen, or where the cursor must land.
-TOY = {
-    "hover": {
-        "file": "drivers/toy/user.c",
-        "at": "return toy_|wind(car, 3)",
-        "sees": ["int toy_wind(struct toy *toy, unsigned int turns)", "wind a toy up", "Terry Toy"],
-    },
-    "completion": {"file": "drivers/toy/core.c", "at": "if (toy->|broken)", "sees": ["ops", "turns", "broken"]},
-    "definition": {
-        "file": "drivers/toy/user.c",
-        "at": "struct toy_|ops car_ops",
-        "lands": {"file": "include/linux/toy.h", "at": "struct toy_|ops {"},
-    },
-    "search": {
-        "asks": "wind a toy up",
-        "sees": ["toy_wind", "function in drivers/toy/core.c"],
-        "lands": {"file": "drivers/toy/core.c", "at": "int |toy_wind(struct toy *toy, unsigned int turns)\n{"},
-    },
-    "grep": {"asks": r"toy_wind\(car, \d", "sees": ["car_play", "drivers/toy/user.c"]},
-    "similar": {"file": "drivers/toy/core.c", "at": "int toy_|wind(struct toy", "sees": ["drivers/toy/user.c"]},
-    "inactive": {"file": "drivers/toy/variants.c", "at": "int |left_out;", "sees": ["int left_out;"]},
-    "kconfig": {"file": "Kconfig", "at": "depends on |", "sees": ["TOY"]},
-    "explain": {
-        "file": "drivers/toy/core.c",
-        "at": "unsigned int to|tal",
-        "sees": ["toy_wind", "drivers/toy/core.c"],
-        "lands": {"file": "drivers/toy/core.c", "at": "int |toy_wind(struct toy *toy, unsigned int turns)\n{"},
-    },
-    "ask": {"asks": "who calls toy_wind()?", "sees": ["is called by", "car_wind"]},
-    "menu": {"sees": ["Ghost Text Off", "Re-index", "Doctor", "Show Log", "Choose Model"]},
-    "doctor": {"sees": ["server", "kexpert.server.command", "SQLite"]},
-    "killed": {"file": "drivers/toy/user.c", "at": "return toy_|wind(car, 3)", "sees": ["wind a toy up"]},
-    "ghost": {
-        "file": "drivers/toy/user.c",
-        "at": "unsigned int turns)\n|{",
-        "types": "\n",
-        "sees": ["return toy_wind(toy, 1);"],
-    },
-    "missing": {"sees": ["kexpert: ", "Install with pipx", "Open Settings"]},
-}
-
-#: What the model of the tests' own tree says wherever it is asked.
-SENTENCE = ("{\n", "\treturn", " toy", "_wind", "(to", "y", ",", " ", "1", ");")
-
-#: The same in any kernel tree.
-KERNEL = {
-    "hover": {"file": "mm/util.c", "at": "buf = kmalloc_|track_caller(len, gfp);", "sees": ["kmalloc_track_caller"]},
-    "completion": {"file": "fs/read_write.c", "at": "if (!(file->|f_mode & FMODE_", "sees": ["f_mode", "f_op"]},
-    "definition": {
-        "file": "fs/read_write.c",
-        "at": "const struct file_|operations generic_ro_fops",
-        "lands": {"file": "include/linux/fs.h", "at": "\nstruct file_|operations {"},
-    },
-}
-
 
 def main() -> int:
     try:
@@ -119,34 +61,79 @@ def main() -> int:
     except NoVSCode as reason:
         print(f"test-vscode: {reason}", file=sys.stderr)
         return 1
-    own = os.environ.get("TREE")
+    if own := os.environ.get("TREE"):
+        return run_in(vscode, package, "", lambda home: Path(own).resolve(), looks.ANY_KERNEL)
+    began = time.monotonic()
+    failed, alone = 0, os.environ.get("IN")
+    if alone != "kernel":
+        failed |= run_in(vscode, package, "toy", make_toy, looks.toy)
+    if alone != "toy":
+        failed |= run_in(vscode, package, "kernel", copy_slice, looks.KERNEL)
+    print(f"test-vscode: {'FAILED' if failed else 'all steps passed'} in {time.monotonic() - began:.0f} s")
+    return failed
+
+
+def run_in(
+    vscode: VSCode,
+    package: Path,
+    name: str,
+    make: Callable[[Path], Path],
+    look: looks.Look | Callable[[Path], looks.Look],
+) -> int:
+    """Look at a tree that ``make`` puts below a new home; ``name`` is empty for a tree of the user's."""
     with tempfile.TemporaryDirectory(prefix="kx", ignore_cleanup_errors=True) as temporary:
         home = Path(temporary)
-        tree = Path(own).resolve() if own else write_tree(home / "linux", {**TOY_FILES, **MORE})
-        shots = Path(os.environ.get("SCREENSHOTS") or home / "shots").resolve()
+        try:
+            tree = make(home)
+        except NoTree as reason:
+            print(f"test-vscode: {name}: left out: {reason}", file=sys.stderr)
+            return 0
+        shots = Path(os.environ.get("SCREENSHOTS") or home / "shots").resolve() / name
         shots.mkdir(parents=True, exist_ok=True)
-        model = {} if own else {"kexpert.model.path": str(speaking_model(home / "model", SENTENCE))}
-        with serving(vscode, package, home, model, keep_cache=bool(own)) as address:
+        model = {"kexpert.model.path": str(speaking_model(home / "model", looks.SENTENCE))} if name == "toy" else {}
+        print(f"In {tree}:", flush=True)
+        with serving(vscode, package, home, model, keep_cache=not name) as address:
             job = {
                 "address": address,
                 "tree": str(tree),
                 "shots": str(shots),
-                "settings": str(home / "user/User/settings.json"),
-                "look": KERNEL if own else TOY,
+                "settings": {
+                    "User": str(home / "user/User/settings.json"),
+                    "Remote": str(home / "user/Machine/settings.json"),
+                },
+                "look": look(outside(home)) if callable(look) else look,
             }
-            failed = look(vscode, job)
-            if os.environ.get("PICTURES") and not failed:
-                for shot, picture in PICTURES.items():
-                    shutil.copy(shots / f"{shot}.png", EXTENSION / "images" / f"{picture}.png")
-            return failed
+            failed = drive(vscode, job)
+        if os.environ.get("PICTURES") and name == "toy" and not failed:
+            for shot, picture in looks.PICTURES.items():
+                shutil.copy(shots / f"{shot}.png", EXTENSION / "images" / f"{picture}.png")
+        return failed
+
+
+def make_toy(home: Path) -> Path:
+    """The toy tree, in git, so that there is something that changes are compared with."""
+    tree = write_tree(home / "linux", {**TOY_FILES, **looks.MORE_FILES})
+    who = ("-c", "user.name=Terry Toy", "-c", "user.email=terry@example.org")
+    for words in (("init", "-q"), ("add", "-A"), (*who, "commit", "-q", "-m", "toys")):
+        run(["git", *words], tree, {**os.environ, "HOME": str(home)})
+    return tree
+
+
+def outside(home: Path) -> Path:
+    """A folder that is in no kernel tree."""
+    folder = home / "other"
+    folder.mkdir()
+    (folder / "main.c").write_text("int main(void)\n{\n\treturn 0;\n}\n")
+    return folder
 
 
 @contextmanager
 def serving(vscode: VSCode, package: Path, home: Path, settings: dict[str, Any], keep_cache: bool) -> Iterator[str]:
     """code-server with the extension, in folders below ``home``; its address."""
     user = home / "user"
-    (user / "User").mkdir(parents=True)
-    (user / "User" / "settings.json").write_text(json.dumps(SETTINGS | settings))
+    for kind, values in {"User": SETTINGS | settings, "Machine": MACHINE_SETTINGS}.items():
+        (user / kind).mkdir(parents=True)
+        (user / kind / "settings.json").write_text(json.dumps(values))
     folders = ["--user-data-dir", str(user), "--extensions-dir", str(home / "extensions")]
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     environment = {
@@ -202,7 +189,7 @@ def answers(address: str) -> bool:
     return False
 
 
-def look(vscode: VSCode, job: dict[str, Any]) -> int:
+def drive(vscode: VSCode, job: dict[str, Any]) -> int:
     """Drive the browser; 0 when all that must be seen was seen."""
     modules = vscode.folder / "node_modules"
     environment = {**os.environ, "PLAYWRIGHT": str(modules / "playwright-core/index.mjs"), "CHROMIUM": vscode.chromium}

@@ -106,6 +106,31 @@ def test_member_is_found_after_dot_and_arrow_and_no_local_of_its_name() -> None:
     ]
 
 
+TAGS = """
+//- drivers/a.c
+struct zone { int id; };
+#define zone(x) (x)
+int zones(struct zone *zone)
+{
+	return zone(zone->id) + sizeof(struct zone);
+}
+//- drivers/b.c
+int zone(int id)
+{
+	return id;
+}
+"""
+
+
+def test_a_tag_and_a_function_or_macro_of_its_name_have_different_references() -> None:
+    assert lines(TAGS.replace("struct zone {", "struct zo/*|*/ne {")) == [
+        "drivers/a.c: struct zone { int id; };",
+        "drivers/a.c: int zones(struct zone *zone)",
+        "drivers/a.c: return zone(zone->id) + sizeof(struct zone);",
+    ]
+    assert "drivers/a.c: struct zone { int id; };" not in lines(TAGS.replace("int zone(int", "int zo/*|*/ne(int"))
+
+
 def test_cancelled_references_stop() -> None:
     view, source, offset = at_cursor(put("return helper(foo->count) + foo_/*|*/count();"))
     view.references = lambda name, cancelled=lambda: False, within=None: []  # type: ignore[method-assign]

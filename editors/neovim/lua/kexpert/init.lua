@@ -252,9 +252,13 @@ function M.choose_model()
     if not ok then
       return vim.notify("kexpert: " .. vim.trim(result.stderr), vim.log.levels.ERROR)
     end
+    local function purposes(abilities)
+      local words = { complete = "ghost text", chat = "explanations" }
+      return table.concat(vim.tbl_map(function(ability) return words[ability] or ability end, abilities), ", ")
+    end
     local function described(model)
-      local used = #model.in_use_for > 0 and (", in use for " .. table.concat(model.in_use_for, ", ")) or ""
-      return ("%s (%s)%s"):format(model.name, table.concat(model.abilities, ", "), used)
+      local used = #model.in_use_for > 0 and (", in use for " .. purposes(model.in_use_for)) or ""
+      return ("%s (%s)%s"):format(model.name, purposes(model.abilities), used)
     end
     vim.ui.select(models, { prompt = "Model", format_item = described }, function(model)
       if not model then

@@ -51,7 +51,7 @@ class _Text:
         return isinstance(other, _Text) and self.size == other.size
 
 
-@lru_cache(maxsize=3000)
+@lru_cache(maxsize=256)
 def _kept(digest: int, text: _Text) -> tuple[Directive, ...]:
     data = text.data or b""
     text.data = None

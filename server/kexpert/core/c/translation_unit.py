@@ -7,11 +7,12 @@ Macros are followed only as far as conditions need them. A condition that is not
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from kexpert.core.c.condition_values import Macros, option_is_defined, truth
-from kexpert.core.c.directives import Directive, directives_of
+from kexpert.core.c.directives import Directive
+from kexpert.core.c.walk_steps import DEFINE, ENDIF, IF, INCLUDE, UNDEFINE, FileSteps, Step
 
 _MAX_DEPTH = 150
 _MAX_FILES = 6000
@@ -21,14 +22,14 @@ _MAX_VISITS = 12
 Option = Callable[[str], str | None]
 #: (path of the file with the line, name, True if in quotes) -> path, or None
 FindInclude = Callable[[str, str, bool], str | None]
-Read = Callable[[str], bytes | None]
+Read = Callable[[str], FileSteps | None]
 
 
 class _Unknown:
-    """The text of a macro that may be defined or not, or whose text is not kept."""
+    """The text of a macro that may be defined or not."""
 
 
-_MAYBE, _LONG = _Unknown(), _Unknown()
+_MAYBE = _Unknown()
 
 
 class MacroTable(Macros):
@@ -72,11 +73,13 @@ class MacroTable(Macros):
             return {"y": "1"}.get(value, "0")
         return value
 
-    def define(self, directive: Directive, certain: bool) -> None:
-        if not certain:
-            self._texts.setdefault(directive.name, _MAYBE)
-        else:
-            self._texts[directive.name] = _LONG if directive.text is None else directive.text
+    def define(self, texts: Mapping[str, str | None], certain: bool) -> None:
+        """``texts``: by name; None for one that is not kept."""
+        if certain:
+            self._texts.update(texts)
+            return
+        for name in texts:
+            self._texts.setdefault(name, _MAYBE)
 
     def undefine(self, name: str, certain: bool) -> None:
         if certain:
@@ -146,19 +149,19 @@ class _Group:
 @dataclass(slots=True)
 class _Frame:
     path: str
-    directives: Iterator[Directive]
+    steps: tuple[Step, ...]
     starts: list[int]
     counts: list[int]
     states: list[State]
-    count: int = 0  # of the directives that are read
+    at: int = 0  # the next step
     groups: list[_Group] = field(default_factory=list)
 
 
 def translation_unit(
-    path: str, data: bytes, read: Read, find: FindInclude, macros: MacroTable, first: tuple[str, ...] = ()
+    path: str, main: FileSteps, read: Read, find: FindInclude, macros: MacroTable, first: tuple[str, ...] = ()
 ) -> TranslationUnit:
     """Walk through a file. ``first``: headers that the build includes before everything else."""
-    return _Walk(read, find, macros).run(path, data, first)
+    return _Walk(read, find, macros).run(path, main, first)
 
 
 class _Walk:
@@ -167,63 +170,88 @@ class _Walk:
         self.find = find
         self.macros = macros
         self.unit = TranslationUnit({}, macros)
-        self.directives: dict[str, tuple[Directive, ...]] = {}
+        self.steps: dict[str, FileSteps] = {}
 
-    def run(self, path: str, data: bytes, first: tuple[str, ...]) -> TranslationUnit:
+    def run(self, path: str, main: FileSteps, first: tuple[str, ...]) -> TranslationUnit:
         for header in first:
             self._walk(self._enter(header, None, True))
-        self._walk(self._enter(path, data, True))
+        self._walk(self._enter(path, main, True))
         return self.unit
 
-    def _enter(self, path: str, data: bytes | None, state: State) -> _Frame | None:
+    def _enter(self, path: str, file: FileSteps | None, state: State) -> _Frame | None:
         known = self.unit.files.get(path)
         if known is None:
             if len(self.unit.files) >= _MAX_FILES:
                 return None
-            data = data if data is not None else self.read(path)
-            if data is None:
+            file = file or self.read(path)
+            if file is None:
                 return None
-            known = self.unit.files[path] = FileStates(len(data))
-            self.directives[path] = directives_of(data)
-        elif len(known.walks) >= _MAX_VISITS or self._is_guarded(self.directives[path]):
-            return None
+            known = self.unit.files[path] = FileStates(file.size)
+            self.steps[path] = file
+        else:
+            file = self.steps[path]
+            if len(known.walks) >= _MAX_VISITS or (file.guard and self.macros.is_defined(file.guard) is True):
+                return None
         starts, counts = [0], [0]
         states: list[State] = [state]
         known.walks.append((starts, counts, states))
-        return _Frame(path, iter(self.directives[path]), starts, counts, states)
-
-    def _is_guarded(self, directives: tuple[Directive, ...]) -> bool:
-        """True if the include guard of a header keeps it from being read again."""
-        if len(directives) < 3 or directives[0].keyword != "ifndef" or directives[-1].keyword != "endif":
-            return False
-        guard = directives[0].name
-        return directives[1][:3:2] == ("define", guard) and self.macros.is_defined(guard) is True
+        return _Frame(path, file.steps, starts, counts, states)
 
     def _walk(self, frame: _Frame | None) -> None:
         stack = [frame] if frame is not None else []
         while stack:
-            frame = stack[-1]
-            directive = next(frame.directives, None)
-            if directive is None:
-                stack.pop()
-                continue
-            frame.count += 1
-            keyword, state = directive.keyword, frame.states[-1]
-            if keyword in ("define", "undef"):
-                if state is False:
-                    continue
-                if keyword == "define":
-                    self.macros.define(directive, state is True)
-                else:
-                    self.macros.undefine(directive.name, state is True)
-            elif keyword == "include":
-                if state is False or len(stack) >= _MAX_DEPTH:
-                    continue
-                inner = self._include(frame.path, directive, state)
-                if inner is not None:
-                    stack.append(inner)
+            inner = self._run(stack[-1], len(stack) < _MAX_DEPTH)
+            if inner is not None:
+                stack.append(inner)
             else:
-                self._branch(frame, directive)
+                stack.pop()
+
+    def _run(self, frame: _Frame, may_include: bool) -> _Frame | None:
+        """Go on with a file up to a header that is to be read first, or to its end."""
+        macros, steps, states, groups = self.macros, frame.steps, frame.states, frame.groups
+        at, end, state = frame.at, len(steps), states[-1]
+        while at < end:
+            kind, start, count, value, skip_to = steps[at]
+            at += 1
+            if kind == DEFINE:
+                macros.define(value, state is True)
+                continue
+            if kind == INCLUDE:
+                inner = self._include(frame.path, value, state) if may_include else None
+                if inner is not None:
+                    frame.at = at
+                    return inner
+                continue
+            if kind == UNDEFINE:
+                macros.undefine(value, state is True)
+                continue
+            if kind == ENDIF:
+                now = groups.pop().outer
+            elif kind == IF:
+                holds = self._holds(value)
+                groups.append(_Group(state, holds))
+                now = _both(state, holds)
+            else:
+                now = self._other_branch(groups[-1], value)
+            if now is not state:
+                frame.starts.append(start)
+                frame.counts.append(count)
+                states.append(now)
+                state = now
+            if state is False and kind != ENDIF:
+                at = skip_to
+        frame.at = at
+        return None
+
+    def _other_branch(self, group: _Group, directive: Directive) -> State:
+        free = None if group.taken is None else not group.taken
+        if directive.keyword == "else" or free is False:
+            holds = free if directive.keyword == "else" else False
+        else:
+            holds = _both(free, self._holds(directive))
+        if directive.keyword == "elif" and group.taken is not True:
+            group.taken = True if holds is True else (None if holds is None else group.taken)
+        return _both(group.outer, holds)
 
     def _include(self, path: str, directive: Directive, state: State) -> _Frame | None:
         name, quotes = directive.name, directive.text
@@ -237,34 +265,6 @@ class _Walk:
             self.unit.complete &= name.startswith(("generated/", "asm/"))
             return None
         return self._enter(found, None, state)
-
-    def _branch(self, frame: _Frame, directive: Directive) -> None:
-        keyword, groups = directive.keyword, frame.groups
-        if keyword.startswith("if"):
-            outer = frame.states[-1]
-            holds = False if outer is False else self._holds(directive)
-            groups.append(_Group(outer, holds))
-            self._change(frame, directive, _both(outer, holds))
-        elif groups:
-            group = groups[-1]
-            if keyword == "endif":
-                groups.pop()
-                self._change(frame, directive, group.outer)
-                return
-            free = None if group.taken is None else not group.taken
-            if keyword == "else" or free is False or group.outer is False:
-                holds = free if keyword == "else" else False
-            else:
-                holds = _both(free, self._holds(directive))
-            if keyword == "elif" and group.taken is not True:
-                group.taken = True if holds is True else (None if holds is None else group.taken)
-            self._change(frame, directive, _both(group.outer, holds))
-
-    def _change(self, frame: _Frame, directive: Directive, state: State) -> None:
-        if frame.states[-1] is not state:
-            frame.starts.append(directive.start)
-            frame.counts.append(frame.count)
-            frame.states.append(state)
 
     def _holds(self, directive: Directive) -> State:
         if directive.keyword == "ifdef":

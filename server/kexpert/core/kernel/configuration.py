@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kexpert.core.c.walk_steps import KnownFiles
 from kexpert.core.kernel.tristate import LEVELS, NO, YES, evaluate, parse, requirements
 
 _MAX_ASSUMED = 400
@@ -50,6 +51,7 @@ class Configuration:
         decides_arch: bool = True,
         assumed: Mapping[str, str] | None = None,
         objects: dict[str, Any] | None = None,
+        known_files: KnownFiles | None = None,
     ) -> None:
         """``complete``: an option without a value is off. ``decides_arch``: other architectures' files are not
         built."""
@@ -69,6 +71,8 @@ class Configuration:
         self.kept: OrderedDict[Any, Any] = OrderedDict()
         #: The last place that was asked from, as features see it.
         self.last_place: Any = None
+        #: What walks through includes learnt of files.
+        self.known_files = known_files or KnownFiles()
         #: How objects are built, by the path of their file.
         self.objects: dict[str, Any] = objects if objects is not None else {}
 
@@ -147,6 +151,7 @@ class Configuration:
         return Configuration(
             self.arch, self._values, complete=self.complete, origin=self.origin, relations=self._relations,
             of_other_arch=self._of_other_arch, decides_arch=self.decides_arch, assumed=assumed, objects=self.objects,
+            known_files=self.known_files,
         )  # fmt: skip
 
     def _agrees(self, name: str, on: bool) -> bool:
@@ -164,6 +169,7 @@ class Configuration:
     def forget(self, paths: Iterable[str] | None) -> None:
         """Forget what was read of files that changed; None for any file."""
         changed = None if paths is None else frozenset(paths)
+        self.known_files.forget(changed)
         for each in (self, *list(self._under.values())):
             each.objects.clear() if changed is None or any(_is_makefile(path) for path in changed) else None
             for key, value in list(each.kept.items()):

@@ -20,7 +20,7 @@ _DECLARATIONS = frozenset({Kind.PROTOTYPE, Kind.DECLARATION})
 _LINKED = frozenset({Kind.FUNCTION, Kind.SYSCALL, Kind.VARIABLE, Kind.ASM_LABEL, Kind.CONFIG, Kind.TRACEPOINT})
 _MENTIONS = frozenset({Kind.EXPORT, Kind.INITCALL, Kind.MODULE_PARAM})
 #: Folders of programs beside the kernel: their definitions are not the kernel's.
-_NOT_KERNEL = ("tools/", "samples/", "scripts/", "Documentation/", "usr/")
+NOT_KERNEL = ("tools/", "samples/", "scripts/", "Documentation/", "usr/")
 #: Conditions under which a text is not the kernel's C.
 _NOT_KERNEL_CONDITIONS = frozenset({"!__KERNEL__", "__ASSEMBLY__", "__ASSEMBLER__", "LINKER_SCRIPT"})
 _MAX_HEADERS = 32
@@ -65,7 +65,7 @@ def is_visible(symbol: Symbol, source: Source, arch: str) -> bool:
 
 def can_mean(symbol: Symbol, source: Source, arch: str) -> bool:
     """True if code in ``source`` can mean this symbol: neither a static of another file nor of another program."""
-    is_outside = symbol.path.startswith(_NOT_KERNEL) and not source.path.startswith(symbol.path.split("/")[0] + "/")
+    is_outside = symbol.path.startswith(NOT_KERNEL) and not source.path.startswith(symbol.path.split("/")[0] + "/")
     return not is_outside and is_visible(symbol, source, arch)
 
 
@@ -113,7 +113,7 @@ def rank_definitions(view: View, symbols: Iterable[Symbol], source: Source, offs
     def tier_of(row: Symbol) -> int:
         if row.path == source.path and row.kind not in _DECLARATIONS:
             return OWN
-        if row.path.startswith(_NOT_KERNEL) and not row.path.startswith(top):
+        if row.path.startswith(NOT_KERNEL) and not row.path.startswith(top):
             return OUTSIDE
         if not is_visible(row, source, arch):
             return PRIVATE

@@ -16,25 +16,13 @@ from kexpert.core.c.directives import directives_of
 from kexpert.core.c.source import Source
 from kexpert.core.c.translation_unit import MacroTable, State, TranslationUnit, translation_unit
 from kexpert.core.kernel.configuration import Configuration
-from kexpert.core.kernel.kbuild import Build, build_of
 from kexpert.core.kernel.tristate import parse as parse_expression
 from kexpert.core.kernel.tristate import requirements
 from kexpert.core.symbols import Symbol
-from kexpert.features.semantics.include_paths import arch_of, include_candidates, makefile_folders
+from kexpert.features.semantics.header_walk import build_in, file_steps, unit_of
+from kexpert.features.semantics.include_paths import arch_of
 from kexpert.view import View
 
-#: Headers that the build includes before everything else.
-_FIRST = ("include/linux/compiler-version.h", "include/linux/kconfig.h", "include/linux/compiler_types.h")
-_GCC = {"__GNUC__": "12", "__GNUC_MINOR__": "2", "__GNUC_PATCHLEVEL__": "0", "__STDC__": "1", "__CHAR_BIT__": "8",
-        "__linux__": "1", "__OPTIMIZE__": "1", "__STDC_VERSION__": "201112"}  # fmt: skip
-_LITTLE = {"__BYTE_ORDER__": "1234", "__ORDER_LITTLE_ENDIAN__": "1234", "__ORDER_BIG_ENDIAN__": "4321"}
-_LONG64 = {"__LP64__": "1", "__SIZEOF_LONG__": "8", "__SIZEOF_POINTER__": "8", "__SIZEOF_INT128__": "16"}
-#: What gcc defines for an architecture's usual kernel.
-_PREDEFINED = {
-    "x86": {"__x86_64__": "1", "__x86_64": "1", **_LITTLE, **_LONG64},
-    "arm64": {"__aarch64__": "1", "__AARCH64EL__": "1", **_LITTLE, **_LONG64},
-    "riscv": {"__riscv": "1", "__riscv_xlen": "64", "__riscv_atomic": "1", **_LITTLE, **_LONG64},
-}
 _MAX_ALTERNATIVES = 8
 _MAX_FILES_JUDGED = 300
 _MAX_GROUP = 24
@@ -148,23 +136,10 @@ def facts_of_object(view: View, path: str, configuration: Configuration) -> list
     return facts
 
 
-def build_in(view: View, path: str, configuration: Configuration) -> Build:
-    """How a file is built, as its Makefiles say; kept with the configuration."""
-    found: Build | None = configuration.objects.get(path)
-    if found is None:
-        found = configuration.objects[path] = build_of(path, lambda name: _data(view, name))
-    return found
-
-
-def _data(view: View, path: str) -> bytes | None:
-    source = view.source(path)
-    return source.data if source else None
-
-
 def _facts_around(source: Source, offset: int, configuration: Configuration) -> list[tuple[str, bool]]:
     """The options that the ``#if`` around an offset needs, where the configuration has them otherwise."""
     facts: list[tuple[str, bool]] = []
-    macros = _OpenMacros(configuration)
+    macros = OpenMacros(configuration)
     groups: list[tuple[list[str], str]] = []  # (conditions of earlier branches, of this one)
     for each in directives_of(source.data):
         if each.start > offset:
@@ -218,7 +193,7 @@ class _ObjectMacros(Macros):
         return None if value is None else "0" if value in ("n", "") else "1"
 
 
-class _OpenMacros(MacroTable):
+class OpenMacros(MacroTable):
     """Macros of which only some are known: one that is not seen may be defined elsewhere."""
 
     def __init__(self, configuration: Configuration, seen: MacroTable | None = None) -> None:
@@ -263,23 +238,9 @@ def state_in_file(view: View, row: Symbol, configuration: Configuration, seen: M
     source = view.source(row.path)
     if source is None:
         return None
-    macros = _OpenMacros(configuration, seen)
-    unit = translation_unit(row.path, source.data, lambda _: None, lambda *_: None, macros)
+    macros = OpenMacros(configuration, seen)
+    unit = translation_unit(row.path, file_steps(source.data), lambda _: None, lambda *_: None, macros)
     return unit.state(row.path, row.start, len(source.data))
-
-
-def unit_of(view: View, source: Source, configuration: Configuration) -> TranslationUnit:
-    """The walk through a file and its headers; kept with the configuration until an include or condition changes."""
-    key = (source.path, _directives_hash(source), view.root)
-    found: TranslationUnit | None = configuration.kept.get(key)
-    if found is None:
-        is_module = _is_module(view, source.path, configuration)
-        predefined = {**_GCC, **_PREDEFINED.get(configuration.arch, {})}
-        macros = MacroTable(configuration.option, predefined, is_module)
-        find = _Finder(view, source.path, configuration.arch)
-        found = translation_unit(source.path, source.data, view.data, find, macros, _FIRST)
-        configuration.keep(key, found)
-    return found
 
 
 @lru_cache(maxsize=32)
@@ -293,55 +254,6 @@ def _nesting(source: Source) -> tuple[list[int], list[int]]:
         depth += each.keyword.startswith("if") - (each.keyword == "endif")
         depths.append(depth)
     return [each.start for each in directives], depths
-
-
-@lru_cache(maxsize=16)
-def _directives_hash(source: Source) -> int:
-    """The same for two texts of a file with the same directives in the same order."""
-    return hash(tuple(each[:1] + each[2:] for each in directives_of(source.data)))
-
-
-def _is_module(view: View, path: str, configuration: Configuration) -> bool | None:
-    if not path.endswith(".c"):
-        return None
-    conditions = build_in(view, path, configuration).conditions
-    values = [configuration.option(each.removeprefix("CONFIG_")) for each in conditions if each.startswith("CONFIG_")]
-    return "m" in values if None not in values else None
-
-
-class _Finder:
-    """Finds included files, each name once."""
-
-    def __init__(self, view: View, root_file: str, arch: str) -> None:
-        self._view = view
-        self._arch = arch
-        self._root_file = root_file
-        self._folders: list[str] | None = None
-        self._found: dict[tuple[str, str], str | None] = {}
-
-    def __call__(self, path: str, name: str, quoted: bool) -> str | None:
-        key = (path.rpartition("/")[0] if quoted else "", name)
-        if key not in self._found:
-            self._found[key] = self._find(path, name, quoted)
-        return self._found[key]
-
-    def _find(self, path: str, name: str, quoted: bool) -> str | None:
-        if name.startswith(("generated/", "/")):
-            return None
-        exists = self._view.exists
-        if quoted:
-            beside = f"{path.rpartition('/')[0]}/{name}"
-            if "/../" not in beside and exists(beside):
-                return beside
-        for folder in (f"arch/{self._arch}/include", "include", f"arch/{self._arch}/include/uapi", "include/uapi"):
-            if exists(f"{folder}/{name}"):
-                return f"{folder}/{name}"
-        for candidate in include_candidates(path, name, quoted, self._arch):
-            if exists(candidate):
-                return candidate
-        if self._folders is None:
-            self._folders = makefile_folders(self._view, self._root_file)
-        return next((found for folder in self._folders if exists(found := f"{folder}/{name}")), None)
 
 
 # -- lists -----------------------------------------------------------------------------------------------

@@ -1,0 +1,27 @@
+"""A part of a real kernel for tests that edit it: what a person sees there is what a kernel's files make of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from scripts.get_tree import get_tree
+
+#: Folders and files of the slice: enough for types, macros, Kconfig and checkpatch.
+PARTS = ("mm", "kernel", "include", "scripts", "Kconfig", "Kbuild", "Makefile", "MAINTAINERS")
+
+
+def copy_slice(home: Path) -> Path:
+    """Copy the parts to ``home/linux``. Raises NoTree where this machine has no kernel and cannot fetch one."""
+    whole = get_tree()
+    tree = home / "linux"
+    tree.mkdir(parents=True)
+    for part in PARTS:
+        if (whole / part).is_dir():
+            shutil.copytree(whole / part, tree / part, symlinks=True)
+        else:
+            shutil.copy(whole / part, tree / part)
+    for folder, _, _ in os.walk(tree):
+        os.chmod(folder, 0o755)
+    return tree

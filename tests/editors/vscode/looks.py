@@ -1,0 +1,168 @@
+"""What the VS Code test looks at, step by step: data for ``drive.mjs``.
+
+A place is a file and text of it with a bar where the mouse or the cursor goes. ``sees`` must be on the screen,
+``lands`` is where the cursor must be afterwards; the rest is said at the step in ``*_steps.mjs``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+Look = dict[str, dict[str, Any]]
+
+#: Screenshots that are pictures of the extension's guide.
+PICTURES = {"hover": "hover", "search-list": "search", "explain-page": "explain", "ghost-shown": "ghost"}
+
+#: Besides the toy tree: a configuration and what it leaves out.
+MORE_FILES = {
+    ".config": "# CONFIG_TOY_OLD is not set\nCONFIG_TOY=m\n",
+    "drivers/toy/variants.c": "#ifdef CONFIG_TOY_OLD\nint left_out;\n#else\nint compiled;\n#endif\n",
+    "Kconfig": 'config TOY\n\ttristate "Toy support"\n\tdepends on \n\thelp\n\t  Say Y to play.\n',
+}
+
+#: What the model of the toy tree says wherever it is asked.
+SENTENCE = ("{\n", "\treturn", " toy", "_wind", "(to", "y", ",", " ", "1", ");")
+
+_CORE, _USER = "drivers/toy/core.c", "drivers/toy/user.c"
+_PROTOTYPE = "toy_wind(struct toy *toy, unsigned int turns)"
+_TOY_WIND = {"file": _CORE, "at": f"int |{_PROTOTYPE}\n{{"}
+_HOVER = {"file": _USER, "at": "return toy_|wind(car, 3)", "sees": ["wind a toy up"]}
+_GHOST = {"file": _USER, "at": "unsigned int turns)\n|{", "sees": ["return toy_wind(toy, 1);"]}
+
+
+def toy(outside: Path) -> Look:
+    """The toy tree. ``outside`` is a folder that is in no kernel tree."""
+    return {
+        "hover": {**_HOVER, "sees": [f"int {_PROTOTYPE}", "wind a toy up", "Terry Toy"]},
+        "link": {**_HOVER, "follows": "drivers/toy/core.c:14", "lands": _TOY_WIND},
+        "completion": {"file": _CORE, "at": "if (toy->|broken)", "sees": ["ops", "turns", "broken"]},
+        "definition": {
+            "file": _USER,
+            "at": "struct toy_|ops car_ops",
+            "lands": {"file": "include/linux/toy.h", "at": "struct toy_|ops {"},
+        },
+        "include": {"file": _USER, "at": "|// SPDX", "follows": "linux/toy.h", "opens": "toy.h"},
+        "search": {
+            "file": _USER,
+            "at": "|// SPDX",
+            "asks": "wind a toy up",
+            "sees": ["toy_wind", "function in drivers/toy/core.c"],
+            "lands": _TOY_WIND,
+        },
+        "grep": {"asks": r"toy_wind\(car, \d", "sees": ["car_play", _USER]},
+        "similar": {"file": _CORE, "at": "int toy_|wind(struct toy", "sees": [_USER]},
+        "colours": {"file": _USER, "at": ".wind = car_|wind", "name": "car_wind"},
+        "inactive": {"file": "drivers/toy/variants.c", "at": "int |left_out;", "sees": ["int left_out;"]},
+        "kconfig": {"file": "Kconfig", "at": "depends on |", "sees": ["TOY"]},
+        "hints": {"file": _USER, "at": "return toy_|wind(car, 3)", "sees": ["toy:", "turns:"]},
+        "lenses": {
+            "file": _CORE,
+            "at": "int toy_|wind(struct toy",
+            "sees": ["2 callers"],
+            "follows": "2 callers",
+            "leads": ["user.c"],
+        },
+        "hierarchy": {"file": _USER, "at": "struct toy_|ops car_ops", "sees": ["toy_ops"], "under": ["car_ops"]},
+        "kerneldoc": {
+            "file": _USER,
+            "at": "static int car_|wind(struct",
+            "takes": "Write kernel-doc",
+            "sees": ["car_wind() - the .wind operation of struct toy_ops car_ops"],
+        },
+        "explain": {
+            "file": _CORE,
+            "at": "unsigned int to|tal",
+            "sees": ["toy_wind", _CORE],
+            "lands": _TOY_WIND,
+        },
+        "ask": {"asks": "who calls toy_wind()?", "sees": ["is called by", "car_wind"]},
+        "saved": {
+            "file": _CORE,
+            "at": "EXPORT_SYMBOL_GPL(toy_wind);|",
+            "types": "\n\nint toy_paint(struct toy *toy)\n{\n\treturn toy->broken;\n}",
+            "then": {"file": _USER, "at": "turns * 2);|", "types": "\n\ttoy_pai"},
+            "sees": ["toy_paint"],
+        },
+        "diff": {"file": _CORE, "at": "int toy_|wind(struct toy", "sees": ["toy_paint", "Terry Toy"]},
+        "reindex": {
+            "writes": "drivers/toy/late.c",
+            "text": "int late_comer(void)\n{\n\treturn 7331;\n}\n",
+            "asks": "late_comer",
+            "sees": ["late_comer"],
+        },
+        "ghost": _GHOST,
+        "parts": {**_GHOST, "word": "return"},
+        "menu": {"sees": ["Ghost Text Off", "Configuration", "Re-index", "Doctor", "Show Log", "Choose Model"]},
+        "model": {"sees": ["kexpert-2m", "smollm2-135m"]},
+        "toggle": {"sees": ["Ghost Text On"], "then": ["Ghost Text Off"]},
+        "doctor": {"sees": ["Nothing is wrong", "server", "kexpert.server.command", "SQLite"]},
+        "log": {"sees": ["starting", "serve"]},
+        "walkthrough": {"takes": "kexpert: Linux Kernel C", "sees": ["The server", "Search by meaning", "Ghost text"]},
+        "killed": _HOVER,
+        "outside": {
+            "folder": str(outside),
+            "file": f"../{outside.name}/main.c",
+            "at": "|int main",
+            "sees": ["a server starts with a folder or a file of a kernel tree"],
+        },
+        "missing": {
+            "sees": ["kexpert: ", "Install with pipx", "Open Settings"],
+            "types": "/src/kexpert",
+            "runs": "pipx install '/src/kexpert'",
+        },
+        "crashes": {"works": _HOVER, "sees": ["the server ended 5 times within 3 minutes", "Restart", "Show Log"]},
+    }
+
+
+_UTIL = "mm/util.c"
+_KSTRDUP = {"file": _UTIL, "at": "char *kstr|dup(const char *s, gfp_t gfp)\n{"}
+_EXPORTED = {"file": _UTIL, "at": "EXPORT_SYMBOL(kstr|dup);"}
+_DOCUMENTED = "allocate space for and copy an existing string"
+_NEW_FUNCTION = "static char *kstr_painted(const char *s, gfp_t gfp)\n{\n\tchar *buf = kstrdup(s, gfp);\n\n\tif (!buf)"
+
+#: mm/, kernel/ and include/ of a real kernel, with the model that comes with kexpert.
+KERNEL: Look = {
+    "hover": {**_EXPORTED, "sees": ["char *kstrdup(const char *s, gfp_t gfp)", _DOCUMENTED]},
+    "completion": {"file": "mm/mmap.c", "at": "vma->|vm_start", "sees": ["vm_start", "vm_end"]},
+    "folded": {"file": "kernel/fork.c", "at": "struct task_|struct *", "sees": ["struct task_struct", "more"]},
+    "definition": {
+        "file": "kernel/panic.c",
+        "at": "EXPORT_SYMBOL(pa|nic);",
+        "lands": {"file": "kernel/panic.c", "at": "void |panic(const char *fmt, ...)\n{"},
+    },
+    "search": {
+        "file": "kernel/panic.c",
+        "at": "EXPORT_SYMBOL(pa|nic);",
+        "asks": _DOCUMENTED,
+        "sees": ["kstrdup", f"function in {_UTIL}"],
+        "lands": _KSTRDUP,
+    },
+    "grep": {"asks": r"memcpy\(buf, s, len\)", "sees": ["kstrdup", _UTIL]},
+    "explain": {**_KSTRDUP, "sees": ["kstrdup", _DOCUMENTED], "lands": _KSTRDUP},
+    "ask": {"asks": "who calls kstrdup_const()?", "sees": ["is called by"]},
+    "ghost": {"file": _UTIL, "at": "EXPORT_SYMBOL(kstrdup);|", "writes": f"\n\n{_NEW_FUNCTION}", "sees": ["return"]},
+    "saved": {
+        "file": _UTIL,
+        "at": "EXPORT_SYMBOL(kstrdup);|",
+        "types": "\n\nchar *kstr_painted(const char *s)\n{\n\treturn NULL;\n}",
+        "then": {
+            "file": "kernel/panic.c",
+            "at": "EXPORT_SYMBOL(panic);|",
+            "types": "\n\nvoid paint(void)\n{\n\tkstr_pai",
+        },
+        "sees": ["kstr_painted"],
+    },
+    "killed": {**_EXPORTED, "sees": [_DOCUMENTED]},
+}
+
+#: What any kernel tree has.
+ANY_KERNEL: Look = {
+    "hover": {"file": "mm/util.c", "at": "EXPORT_SYMBOL(kstr|dup);", "sees": ["kstrdup"]},
+    "completion": {"file": "fs/read_write.c", "at": "if (!(file->|f_mode & FMODE_", "sees": ["f_mode", "f_op"]},
+    "definition": {
+        "file": "fs/read_write.c",
+        "at": "const struct file_|operations generic_ro_fops",
+        "lands": {"file": "include/linux/fs.h", "at": "\nstruct file_|operations {"},
+    },
+}
