@@ -24,6 +24,7 @@ from benchmarks import (
     indexing,
     jumps,
     latency,
+    layouts,
     member_latency,
     patches,
     tree_questions,
