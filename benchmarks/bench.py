@@ -24,6 +24,7 @@ from benchmarks import (
     indexing,
     jumps,
     latency,
+    layouts,
     member_latency,
     patches,
     tree_questions,
@@ -108,6 +109,9 @@ def measure(
     if "variants" in parts:
         say("variants by four configurations")
         report["variants"] = variants.beside_the_build(root, cache, make_folder(work / "variants"))
+    if "layouts" in parts:
+        say("layouts against gcc")
+        report["layouts"] = layouts.beside_the_compiler(root, cache, make_folder(work / "layouts"))
     if "clangd" in parts:
         say("clangd on a subset")
         report["clangd"] = clangd.beside_clangd(root, cache, make_folder(work / "build"))
@@ -135,6 +139,7 @@ def markdown(report: dict[str, Any]) -> Iterator[str]:
     yield from questions_table(report)
     yield from found_table(report)
     yield from variants.markdown(report["variants"])
+    yield from layouts.markdown(report["layouts"])
     if report["clangd"]:
         yield from clangd_table(report["clangd"])
 

@@ -79,6 +79,7 @@ typedef enum { IDLE, BUSY } toy_state;
 typedef u64 low_u64 __attribute__((aligned(4)));
 struct typedefs { toy_id id; u8 a; toy_state state; u8 b; low_u64 low; };
 struct spelled { u8 a; u32 b; } __attribute__((__packed__));
+struct shorter { u8 a; u32 b; } __attribute((packed));
 #define TOY_HEADER u8 type; u16 length;
 #define TOY_EXTRA u32 extra;
 struct headed { TOY_HEADER TOY_EXTRA u8 tail; };
@@ -157,7 +158,7 @@ def layout_named(name: str, values: dict[str, str] | None = None) -> Layout:
         ("struct numbered", 3, 1), ("struct enums", 8, 4), ("struct packed_enum", 2, 1), ("struct typedefs", 28, 4),
         ("struct spelled", 5, 1), ("struct headed", 12, 4), ("struct only_header", 4, 2), ("struct each", 8, 4),
         ("struct made", 24, 8), ("struct renamed", 8, 4), ("struct frags", 12, 4), ("struct rounded", 16, 1),
-        ("struct events_of", 3, 1), ("struct zones", 2, 1),
+        ("struct shorter", 5, 1), ("struct events_of", 3, 1), ("struct zones", 2, 1),
     ],
 )  # fmt: skip
 def test_a_layout_is_that_of_the_configuration(name: str, size: int, align: int) -> None:

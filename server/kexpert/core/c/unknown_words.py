@@ -61,8 +61,8 @@ def mask_unknown_words(edit: Editor) -> None:
     for match in _TAIL.finditer(edit.out):
         _head(edit, match, True)
     _tails(edit)
-    for annotations in (_CALL_AHEAD, _CALLS_BEHIND):
-        for match in annotations.finditer(edit.out):
+    for pattern in (_CALL_AHEAD, _CALLS_BEHIND):
+        for match in pattern.finditer(edit.out):
             edit.blank(*match.span(1))
     for match in _FUNCTION_TYPE.finditer(edit.out):
         edit.blank(edit.out.index(b"typedef", match.start()) + 7, match.end(1))
