@@ -3,7 +3,7 @@
 import { writeFileSync } from "node:fs";
 import { browser, insist, isAt, job, openLine, page, ready, revert, show, until } from "../tests/editors/vscode/screen.mjs";
 
-const MAX_MS = 5000;
+const MAX_MS = 3000;
 const MENU = ".suggest-widget.visible .monaco-list-row";
 const GHOST = ".view-lines [class*='ghost-text']";
 

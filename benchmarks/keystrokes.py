@@ -1,10 +1,10 @@
 """Keystroke to menu and to ghost text in real editors: ``python -m benchmarks.keystrokes --tree DIR``.
 
 At random places of C files, the same for each editor, the rest of a line is deleted and a key is pressed: ``>`` after
-``ident-`` (menu), a letter of a name (menu; in Neovim CTRL-X CTRL-O), Enter before a line that was deleted (ghost text
-of the model that comes with kexpert). The clock runs from the key as the editor gets it until the editor shows
-something: in Neovim a timer of 1 ms looks, in VS Code each frame of the browser does. Fetches the editors as the tests
-do. Nothing else should run.
+``ident-`` (menu), a letter of a name (menu; in Neovim CTRL-X CTRL-O), Enter after ``if (...)`` whose next line was
+deleted (ghost text of the model that comes with kexpert; where it is not sure, it shows nothing). The clock runs from
+the key as the editor gets it until the editor shows something: in Neovim a timer of 1 ms looks, in VS Code each frame
+of the browser does. Fetches the editors as the tests do. Nothing else should run.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import random
+import re
 import statistics
 import subprocess
 import sys
@@ -30,9 +31,10 @@ KEXPERT = Path(sys.executable).with_name("kexpert")
 KINDS = {
     "member": "menu after `->`",
     "name": "menu in a name",
-    "ghost": "ghost text after Enter",
+    "ghost": "ghost text, Enter after `if (…)`",
 }
 _FILES, _USES_PER_FILE = 300, 40
+_CONDITION = re.compile(rb"\t+if \(.*\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +67,9 @@ def draw(tree: Path, count: int) -> list[Place]:
                 found["member"].append(Place("member", path, use.line, use.column - 1, ">"))
             elif before[:1] == b"\t" and len(use.name) >= 5 and use.before in ("(", "=", ",", ";", "{", "}"):
                 found["name"].append(Place("name", path, use.line, use.column + 2, use.name[2]))
-            if before.strip() == b"" and before[:1] == b"\t" and lines[use.line - 1].rstrip().endswith((b";", b"{")):
-                end = len(lines[use.line - 1])
-                found["ghost"].append(Place("ghost", path, use.line - 1, end, "\n"))
+        for number, line in enumerate(lines[:-1]):
+            if _CONDITION.fullmatch(line) and lines[number + 1][:1] == b"\t":
+                found["ghost"].append(Place("ghost", path, number, len(line), "\n"))
     chosen = [place for places in found.values() for place in random_.sample(places, min(count, len(places)))]
     random_.shuffle(chosen)
     return chosen

@@ -12,7 +12,7 @@ from tests.support.neovim import Neovim
 if TYPE_CHECKING:
     from benchmarks.keystrokes import Place
 
-_MAX_MS = 5000
+_MAX_MS = 3000
 #: Completion while typing, as the README of the plugin says.
 _CONFIG = """
 vim.o.completeopt = "menuone,noselect,popup"

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
-
-from scripts.get_tree import get_tree
 
 #: Folders and files of the slice: enough for types, macros, Kconfig and checkpatch.
 PARTS = ("mm", "kernel", "include", "scripts", "Kconfig", "Kbuild", "Makefile", "MAINTAINERS")
 
 
-def copy_slice(home: Path) -> Path:
-    """Copy the parts to ``home/linux``. Raises NoTree where this machine has no kernel and cannot fetch one."""
-    whole = get_tree()
+def copy_slice(home: Path, whole: Path, parts: Sequence[str] = PARTS) -> Path:
+    """Copy parts of a whole kernel to ``home/linux``."""
     tree = home / "linux"
     tree.mkdir(parents=True)
-    for part in PARTS:
+    for part in parts:
         if (whole / part).is_dir():
             shutil.copytree(whole / part, tree / part, symlinks=True)
         else:

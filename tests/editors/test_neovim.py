@@ -286,13 +286,18 @@ def test_the_menu_says_how_things_are(editor: Neovim, tree: Path) -> None:
 def test_ghost_text_is_turned_off_and_on(editor: Neovim, tree: Path) -> None:
     editor.edit(tree / "drivers/toy/user.c")
     state = asked("workspace/executeCommand", "{ command = 'kexpert.status' }")
+
+    def server_says(inline: bool, exclude: list[str]) -> None:
+        """The server asks for the settings first, so its answer may come before theirs."""
+        eventually(lambda: editor.lua(state), lambda said: (said["inline"], said["inlineExclude"]) == (inline, exclude))
+
     editor.lua("vim.cmd('KexpertGhostText off')")
-    assert editor.lua(state)["inline"] is False
+    server_says(False, [])
     assert "no ghost text" in editor.lua("return require('kexpert').status()")
     editor.lua("vim.cmd('KexpertGhostText on') vim.cmd('KexpertGhostText off here')")
-    assert editor.lua(state)["inlineExclude"] == ["drivers/toy"]
+    server_says(True, ["drivers/toy"])
     editor.lua("vim.cmd('KexpertGhostText on here')")
-    assert editor.lua(state)["inlineExclude"] == []
+    server_says(True, [])
 
 
 def test_grep_fills_the_quickfix_list(editor: Neovim, tree: Path) -> None:
@@ -300,6 +305,62 @@ def test_grep_fills_the_quickfix_list(editor: Neovim, tree: Path) -> None:
     editor.lua(r"vim.cmd([[KexpertGrep toy_wind\(car, \d]])")
     (found,) = editor.until("return vim.tbl_map(function(one) return one.text end, vim.fn.getqflist())")
     assert "function car_play" in found
+
+
+def test_neovims_own_switch_turns_inline_completion_off(editor: Neovim, tree: Path) -> None:
+    editor.edit(tree / "drivers/toy/user.c")
+    if not editor.lua("return vim.lsp.inline_completion ~= nil"):
+        pytest.skip("Neovim 0.12 is needed for inline completion")
+    is_on = "return vim.lsp.inline_completion.is_enabled({ bufnr = 0 })"
+    editor.until(is_on)
+    editor.lua("vim.lsp.inline_completion.enable(false, { bufnr = 0 })")
+    assert editor.lua(is_on) is False
+    editor.lua("vim.lsp.inline_completion.enable(true, { bufnr = 0 })")
+
+
+def test_of_two_trees_the_one_of_the_buffer_is_searched(editor: Neovim, tree: Path, tmp_path: Path) -> None:
+    other = make_toy_tree(tmp_path / "other")
+    editor.edit(tree / "drivers/toy/user.c")
+    editor.edit(other / "drivers/toy/user.c")
+    grep = "{ command = 'kexpert.grep', arguments = { 'car_play' } }"
+    editor.until(asked("workspace/executeCommand", grep))
+    editor.lua("vim.cmd('KexpertGrep car_play')")
+    found = "return vim.tbl_map(function(one) return vim.api.nvim_buf_get_name(one.bufnr) end, vim.fn.getqflist())"
+    assert editor.until(found) == [str(other / "drivers/toy/user.c")]
+    editor.lua(
+        """
+        for _, client in ipairs(vim.lsp.get_clients({ name = "kexpert" })) do
+            if client.root_dir == root then
+                client:stop()
+            end
+        end
+        """,
+        root=str(other),
+    )
+
+
+@pytest.mark.parametrize("module", ["fzf-lua", "telescope.builtin"])
+def test_results_of_a_search_that_asks_go_to_a_picker(editor: Neovim, tree: Path, module: str) -> None:
+    """The pickers are stand-ins that do what the real ones document: ``quickfix()`` shows the quickfix list."""
+    editor.edit(tree / "drivers/toy/user.c")
+    editor.lua(
+        """
+        vim.g.picked = nil
+        package.loaded[module] = {
+            quickfix = function()
+                local list = vim.fn.getqflist()
+                vim.g.picked = vim.tbl_map(function(entry) return entry.valid .. " " .. entry.text end, list)
+            end,
+        }
+        vim.ui.input = function(_, done) done([[toy_wind\\(car, \\d]]) end
+        vim.cmd("KexpertGrep")
+        """,
+        module=module,
+    )
+    (picked,) = editor.until("return vim.g.picked")
+    editor.lua("package.loaded[module] = nil", module=module)
+    assert picked.startswith("1 function car_play")
+    assert editor.lua("return vim.fn.getqflist({ winid = 0 }).winid") == 0, "no quickfix window beside the picker"
 
 
 def test_the_health_check_names_program_and_tree(editor: Neovim, tree: Path) -> None:
@@ -331,6 +392,61 @@ def servers_of(tree: Path, editor: int) -> list[int]:
                 parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
                 found += [int(folder.name)] if parent == editor else []
     return found
+
+
+def test_after_four_crashes_the_server_stays_down_until_it_is_started_again(
+    program: Path, tree: Path, tmp_path: Path
+) -> None:
+    with Neovim(program, tmp_path / "home", KEXPERT) as editor:
+        editor.edit(tree / "drivers/toy/user.c")
+        for _ in range(5):
+            (server,) = eventually(lambda: servers_of(tree, editor.pid), seconds=PATIENCE / 1000)
+            editor.until("local client = vim.lsp.get_clients()[1] return client and client.initialized")
+            os.kill(server, signal.SIGKILL)
+            eventually(lambda dead=server: dead not in servers_of(tree, editor.pid), seconds=PATIENCE / 1000)
+        editor.until("return vim.fn.execute('messages'):match('5 times within 3 minutes')")
+        assert ":KexpertRestart" in editor.messages()
+        assert editor.lua("return require('kexpert').status()") == "kexpert: stopped"
+        assert not servers_of(tree, editor.pid)
+        editor.lua("vim.cmd('KexpertRestart')")
+        editor.until("local client = vim.lsp.get_clients()[1] return client and client.initialized")
+
+
+def test_the_command_that_installs_is_shown_before_it_runs(editor: Neovim) -> None:
+    editor.lua(
+        """
+        vim.ui.input = function(options, done)
+            if options.default then
+                vim.g.shown = options.default
+                done(nil)
+            else
+                done("/src/my kexpert")
+            end
+        end
+        vim.cmd("KexpertInstall")
+        """
+    )
+    assert editor.until("return vim.g.shown") == "pipx install '/src/my kexpert'"
+    assert editor.lua("return #vim.api.nvim_tabpage_list_wins(0)") == 1, "nothing ran"
+
+
+def test_what_is_saved_in_one_file_is_completed_in_another(editor: Neovim, tree: Path) -> None:
+    editor.edit(tree / "drivers/toy/ugly.c")
+    editor.press("Goint toy_shine(struct toy *toy)<CR>{<CR>return 0;<CR>}<Esc>")
+    editor.until("return vim.bo.modified and vim.fn.mode() == 'n'")
+    editor.lua("vim.cmd('write | bwipeout')")
+    editor.edit(tree / "drivers/toy/user.c", "return |toy_wind(car")
+    editor.press("cwtoy_shi<C-x><C-o>")
+    editor.until("return vim.api.nvim_get_current_line():find('toy_shine', 1, true)")
+
+
+def test_hints_are_shown_when_the_settings_ask_for_them(program: Path, tree: Path, tmp_path: Path) -> None:
+    config = options({"settings": {"kexpert": {"hints": {"parameters": True}}}})
+    with Neovim(program, tmp_path, KEXPERT, config) as editor:
+        editor.edit(tree / "drivers/toy/user.c")
+        editor.lua("vim.lsp.inlay_hint.enable(true)")
+        label = "function(hint) return hint.inlay_hint.label end"
+        assert "turns:" in editor.until(f"return vim.tbl_map({label}, vim.lsp.inlay_hint.get({{ bufnr = 0 }}))")
 
 
 def test_a_missing_program_is_said_with_the_mend(program: Path, tree: Path, tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: Seconds that a thread may keep the interpreter while another waits: a question must not wait for indexing.
 _SWITCH_INTERVAL_SECONDS = 0.001
+#: Objects made before the collector looks for garbage: an answer may be thousands of tuples that are none.
+_COLLECT_AFTER_OBJECTS = 20_000
 #: The tree is compared with its index after the first answer, or after this time: on a warm tree that answer needs
 #: only the index, and both together would take the processor from each other.
 _MAX_START_DELAY_SECONDS = 1.5
@@ -96,6 +98,7 @@ class Opening:
         import kexpert.render.named  # noqa: F401  # the first answer needs it
 
         gc.freeze()
+        gc.set_threshold(_COLLECT_AFTER_OBJECTS)
         gc.enable()
         if is_warm:
             self._answered.wait(_MAX_START_DELAY_SECONDS)

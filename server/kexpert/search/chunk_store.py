@@ -268,7 +268,7 @@ class ChunkStore(Database):
         row = self.db.execute(
             "SELECT (SELECT count(*) FROM pending_deletes), (SELECT coalesce(sum(vectors), 0) FROM shards)"
         ).fetchone()
-        return min(1.0, row[0] / max(row[1], 1))
+        return min(1.0, float(row[0]) / max(row[1], 1))
 
     def vectors_in(self, shard: int) -> int:
         """The number of vectors that a collection should hold."""

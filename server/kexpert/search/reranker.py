@@ -89,7 +89,7 @@ def rerank(query: str, candidates: Sequence[Candidate], embedder: object = None)
         )
         for at, each in enumerate(candidates)
     ]  # fmt: skip
-    scores = ranker().score(features(wanted, entries, static.lexicon))
+    scores = ranker().score(features(wanted, entries, static.lexicon, static.importance))
     return _sorted([float(score) for score in scores], candidates)
 
 

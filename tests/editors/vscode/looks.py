@@ -119,7 +119,7 @@ _UTIL = "mm/util.c"
 _KSTRDUP = {"file": _UTIL, "at": "char *kstr|dup(const char *s, gfp_t gfp)\n{"}
 _EXPORTED = {"file": _UTIL, "at": "EXPORT_SYMBOL(kstr|dup);"}
 _DOCUMENTED = "allocate space for and copy an existing string"
-_NEW_FUNCTION = "static char *kstr_painted(const char *s, gfp_t gfp)\n{\n\tchar *buf = kstrdup(s, gfp);\n\n\tif (!buf)"
+_NEW_FUNCTION = "static char *again(const char *s, gfp_t gfp)\n{\n\tsize_t len;\n\tchar *buf;\n\n\tif (!s)"
 
 #: mm/, kernel/ and include/ of a real kernel, with the model that comes with kexpert.
 KERNEL: Look = {
@@ -141,7 +141,12 @@ KERNEL: Look = {
     "grep": {"asks": r"memcpy\(buf, s, len\)", "sees": ["kstrdup", _UTIL]},
     "explain": {**_KSTRDUP, "sees": ["kstrdup", _DOCUMENTED], "lands": _KSTRDUP},
     "ask": {"asks": "who calls kstrdup_const()?", "sees": ["is called by"]},
-    "ghost": {"file": _UTIL, "at": "EXPORT_SYMBOL(kstrdup);|", "writes": f"\n\n{_NEW_FUNCTION}", "sees": ["return"]},
+    "ghost": {
+        "file": _UTIL,
+        "at": "EXPORT_SYMBOL(kstrdup);|",
+        "writes": f"\n\n{_NEW_FUNCTION}",
+        "sees": ["return NULL;"],
+    },
     "saved": {
         "file": _UTIL,
         "at": "EXPORT_SYMBOL(kstrdup);|",

@@ -2,7 +2,7 @@
 
 import { codeSteps, hover, withSettings } from "./code_steps.mjs";
 import {
-  closePage, command, job, kill, open, page, read, ready, reload, see, seeInPage, seeListed, servers, shot, show, until,
+  closePage, command, job, kill, open, page, read, ready, see, seeInPage, seeListed, servers, shot, show, until,
 } from "./screen.mjs";
 
 const TOAST = ".notification-toast";
@@ -55,6 +55,7 @@ export const programSteps = {
   async killed(what) {
     await ready();
     await kill();
+    await ready();
     await hover(what);
   },
   /** No server for a folder and a file that are in no kernel tree; the doctor says so. */
@@ -86,14 +87,13 @@ export const programSteps = {
   },
   /** After four crashes within three minutes the server stays down, and a button starts it. */
   async crashes(what) {
-    await reload();
-    for (let crash = 1; crash <= 4; crash++) {
-      await hover(what.works);
+    await command("kexpert: Restart Server");
+    await until(() => servers().length === 1, "no server");
+    await hover(what.works);
+    for (let crash = 1; crash <= 5; crash++) { // quickly, or they are not within the time
+      await ready();
       await kill();
     }
-    await hover(what.works);
-    const [last] = servers();
-    process.kill(last, "SIGKILL");
     await see(what, TOAST);
     await shot("crashes-message");
     await page.locator(`${TOAST} .monaco-button`, { hasText: "Restart" }).first().click();

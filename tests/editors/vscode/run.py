@@ -24,7 +24,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from scripts.get_tree import NoTree
+from scripts.get_tree import NoTree, get_tree
 from tests.editors.kernel_slice import copy_slice
 from tests.editors.vscode import looks
 from tests.editors.vscode.build import EXTENSION, build, fetch_packages
@@ -68,7 +68,7 @@ def main() -> int:
     if alone != "kernel":
         failed |= run_in(vscode, package, "toy", make_toy, looks.toy)
     if alone != "toy":
-        failed |= run_in(vscode, package, "kernel", copy_slice, looks.KERNEL)
+        failed |= run_in(vscode, package, "kernel", lambda home: copy_slice(home, get_tree()), looks.KERNEL)
     print(f"test-vscode: {'FAILED' if failed else 'all steps passed'} in {time.monotonic() - began:.0f} s")
     return failed
 

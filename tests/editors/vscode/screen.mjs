@@ -255,11 +255,6 @@ export async function show(folder) {
   await page.locator(".monaco-workbench .statusbar").waitFor();
 }
 
-export async function reload() {
-  await page.reload({ waitUntil: "domcontentloaded" });
-  await page.locator(".monaco-workbench .statusbar").waitFor();
-}
-
 /** After a step that failed: discard what it changed and close what it opened. */
 export async function recover() {
   await page.keyboard.press("Escape");
@@ -279,10 +274,13 @@ export function servers(folder = job.tree) {
   }).map(Number);
 }
 
-/** Kill the server and wait for the next one. */
+/** Kill the server and wait until the status bar says that another one starts. */
 export async function kill() {
   await until(() => servers().length === 1, () => `${servers().length} servers run`);
-  const [before] = servers();
-  process.kill(before, "SIGKILL");
-  await until(() => servers().some((pid) => pid !== before), "no new server");
+  const starts = page.waitForFunction(() => { // each frame: on an idle machine it is short
+    const item = [...document.querySelectorAll(".statusbar-item")].find((each) => each.textContent.includes("kexpert"));
+    return item && !item.querySelector(".codicon-check");
+  });
+  process.kill(servers()[0], "SIGKILL");
+  await starts;
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import chain
 
 import pytest
@@ -304,4 +305,8 @@ def test_a_local_is_not_renamed_to_a_macro() -> None:
 )
 def test_renaming_a_name_that_other_files_may_use_is_refused(fixture: str, reason: str) -> None:
     assert refusal(fixture) == reason
-    assert prepare_rename(*at_cursor(fixture)) is None
+    if reason == "nothing here can be renamed":
+        assert prepare_rename(*at_cursor(fixture)) is None
+    else:
+        with pytest.raises(RenameError, match=re.escape(reason)):
+            prepare_rename(*at_cursor(fixture))

@@ -125,6 +125,12 @@ class PoolRetrieval:
         rows = self._row[numbers]
         return np.where(rows[:, None] >= 0, self._directions[rows], np.float32(0)), self._code.idf[numbers]
 
+    def importance(self, words: Sequence[str]) -> Floats:
+        """As ``kexpert.search.embedder`` computes it, (words,)."""
+        rows = self._row[np.array([self._number[word] for word in words], np.int64)]
+        lengths = self._question_weights[rows] * np.linalg.norm(self._table[rows], axis=1)
+        return np.where(rows >= 0, lengths, 1.0).astype(np.float32)
+
     def ask(self, words: NDArray[np.int32], right: int, situations: Sequence[Situation]) -> list[QuestionCandidates]:
         """The candidates of a question in each situation. ``right``: index of the right chunk in the pool."""
         plain: _Found | None = None
@@ -168,7 +174,7 @@ class PoolRetrieval:
                     float(told[at]) if at in comment else 0.0, float(found.cosines[at]),
                 )
             )  # fmt: skip
-        rows = features([self.corpus.words[word] for word in found.asked], entries, self.lexicon)
+        rows = features([self.corpus.words[word] for word in found.asked], entries, self.lexicon, self.importance)
         place = np.flatnonzero(chosen == right)
         return QuestionCandidates(rows, int(place[0]) if len(place) else -1)
 

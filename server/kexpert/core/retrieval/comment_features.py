@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kexpert.core.retrieval.products import product
-from kexpert.core.retrieval.word_field import WordField, field_cosine, idf_share, rank_score
+from kexpert.core.retrieval.word_field import WordField, field_cosine, idf_share, rank_score, soft_bigrams
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,6 +27,7 @@ COMMENT_FEATURES = (
     "commented", "comment lexical", "comment lexical place", "comment lexical share", "comment", "comment soft",
     "opening", "opening soft", "opening used", "opening used soft", "opening cosine", "comment below best",
     "opening below best", "code or comment", "comment length",
+    "opening weighed", "name, path or opening weighed", "bigrams in opening",
     "best opening", "best opening cosine", "share commented",
 )  # fmt: skip
 #: Words of a comment's opening.
@@ -42,26 +43,30 @@ _KEPT_BY_BM25 = 10  # the best by BM25 become candidates whatever their opening 
 
 
 def comment_features(
-    comment: WordField, lexical: Sequence[float], anywhere: Array, similarity: Array, vectors: Array, idf: Array
+    comment: WordField,
+    lexical: Sequence[float],
+    anywhere: Array,
+    name_or_path: Array,
+    similarity: Array,
+    vectors: Array,
+    idf: Array,
+    importance: Array,
 ) -> tuple[NDArray[np.floating], ...]:
     """One column for each of COMMENT_FEATURES.
 
     ``lexical``: BM25 of each comment. ``anywhere`` (candidates, query words): similarity of each word of the query to
-    the nearest word of the code. ``similarity`` (query words, words), ``vectors`` and ``idf`` (words, ...) are of all
-    words; those of the query come first.
+    the nearest word of the code; ``name_or_path``: of name and path. ``similarity`` (query words, words), ``vectors``
+    and ``idf`` (words, ...) are of all words; those of the query come first. ``importance`` (query words,): the shares
+    that the embedder gives the words of the query.
     """
     count = len(similarity)
     share = idf[:count] / max(float(idf[:count].sum()), 1e-6)
     commented = comment.lengths > 0
     opening = comment.beginning(OPENING_WORDS)
     most_similar: Array = similarity.max(axis=0, initial=0.0)
-    literal, soft = [], []
-    best = np.zeros_like(anywhere)
-    for field in (comment, opening):
-        nearest = field.gathered(np.maximum, similarity[:, field.words]).T
-        best = np.maximum(best, nearest)
-        literal.append(product((nearest >= 0.999).astype(np.float32), share))
-        soft.append(product(nearest, share))
+    nearest = [field.gathered(np.maximum, similarity[:, field.words]).T for field in (comment, opening)]
+    literal = [product((field >= 0.999).astype(np.float32), share) for field in nearest]
+    soft = [product(field, share) for field in nearest]
     scores = np.array(lexical, np.float32)
     below = [np.where(commented, each - each.max(initial=0.0), 0) for each in soft]
     cosine = field_cosine(opening, vectors, idf, count)
@@ -70,8 +75,9 @@ def comment_features(
         commented, scores / max(float(scores.max(initial=0.0)), 1e-6), rank_score(scores),
         scores / max(10 * float(idf[:count].sum()), 1e-6), literal[0], soft[0], literal[1], soft[1],
         *idf_share(opening, idf, (opening.words < count).astype(np.float32), most_similar[opening.words]),
-        cosine, *below, product(np.maximum(anywhere, best), share), np.log1p(comment.lengths) / 5,
-        *(np.full(len(commented), value) for value in of_all),
+        cosine, *below, product(np.maximum.reduce([anywhere, *nearest]), share), np.log1p(comment.lengths) / 5,
+        product(nearest[1], importance), product(np.maximum(name_or_path, nearest[1]), importance),
+        soft_bigrams(opening, similarity, share), *(np.full(len(commented), value) for value in of_all),
     )  # fmt: skip
 
 

@@ -137,7 +137,7 @@ def rank_definitions(view: View, symbols: Iterable[Symbol], source: Source, offs
         is_weak = bool(row.flags & Flag.WEAK)
         is_stub = row.kind in _LINKED and not is_linked  # in a header, for when an option is off
         order = _KIND_ORDER.get(row.kind, len(_KIND_ORDER))
-        common = _common_directories(row.path, source.path)
+        common = common_directories(row.path, source.path)
         return tier, is_foreign, is_weak, nearest, is_stub, order, -common, row_arch == "", row.path, row.line
 
     ranked = sorted(rows, key=key)
@@ -199,7 +199,7 @@ def _directory(path: str) -> str:
     return path.rpartition("/")[0]
 
 
-def _common_directories(path: str, other: str) -> int:
+def common_directories(path: str, other: str) -> int:
     """Number of leading directories that two paths share."""
     count = 0
     for left, right in zip(path.split("/")[:-1], other.split("/")[:-1], strict=False):
