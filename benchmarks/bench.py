@@ -37,7 +37,7 @@ from tests.support.lsp_client import Client
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- table -->", "<!-- /table -->"
 PARTS = ("index", "search", "latency", "questions", "members", "functions", "names", "parsing", "jumps", "variants",
-         "clangd")  # fmt: skip
+         "layouts", "clangd")  # fmt: skip
 MEMBERS, MEMBER_SECONDS = ["super_block.s_flags", "net_device.flags", "device.of_node", "module.list"], 20.0
 SHOWN_MISSES = 20
 
@@ -70,7 +70,7 @@ def measure(
         indexing.read_once(root)
         say("ctags -R")
         report["ctags"] = indexing.ctags_index(root, work / "tags")
-    if set(parts) & {"index", "latency", "questions", "members", "jumps", "variants", "clangd"}:
+    if set(parts) & {"index", "latency", "questions", "members", "jumps", "variants", "layouts", "clangd"}:
         say("kexpert index, from nothing and again" if "index" in parts else "kexpert index")
         report["index"] = indexing.kexpert_index(root, cache, "--no-vectors")
     if "index" in parts:

@@ -67,10 +67,10 @@ class TypeConstants:
         texts = [self._reader.text(row) for row in macros if self._reader.is_for_kernel(row)]
         if len({b"".join(text.split()) for text in texts}) != 1:
             return None
-        found = parse_macro(texts[0])
-        if found is not None and found.body == name:  # ``#define NAME NAME`` beside an enumerator
+        macro = parse_macro(texts[0])
+        if macro is not None and macro.body == name:  # ``#define NAME NAME`` beside an enumerator
             return self._enumerator([row for row in rows if row.kind is Kind.ENUMERATOR])
-        return found
+        return macro
 
     def _generated(self, name: str) -> Macro | None:
         """A constant that the build writes to ``generated/bounds.h``."""
