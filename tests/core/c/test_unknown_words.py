@@ -176,6 +176,32 @@ def test_annotations_with_arguments_in_the_head_of_a_function() -> None:
     )
 
 
+def test_annotations_in_the_lines_above_a_function() -> None:
+    check(
+        """
+        SEC("toy")
+        __description("one: a (toy)")
+        __success __success_unpriv __retval(1)
+        __naked void /*function*/one(void)
+        {
+        }
+        SEC("toy")
+        __description("two")
+        __success __failure_unpriv
+        __msg_unpriv("R1 is no toy")
+        __retval(1)
+        __naked void /*function*/two(void)
+        {
+        }
+        __hidden __weak
+        unsigned long __cold /*function*/three(int x)
+        {
+        	return x;
+        }
+        """
+    )
+
+
 def test_types_in_a_record_without_a_tag_inside_a_function() -> None:
     check(
         """

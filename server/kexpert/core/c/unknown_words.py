@@ -35,6 +35,10 @@ _POINTER = re.compile(
 _CALL_AHEAD = re.compile(
     rb"\n(?:[A-Za-z_]\w*+[ \t*]++){1,6}?([A-Z][A-Z0-9_]*+\([^()\n]*+\))[ \t*]++(?:\w++[ \t*]++)*?\w++[ \t]*+\("
 )
+#: ``__success __failure_unpriv __retval(1)`` above ``void run(void)``
+_ITEMS_ABOVE = re.compile(
+    rb"\n((?:[ \t]*+__\w++(?:\([^()\n]*+\))?+[ \t\n]*+){2,12}?)(?<=\s)(?:[A-Za-z]\w*+[ \t*]++){1,6}+\w++\("
+)
 _CALLS_BEHIND = re.compile(rb"\)((?:\s++[A-Z][A-Z0-9_]*+\([^()\n]*+\))++)\s*+(?<=\n)\{")
 _FUNCTION_TYPE = re.compile(rb"\ntypedef\s+((?:unsigned|signed|long|short|int)\s+)+\w+\s*\(\s*\w+\s*\)\s*\(")
 #: Signs of macros among members or enumerators; only with one of them are the bodies read.
@@ -61,7 +65,7 @@ def mask_unknown_words(edit: Editor) -> None:
     for match in _TAIL.finditer(edit.out):
         _head(edit, match, True)
     _tails(edit)
-    for pattern in (_CALL_AHEAD, _CALLS_BEHIND):
+    for pattern in (_CALL_AHEAD, _ITEMS_ABOVE, _CALLS_BEHIND):
         for match in pattern.finditer(edit.out):
             edit.blank(*match.span(1))
     for match in _FUNCTION_TYPE.finditer(edit.out):
