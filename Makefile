@@ -48,8 +48,8 @@ lint: $(DEVELOPMENT) ## ruff, mypy (strict), import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-bench: $(DEVELOPMENT) ## measure on TREE; writes the table in docs/benchmarks.md
-	@tree=$$($(PYTHON) scripts/get_tree.py) && $(BIN)/python -m benchmarks.bench --tree "$$tree"
+bench: $(DEVELOPMENT) ## measure on TREE (patches: against OTHER=DIR); writes the table in docs/benchmarks.md
+	@tree=$$($(PYTHON) scripts/get_tree.py) && $(BIN)/python -m benchmarks.bench --tree "$$tree" $(if $(OTHER),--other "$(OTHER)")
 
 bench-gpu: $(if $(GPU_PYTHON),,$(DEVELOPMENT)) ## attention on a CUDA device beside torch's: build/kernels, under 8 minutes
 	@$(ON_GPU) -m kexpert_kernels.benchmark

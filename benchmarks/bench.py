@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import sys
 import tempfile
 import time
@@ -16,13 +17,28 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks import clangd, ctags_differential, functions, indexing, jumps, latency, variants
+from benchmarks import (
+    clangd,
+    ctags_differential,
+    functions,
+    indexing,
+    jumps,
+    latency,
+    layouts,
+    member_latency,
+    patches,
+    tree_questions,
+    variants,
+)  # fmt: skip
+from benchmarks.sample import SEED
 from kexpert import __version__
 from tests.support.lsp_client import Client
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- table -->", "<!-- /table -->"
-PARTS = ("index", "search", "latency", "functions", "names", "parsing", "jumps", "variants", "clangd")
+PARTS = ("index", "search", "latency", "questions", "members", "functions", "names", "parsing", "jumps", "variants",
+         "layouts", "clangd")  # fmt: skip
+MEMBERS, MEMBER_SECONDS = ["super_block.s_flags", "net_device.flags", "device.of_node", "module.list"], 20.0
 SHOWN_MISSES = 20
 
 
@@ -30,18 +46,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tree", type=Path, required=True)
     parser.add_argument("--only", choices=PARTS, action="append", help="measure only these; the page stays as it is")
+    parser.add_argument("--other", type=Path, help="a later version of the tree, from which patches are made")
     parser.add_argument("--cache", type=Path, help="keep the index there between runs (default: a fresh one)")
     args = parser.parse_args()
     root, parts = args.tree.resolve(), args.only or PARTS
     with tempfile.TemporaryDirectory(prefix="kexpert-bench-") as work:
-        report = measure(root, parts, args.cache or Path(work, "cache"), Path(work))
+        report = measure(root, parts, args.cache or Path(work, "cache"), Path(work), args.other)
     print(json.dumps(report, indent=1))
     if parts is PARTS:
         write_page(report)
     return 0
 
 
-def measure(root: Path, parts: tuple[str, ...], cache: Path, work: Path) -> dict[str, Any]:
+def measure(
+    root: Path, parts: tuple[str, ...], cache: Path, work: Path, other: Path | None = None
+) -> dict[str, Any]:
     report: dict[str, Any] = {
         "kexpert": __version__, "tree": root.name, "date": time.strftime("%Y-%m-%d"), "cores": os.cpu_count(),
         "cpu": cpu_name(), "python": platform.python_version(),
@@ -51,7 +70,7 @@ def measure(root: Path, parts: tuple[str, ...], cache: Path, work: Path) -> dict
         indexing.read_once(root)
         say("ctags -R")
         report["ctags"] = indexing.ctags_index(root, work / "tags")
-    if set(parts) & {"index", "latency", "jumps", "variants", "clangd"}:
+    if set(parts) & {"index", "latency", "questions", "members", "jumps", "variants", "layouts", "clangd"}:
         say("kexpert index, from nothing and again" if "index" in parts else "kexpert index")
         report["index"] = indexing.kexpert_index(root, cache, "--no-vectors")
     if "index" in parts:
@@ -62,6 +81,16 @@ def measure(root: Path, parts: tuple[str, ...], cache: Path, work: Path) -> dict
     if "latency" in parts:
         say("latencies")
         report["latency"] = latency.latencies(root, cache)
+    if "questions" in parts:
+        say("grep, call chains, patches")
+        os.environ.update(indexing.environment(cache))
+        report["questions"] = list(tree_questions.measure(root, other, SEED, 1.0, ("grep", "callchain", "diff")))
+        count = patches.PATCHES
+        made = patches.drawn(root, other, count, SEED) if other else patches.of_one_tree(root, count, SEED)
+        report["patches"] = patches.judge(list(made)) if shutil.which("ctags") else None
+    if "members" in parts:
+        say("references of members")
+        report["members"] = list(member_latency.reports(root, cache, MEMBERS, MEMBER_SECONDS))
     if "functions" in parts:
         say("functions against ctags")
         report["functions"] = functions.against_ctags(root)
@@ -80,6 +109,9 @@ def measure(root: Path, parts: tuple[str, ...], cache: Path, work: Path) -> dict
     if "variants" in parts:
         say("variants by four configurations")
         report["variants"] = variants.beside_the_build(root, cache, make_folder(work / "variants"))
+    if "layouts" in parts:
+        say("layouts against gcc")
+        report["layouts"] = layouts.beside_the_compiler(root, cache, make_folder(work / "layouts"))
     if "clangd" in parts:
         say("clangd on a subset")
         report["clangd"] = clangd.beside_clangd(root, cache, make_folder(work / "build"))
@@ -104,8 +136,10 @@ def markdown(report: dict[str, Any]) -> Iterator[str]:
     yield f"{report['cores']} cores of {report['cpu']}. Files in the page cache.\n"
     yield from index_table(report)
     yield from latency_table(report["latency"])
+    yield from questions_table(report)
     yield from found_table(report)
     yield from variants.markdown(report["variants"])
+    yield from layouts.markdown(report["layouts"])
     if report["clangd"]:
         yield from clangd_table(report["clangd"])
 
@@ -146,6 +180,29 @@ def latency_table(report: dict[str, dict[str, float]]) -> Iterator[str]:
     yield f"\n`initialize` answered {start['initialize_ms']:.0f} ms after the process was started, the first hover "
     yield f"{start['first_hover_ms']:.0f} ms after. Memory of the server at the end: {start['rss_mb_after']:,.0f} MB, "
     yield f"{start['session_rss_mb_after']:,.0f} MB with the processes that hold the vectors.\n"
+
+
+def questions_table(report: dict[str, Any]) -> Iterator[str]:
+    yield "### Questions about the whole tree, one process, index warm\n"
+    yield "| question | asked | with an answer | p50 s | p95 s | max s |"
+    yield "|---|---:|---:|---:|---:|---:|"
+    for row in report["questions"]:
+        for name, found in row.items():
+            times = " | ".join(f"{found[f'wall s {share}']:.2f}" for share in ("p50", "p95", "max"))
+            yield f"| {name} | {found['cases']} | {found['answered']} | {times} |"
+    if report["patches"]:
+        judged, found = report["patches"], report["patches"]["before the patch"]
+        yield f"\n{judged['patches']} patches touch {judged['functions touched, by ctags']} functions"
+        yield f"by ctags; `kexpert diff` names {found['found']}: precision {found['precision']:.3f}, recall"
+        yield f"{found['recall']:.3f}."
+    yield "\n### References of members, over stdio, in parts\n"
+    yield "| member | first part s | first hundred s | all s | cancelled s | places |"
+    yield "|---|---:|---:|---:|---:|---:|"
+    keys = ("first part after s", "first hundred after s", "all after s", "cancelled after s")
+    for found in report["members"]:
+        times = " | ".join("" if found.get(key) is None else f"{found[key]:.2f}" for key in keys)
+        yield f"| {found['member']} | {times} | {found['places']:,} |"
+    yield ""
 
 
 def found_table(report: dict[str, Any]) -> Iterator[str]:

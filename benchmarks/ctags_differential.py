@@ -31,12 +31,13 @@ _FUNCTIONS = frozenset({Kind.FUNCTION, Kind.SYSCALL, Kind.TRACEPOINT})
 _TYPES = {Kind.STRUCT: "struct", Kind.UNION: "union", Kind.ENUM: "enum"}
 _AIMS = {"function": 0.9999, "type": 0.999}
 _SHOWN_PER_REASON = 40
+_LOST = "lost"
 _FALSE = re.compile(r"if|for|while|switch|do|else|return|sizeof|defined|\w*for_each\w*|(COMPAT_)?SYSCALL_DEFINE\w*")
 #: Names that ctags takes for functions: it does not expand macros.
 _MACRO = re.compile(r"(COMPAT_)?SYSCALL_DEFINE\w*|\w*BPF_CALL_\d|[A-Z][A-Z0-9_]+")
 
 
-_ENUM_VARIABLE = rb"enum\s+\w+\s+%s\s*(?:\[[^]]*\]\s*)*="
+_ENUM_VARIABLE = rb"enum\s+\w+\s+(?:const\s+)?%s\s*(?:\[[^]]*\]\s*)*="
 
 
 class Name(NamedTuple):
@@ -79,7 +80,10 @@ def differential(root: Path, number: int | None = None, jobs: int = 2) -> dict[s
             "of ctags": named, "lost": lost[kind], "share": 1 - lost[kind] / max(named, 1), "aim": aim,
             "no such definition": excused[kind],
         }  # fmt: skip
-    report["reasons"] = {reason: {"number": len(at), "at": at[:_SHOWN_PER_REASON]} for reason, at in reasons.items()}
+    report["reasons"] = {
+        reason: {"number": len(at), "at": at if reason == _LOST else at[:_SHOWN_PER_REASON]}
+        for reason, at in reasons.items()
+    }
     false = [each for each in ours - theirs.keys() if _FALSE.fullmatch(each.name)]
     report["false"] = sorted(f"{each.path}: {each.name}" for each in false)
     more = sorted(each for each in ours - theirs.keys() if each not in false)
@@ -146,7 +150,7 @@ def _reasons(root: Path, path: str, names: list[Name], lines: dict[Name, int]) -
         elif any(call.start < end and start < call.end for call in cut.made):
             yield each, "arguments of a macro of the file", False
         else:
-            yield each, "lost", True
+            yield each, _LOST, True
 
 
 if __name__ == "__main__":

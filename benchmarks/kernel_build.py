@@ -110,6 +110,11 @@ class KernelBuild:
             listed.write_text(json.dumps([self.objects, self.flags]))
         self.objects, self.flags = json.loads(listed.read_text())
 
+    def prepare_types(self) -> None:
+        """Make the headers whose numbers the compiler gives, such as ``generated/bounds.h``: what structs need."""
+        if not (self.folder / "include/generated/bounds.h").is_file():
+            self._make("-k", "prepare0", check=False)
+
     @property
     def dotconfig(self) -> bytes:
         return (self.folder / ".config").read_bytes()
@@ -161,6 +166,12 @@ class KernelBuild:
 
     def _preprocessed(self, path: str) -> Preprocessed | None:
         """The text that the compiler sees of a file; None where the preprocessor fails."""
+        command = [*self.compiler_call(path, "-E", "-dD", "-O2"), f"{self.tree}/{path}"]
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, check=False)
+        return self._read(path, done.stdout) if done.returncode == 0 else None
+
+    def compiler_call(self, path: str, *flags: str) -> list[str]:
+        """What to call, in ``folder``, for a file as the build would; the file itself is to be added."""
         arch, tree = self.target.arch, str(self.tree)
         folders = [
             f"{tree}/arch/{arch}/include", f"arch/{arch}/include/generated", f"{tree}/include", "include",
@@ -168,16 +179,14 @@ class KernelBuild:
             "include/generated/uapi", "stubs",
         ]  # fmt: skip
         here = path.rpartition("/")[0]
-        command = [
-            self.target.compiler, "-E", "-dD", "-nostdinc", "-std=gnu11", "-O2", *self.target.flags, "-D__KERNEL__",
+        return [
+            self.target.compiler, *flags, "-nostdinc", "-std=gnu11", *self.target.flags, "-D__KERNEL__",
             *(f"-I{folder}" for folder in folders), f"-I{tree}/{here}", f"-I{here}",
             *(["-DMODULE"] if self.objects.get(path) == "m" else []), '-DKBUILD_MODNAME="x"', '-DKBUILD_BASENAME="x"',
             "-DKBUILD_MODFILE=\"x\"", "-D__KBUILD_MODNAME=x", "-DCC_USING_FENTRY",
             *(f"-include{tree}/include/linux/{name}.h" for name in ("compiler-version", "kconfig", "compiler_types")),
-            *self._flags_of(here), f"{tree}/{path}",
+            *self._flags_of(here),
         ]  # fmt: skip
-        done = subprocess.run(command, cwd=self.folder, capture_output=True, check=False)
-        return self._read(path, done.stdout) if done.returncode == 0 else None
 
     def _flags_of(self, folder: str) -> list[str]:
         found = self.flags.get(folder, [])

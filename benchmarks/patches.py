@@ -64,6 +64,23 @@ def drawn(tree: Path, other: Path, count: int, seed: int) -> Iterator[Patch]:
             yield Patch(path, old, new, text)
 
 
+def of_one_tree(tree: Path, count: int, seed: int) -> Iterator[Patch]:
+    """Patches of three lines each, where there is no other version: a line changed, one gone, one more."""
+    chance = random.Random(seed)
+    paths = [path for path in all_files(tree) if path.endswith(".c")]
+    while count:
+        path = chance.choice(paths)
+        old = (tree / path).read_bytes()
+        lines = old.split(b"\n")
+        if not len(lines) > 100 or len(old) > _MAX_FILE_BYTES:
+            continue
+        at = chance.randrange(20, len(lines) - 20)
+        lines[at : at + 2] = [lines[at] + b" /* changed */", b"/* one more line */"]
+        new = b"\n".join(lines)
+        count -= 1
+        yield Patch(path, old, new, diff_of(path, old, new))
+
+
 def diff_of(path: str, old: bytes, new: bytes) -> bytes:
     sides = [text.decode("latin-1").splitlines(keepends=True) for text in (old, new)]
     lines = unified_diff(*sides, f"a/{path}", f"b/{path}")

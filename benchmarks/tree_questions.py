@@ -104,8 +104,11 @@ def measure(
     ends = list(zip(draw.choices(calls, k=count(PATHS)), draw.sample(functions, count(PATHS)), strict=True))
     if "path" in only:
         yield {"callchain from a system call to a function": spread(lambda pair: _has_path(snapshot, *pair), ends)}
-    if other is not None and "diff" in only:
-        texts = [patch.text for patch in patches.drawn(root, other, count(PATCHES), seed)]
+    if "diff" in only:
+        drawn = patches.of_one_tree(root, count(PATCHES), seed)
+        if other is not None:
+            drawn = patches.drawn(root, other, count(PATCHES), seed)
+        texts = [patch.text for patch in drawn]
         yield {"diff, a patch of one file": spread(lambda text: bool(snapshot.patch(text).files), texts)}
 
 
@@ -117,7 +120,7 @@ def _has_path(snapshot: Snapshot, name: str, other: str) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tree", type=Path, required=True)
-    parser.add_argument("--other", type=Path, help="a later version, for patches")
+    parser.add_argument("--other", type=Path, help="a later version, for patches; without it small ones are made up")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--only", choices=("grep", "callchain", "path", "diff"), action="append")
     parser.add_argument("--share", type=float, default=1.0, help="of the usual number of cases")

@@ -20,6 +20,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -150,12 +152,12 @@ def _cpu_seconds(pid: int) -> float:
     return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
-def _tree_cpu_seconds(pid: int) -> float:
+def tree_cpu_seconds(pid: int) -> float:
     total = _cpu_seconds(pid)
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             if path.read_text().rsplit(")", 1)[1].split()[1] == str(pid):
-                total += _tree_cpu_seconds(int(path.parent.name))
+                total += tree_cpu_seconds(int(path.parent.name))
         except OSError:
             continue
     return total
@@ -170,29 +172,35 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=1, help="processes of the server")
     parser.add_argument("--listeners", type=int, default=0, help="afterwards, so many clients listen for 30 s")
     args = parser.parse_args()
-    command = [sys.executable, "-m", "kexpert", "web", "--read-only", "--no-model", "--rate", "0", "--listen", "0",
-               "--tree", str(args.tree), "--workers", str(args.workers)]  # fmt: skip
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONUNBUFFERED": "1"})
-    try:
-        assert server.stdout is not None
-        address = _ADDRESS.search(server.stdout.readline())
-        if address is None:
-            return 1
-        port = int(address[1])
-        asyncio.run(_until_ready(port))
+    with server(args.tree, args.workers) as (pid, port):
         asyncio.run(load(port, args.tree, 50, 5, 10))  # what a server that runs has in memory
-        cpu, began = _tree_cpu_seconds(server.pid), time.monotonic()
+        cpu, began = tree_cpu_seconds(pid), time.monotonic()
         found = {"load_average": os.getloadavg()[0], "workers": args.workers}
         found |= asyncio.run(load(port, args.tree, args.rate, args.seconds, args.readers))
-        found["server_cpu"] = round((_tree_cpu_seconds(server.pid) - cpu) / (time.monotonic() - began), 2)
+        found["server_cpu"] = round((tree_cpu_seconds(pid) - cpu) / (time.monotonic() - began), 2)
         found["load_average_after"] = os.getloadavg()[0]
         if args.listeners:
-            found["listening"] = asyncio.run(listen(port, args.listeners, 30, server.pid))
+            found["listening"] = asyncio.run(listen(port, args.listeners, 30, pid))
         print(json.dumps(found))
-        return 0
+    return 0
+
+
+@contextmanager
+def server(tree: Path, workers: int) -> Iterator[tuple[int, int]]:
+    """(process, port) of a server of its own on the saved index, once it answers. Raises SystemExit."""
+    command = [sys.executable, "-m", "kexpert", "web", "--read-only", "--no-model", "--rate", "0", "--listen", "0",
+               "--tree", str(tree), "--workers", str(workers)]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+    try:
+        assert process.stdout is not None
+        address = _ADDRESS.search(process.stdout.readline())
+        if address is None:
+            raise SystemExit("the server did not start")
+        asyncio.run(_until_ready(int(address[1])))
+        yield process.pid, int(address[1])
     finally:
-        server.terminate()
-        server.wait(30)
+        process.terminate()
+        process.wait(30)
 
 
 async def _until_ready(port: int) -> None:

@@ -98,6 +98,13 @@ def test_files_that_can_hold_a_text_are_all_that_do(view: View) -> None:
     assert view.files_that_can_hold([]) == sorted(view.files_that_can_hold([]))
 
 
+def test_wanted_texts_come_in_the_order_of_the_paths(view: View) -> None:
+    paths = [*sorted(FILES, reverse=True), "no/such/file.c"]
+    found = list(view.wanted_texts(paths, lambda data: b"gizmo_start" in data))
+    assert [path for path, _ in found] == paths
+    assert dict(found) == {path: data if b"gizmo_start" in (data := FILES.get(path, b"")) else None for path in paths}
+
+
 def test_lookup_finds_all_variants_of_exactly_this_name(view: View) -> None:
     found = view.lookup("gizmo_start")
     assert {(symbol.path, symbol.kind) for symbol in found} >= {

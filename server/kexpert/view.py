@@ -9,7 +9,7 @@ or path that does not exist.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -142,6 +142,17 @@ class View(ABC):
 
         ASCII letters are folded: texts are in lower case. Every file for no clauses.
         """
+
+    def wanted_texts(
+        self, paths: Sequence[str], wanted: Callable[[bytes], bool]
+    ) -> Iterator[tuple[str, bytes | None]]:
+        """Each path in this order, with the bytes of the file if ``wanted`` takes them, else None.
+
+        Files may be read ahead, and ``wanted`` may be called on several threads.
+        """
+        for path in paths:
+            data = self.data(path)
+            yield path, data if data is not None and wanted(data) else None
 
     @abstractmethod
     def references(

@@ -58,7 +58,7 @@ def test_places_come_in_parts_to_a_client_that_takes_them(client: Client) -> Non
     assert (client.uri(USER), 3) in places(whole)
     assert references(client, partialResultToken="uses") == []
     parts = [value for _, token, value in client.parts if token == "uses"]
-    assert len(parts[0]) >= 100
+    assert len(parts) > 1
     assert sorted(map(str, chain(*parts))) == sorted(map(str, whole))
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from kexpert.background.file_identity import FileIdentity
 from kexpert.core.retrieval.chunk import chunks
+from kexpert.core.retrieval.comment_features import best_openings
 from kexpert.core.retrieval.words import query_stems
 from kexpert.search.chunk_store import ChunkStore, FileChunks
 from kexpert.search.posting_lists import PostingLists, write_posting_lists
@@ -78,3 +80,48 @@ def test_words_of_code_and_of_comments_are_matched_apart(filled: ChunkStore, tmp
         assert names(lists(query_stems("firmware"), 50, match_in=MatchIn.CODE)) == set()
         assert names(lists(query_stems("mutex"), 50, match_in=MatchIn.COMMENTS)) == set()
         assert "sfp_probe" in names(lists(query_stems("mutex"), 50, match_in=MatchIn.CODE))
+
+
+def commented(name: str, comment: str) -> bytes:
+    return f"/* {comment} */\nint {name}(int a)\n{{\n\treturn helper(a, a);\n}}\n\n".encode()
+
+
+def test_a_comment_in_other_words_is_found_behind_many_that_end_with_the_words_of_the_question(
+    make_tree: Callable[[Mapping[str, bytes]], Path],
+) -> None:
+    padding = "Called from the timer once in a while after the ring was full and before the others are woken"
+    others = b"".join(
+        commented(f"frob{at}", f"{padding}. {'Disable the DMA channel' if at % 6 == 0 else 'Nothing'}, case {at}.")
+        for at in range(420)
+    )
+    wanted = commented("zap", "Stop a channel. Its bandwidth stays, and so do its weight, burst, group and colour.")
+    root = make_tree({"Kconfig": b"", "Makefile": b"", "MAINTAINERS": b"", "a.c": others, "b.c": wanted})
+    build(root)
+    build_search(root, SearchSettings(vectors=False))
+    assert "zap" in [hit.name for hit in open_view(root).search("disable a DMA channel", limit=5)]
+
+
+def lexicon(words: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """``halt`` and ``stop`` are alike; every other word is like none."""
+    vectors = np.eye(len(words), 64 + len(words), 64, dtype=np.float32)
+    for at, word in enumerate(words):
+        if word in ("halt", "stop"):
+            vectors[at] = np.eye(1, vectors.shape[1], 0 if word == "halt" else 1)[0] * 0.6
+            vectors[at, 2] = 0.8
+    return vectors, np.ones(len(words), np.float32)
+
+
+def test_openings_are_compared_by_similar_words() -> None:
+    comments = [[f"pad{at}", "channel"] for at in range(20)] + [["halt", "channel"]]
+    assert 20 in best_openings(["stop", "channel"], comments, lexicon, 11)
+
+
+def test_the_best_comments_by_their_words_are_kept_whatever_their_opening_says() -> None:
+    comments = [["other"] * 12 + ["stop", "channel"]] + [["stop", "channel"]] * 40
+    assert 0 in best_openings(["stop", "channel"], comments, lexicon, 20)
+
+
+def test_words_after_the_opening_do_not_count() -> None:
+    late, early = ["pad"] * 12 + ["stop", "channel"], ["pad"] * 4 + ["stop"]
+    comments = [["pad"]] * 10 + [late, early]
+    assert 11 in best_openings(["stop", "channel"], comments, lexicon, 11)

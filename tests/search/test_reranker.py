@@ -125,10 +125,12 @@ def test_features_compare_words_and_vectors() -> None:
         CandidateFields(["drop", "ref"], ["frob"], []),
         CandidateFields(["frob"], ["put", "ref"], [], static=True),
     ]
-    rows = features(["put", "ref"], entries, lexicon)
+    rows = features(["put", "ref"], entries, lexicon, lambda words: np.array([3.0, 1.0], np.float32))
     of = {name: rows[:, at] for at, name in enumerate(FEATURES)}
     np.testing.assert_allclose(of["name"], [0.5, 0])
     np.testing.assert_allclose(of["name soft"], [0.9, 0], atol=1e-6)
+    np.testing.assert_allclose(of["name weighed"], [0.85, 0], atol=1e-6)  # "put" counts three times as much as "ref"
+    np.testing.assert_allclose(of["soft bigrams in name"], [0.8, 0], atol=1e-6)
     np.testing.assert_allclose(of["body"], [0, 1])
     np.testing.assert_allclose(of["weakest"], [0.8, 1], atol=1e-6)
     np.testing.assert_allclose(of["name used"], [0.5, 0])
@@ -136,3 +138,26 @@ def test_features_compare_words_and_vectors() -> None:
     whole = (drop + ref) @ asked / np.linalg.norm(drop + ref) / np.linalg.norm(asked)
     np.testing.assert_allclose(of["name cosine"], [whole, -np.sqrt(0.5)], atol=1e-6)
     assert of["static"].tolist() == [0, 1]
+
+
+def test_a_bigram_of_the_query_counts_only_where_both_words_are_neighbours() -> None:
+    comments = (["stop", "queue"], ["queue", "stop"], ["stop", "a", "queue"])
+    entries = [CandidateFields([], [], [], comment) for comment in comments]
+    words = ["stop", "queue"]
+
+    def lexicon(asked):  # type: ignore[no-untyped-def]
+        return np.zeros((len(asked), 2), np.float32), np.ones(len(asked), np.float32)
+
+    rows = features(words, entries, lexicon, lambda asked: np.ones(len(asked), np.float32))
+    assert rows[:, FEATURES.index("bigrams in opening")].tolist() == [1, 0, 0]
+
+
+def test_all_candidates_are_told_how_well_the_best_comment_answers() -> None:
+    entries = [CandidateFields(["a"], [], []), CandidateFields(["b"], [], [], ["stop"])]
+
+    def lexicon(asked):  # type: ignore[no-untyped-def]
+        return np.zeros((len(asked), 2), np.float32), np.ones(len(asked), np.float32)
+
+    rows = features(["stop"], entries, lexicon, lambda asked: np.ones(len(asked), np.float32))
+    assert rows[:, FEATURES.index("best opening")].tolist() == [1, 1]
+    assert rows[:, FEATURES.index("share commented")].tolist() == [0.5, 0.5]

@@ -47,7 +47,7 @@ class SearchTrainingConfig:
 
     steps: int = 2500  # without the held-out files
     more_steps: int = 1000  # with them
-    questions: int = 2500  # maximum, for the ranker
+    questions: int = 5000  # maximum, for the ranker
     ranker_only: bool = False  # write the ranker for an embedder that is there already
     batch: int = 1024
     dimensions: int = 256
@@ -141,12 +141,12 @@ def _fit_ranker(
         candidates = ranker.gather(retrieval, corpus.fields["brief"], questions, advance)
     test = candidates[_TEST_EVERY - 1 :: _TEST_EVERY]
     others = [each for at, each in enumerate(candidates, 1) if at % _TEST_EVERY]
-    weights = ranker.fit(ranker.mixed(others), config.seed)
+    weights = ranker.fit(others, config.seed)
     print(f"{len(test):,} held-out questions: MRR@10 / Recall@10")
     for situation in Situation:
         metrics = retrieval_metrics(ranker.ranks(weights, [each[situation] for each in test], DEPTH))
         print(f"{situation.value}: {metrics.mrr:.3f} / {metrics.recall:.3f}", flush=True)
-    return ranker.fit(ranker.mixed(candidates), config.seed)
+    return ranker.fit(candidates, config.seed)
 
 
 def export(corpus: PairCorpus, rows: WordRows, model: EmbedderModel, out: Path) -> None:

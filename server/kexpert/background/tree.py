@@ -143,7 +143,9 @@ def read(root: Path | str, path: str, limit: int = MAX_FILE_BYTES) -> bytes | No
             return None
         pieces = [os.read(fd, stat.st_size + 1)]
         size = len(pieces[0])
-        while pieces[-1] and stat.st_size <= size <= limit:  # it grew since, or the read was short
+        if size == stat.st_size:
+            return pieces[0]
+        while pieces[-1] and stat.st_size < size <= limit:  # it grew since
             pieces.append(os.read(fd, 1 << 16))
             size += len(pieces[-1])
         return b"".join(pieces) if size <= limit else None

@@ -29,7 +29,7 @@ from kexpert.core.c.word_scan import identifiers
 from kexpert.core.kernel.kconfig_facts import kconfig_facts
 from kexpert.core.symbols import FileFacts
 from kexpert.index.made_by_macros import expand_open_calls, is_expansion_due
-from kexpert.index.schema import SymbolStore
+from kexpert.index.schema import IndexWriteError, SymbolStore
 from kexpert.index.update_plan import UpdatePlan
 
 #: Bytes of source in a batch. The first batches are small, so that answers come soon. Later ones are large, because
@@ -67,10 +67,6 @@ class BuildReport:
     done: int = 0
     notes: list[str] = field(default_factory=list)
     cancelled: bool = False
-
-
-class IndexWriteError(Exception):
-    """The database cannot be written (a full disk, no rights); the message says what and where."""
 
 
 def prepare(root: Path, database: Path) -> str | None:

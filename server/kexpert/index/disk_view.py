@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Protocol
 
 from kexpert.background.file_identity import FileIdentity
+from kexpert.background.read_ahead import wanted_texts
 from kexpert.background.tree import relative_path
 from kexpert.core.c.source import Source
 from kexpert.core.retrieval.chunk import Chunk, chunks
@@ -85,14 +86,17 @@ class DiskView(View):
         return self._reader.source(path) if self._holds(path) else None
 
     def data(self, path: str) -> bytes | None:
+        if self._last_read[0] == path and path not in self._overlay:
+            return self._last_read[1]
+        data = self._bytes_of(path)
+        self._last_read = path, data
+        return data
+
+    def _bytes_of(self, path: str) -> bytes | None:
         found = self._overlay.get(path)
         if found is not None:
             return found.data
-        if self._last_read[0] == path:
-            return self._last_read[1]
-        data = self._reader.bytes_of(path) if self._holds(path) else None
-        self._last_read = path, data
-        return data
+        return self._reader.bytes_of(path) if self._holds(path) else None
 
     def state_of(self, path: str) -> Hashable:
         opened = self._overlay.get(path)
@@ -207,6 +211,11 @@ class DiskView(View):
         opened = [path for path, source in self._overlay.items() if holds(source.data.lower(), clauses)]
         stored = self._reader.files_that_can_hold(clauses)
         return sorted(opened + [path for path in stored if path not in self._overlay])
+
+    def wanted_texts(
+        self, paths: Sequence[str], wanted: Callable[[bytes], bool]
+    ) -> Iterator[tuple[str, bytes | None]]:
+        return wanted_texts(paths, self._bytes_of, wanted)
 
     def references(
         self,

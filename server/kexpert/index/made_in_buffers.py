@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kexpert.core.c.macro_text import Macro
-from kexpert.core.c.made_elsewhere import Expander, symbols_made
-from kexpert.core.c.source import Source
 from kexpert.core.symbols import OpenCall, Symbol
-from kexpert.index.macro_finder import MacroFinder, Rows
+
+if TYPE_CHECKING:
+    from kexpert.core.c.macro_text import Macro
+    from kexpert.core.c.source import Source
+    from kexpert.index.macro_finder import Rows
 
 #: Calls whose names are remembered.
 _MAX_CALLS = 20_000
@@ -53,6 +54,9 @@ class BufferExpansions:
         ]  # fmt: skip
 
     def _expanded(self, path: str, calls: Mapping[_Key, OpenCall]) -> dict[_Key, tuple[Symbol, ...]]:
+        from kexpert.core.c.made_elsewhere import Expander, symbols_made
+        from kexpert.index.macro_finder import MacroFinder
+
         expander = Expander(MacroFinder(self._root, self._rows).definitions_for(path))
         makes: dict[Macro, bool] = {}
         found: dict[_Key, tuple[Symbol, ...]] = {}

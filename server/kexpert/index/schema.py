@@ -22,7 +22,8 @@ from kexpert.core.symbols import FileFacts, Kind, Symbol
 #: 2: the macros of register headers in a table of their own.
 #: 3: no symbols of dead ``#if`` branches; the names that macros of the same file make.
 #: 4: the names that macros of other files make.
-INDEX_VERSION = 4
+#: 5: types in records without a tag inside functions; declarations whose heads hold macros with arguments.
+INDEX_VERSION = 5
 
 FILE_SHIFT = 20
 """A symbol's id is its file's id shifted by this, plus its ordinal in the file."""
@@ -88,6 +89,10 @@ def _is_register_table(symbols: Sequence[Symbol]) -> bool:
 
     There are millions of registers, and nobody looks for one by a part of its name."""
     return len(symbols) > 400 and all(symbol[1] is Kind.MACRO for symbol in symbols)
+
+
+class IndexWriteError(Exception):
+    """The database cannot be written (a full disk, no rights); the message says what and where."""
 
 
 class StoredFile(NamedTuple):

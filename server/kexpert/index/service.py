@@ -1,4 +1,7 @@
-"""The symbol index in a running server: opened at once, filled and kept up to date in the background."""
+"""The symbol index in a running server: opened at once, filled and kept up to date in the background.
+
+What only the background does is imported there: a question on a warm tree waits for none of it.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +10,22 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kexpert.background.database import IndexState, cache_directory, discard
 from kexpert.background.lock import WriterLock
 from kexpert.background.progress import OnProgress, ignore_progress
 from kexpert.background.worker_thread import WorkerThread
 from kexpert.core.c.source import Source
-from kexpert.index import common_word_positions, trigram_index
-from kexpert.index.builder import BuildReport, IndexWriteError, measure, prepare, update
-from kexpert.index.compaction import compact
 from kexpert.index.disk_view import DiskView, Searcher
-from kexpert.index.made_by_macros import is_expansion_due
 from kexpert.index.reader import IndexReader
-from kexpert.index.schema import SymbolStore
+from kexpert.index.schema import IndexWriteError, SymbolStore
+from kexpert.index.seeding import SeedingCancelled, seed
 from kexpert.index.update_plan import plan_update, plan_update_of
 from kexpert.index.watcher import Watcher
+
+if TYPE_CHECKING:
+    from kexpert.index.builder import BuildReport
 
 #: Changes that the system reports come in bursts (git switch): wait until none came for this long, within a limit.
 _QUIET_SECONDS = 0.25
@@ -149,6 +153,8 @@ class IndexService:
 
     def _step(self) -> None:
         """Wait for work and do it; or, while another process writes, try to become the writer."""
+        from kexpert.index.builder import prepare
+
         if not self.writer and not self._become_writer():
             self._follow_writer()
             return
@@ -171,11 +177,20 @@ class IndexService:
         self._tidy_up()
 
     def _become_writer(self) -> bool:
+        from kexpert.index.builder import prepare
+
         if not self._lock.acquire():
             return False
-        message = prepare(self.root, self.database)
-        if message:
-            self._on_message(message)
+        try:
+            begun = seed(
+                self.root, self.database, exclude=self._exclude, on_progress=self._on_progress,
+                cancelled=lambda: self._thread.stopping,
+            )  # fmt: skip
+        except SeedingCancelled:
+            return False
+        for message in (begun, prepare(self.root, self.database)):
+            if message:
+                self._on_message(message)
         self.writer = True
         self._rescan = True
         return True
@@ -203,6 +218,9 @@ class IndexService:
 
     def _update(self, changed: set[str], rescan: bool) -> None:
         """Read the changed files, or compare the whole tree."""
+        from kexpert.index.builder import update
+        from kexpert.index.made_by_macros import is_expansion_due
+
         self._cancelled = False
         with contextlib.closing(SymbolStore(self.database)) as store:
             complete = store.complete and not is_expansion_due(store)
@@ -231,6 +249,9 @@ class IndexService:
 
     def _tidy_up(self) -> None:
         """Do what only makes queries faster, as long as nothing more urgent comes."""
+        from kexpert.index import common_word_positions, trigram_index
+        from kexpert.index.compaction import compact
+
         with contextlib.closing(SymbolStore(self.database)) as store:
             is_compaction_due = store.dead_share() > _MAX_DEAD_SHARE
         if is_compaction_due:
@@ -286,6 +307,9 @@ def build(
 
     Raises IndexUnavailable if another process is writing it, IndexWriteError if it cannot be written.
     """
+    from kexpert.index import common_word_positions, trigram_index
+    from kexpert.index.builder import measure, prepare, update
+
     began = time.monotonic()
     database = cache_directory(root) / "index.db"
     lock = WriterLock(database.with_name("writer.lock"))
@@ -294,9 +318,9 @@ def build(
             raise IndexUnavailable(
                 f"{root}: process {lock.holder()} is indexing this tree; wait for it or stop it (kill {lock.holder()})"
             )
-        message = prepare(root, database)
-        if message:
-            on_message(message)
+        for message in (seed(root, database, on_progress=on_progress), prepare(root, database)):
+            if message:
+                on_message(message)
         with contextlib.closing(SymbolStore(database)) as store:
             plan = plan_update(root, store)
         report = update(root, database, plan, jobs=jobs, on_progress=on_progress)

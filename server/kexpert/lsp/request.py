@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from kexpert.lsp.locations import LocationMapper
 from kexpert.lsp.scheduler import Cancelled, ThreadIntent
-from kexpert.lsp.uris import path_of
+from kexpert.lsp.uris import path_of_document
 from kexpert.workspace.snapshot import Position, Snapshot
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Request:
         return self.path_of(self.uri)
 
     def path_of(self, uri: str) -> str:
-        return path_of(uri, self.snapshot.root)
+        return path_of_document(uri, self.snapshot.root, self.spellings)
 
     @property
     def source(self) -> Source | None:

@@ -307,9 +307,7 @@ class Server:
         document = params.text_document
         tree = self.trees.document_opened(document.uri)
         self._settings_changed()
-        path = tree.path_of(document.uri)
-        tree.spell(path, document.uri)
-        tree.workspace.open(path, document.text)
+        path = tree.open(document.uri, document.text)
         if tree.root is None and path.startswith("/"):
             tree.log.show_once(
                 "warning",

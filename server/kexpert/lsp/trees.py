@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kexpert.lsp.uris import file_path, path_of
+from kexpert.core.text import decode
+from kexpert.lsp.uris import file_path, path_of, path_of_document
 from kexpert.workspace.find_tree import tree_around
 
 if TYPE_CHECKING:
@@ -35,7 +36,25 @@ class OpenTree:
         return self.workspace.root
 
     def path_of(self, uri: str) -> str:
-        return path_of(uri, self.root)
+        return path_of_document(uri, self.root, self.spellings)
+
+    def open(self, uri: str, text: str) -> str:
+        """Open a document; its path. One that was opened through a link gives way to the file itself."""
+        path = self.path_of(uri)
+        other = self.spellings.get(path, uri)
+        if other != uri and path_of(other, self.root) != path:
+            linked = self.workspace.snapshot().source(path)
+            self.workspace.close_document(path)
+            self.forget(path)
+            self._open(path_of(other, self.root), other, "" if linked is None else decode(linked.data))
+        elif other != uri:
+            path = path_of(uri, self.root)
+        self._open(path, uri, text)
+        return path
+
+    def _open(self, path: str, uri: str, text: str) -> None:
+        self.spell(path, uri)
+        self.workspace.open(path, text)
 
     def spell(self, path: str, uri: str) -> None:
         self.spellings = {**self.spellings, path: uri}
@@ -52,7 +71,7 @@ class OpenTree:
         uris = self.spellings
         taken = self.workspace.open_tree(around, lambda known, root: path_of(uris[known], root))
         if taken:
-            self.spellings = {self.path_of(uri): uri for uri in uris.values()}
+            self.spellings = {path_of(uri, self.root): uri for uri in uris.values()}
         return taken
 
 

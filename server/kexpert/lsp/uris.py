@@ -27,6 +27,16 @@ def path_of(uri: str, root: Path | None) -> str:
     return real[len(real_prefix) :] if real.startswith(real_prefix) else absolute
 
 
+def path_of_document(uri: str, root: Path | None, spellings: Mapping[str, str]) -> str:
+    """As ``path_of``, but a symbolic link inside the tree is the file to which it leads. An open document keeps the
+    path under which it was opened: ``spellings`` are the client's own URIs, by path."""
+    path = path_of(uri, root)
+    if root is None or not is_tree_path(path) or spellings.get(path) == uri:
+        return path
+    real, top = os.path.realpath(root / path), os.path.realpath(root).rstrip("/") + "/"
+    return real[len(top) :] if real.startswith(top) else path
+
+
 def file_path(uri: str) -> str | None:
     """The absolute path that a ``file:`` URI names, else None."""
     try:

@@ -48,6 +48,7 @@ class Caller:
             raise ToolFailure(_too_long(tool)) from None
         finally:
             nobody_waits.set()
+            self._tree.answered()
 
 
 def answered(tree: Tree, tool: Tool, given: Mapping[str, Any], nobody_waits: threading.Event) -> str:

@@ -6,6 +6,8 @@ import argparse
 import gc
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,11 @@ if TYPE_CHECKING:
 
 #: Seconds that a thread may keep the interpreter while another waits: a question must not wait for indexing.
 _SWITCH_INTERVAL_SECONDS = 0.001
+#: Objects made before the collector looks for garbage: an answer may be thousands of tuples that are none.
+_COLLECT_AFTER_OBJECTS = 20_000
+#: The tree is compared with its index after the first answer, or after this time: on a warm tree that answer needs
+#: only the index, and both together would take the processor from each other.
+_MAX_START_DELAY_SECONDS = 1.5
 
 
 def add_arguments(commands: argparse._SubParsersAction[Any]) -> None:
@@ -32,26 +39,26 @@ def run(args: argparse.Namespace) -> int:
     except NotFound as problem:
         return _complain(str(problem))
     sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
-    gc.disable()  # only while loading: the collector would look through the SDK's classes again and again
+    gc.disable()  # until all is loaded: the collector would look through the SDK's classes again and again
     try:
         import anyio
 
-        from kexpert.mcp.server import serve_stdio
+        with _models_built_when_used():
+            from kexpert.mcp.server import serve_stdio
         from kexpert.mcp.tree import Tree
     except ModuleNotFoundError as missing:
         package = (missing.name or "").partition(".")[0]
         if package not in ("mcp", "mcp_types", "anyio"):
             raise
         return _complain(f"the Python package {package} is missing; install it with: pip install 'kexpert[mcp]'")
-    gc.freeze()
-    gc.enable()
     opening = Opening(root)
+    tree = Tree(root, lambda: opening.tree().snapshot(), lambda: opening.tree().activity(), opening.answered)
     try:
-        anyio.run(serve_stdio, Tree(root, lambda: opening.tree().snapshot(), lambda: opening.tree().activity()))
+        anyio.run(serve_stdio, tree)
     except KeyboardInterrupt:
         return 130
     finally:
-        opening.tree().close()
+        opening.close()
     return 0
 
 
@@ -61,23 +68,57 @@ class Opening:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._tree: LiveTree | None = None
-        self._thread = threading.Thread(target=self._open, name="kexpert-open", daemon=True)
-        self._thread.start()
+        self._is_open = threading.Event()
+        self._answered = threading.Event()
+        threading.Thread(target=self._open, name="kexpert-open", daemon=True).start()
 
     def tree(self) -> LiveTree:
         """The tree, after waiting for it."""
-        self._thread.join()
+        self._is_open.wait()
         if self._tree is None:
             raise RuntimeError(f"{self._root} could not be opened")
         return self._tree
 
-    def _open(self) -> None:
-        from kexpert.workspace.live_tree import LiveTree
+    def answered(self) -> None:
+        """A question has its answer."""
+        self._answered.set()
 
-        tree = LiveTree(self._root, _say)
-        tree.start()
-        self._tree = tree
+    def close(self) -> None:
+        self._answered.set()
+        self.tree().close()
+
+    def _open(self) -> None:
+        try:
+            from kexpert.workspace.live_tree import LiveTree
+
+            self._tree = tree = LiveTree(self._root, _say)
+        finally:
+            self._is_open.set()
+        is_warm = tree.warm_up()
         import kexpert.render.named  # noqa: F401  # the first answer needs it
+
+        gc.freeze()
+        gc.set_threshold(_COLLECT_AFTER_OBJECTS)
+        gc.enable()
+        if is_warm:
+            self._answered.wait(_MAX_START_DELAY_SECONDS)
+        tree.start()
+
+
+@contextmanager
+def _models_built_when_used() -> Iterator[None]:
+    """pydantic builds the validators of a class when it is first used, not when its module is loaded.
+
+    The SDK defines several hundred classes for all revisions of the protocol; a session uses a dozen.
+    """
+    from pydantic import BaseModel
+
+    config = BaseModel.model_config
+    BaseModel.model_config = {**config, "defer_build": True}
+    try:
+        yield
+    finally:
+        BaseModel.model_config = config
 
 
 def _complain(message: str) -> int:

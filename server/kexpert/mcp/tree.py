@@ -19,3 +19,5 @@ class Tree:
     snapshot: Callable[[], Snapshot]
     #: What is being done in the background, in one line; "" for nothing.
     activity: Callable[[], str] = lambda: ""
+    #: Called after each answer.
+    answered: Callable[[], None] = lambda: None

@@ -268,7 +268,8 @@ def layout_table(layout: Layout, max_fields: int) -> str:
     if layout.padding:
         lines.append(f"{'':18}/* {layout.padding} bytes of padding */")
     total = "unknown" if layout.size is None else _bytes(layout.size, layout.exact)
-    lines.append(f"/* size {total}, align {_bytes(layout.align, layout.exact)} */")
+    options = f"; options of {layout.configuration}" if layout.configuration else ""
+    lines.append(f"/* size {total}, align {_bytes(layout.align, layout.exact)}{options} */")
     return "\n".join(lines)
 
 

@@ -7,21 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from kexpert.core.docs.kerneldoc import KernelDoc
 from kexpert.core.symbols import Assignment, Kind, Symbol
-from kexpert.features.ask.ask import Answer
-from kexpert.features.explain.explanation import Statement
 from kexpert.features.hover.card import Documentation, HoverCard, Place, PlainText, RestructuredText
-from kexpert.features.named.callers import Callee, Callees, Callers
 from kexpert.features.named.certainty import Certainty
-from kexpert.features.named.definitions import Definitions
-from kexpert.features.named.details import Definition, DefinitionText, Locking, Responsible
-from kexpert.features.named.uses import Filled, Uses
-from kexpert.features.search.search import SearchResult
 from kexpert.render import plain_text
 from kexpert.render.documentation import write_documentation
 from kexpert.render.hover_card import layout_table, rule_lines
+
+if TYPE_CHECKING:
+    from kexpert.features.ask.ask import Answer
+    from kexpert.features.explain.explanation import Statement
+    from kexpert.features.named.callers import Callee, Callees, Callers
+    from kexpert.features.named.definitions import Definitions
+    from kexpert.features.named.details import Definition, DefinitionText, Locking, Responsible
+    from kexpert.features.named.uses import Filled, Uses
+    from kexpert.features.search.search import SearchResult
 
 _KIND_WORDS = {
     Kind.PROTOTYPE: "declaration", Kind.SYSCALL: "system call", Kind.CONFIG: "configuration option",
@@ -148,6 +151,7 @@ def layout(symbol: Symbol, card: HoverCard, max_fields: int) -> str:
     if found is None:
         return f"{head(title, 'not known')}\nIts layout cannot be computed; find_type shows its text."
     exact = "exact for LP64" if found.exact and found.size is not None else "approximate where ~, unknown where ?"
+    exact += f", options of {found.configuration}" if found.configuration else ""
     more = len(found.fields) - max_fields
     tail = f"\n{more} more members" if more > 0 else ""
     return f"{head(title, exact)}\n{layout_table(found, max_fields)}{tail}"

@@ -8,8 +8,9 @@ that changes the chunks and removed when ChromaDB has done it, so after a kill t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from kexpert.background.database import Database
@@ -25,8 +26,13 @@ _MAX_SCORED_ROWS = 20_000
 _MIN_FREQUENT_CHUNKS = 2_000
 #: Parameters of one SQL statement.
 _MAX_PARAMETERS = 500
+#: Characters of a comment's stems that hold its first sentence.
+_OPENING_CHARACTERS = 240
 #: Chunks of which the average length is taken.
 _SAMPLE_CHUNKS = 50_000
+
+#: Meta entry: what the names of the collections in the tree's own folders begin with, if not with the tree's id.
+COLLECTIONS_KEY = "collections"
 
 _KINDS = {int(kind): kind for kind in ChunkKind}
 
@@ -127,7 +133,7 @@ class ChunkStore(Database):
         """Replace the chunks of some files and drop those of others, all or nothing.
 
         An unchanged chunk keeps its number and its vector. Returns what is to be done in ChromaDB, which stays
-        recorded until ``settle``. ``capacity``: vectors of one collection.
+        recorded until ``settle``. ``capacity``: vectors of one collection. Nothing is deleted from a full one.
         """
         new: list[NewChunk] = []
         deletes: list[tuple[int, int]] = []
@@ -140,6 +146,8 @@ class ChunkStore(Database):
                 self._write_file(file, new, deletes, shards)
             self.db.executemany("INSERT OR IGNORE INTO pending_writes VALUES (?)", [(chunk.id,) for chunk in new])
             self.db.executemany("INSERT OR IGNORE INTO pending_deletes VALUES (?, ?)", deletes)
+            full = self.full_shards(capacity)
+            deletes = [delete for delete in deletes if delete[1] not in full]
             self.db.executemany(
                 "UPDATE shards SET dirty = 1 WHERE number = ?",
                 [(shard,) for shard in {chunk.shard for chunk in new} | {shard for _, shard in deletes}],
@@ -238,10 +246,29 @@ class ChunkStore(Database):
 
     # -- collections of vectors ----------------------------------------------------------------
 
-    def shards(self, worker: int) -> list[Shard]:
-        """The collections of a worker."""
-        rows = self.db.execute("SELECT number, vectors, dirty FROM shards WHERE worker = ? ORDER BY number", (worker,))
+    @property
+    def collections_prefix(self) -> str:
+        """What the names of the collections in the tree's own folders begin with."""
+        return self.meta(COLLECTIONS_KEY) or tree_prefix(self.path.parent)
+
+    def shards(self, worker: int | None = None) -> list[Shard]:
+        """The collections of a worker, or all."""
+        rows = self.db.execute(
+            "SELECT number, vectors, dirty FROM shards WHERE worker = coalesce(?, worker) ORDER BY number", (worker,)
+        )
         return [Shard(number, vectors, bool(dirty)) for number, vectors, dirty in rows]
+
+    def full_shards(self, capacity: int) -> set[int]:
+        """The collections whose files are not written any more, so that trees may share them: their superseded
+        vectors stay."""
+        return {row[0] for row in self.db.execute("SELECT number FROM shards WHERE vectors >= ?", (capacity,))}
+
+    def superseded_share(self) -> float:
+        """The share of all vectors that are superseded and were not deleted."""
+        row = self.db.execute(
+            "SELECT (SELECT count(*) FROM pending_deletes), (SELECT coalesce(sum(vectors), 0) FROM shards)"
+        ).fetchone()
+        return min(1.0, int(row[0]) / max(int(row[1]), 1))
 
     def vectors_in(self, shard: int) -> int:
         """The number of vectors that a collection should hold."""
@@ -282,18 +309,31 @@ class ChunkStore(Database):
 
     def chunks(self, numbers: Sequence[int]) -> dict[int, StoredChunk]:
         """Chunks by number; those that are gone are left out."""
+        query = (
+            "SELECT c.id, f.path, c.kind, c.line, c.start, c.end, c.title, c.name, c.doc, c.body, f.words,"
+            " f.size, f.mtime_ns FROM chunks c JOIN files f ON f.id = c.file WHERE c.id IN (%s)"
+        )
         found: dict[int, StoredChunk] = {}
+        for row in self._select(query, numbers):
+            fields: list[Any] = [*row[:2], _KINDS[row[2]], *row[3:11], FileIdentity(*row[11:])]
+            found[row[0]] = StoredChunk(*fields)
+        return found
+
+    def places(self, numbers: Sequence[int]) -> dict[int, tuple[str, ChunkKind]]:
+        """(path, kind) of chunks by number; those that are gone are left out."""
+        query = "SELECT c.id, f.path, c.kind FROM chunks c JOIN files f ON f.id = c.file WHERE c.id IN (%s)"
+        return {number: (path, _KINDS[kind]) for number, path, kind in self._select(query, numbers)}
+
+    def openings(self, numbers: Sequence[int]) -> dict[int, str]:
+        """The first stems of the comments of chunks, by number; those that are gone are left out."""
+        query = f"SELECT id, substr(doc, 1, {_OPENING_CHARACTERS}) FROM chunks WHERE id IN (%s)"
+        return {row[0]: row[1] for row in self._select(query, numbers)}
+
+    def _select(self, query: str, numbers: Sequence[int]) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query in which ``%s`` stands for the numbers of chunks."""
         for start in range(0, len(numbers), _MAX_PARAMETERS):
             part = numbers[start : start + _MAX_PARAMETERS]
-            marks = ",".join("?" * len(part))
-            for row in self.db.execute(
-                "SELECT c.id, f.path, c.kind, c.line, c.start, c.end, c.title, c.name, c.doc, c.body, f.words,"
-                f" f.size, f.mtime_ns FROM chunks c JOIN files f ON f.id = c.file WHERE c.id IN ({marks})",
-                part,
-            ):
-                fields: list[Any] = [*row[:2], _KINDS[row[2]], *row[3:11], FileIdentity(*row[11:])]
-                found[row[0]] = StoredChunk(*fields)
-        return found
+            yield from self.db.execute(query % ",".join("?" * len(part)), part)
 
     def paths(self, glob: str) -> list[str]:
         """Paths of files that match an SQL GLOB."""
@@ -383,6 +423,11 @@ class ChunkStore(Database):
                 (expression, limit),
             )
         ]
+
+
+def tree_prefix(directory: Path) -> str:
+    """What the names of a tree's collections begin with on a server, which several trees may use."""
+    return directory.name[-80:].strip("._-")
 
 
 class _ShardAllocator:

@@ -201,6 +201,12 @@ class StaticEmbedder:
         worth = np.where(known, self._worth[rows], np.float32(self._unknown_worth))
         return vectors, worth.astype(np.float32)
 
+    def importance(self, words: Sequence[str]) -> Vectors:
+        """Stems -> the length of each one's part in the vector of a question, shape (n,); 1 for unknown words."""
+        rows = np.fromiter(map(self._row_of.get, words, repeat(-1)), np.int64, len(words))
+        lengths = self._query_factors[rows] * np.linalg.norm(self._table[rows], axis=1)
+        return np.where(rows >= 0, lengths, 1.0).astype(np.float32)
+
     def _rows_in(self, text: str) -> list[int]:
         return list(chain.from_iterable(map(self._rows.__getitem__, pieces(text))))
 

@@ -27,6 +27,7 @@ from kexpert.background.worker_process import WorkerFailed
 from kexpert.background.worker_thread import WorkerThread
 from kexpert.search.chunk_store import ChunkStore
 from kexpert.search.schema import POSTING_LISTS_FILE
+from kexpert.search.seeding import SeedingCancelled, seed
 from kexpert.search.sync_plan import SyncPlan, are_posting_lists_stale, make_sync_plan
 from kexpert.search.vectors import discard as discard_vectors
 from kexpert.search.worker import WorkerSettings, vectors_folder, worker_of
@@ -186,9 +187,16 @@ class SearchIndexer:
             self.failure = f"process {self._lock.holder()} has the vectors of this tree open"
             self._thread.set_idle()
             return False
-        message = prepare(self.root, self.directory, self._workers)
-        if message:
-            self._on_message(message)
+        try:
+            begun = seed(
+                self.root, self.directory, self._open_index, self.settings.vectors and not self.settings.url,
+                self._on_progress, lambda: self._thread.stopping,
+            )  # fmt: skip
+        except SeedingCancelled:
+            return False
+        for message in (begun, prepare(self.root, self.directory, self._workers)):
+            if message:
+                self._on_message(message)
         settings = WorkerSettings(
             self.root, self.directory, 0, self.settings.vectors, self.settings.url, self.settings.embedder,
             self._open_index,

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _CANDIDATES, _COMMENT_CANDIDATES = 100, 50
 #: Candidates of each retriever if filters are applied to them afterwards.
 _FILTERED_CANDIDATES = 500
+#: Comments found by BM25 of which those with the best openings are ranked (as in training); the second is with filters.
+_COMMENTS_COMPARED, _FILTERED_COMMENTS = 400, 800
 #: Filters that leave at most this many chunks are applied beforehand: only these chunks are searched.
 _MAX_CHUNKS_WITHIN = 4000
 #: Longest wait for vectors; a search without them compares words.
@@ -177,8 +179,11 @@ class Searcher:
         if method is not SearchMethod.VECTORS:
             words = query_stems(parsed.text)
             lexical = self._match(store, words, wide, within if exact else (), MatchIn.CODE)
-            many_comments = max(wide * _COMMENT_CANDIDATES // _CANDIDATES, limit)
-            comments = self._match(store, words, many_comments, within if exact else (), MatchIn.COMMENTS)
+            if method is SearchMethod.RERANKED:
+                comments = self._comments_to_rank(store, parsed, words, files, within if exact else (), limit)
+            else:
+                many_comments = max(wide * _COMMENT_CANDIDATES // _CANDIDATES, limit)
+                comments = self._match(store, words, many_comments, within if exact else (), MatchIn.COMMENTS)
         # read while the vectors are compared elsewhere
         rows = store.chunks(list({number: None for number, _ in (*lexical, *comments)}))
         near = answer.result() if answer else []
@@ -201,6 +206,35 @@ class Searcher:
         except (EmbedderError, OSError):  # the package's own data are missing; `kexpert doctor` says so
             ranked = fuse(candidates)
         return [_hit(rows[candidate.key], score) for score, candidate in ranked[:limit]]
+
+    def _comments_to_rank(
+        self,
+        store: ChunkStore,
+        parsed: ParsedQuery,
+        words: Sequence[str],
+        files: Collection[str] | None,
+        within: Sequence[int],
+        limit: int,
+    ) -> _Scored:
+        """Of the comments that BM25 finds and the filters allow, those whose opening answers best, in BM25's order."""
+        from kexpert.search.embedder import EmbedderError
+        from kexpert.search.reranker import best_comments
+
+        filtered = not within and (bool(parsed.kinds) or files is not None)
+        many = max(_FILTERED_COMMENTS if filtered else _COMMENTS_COMPARED, limit)
+        found = self._match(store, words, many, within, MatchIn.COMMENTS)
+        if filtered:
+            places = store.places([number for number, _ in found])
+            found = [each for each in found if each[0] in places and allowed(*places[each[0]], files, parsed.kinds)]
+        count = max(_COMMENT_CANDIDATES, limit)
+        if len(found) <= count:
+            return found
+        openings = store.openings([number for number, _ in found])
+        try:
+            best = best_comments(parsed.text, [openings.get(number, "") for number, _ in found], count)
+        except (EmbedderError, OSError):  # the package's own data are missing
+            best = list(range(count))
+        return [found[at] for at in sorted(best)]
 
     def _match(
         self, store: ChunkStore, words: Sequence[str], limit: int, within: Sequence[int], match_in: MatchIn

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kexpert.core.retrieval.chunk import CODE_KINDS, ChunkKind
+from kexpert.core.retrieval.comment_features import best_openings
 from kexpert.core.retrieval.products import product
 from kexpert.core.retrieval.ranking_features import (
     FEATURES,
@@ -88,8 +89,14 @@ def rerank(query: str, candidates: Sequence[Candidate], embedder: object = None)
         )
         for at, each in enumerate(candidates)
     ]  # fmt: skip
-    scores = ranker().score(features(wanted, entries, static.lexicon))
+    scores = ranker().score(features(wanted, entries, static.lexicon, static.importance))
     return _sorted([float(score) for score in scores], candidates)
+
+
+def best_comments(query: str, openings: Sequence[str], count: int) -> list[int]:
+    """Indices of the ``count`` comments to rank, by their first stems, joined by blanks. Raises EmbedderError."""
+    comments = [opening.split() for opening in openings]
+    return best_openings(query_stems(query), comments, shipped(RANKING_DIMENSIONS).lexicon, count)
 
 
 def _sorted(scores: Sequence[float], candidates: Sequence[Candidate]) -> list[tuple[float, Candidate]]:

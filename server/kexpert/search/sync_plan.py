@@ -44,7 +44,7 @@ def make_sync_plan(
             known = {path: identity for path in paths if (identity := store.file(path))}
             unfinished: set[str] = set()
         else:
-            wanted = {file.path: file for file in _searched_files(root, indexed)}
+            wanted = {file.path: file for file in searched_files(root, indexed)}
             known = store.files()
             unfinished = set(store.unfinished()) if with_vectors else set()
     todo = [file for path, file in wanted.items() if known.get(path) != file.identity or path in unfinished]
@@ -58,7 +58,8 @@ def _searched_file(root: Path, indexed: IndexedFiles, path: str) -> TreeFile | N
     return file if file and _is_chunked(file) else None
 
 
-def _searched_files(root: Path, indexed: IndexedFiles) -> Iterator[TreeFile]:
+def searched_files(root: Path, indexed: IndexedFiles) -> Iterator[TreeFile]:
+    """Every file of a tree that has chunks: those of the symbol index, and Documentation/."""
     yield from filter(_is_chunked, indexed.files())
     for folder, _, names in os.walk(root / "Documentation"):
         for name in names:

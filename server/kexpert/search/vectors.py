@@ -12,12 +12,14 @@ answer faster. The caller chooses the collection ("shard") of a vector.
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import shutil
+import sqlite3
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -184,6 +186,18 @@ class VectorStore:
             return getattr(self._collections[shard], method)(**arguments)
         except Exception as error:
             raise VectorsUnavailable(f"collection {shard}: {_one_line(error)}") from error
+
+
+def collection_folders(place: Path) -> dict[str, Path]:
+    """The folder of each collection's index, by the name of the collection; empty where that cannot be told.
+
+    As ChromaDB 1 stores them: a folder for each vector segment, named after it.
+    """
+    sql = "SELECT c.name, s.id FROM segments s JOIN collections c ON s.collection = c.id WHERE s.scope = 'VECTOR'"
+    database = f"file:{quote(str(place))}/chroma.sqlite3?mode=ro"
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(database, uri=True)) as db:
+        return {name: place / segment for name, segment in db.execute(sql) if (place / segment).is_dir()}
+    return {}
 
 
 def discard(place: Path) -> None:

@@ -12,7 +12,7 @@ import os
 import signal
 import sqlite3
 import zlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -24,7 +24,7 @@ from kexpert.background.tree import TreeFile, read
 from kexpert.background.worker_process import DONE, READY, STOP
 from kexpert.core.retrieval.chunk import Chunk, chunks
 from kexpert.core.symbols import FileFacts, Kind
-from kexpert.search.chunk_store import ChunkStore, FileChunks, VectorChanges
+from kexpert.search.chunk_store import ChunkStore, FileChunks, VectorChanges, tree_prefix
 from kexpert.search.schema import POSTING_LISTS_FILE
 from kexpert.search.vectors import BATCH, DIMENSIONS, SHARD_CAPACITY, VectorStore, VectorsUnavailable, discard
 
@@ -39,6 +39,8 @@ FAILED = "failed"
 DAMAGED = "damaged"
 #: Kinds of symbols that chunks are made of.
 _CHUNKED = (Kind.FUNCTION, Kind.SYSCALL, Kind.STRUCT, Kind.UNION, Kind.ENUM, Kind.MACRO)
+#: A full collection of which more vectors are superseded is made anew at the start.
+_MAX_SUPERSEDED_SHARE = 0.25
 #: Below the server's own priority: indexing can wait, a user who asks cannot.
 _NICENESS = 5
 _CACHE_KB = 65_536
@@ -163,7 +165,8 @@ class SearchWorker:
         from kexpert.search.embedder import EmbedderError, load_embedder
 
         place = self.settings.vectors_place
-        prefix = self.settings.directory.name[-80:].strip("._-")
+        is_folder = isinstance(place, Path)
+        prefix = self.store.collections_prefix if is_folder else tree_prefix(self.settings.directory)
         try:
             self._embedder = load_embedder(self.settings.embedder, DIMENSIONS)
             try:
@@ -192,6 +195,13 @@ class SearchWorker:
         if store.meta(f"embedder-{worker}") not in (identity, None):
             self.notes.append("another embedder is in use: the vectors are made anew")
             missing = [shard.number for shard in shards]
+        full = store.full_shards(SHARD_CAPACITY)
+        pending = store.pending_deletes(worker)
+        superseded = Counter(shard for _, shard in pending if shard in full)
+        for number, count in superseded.items():
+            if count > SHARD_CAPACITY * _MAX_SUPERSEDED_SHARE and number not in missing:
+                self.notes.append(f"collection {number}: {count} of its vectors are superseded; made anew")
+                missing.append(number)
         for shard in shards:
             if shard.number in missing:
                 continue
@@ -211,7 +221,7 @@ class SearchWorker:
             for number in missing:
                 vectors.drop(number)
         store.set_meta(f"embedder-{worker}", identity)
-        deletes = store.pending_deletes(worker)
+        deletes = [delete for delete in pending if delete[1] not in full and delete[1] not in missing]
         _delete(vectors, deletes)
         store.settle(VectorChanges([], deletes))
 
@@ -225,7 +235,8 @@ class SearchWorker:
         else:
             vector = self._embedder.encode_chunks([query])[0]
         shards = [shard.number for shard in self.store.shards(self.settings.number)]
-        return self.vectors.nearest(shards, vector, limit, within)
+        spare = int(limit * self.store.superseded_share())  # the caller drops chunks that are gone
+        return self.vectors.nearest(shards, vector, limit + spare, within)
 
     # -- indexing -------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kexpert.features.named.definitions import AskedName, Definitions
     from kexpert.features.named.details import Definition, DefinitionText, Locking, Responsible
     from kexpert.features.named.uses import Filled, Uses
+    from kexpert.features.navigation.resolved_uses import ResolvedUses
 
 Cancelled = Callable[[], bool]
 
@@ -27,8 +28,10 @@ Cancelled = Callable[[], bool]
 class ByName:
     """Questions about names in one view of a tree. All raise Refusal for a name or path that is none."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, resolved_uses: Callable[[], ResolvedUses | None] = lambda: None) -> None:
+        """``resolved_uses`` gives what earlier answers found out about uses of members."""
         self._view = view
+        self._resolved_uses = resolved_uses
 
     def functions(self, name: str, path: str = "") -> Definitions:
         """Functions, system calls, macros, tracepoints and assembly functions."""
@@ -132,7 +135,7 @@ class ByName:
         from kexpert.features.named.uses import uses
 
         try:
-            return uses(self._view, symbol, path, cancelled, max_rows)
+            return uses(self._view, symbol, path, cancelled, max_rows, self._resolved_uses())
         except FilterError as reason:
             raise Refusal(str(reason)) from None
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kexpert.background.database import cache_directory
 from kexpert.core.c.source import Source
@@ -32,6 +32,7 @@ class LiveTree:
         for warning in warnings + problems:
             on_message(warning)
         self._progress: Progress | None = None
+        self._kept: dict[str, Any] = {}
         self._configuration = ConfigurationInView(
             root, cache_directory(root), self.settings.configuration, on_message=on_message
         )
@@ -50,6 +51,12 @@ class LiveTree:
         """Begin to index and to watch the tree. Returns at once."""
         self._index.start()
 
+    def warm_up(self) -> bool:
+        """Load what the first answer about a name needs. True if the index is complete, so that it can answer."""
+        import kexpert.features.named.details  # noqa: F401
+
+        return self.snapshot().view.complete
+
     def view(self, overlay: Mapping[str, Source], unchanged: Mapping[str, Source]) -> View:
         """As the snapshot asks for it; there are no open buffers."""
         return self._index.view()
@@ -57,7 +64,10 @@ class LiveTree:
     def snapshot(self) -> Snapshot:
         """The tree as it is now. Positions count in code points."""
         documents = Documents(self.root)
-        return Snapshot(self.root, documents, "utf-32", self.settings, self, configuration=self._configuration)
+        return Snapshot(
+            self.root, documents, "utf-32", self.settings, self, configuration=self._configuration,
+            kept=self._kept,
+        )  # fmt: skip
 
     def activity(self) -> str:
         """What is being indexed, in one line; "" for nothing."""

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kexpert.core.c.source import Source
 from kexpert.workspace.configuration import ConfigurationInView
@@ -77,6 +77,7 @@ class ServedTree:
             )  # fmt: skip
         else:
             self._index = ReadTreeIndex(root, search_settings(self.settings), on_message)
+        self._kept: dict[str, Any] = {}
         self._chat: ChatSession | None = None
         self._voice: Voice | None = None
         if use_model:
@@ -112,7 +113,7 @@ class ServedTree:
         """The tree as it is now. Positions count in code points."""
         return Snapshot(
             self.root, Documents(self.root), "utf-32", self.settings, self, voice=self._voice,
-            configuration=self._configuration,
+            configuration=self._configuration, kept=self._kept,
         )  # fmt: skip
 
     def shown_path(self, path: str) -> str | None:

@@ -132,7 +132,7 @@ class Snapshot(TreeQuestions):
     @cached_property
     def by_name(self) -> ByName:
         """Questions about a name instead of a position."""
-        return ByName(self.view)
+        return ByName(self.view, lambda: self.resolved_uses)
 
     # -- text -----------------------------------------------------------------------------------
 
@@ -298,11 +298,14 @@ class Snapshot(TreeQuestions):
         return as_item(place[0], found) if place and found else None
 
     def prepare_rename(self, at: Position) -> tuple[int, int, str] | None:
-        """(start, end, name) of what would be renamed."""
-        from kexpert.features.navigation.rename import prepare_rename
+        """(start, end, name) of what would be renamed. Raises Refusal."""
+        from kexpert.features.navigation.rename import RenameError, prepare_rename
 
         place = self.locate(at)
-        return prepare_rename(self.view, *place) if place else None
+        try:
+            return prepare_rename(self.view, *place) if place else None
+        except RenameError as reason:
+            raise Refusal(str(reason)) from None
 
     def rename(self, at: Position, new_name: str, cancelled: Cancelled = never) -> list[Span]:
         """The places to rewrite, in one file or, for a member, in several. Raises Refusal."""
@@ -391,7 +394,7 @@ class Snapshot(TreeQuestions):
     def workspace_symbols(self, query: str) -> list[Symbol]:
         from kexpert.features.symbols.outline import workspace_symbols
 
-        return workspace_symbols(self.view, query)
+        return workspace_symbols(self.view, query, tuple(self.documents))
 
     def folds(self, path: str) -> list[Fold]:
         from kexpert.features.symbols.folding import folds

@@ -11,9 +11,9 @@ from kexpert.background.progress import OnProgress, ignore_progress
 from kexpert.core.c.source import Source
 from kexpert.core.retrieval.chunk import Chunk
 from kexpert.index import service
-from kexpert.index.builder import IndexWriteError
 from kexpert.index.disk_view import DiskView
 from kexpert.index.indexed_files import SymbolIndexFiles
+from kexpert.index.schema import IndexWriteError
 from kexpert.index.service import IndexService, IndexUnavailable, build
 from kexpert.search import one_shot
 from kexpert.search.indexer import SearchIndexer, SearchSettings

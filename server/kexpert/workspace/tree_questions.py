@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kexpert.workspace.refusal import Refusal
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kexpert.features.callgraph.chain import CallChain
+    from kexpert.features.callgraph.kept_calls import KeptCalls
     from kexpert.features.callgraph.path import CallPath
     from kexpert.features.grep.grep import GrepAnswer
     from kexpert.features.patch.patch import PatchReport
@@ -32,6 +33,16 @@ class TreeQuestions:
         def view(self) -> View: ...
         @property
         def root(self) -> Path | None: ...
+        @property
+        def kept(self) -> dict[str, Any]: ...
+
+    @property
+    def kept_calls(self) -> KeptCalls:
+        """Where earlier answers found calls."""
+        from kexpert.features.callgraph.kept_calls import KeptCalls
+
+        found: KeptCalls = self.kept.setdefault("kept_calls", KeptCalls())
+        return found
 
     def call_chain(
         self, name: str, *, up: int = 2, down: int = 3, width: int = 12, max_nodes: int = 150,
@@ -41,7 +52,7 @@ class TreeQuestions:
         has no function or macro of that name. ``width``: edges of one function; ``max_nodes``: of one direction."""
         from kexpert.features.callgraph.chain import ChainLimits, call_chain
 
-        return call_chain(self.view, name, ChainLimits(up, down, width, max_nodes), cancelled)
+        return call_chain(self.view, name, ChainLimits(up, down, width, max_nodes), cancelled, self.kept_calls)
 
     def call_path(self, name: str, other: str, cancelled: Cancelled = _never) -> CallPath | None:
         """The shortest chain of calls between two functions, in either direction; None if one does not exist."""
@@ -78,7 +89,7 @@ class TreeQuestions:
         """What a unified diff touches in the tree, who depends on that, and who maintains it."""
         from kexpert.features.patch.patch import patch_report
 
-        return patch_report(self.view, data, cancelled=cancelled)
+        return patch_report(self.view, data, cancelled=cancelled, kept=self.kept_calls)
 
     def patch_of_revision(self, revision: str = "HEAD", cancelled: Cancelled = _never) -> PatchReport:
         """The same of ``git diff REV`` or ``REV..REV`` in the tree. Raises Refusal."""

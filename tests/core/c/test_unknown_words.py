@@ -129,3 +129,69 @@ def test_old_style_functions() -> None:
         }
         """
     )
+
+
+def test_a_macro_alone_in_the_braces_of_a_struct() -> None:
+    empty = "".join(f"struct /*struct*/toy_{each} {{\n\tTOY_EMPTY\n}} TOY_PACKED;\n" for each in "abcdefgh")
+    check(empty + "struct /*struct*/last { int /*member*/x; };\n", "include/linux/toy.h")
+
+
+def test_an_enumeration_of_calls_alone() -> None:
+    check(
+        """
+        enum /*enum*/toy_commands {
+        	TOY_COMMAND(_read),	/*0*/
+        	TOY_COMMAND(_write)
+        };
+        #define /*macro*/TOY_MASK(event, bit) event##_##bit = bit
+        enum /*enum*/toy_masks {
+        	TOY_MASK(/*enumerator*/TOY_DELIVER, 1),
+        };
+        int /*function*/after(void) { return 0; }
+        """,
+        "include/linux/toy.h",
+    )
+
+
+def test_annotations_with_arguments_in_the_head_of_a_function() -> None:
+    check(
+        """
+        static inline void PRINTF(5, 6) /*function*/check_toy(struct toy *toy, const char *text, ...)
+        {
+        }
+        static TARGET("avx") unsigned long /*function*/toy_sum(struct toy *toy)
+        {
+        	return 0;
+        }
+        static void /*function*/create_toys(struct toy *toy)
+        	ACQUIRES(toy->first)
+        	ACQUIRES(toy->last)
+        {
+        }
+        int /*function*/after(void)
+        {
+        	return 0;
+        }
+        """
+    )
+
+
+def test_types_in_a_record_without_a_tag_inside_a_function() -> None:
+    check(
+        """
+        static int /*function*/toy_send(struct toy *toy)
+        {
+        	struct {
+        		struct /*struct*/toy_header {
+        			u8 /*member*/kind;
+        		} __packed header;
+        		union /*union*/toy_value {
+        			u8 /*member*/byte;
+        		} value;
+        	} __packed message = {
+        		.header = { .kind = 1 },
+        	};
+        	return 0;
+        }
+        """
+    )

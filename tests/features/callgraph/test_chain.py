@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kexpert.features.callgraph.chain import CYCLE, LIMIT, ChainLimits, ChainNode, call_chain
 from kexpert.features.callgraph.edges import Certainty
+from kexpert.features.callgraph.kept_calls import KeptCalls
 from kexpert.features.callgraph.path import shortest_path
 from kexpert.render import call_chain as render
 from tests.support.memory_view import MemoryView, files_of
@@ -124,6 +125,24 @@ def test_a_static_function_is_that_of_its_own_file() -> None:
     assert chain is not None
     (helper,) = chain.down.children
     assert helper.symbol is not None and helper.symbol.path == "drivers/bar.c" and helper.children == []
+
+
+def test_what_was_kept_of_earlier_chains_holds_only_for_the_same_text_and_the_same_headers() -> None:
+    kept = KeptCalls()
+    files = files_of(TREE.lstrip("\n"))
+
+    def shown(files: dict[str, bytes], kept: KeptCalls | None) -> str:
+        chain = call_chain(MemoryView(files), "foo_open", ChainLimits(), kept=kept)
+        assert chain is not None
+        return render.to_plain_text(chain)
+
+    first = shown(files, kept)
+    assert "do_open" in first and shown(files, kept) == first
+    moved = {**files, "fs/open.c": b"/* one more line */\n" + files["fs/open.c"]}
+    assert shown(moved, kept) == shown(moved, None) != first
+    header = files["include/linux/foo.h"].replace(b"const struct foo_ops *ops", b"const struct other_ops *ops")
+    other = {**files, "include/linux/foo.h": header}
+    assert shown(other, kept) == shown(other, None) != first
 
 
 def test_limits_bound_the_tree_and_the_rest_is_counted() -> None:

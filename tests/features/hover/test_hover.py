@@ -160,6 +160,9 @@ def test_per_cpu_variable() -> None:
         ("int f(struct foo *foo)\n{\n\treturn !f/*|*/oo;\n}\n", "parameter", "struct foo *foo"),
         ("int f(void)\n{\n\tchar name[8];\n\treturn na/*|*/me[0];\n}\n", "local variable", "char name[];"),
         ("int f(void)\n{\n\tint (*fn)(int a);\n\treturn f/*|*/n(1);\n}\n", "local variable", "int (*fn)(int);"),
+        (
+            "int f(char **p)\n{\n\t__auto_type q = *p;\n\treturn q/*|*/[0];\n}\n", "local variable", "char *q;"
+        ),
         ("int f(void)\n{\n\tstatic int seen;\n\treturn se/*|*/en;\n}\n", "static local variable", "static int seen;"),
         ("int f(void)\n{\n\tgoto o/*|*/ut;\nout:\n\treturn 0;\n}\n", "label", "out:"),
     ],

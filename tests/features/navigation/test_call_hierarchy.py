@@ -114,6 +114,43 @@ def test_incoming_calls_of_a_static_stay_in_its_file() -> None:
     ]
 
 
+def test_the_end_of_a_scope_calls_what_frees_or_unlocks() -> None:
+    view, _, _ = at_cursor("""
+//- include/linux/anchor.h
+void anchor_put(struct anchor *anchor);
+DEFINE_FREE(anchor_put, struct anchor *, if (!IS_ERR_OR_NULL(_T)) anchor_put(_T))
+DEFINE_GUARD(anchor, struct anchor *, anchor_hold(_T), anchor_put(_T))
+//- drivers/anchor.c
+void anchor_put(struct anchor *anchor)
+{
+}
+//- drivers/a.c
+#include <linux/anchor.h>
+int freed(void)
+{
+	struct anchor *anchor __free(anchor_put) = NULL;
+	return 0;
+}
+int guarded(struct anchor *anchor)
+{
+	guard(anchor)(anchor);
+	scoped_guard(anchor, anchor) {
+	}
+	return 0;
+}
+int other(struct anchor *anchor)
+{
+	return anchor != NULL;
+}
+//- x.c
+/*|*/""")
+    callee = symbol(view, "anchor_put", "drivers/anchor.c")
+    assert names(view, incoming(view, callee, lambda: False)) == [
+        ("freed", "drivers/a.c", ["anchor_put"]),
+        ("guarded", "drivers/a.c", ["anchor", "anchor"]),
+    ]
+
+
 def test_incoming_calls_can_be_cancelled() -> None:
     view = tree()
     assert incoming(view, symbol(view, "foo_add", "lib/foo.c"), lambda: True) == []

@@ -147,6 +147,24 @@ def test_a_nested_struct_has_members_of_its_own() -> None:
     ])  # fmt: skip
 
 
+def test_the_counter_of_a_flexible_array_is_used_by_it() -> None:
+    text = """
+//- drivers/a.c
+struct mast {
+	int co/*|*/unt;
+	int sails[] __counted_by(count);
+};
+struct deck {
+	int count;
+	int planks[] __counted_by(count);
+};
+"""
+    assert uses(text) == [
+        ("declaration", "drivers/a.c: int count;"),
+        ("read", "drivers/a.c: int sails[] __counted_by(count);"),
+    ]
+
+
 def test_a_struct_of_the_same_tag_in_another_driver_is_another_struct() -> None:
     assert uses(put("struct crane { int lo/*|*/ad; };\nint c")) == [
         ("declaration", "drivers/c.c: struct crane { int load; };"), ("read", "drivers/c.c: return crane->load;"),

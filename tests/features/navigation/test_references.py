@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import chain
 
 import pytest
@@ -104,6 +105,31 @@ def test_member_is_found_after_dot_and_arrow_and_no_local_of_its_name() -> None:
         "drivers/a/a.c: return foo->count + foo_count();",
         "drivers/b/b.c: return helper(foo->count) + foo_count();",
     ]
+
+
+TAGS = """
+//- drivers/a.c
+struct zone { int id; };
+#define zone(x) (x)
+int zones(struct zone *zone)
+{
+	return zone(zone->id) + sizeof(struct zone);
+}
+//- drivers/b.c
+int zone(int id)
+{
+	return id;
+}
+"""
+
+
+def test_a_tag_and_a_function_or_macro_of_its_name_have_different_references() -> None:
+    assert lines(TAGS.replace("struct zone {", "struct zo/*|*/ne {")) == [
+        "drivers/a.c: struct zone { int id; };",
+        "drivers/a.c: int zones(struct zone *zone)",
+        "drivers/a.c: return zone(zone->id) + sizeof(struct zone);",
+    ]
+    assert "drivers/a.c: struct zone { int id; };" not in lines(TAGS.replace("int zone(int", "int zo/*|*/ne(int"))
 
 
 def test_cancelled_references_stop() -> None:
@@ -279,4 +305,8 @@ def test_a_local_is_not_renamed_to_a_macro() -> None:
 )
 def test_renaming_a_name_that_other_files_may_use_is_refused(fixture: str, reason: str) -> None:
     assert refusal(fixture) == reason
-    assert prepare_rename(*at_cursor(fixture)) is None
+    if reason == "nothing here can be renamed":
+        assert prepare_rename(*at_cursor(fixture)) is None
+    else:
+        with pytest.raises(RenameError, match=re.escape(reason)):
+            prepare_rename(*at_cursor(fixture))

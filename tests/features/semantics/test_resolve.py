@@ -133,6 +133,25 @@ def test_member_belongs_to_the_struct_it_is_reached_through(code: str, struct: s
     assert (found.kind, found.member.struct, found.member.type_text) == ("member", struct, type_text)
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "__auto_type peer = i->i_peer;", "typeof(*i) *peer = i;", "DEFINE_RAW_FLEX(struct inode, peer, i_map, 4);",
+        "__auto_type first = i, peer = first->i_peer;",
+    ],
+)  # fmt: skip
+def test_the_type_of_a_local_can_be_that_of_an_expression(code: str) -> None:
+    found = resolved(body(f"{code}\n\treturn peer->i_mo/*|*/de;"))
+    assert found is not None
+    assert found.member is not None
+    assert found.member.struct == "struct inode"
+
+
+def test_a_local_that_is_its_own_type_has_none() -> None:
+    found = resolved(body("__auto_type own = own;\n\treturn own->i_mo/*|*/de;"))
+    assert found is None or found.member is None
+
+
 def test_variable_and_struct_of_the_same_name_differ() -> None:
     tag = resolved(body("struct page *page;\n\tstruct pa/*|*/ge *q;"))
     variable = resolved(body("struct page *page;\n\tpa/*|*/ge->flags = 1;"))

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from kexpert.core.c.source import Source
 from kexpert.core.symbols import Flag
-from kexpert.features.symbols.outline import OutlineEntry, outline
+from kexpert.features.symbols.outline import OutlineEntry, outline, workspace_symbols
 from kexpert.features.symbols.selection import MAX_DEPTH, selections
-from tests.support.memory_view import CURSOR
+from tests.support.memory_view import CURSOR, at_cursor
 
 
 def tree(entries: list[OutlineEntry]) -> list[object]:
@@ -97,3 +97,48 @@ def test_each_selection_is_inside_the_next_on_any_bytes(data: bytes, offset: int
 @given(st.binary(max_size=80))
 def test_any_bytes_have_an_outline(data: bytes) -> None:
     outline(Source("a.c", data))
+
+
+NAMESAKES = """//- drivers/usb/core.c
+static int probe(int a)
+{
+	return a;
+}
+//- drivers/net/a.c
+static int probe(int a)
+{
+	return a;
+}
+//- drivers/net/b.c
+static int probe(int a)
+{
+	return a;/*|*/
+}
+//- mm/probe.c
+int probe_all(int a)
+{
+	return a;
+}
+//- tools/perf/p.c
+static int probe(int a)
+{
+	return a;
+}
+"""
+
+
+def test_a_symbol_search_gives_every_definition_the_open_files_first() -> None:
+    view, _, _ = at_cursor(NAMESAKES)
+    found = [(symbol.name, symbol.path) for symbol in workspace_symbols(view, "probe", ["drivers/net/b.c"])]
+    assert found == [
+        ("probe", "drivers/net/b.c"), ("probe", "drivers/net/a.c"), ("probe", "drivers/usb/core.c"),
+        ("probe", "tools/perf/p.c"), ("probe_all", "mm/probe.c"),
+    ]  # fmt: skip
+
+
+def test_many_namesakes_leave_room_for_similar_names() -> None:
+    many = "".join(f"//- drivers/d{n}.c\nstatic int probe(int a)\n{{\n\treturn a;\n}}\n" for n in range(30))
+    view, _, _ = at_cursor(NAMESAKES + many)
+    names = [symbol.name for symbol in workspace_symbols(view, "probe", limit=20)]
+    assert names.count("probe") >= 15
+    assert "probe_all" in names

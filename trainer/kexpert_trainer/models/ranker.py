@@ -9,7 +9,7 @@ the summary's own function first (cross entropy of a softmax over the candidates
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from kexpert.core.retrieval.abbreviations import ABBREVIATION_WEIGHT, candidate_abbreviations
-from kexpert.core.retrieval.comment_features import MAX_COMMENT_WORDS
+from kexpert.core.retrieval.comment_features import MAX_COMMENT_WORDS, OPENINGS_COMPARED, best_openings
 from kexpert.core.retrieval.ranking_features import (
     FEATURES,
     INLINE,
@@ -41,15 +41,14 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 DEPTH = 100  # candidates of each retriever that compares code
-COMMENT_DEPTH = 50  # of the one that compares comments
 _CODE = (("name", 8.0), ("body", 1.0), ("path", 2.0))  # with their weights in BM25
 #: Texts that make up the comment of a chunk, in their order.
 _COMMENT = ("brief", "rest", "comment", "inner")
 _K1, _B = 1.2, 0.75  # of BM25, as in FTS5
-_HIDDEN, _EPOCHS, _LR, _WEIGHT_DECAY, _BATCH = 24, 10, 0.01, 1e-3, 64
-#: How often a question counts in each situation. Chosen on 6.1: a comment that answers in other words weighs against
-#: functions without a comment, and neither should lose much.
-_REPEATS = {Situation.BLANKED: 1, Situation.UNDOCUMENTED: 1, Situation.REWORDED: 2}
+_HIDDEN, _EPOCHS, _LR, _WEIGHT_DECAY, _BATCH = 24, 12, 0.01, 1e-3, 64
+#: Weight of a question in each situation. Chosen on 6.1: a comment that answers in other words weighs against functions
+#: without a comment, and neither should lose much.
+_WEIGHTS = {Situation.BLANKED: 1.0, Situation.UNDOCUMENTED: 0.7, Situation.REWORDED: 2.0}
 
 
 @dataclass(slots=True)
@@ -126,6 +125,12 @@ class PoolRetrieval:
         rows = self._row[numbers]
         return np.where(rows[:, None] >= 0, self._directions[rows], np.float32(0)), self._code.idf[numbers]
 
+    def importance(self, words: Sequence[str]) -> Floats:
+        """As ``kexpert.search.embedder`` computes it, (words,)."""
+        rows = self._row[np.array([self._number[word] for word in words], np.int64)]
+        lengths = self._question_weights[rows] * np.linalg.norm(self._table[rows], axis=1)
+        return np.where(rows >= 0, lengths, 1.0).astype(np.float32)
+
     def ask(self, words: NDArray[np.int32], right: int, situations: Sequence[Situation]) -> list[QuestionCandidates]:
         """The candidates of a question in each situation. ``right``: index of the right chunk in the pool."""
         plain: _Found | None = None
@@ -157,7 +162,7 @@ class PoolRetrieval:
         elif situation is Situation.UNDOCUMENTED:
             told = told.copy()
             told[right] = 0
-        by_code, by_comment = _highest(found.code, DEPTH), _highest(told, COMMENT_DEPTH)
+        by_code, by_comment = _highest(found.code, DEPTH), self._by_comment(found.asked, told)
         chosen = np.unique(np.concatenate([by_code, by_comment, _highest(found.cosines, DEPTH)]))
         code, comment = set(by_code.tolist()), set(by_comment.tolist())
         entries = []
@@ -169,9 +174,19 @@ class PoolRetrieval:
                     float(told[at]) if at in comment else 0.0, float(found.cosines[at]),
                 )
             )  # fmt: skip
-        rows = features([self.corpus.words[word] for word in found.asked], entries, self.lexicon)
+        rows = features([self.corpus.words[word] for word in found.asked], entries, self.lexicon, self.importance)
         place = np.flatnonzero(chosen == right)
         return QuestionCandidates(rows, int(place[0]) if len(place) else -1)
+
+    def _by_comment(self, asked: Sequence[int], told: Floats) -> Ints:
+        """Chunks whose comment may answer a question; ``told``: BM25 of the comments."""
+        found = _highest(told, OPENINGS_COMPARED)
+        found = found[np.argsort(-told[found], kind="stable")]
+        if not len(found):
+            return found
+        words = self.corpus.words
+        comments = [[words[word] for word in self._comments[at]] for at in found.tolist()]
+        return found[best_openings([words[word] for word in asked], comments, self.lexicon)]
 
     def _entry(self, at: int, told: Sequence[int], bm25: float, comment_bm25: float, cosine: float) -> CandidateFields:
         chunk, words = self.pool[at], self.corpus.words
@@ -237,34 +252,24 @@ def gather(
     return gathered
 
 
-def mixed(gathered: Iterable[dict[Situation, QuestionCandidates]]) -> list[QuestionCandidates]:
-    """The candidates of every question in every situation, as often as ``_REPEATS`` says: what the ranker learns
-    from."""
-    return [
-        each
-        for by_situation in gathered
-        for situation, each in by_situation.items()
-        for _ in range(_REPEATS[situation])
-    ]
-
-
-def fit(questions: Sequence[QuestionCandidates], seed: int = 1) -> dict[str, object]:
-    """Train on the questions whose answer is a candidate. Returns the weights that ``kexpert.search.reranker`` reads.
+def fit(gathered: Iterable[Mapping[Situation, QuestionCandidates]], seed: int = 1) -> dict[str, object]:
+    """Train on the questions whose answer is a candidate, in every situation (``_WEIGHTS``). Returns the weights that
+    ``kexpert.search.reranker`` reads.
 
     Raises UserError if there is no such question.
     """
-    usable = [each for each in questions if each.right >= 0]
+    usable, by_question = [], []
+    for by_situation in gathered:
+        for situation, each in by_situation.items():
+            if each.right >= 0:
+                usable.append(each)
+                by_question.append(_WEIGHTS[situation])
     if not usable:
         raise UserError("no question found its answer, so no ranker can be trained; give a larger tree")
     rows = np.concatenate([each.rows for each in usable])
     mean, scale = rows.mean(0), rows.std(0) + 1e-3
-    width = max(len(each.rows) for each in usable)
-    values = torch.zeros(len(usable), width, len(FEATURES))
-    present = torch.zeros(len(usable), width, dtype=torch.bool)
-    for at, each in enumerate(usable):
-        values[at, : len(each.rows)] = torch.from_numpy((each.rows - mean) / scale)
-        present[at, : len(each.rows)] = True
-    right = torch.tensor([each.right for each in usable])
+    del rows
+    weights = torch.tensor(by_question)
     torch.manual_seed(seed)
     inner, outer = nn.Linear(len(FEATURES), _HIDDEN), nn.Linear(_HIDDEN, 1, bias=False)
     network = nn.Sequential(inner, nn.ReLU(), outer)
@@ -272,8 +277,14 @@ def fit(questions: Sequence[QuestionCandidates], seed: int = 1) -> dict[str, obj
     for epoch in range(_EPOCHS):
         optimizer.param_groups[0]["lr"] = _LR * (1 - epoch / _EPOCHS)
         for part in torch.randperm(len(usable)).split(_BATCH):
-            scores = network(values[part]).squeeze(-1).masked_fill(~present[part], -1e9)
-            loss = F.cross_entropy(scores, right[part])
+            batch = [usable[at] for at in part.tolist()]
+            values = [torch.from_numpy((each.rows - mean) / scale) for each in batch]
+            scores = network(nn.utils.rnn.pad_sequence(values, batch_first=True)).squeeze(-1)
+            lengths = torch.tensor([len(each.rows) for each in batch])
+            absent = torch.arange(scores.shape[1])[None] >= lengths[:, None]
+            right = torch.tensor([each.right for each in batch])
+            losses = F.cross_entropy(scores.masked_fill(absent, -1e9), right, reduction="none")
+            loss = (losses * weights[part]).sum() / weights[part].sum()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

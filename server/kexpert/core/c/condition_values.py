@@ -21,6 +21,8 @@ _BINARY = {
 _MAX_DEPTH = 40
 _MAX_EXPANSIONS = 24
 _MAX_BITS = 128
+#: The kernel's ways to give a number a suffix.
+_NUMBERS = frozenset({"_AC", "_UL", "_ULL", "UL", "ULL"})
 _OPTION_TESTS = frozenset({"IS_ENABLED", "IS_BUILTIN", "IS_MODULE", "IS_REACHABLE"})
 
 
@@ -169,6 +171,8 @@ class _Reader:
             if not level:
                 break
         arguments = [token for _, token in self.tokens[start : self.at - 1]]
+        if name in _NUMBERS and arguments and _tokens(arguments[0])[:1] and _tokens(arguments[0])[0][0] == "number":
+            return _number(arguments[0]) if len(arguments) == (3 if name == "_AC" else 1) else None
         if name in _OPTION_TESTS and len(arguments) == 1:
             return self._option_test(name, arguments[0])
         if name == "KERNEL_VERSION" and len(arguments) == 5 and all(each.isdigit() for each in arguments[::2]):

@@ -327,6 +327,8 @@ def _past_value(tokens: Tokens, at: int) -> int:
 
 def _declared(tokens: Tokens, specifiers: Specifiers, declarator: Declarator, first: int, stop: int) -> Declared:
     full_type = replace(specifiers.type, derived=(*declarator.derived, *specifiers.type.derived))
+    if full_type.base == "__auto_type" and tokens[declarator.next] == "=":
+        full_type = replace(full_type, base=f"typeof({tokens.join(declarator.next + 1, stop)})")
     return Declared(
         declarator.name, full_type, tokens.start(declarator.at) if declarator.at >= 0 else -1, tokens.start(first),
         tokens.stop(stop - 1), specifiers.storage, declarator.parameters,

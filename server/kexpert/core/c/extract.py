@@ -33,6 +33,7 @@ _CONTAINERS = {
     "declaration_list", "ERROR", "compound_statement", "labeled_statement", "attributed_statement",
 }  # fmt: skip
 _HOLDERS = _CONTAINERS | {"declaration", "type_definition", "else_clause"}
+_LOCAL_HOLDERS = _HOLDERS | {*_RECORDS, "field_declaration_list", "field_declaration"}
 _FLAGS = {
     b"static": Flag.STATIC, b"inline": Flag.INLINE, b"__always_inline": Flag.INLINE, b"__inline": Flag.INLINE,
     b"__init": Flag.INIT, b"__exit": Flag.EXIT, b"__weak": Flag.WEAK, b"__percpu": Flag.PER_CPU,
@@ -343,7 +344,7 @@ class _Extraction:
                 for node in stack.pop().named_children:
                     if node.type in _RECORDS and node.child_by_field_name("name"):
                         self._record(node, "")
-                    elif node.type in _HOLDERS or node.type.endswith("_statement"):
+                    elif node.type in _LOCAL_HOLDERS or node.type.endswith("_statement"):
                         stack.append(node)
 
     def _alternative_heads(self) -> None:

@@ -7,6 +7,7 @@ bytes; bit offsets are relative to the storage unit of the bit-field.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from kexpert.core.c.members import (
@@ -15,13 +16,19 @@ from kexpert.core.c.members import (
     MemberDeclaration,
     MemberDeclarator,
     RecordBody,
+    attributes_of,
     declarations,
     read_body,
 )
 from kexpert.core.c.sizes import KNOWN, POINTER, Constant, Size, SizeOf, builtin, evaluate
+from kexpert.core.text import encode
 
 __all__ = ["Layout", "MemberLayout", "Size", "layout"]
 
+#: The text of the members that a macro's call stands for; None if it is not known.
+Expand = Callable[[str], str | None]
+
+_MAX_EXPANSIONS = 6  # inside each other
 _CACHELINE_BYTES = 64  # of most 64-bit machines; a layout that uses it is approximate
 
 
@@ -53,21 +60,30 @@ class Layout:
     exact: bool = True
     holes: list[tuple[int, int]] = field(default_factory=list)  # (offset, size) between the outermost members
     padding: int = 0  # bytes after the last member
+    configuration: str = ""  # in words, if options decided something
 
 
 def layout(
-    body: bytes, kind: str, size_of: SizeOf, constant: Constant = lambda name: None, max_align: int | None = None
+    body: bytes,
+    kind: str,
+    size_of: SizeOf,
+    constant: Constant = lambda name: None,
+    max_align: int | None = None,
+    guesses: bool = True,
+    expand: Expand = lambda call: None,
 ) -> Layout:
     """Compute the layout of ``struct foo { ... } __packed``, or of the braces and the attributes after them.
 
     ``size_of`` looks up "struct foo", "union foo" and typedefs that ``sizes`` does not know. ``constant`` looks up
     macros and enumerators in array lengths and bit widths. Both return None for unknown names. ``max_align`` is the
-    alignment in bytes that ``#pragma pack`` allows at most.
+    alignment in bytes that ``#pragma pack`` allows at most. ``guesses``: types that depend on the configuration
+    (locks) get the size that they have without debugging options, as an approximation, before ``size_of`` is asked.
+    ``expand`` gives the members that an unknown macro stands for, as text, from its call as text.
     """
     read = read_body(body)
     if read is None:
         return Layout(kind, size=None, exact=False)
-    builder = _Builder(read, kind, read.attributes.packed, size_of, constant, 0, max_align)
+    builder = _Builder(read, kind, read.attributes.packed, size_of, constant, 0, max_align, guesses, expand)
     builder.members(read.start, read.end)
     return builder.finish(read.attributes)
 
@@ -84,8 +100,13 @@ class _Builder:
         constant: Constant,
         depth: int,
         max_align: int | None,
+        guesses: bool,
+        expand: Expand,
     ) -> None:
         self.max_align = max_align
+        self.expand = expand
+        self.expansions = 0  # open ones
+        self.guesses = guesses
         self.body, self.packed, self.size_of, self.constant, self.depth = body, packed, size_of, constant, depth
         self.out = Layout(kind)
         self.at: int | None = 0
@@ -112,15 +133,24 @@ class _Builder:
 
     def _aligned(self, attributes: Attributes, align: int) -> int:
         """``align`` raised by alignment attributes. An unknown alignment makes the layout inexact."""
-        for expression in attributes.aligned:
+        expressions, words = list(attributes.aligned), list(attributes.cacheline)
+        for _ in range(_MAX_EXPANSIONS):
+            if not words:
+                break
+            text = self.expand(words.pop())
+            if text is None:
+                self.exact = False
+                align = max(align, _CACHELINE_BYTES)
+            else:
+                found, _ = attributes_of(text)
+                expressions += found.aligned
+                words += found.cacheline
+        for expression in expressions:
             wanted = evaluate(expression, self._type_size, self.constant)
             if wanted is None or wanted <= 0 or wanted & (wanted - 1) or wanted > 1 << 20:
                 self.exact = False
             else:
                 align = max(align, wanted)
-        if attributes.cacheline:
-            self.exact = False
-            align = max(align, _CACHELINE_BYTES)
         return align
 
     # -- declarations ---------------------------------------------------------------------------------------------
@@ -132,13 +162,27 @@ class _Builder:
             self._aggregate(declared, declared.inner)
         else:
             for declarator in declared.declarators:
-                base = self._type_size(declared.base)
+                if declarator.words:
+                    declared = self._with_words(declared, declarator)
+                base = None if declarator.pointer else self._type_size(declared.base)
                 if declarator.bits is not None:
                     self._bits(declared, declarator, base)
                 else:
                     self._place(declared, declarator, self._declarator_size(base, declarator))
-            if not declared.declarators and declared.base.split(" ")[0] not in ("struct", "union", "enum"):
+            is_type = declared.base.split(" ")[0] in ("struct", "union", "enum")
+            if not declared.declarators and not is_type and not self._expanded(declared.base):
                 self._place(declared, MemberDeclarator("", "", False, (), None), None)
+
+    def _with_words(self, declared: MemberDeclaration, declarator: MemberDeclarator) -> MemberDeclaration:
+        """With the attributes that words after the name stand for; an unknown word makes the layout inexact."""
+        attributes = declared.attributes
+        for word in declarator.words:
+            text = self.expand(word)
+            if text is None:
+                self.exact = False
+            else:
+                attributes |= attributes_of(text)[0]
+        return replace(declared, attributes=attributes)
 
     def _macro(self, declared: MemberDeclaration) -> None:
         name, arguments = declared.macro, declared.arguments
@@ -158,8 +202,21 @@ class _Builder:
             base = self._type_size(arguments[0])
             size = POINTER if "*" in arguments[0] else base
             self._place_macro_member(declared, arguments[1], arguments[0], "[]", size and size._replace(size=0))
-        else:
+        elif not self._expanded(f"{name}({', '.join(arguments)})"):
             self._place_macro_member(declared, arguments[0] if arguments else "", name, "", None)
+
+    def _expanded(self, call: str) -> bool:
+        """Place the members that a macro stands for; False if they are not known."""
+        text = self.expand(call) if self.expansions < _MAX_EXPANSIONS else None
+        inside = None if text is None else read_body(b"{" + encode(text) + b";}")
+        if inside is None:
+            return False
+        outer, self.body = self.body, inside
+        self.expansions += 1
+        self.members(inside.start, inside.end)
+        self.expansions -= 1
+        self.body = outer
+        return True
 
     def _place_macro_member(
         self, declared: MemberDeclaration, name: str, base: str, suffix: str, size: Size | None
@@ -173,7 +230,7 @@ class _Builder:
             return
         attributes = declared.type_attributes
         inner = _Builder(self.body, kind, attributes.packed, self.size_of, self.constant, self.depth + 1,
-                         self.max_align)  # fmt: skip
+                         self.max_align, self.guesses, self.expand)  # fmt: skip
         inner.members(*span)
         inner_layout = inner.finish(attributes)
         size = None if inner_layout.size is None else Size(inner_layout.size, inner_layout.align, inner_layout.exact)
@@ -206,12 +263,15 @@ class _Builder:
 
     def _type_size(self, base: str) -> Size | None:
         if base.startswith("enum"):
-            return Size(4, 4)
+            return (self.size_of(base) if " " in base else None) or Size(4, 4)
         if base.rstrip().endswith("*"):
             return POINTER
         if base in ("?", "void", "struct", "union"):
             return None
-        return KNOWN.get(base) or builtin(base) or self.size_of(base)
+        known = KNOWN.get(base) or builtin(base)
+        if known is None or not (known.exact or self.guesses):
+            return self.size_of(base)
+        return known
 
     def _declarator_size(self, base: Size | None, declarator: MemberDeclarator) -> Size | None:
         """The size of one declarator: of a pointer, or of an array of the base type; None if unknown."""
@@ -236,13 +296,14 @@ class _Builder:
         align = self._aligned(declared.attributes, align)
         align = min(align, self.max_align or align)
         start = 0 if self.out.kind == "union" else self.at
-        exact = self.exact or self.out.kind == "union"
+        exact = self.exact or (self.out.kind == "union" and not declared.unsure)
         offset: int | None
         if start is None:
             offset = None
         elif size is None:
-            # Its alignment is unknown too, so the offset is certain only if it suits every type.
+            # Its alignment is unknown too: most types suit a multiple of eight, but not one aligned to a cache line.
             offset = start // 8 if start % 64 == 0 else None
+            exact = exact and start == 0
         else:
             offset = _round_up((start + 7) // 8, align)
         self._hole(start, offset)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
-from kexpert.core.c.declarators import CType
+from kexpert.core.c.declarators import CType, read_type
 from kexpert.core.c.macro_text import MAX_TEXT, parse_macro, substitute
 from kexpert.core.c.tokens import Tokens
 
 _FIRST_ARGUMENT = re.compile(r"\w+_ON_?STACK|(?:DECLARE|DEFINE)_\w+", re.A)
+#: (type, name, flexible member, ...): see <linux/overflow.h>.
+_FLEXIBLE = re.compile(r"_?DEFINE_\w*FLEX", re.A)
 _SCOPED_LOOP = re.compile(r"\w*for_each_\w*_scoped", re.A)
 _TYPES = {
     "SHASH_DESC_ON_STACK": CType("struct shash_desc", ("*",)),
@@ -29,7 +32,7 @@ def name_declared(tokens: Tokens, at: int) -> int:
     if tokens[at + 1] != "(":
         return -1
     arguments = tokens.commas(at + 2, tokens.past(at + 1) - 1)
-    if macro == "CLASS":
+    if macro == "CLASS" or _FLEXIBLE.fullmatch(macro):
         number = 1
     elif _FIRST_ARGUMENT.fullmatch(macro):
         number = 0
@@ -56,6 +59,8 @@ def type_declared(tokens: Tokens, at: int, name: str, data: bytes, declared_in: 
         return CType(f"class_{tokens.join(*arguments[0])}_t")
     if macro in _TYPES:
         return _TYPES[macro]
+    if _FLEXIBLE.fullmatch(macro) and (of := read_type(tokens.join(*arguments[0]))):
+        return replace(of, derived=("*", *of.derived))
     if macro.startswith(("DECLARE_", "DEFINE_")) or data.find(macro.encode("latin-1") + b"(") >= 0:
         definition = re.search(_DEFINITION % re.escape(macro.encode("latin-1")), data, re.M)
         parsed = parse_macro(definition[0]) if definition else None

@@ -23,13 +23,14 @@ _PRAGMA_PACK = re.compile(rb"^[ \t]*#[ \t]*pragma[ \t]+pack[ \t]*\(([^)\n]*)\)",
 _BARE_MACROS = re.compile(rb"\b(?:randomized_struct_fields_start|randomized_struct_fields_end)\b")
 _PUNCTUATION = re.compile(rb"[{}();]")
 _NAME = r"[A-Za-z_]\w*"
-_PACKED = re.compile(r"\b__packed\b|__attribute__\s*\(\(.*?\bpacked\b")
+_TYPEOF = re.compile(r"\b__typeof(?:__)?\s*\(\s*((?:(?:struct|union|enum)\s+)?\w+)\s*\)")
+_PACKED = re.compile(r"\b__packed\b|__attribute(?:__)?\s*\(\(.*?\b(?:__)?packed(?:__)?\b")
 _ALIGNED = re.compile(r"\b(?:__aligned|aligned|__aligned__|__attribute_aligned)\s*\(")
 _ATTRIBUTE_CALL = re.compile(r"\b(?:__attribute__|__attribute|__aligned|__attribute_aligned)\s*\(")
 _CACHELINE = re.compile(r"\b_{2,4}cacheline_(?:internode)?aligned(?:_in_smp)?\b|\bL1_CACHE_ALIGNED\b")
 _NOISE = re.compile(
-    r"\b(?:const|volatile|static|extern|register|__extension__|_Atomic|__restrict|__user|__kernel|__iomem|__percpu|__rcu"
-    r"|__force|__private|__nocast|__safe|__maybe_unused|__deprecated|__randomize_layout|__no_randomize_layout"
+    r"\b(?:const|volatile|__volatile__|static|extern|register|__extension__|_Atomic|__restrict|__user|__kernel|__iomem|__percpu|__rcu"
+    r"|__force|__private|__nocast|__bitwise(?:__)?|__safe|__maybe_unused|__deprecated|__randomize_layout|__no_randomize_layout"
     r"|__designated_init|__read_mostly|__ro_after_init|__packed|__latent_entropy|__cond_lock|__nonstring"
     r"|__counted_by(?:_\w+)?\s*\([^()]*\)|__guarded_by\s*\([^()]*\)|__pt_guarded_by\s*\([^()]*\)"
     r"|__printf\s*\([^()]*\)|__scanf\s*\([^()]*\)|__kcsan_volatile|__bpf_kptr\w*|____?\w*cacheline\w*aligned\w*"
@@ -42,6 +43,8 @@ _BASE = re.compile(
 )
 _MACRO = re.compile(rf"\s*({_NAME})\s*\((?!\s*[*^])")
 _DECLARATOR = re.compile(rf"([\s*(]*)({_NAME})?(.*)", re.DOTALL)
+_WORD = re.compile(r"[A-Za-z_]\w*")
+_ARGUMENTS = re.compile(r"\([^()]*\)")
 _DIMENSION = re.compile(r"\s*\[([^\[\]]*)\]")
 _KNOWN_TRUE = frozenset((
     "CONFIG_64BIT", "__LP64__", "__KERNEL__", "__LITTLE_ENDIAN", "__LITTLE_ENDIAN_BITFIELD", "__LITTLE_ENDIAN__", "1",
@@ -59,10 +62,10 @@ class Attributes:
 
     packed: bool = False
     aligned: tuple[str, ...] = ()  # expressions of aligned(...)
-    cacheline: bool = False  # ____cacheline_aligned and similar
+    cacheline: tuple[str, ...] = ()  # ____cacheline_aligned and similar words
 
     def __or__(self, other: Attributes) -> Attributes:
-        return Attributes(self.packed or other.packed, self.aligned + other.aligned, self.cacheline or other.cacheline)
+        return Attributes(self.packed or other.packed, self.aligned + other.aligned, self.cacheline + other.cacheline)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class MemberDeclarator:
     pointer: bool
     dimensions: tuple[str, ...]  # "" for []
     bits: str | None  # width as written
+    words: tuple[str, ...] = ()  # after the name: macros that may be attributes
 
 
 @dataclass(slots=True)
@@ -149,6 +153,8 @@ def _declarations(body: RecordBody, start: int, end: int) -> Iterator[MemberDecl
                 found.unsure = found.start >= body.unsure_from
                 yield found
             at, braces = match.end(), None
+    if code[at:end].strip():  # a macro without a semicolon
+        yield MemberDeclaration(at, "?", unsure=True)
 
 
 def packing_at(data: bytes, offset: int) -> int | None:
@@ -175,7 +181,7 @@ def packing_at(data: bytes, offset: int) -> int | None:
 def attributes_of(text: str) -> tuple[Attributes, str]:
     """The attributes that affect layout, and the text without any attribute."""
     aligned = [text[match.end() : _closing(text, match.end() - 1)].strip() for match in _ALIGNED.finditer(text)]
-    found = Attributes(_PACKED.search(text) is not None, tuple(aligned), _CACHELINE.search(text) is not None)
+    found = Attributes(_PACKED.search(text) is not None, tuple(aligned), tuple(_CACHELINE.findall(text)))
     while call := _ATTRIBUTE_CALL.search(text):
         text = text[: call.start()] + " " + text[_closing(text, call.end() - 1) + 1 :]
     return found, " ".join(_NOISE.sub(" ", text).split())
@@ -237,6 +243,8 @@ def _declaration(code: bytes, start: int, end: int, braces: tuple[int, int] | No
         tail = decode(code[braces[1] + 1 : min(end, braces[1] + 1 + _MAX_TEXT_CHARS)])
     if not head.strip() and not tail.strip():
         return None
+    if "__typeof" in head:
+        head = _TYPEOF.sub(r"\1 ", head)
     macro = _MACRO.match(head)
     if macro and (braces is None or "struct_group" in macro[1]) and macro[1] not in ("__attribute__", "__aligned"):
         return _macro(code, start, end, macro[1])
@@ -300,7 +308,8 @@ def _declarator(text: str) -> MemberDeclarator:
         dimensions.append(dimension[1].strip())
         at = dimension.end()
     width = bits[0].strip() if bits else None
-    return MemberDeclarator(name, " ".join(body.split()), "*" in lead, tuple(dimensions), width)
+    words = () if "(" in lead else tuple(_WORD.findall(_ARGUMENTS.sub(" ", rest[at:])))
+    return MemberDeclarator(name, " ".join(body.split()), "*" in lead, tuple(dimensions), width, words)
 
 
 def _split(text: str, separator: str) -> list[str]:

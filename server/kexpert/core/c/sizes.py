@@ -61,6 +61,13 @@ def _table() -> dict[str, Size]:
 
 #: Type -> size. Sizes that depend on the configuration are not exact.
 KNOWN = _table()
+
+
+def well_known(base: str) -> Size | None:
+    """The size of a well-known type, approximate where it depends on the configuration."""
+    return KNOWN.get(base)
+
+
 _BUILTIN_WORDS = frozenset(
     ["unsigned", "signed", "__signed__", "int", "long", "short", "char", "float", "double", "__int128"]
 )
@@ -81,9 +88,10 @@ def builtin(base: str) -> Size | None:
 
 
 _C_TOKEN = re.compile(
-    r"\s*(?:(?P<int>0[xX][0-9a-fA-F]+|\d+)[uUlL]*(?!\w)|sizeof\s*\((?P<sizeof>[^()]*)\)|(?P<name>[A-Za-z_]\w*)"
+    r"\s*(?:(?P<int>0[xX][0-9a-fA-F]+|\d+)[uUlL]*(?!\w)|(?P<name>[A-Za-z_]\w*)(?P<call>\s*\()?"
     r"|(?P<op><<|>>|[-+*/%|&^~()]))"
 )
+_SIZEOF = re.compile(r"\b(sizeof|__alignof__|_Alignof|__alignof)\s*\(([^()]*)\)")
 _OPERATORS: dict[type[ast.AST], Callable[[int, int], int]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.floordiv,
     ast.Mod: operator.mod, ast.BitOr: operator.or_, ast.BitAnd: operator.and_, ast.BitXor: operator.xor,
@@ -93,9 +101,25 @@ _MAX_EXPRESSION_CHARS = 300
 
 
 def evaluate(expression: str, size_of: SizeOf, constant: Constant) -> int | None:
-    """The value of a simple constant expression of C; None if unknown."""
+    """The value of a constant expression of C; None if unknown. ``constant`` is asked for names, and for the whole
+    where it is more than arithmetic."""
     if len(expression) > _MAX_EXPRESSION_CHARS:
         return None
+    if "sizeof" in expression or "lignof" in expression:
+        expression = _SIZEOF.sub(lambda match: _measured(match, size_of), expression)
+    found = _arithmetic(expression, constant)
+    return constant(expression) if found is None and not expression.isidentifier() else found
+
+
+def _measured(match: re.Match[str], size_of: SizeOf) -> str:
+    """The number that ``sizeof(type)`` or an alignment is; as it was if that is not known."""
+    size = size_of(" ".join(match[2].split()))
+    if size is None or not size.exact:
+        return match[0]
+    return str(size.size if match[1] == "sizeof" else size.align)
+
+
+def _arithmetic(expression: str, constant: Constant) -> int | None:
     tokens: list[str] = []
     at, text = 0, expression.strip()
     while at < len(text):
@@ -110,10 +134,9 @@ def evaluate(expression: str, size_of: SizeOf, constant: Constant) -> int | None
             if octal and re.search("[89]", digits):
                 return None
             value = int(digits, 8 if octal else 0)
-        elif match["sizeof"] is not None:
-            size = size_of(" ".join(match["sizeof"].split()))
-            value = size.size if size and size.exact else None
         elif match["name"]:
+            if match["call"]:
+                return None
             value = 64 if match["name"] in ("BITS_PER_LONG", "__BITS_PER_LONG") else constant(match["name"])
         else:
             tokens.append(match["op"])

@@ -45,6 +45,7 @@ _VALUES = re.compile(rb"=[ \t\n]*\{[ \t]*\n")
 _LIST = re.compile(rb"\{\s*\.\w+\s*=")
 #: An initialiser that must be parsed: ``.open = foo_open``.
 PAIR = re.compile(rb"\.\w+\s*(?:\[[^\]\n]*\]\s*)?=\s*&?\s*(?:[A-Z_][A-Z0-9_]*+)?[a-z]")
+_AFTER_ITEM = re.compile(rb"[ \t]*,?")
 _AFTER_CALL = re.compile(rb"[ \t]*;?")
 _BRACE = re.compile(rb"\s*\{")
 #: A brace or a word in column 0 that is no label: it begins another declaration.
@@ -146,8 +147,10 @@ def skeleton(data: bytes) -> Skeleton:
 
 
 def _after_made(text: bytes, call: MadeCall) -> int:
-    """The offset after a call, its ``;`` included among members, where a ``;`` alone is an error."""
-    tail = _AFTER_CALL.match(text, call.end) if call.record else None
+    """The offset after a call, the ``;`` or ``,`` after it included among members or enumerators, where it is an error
+    if it is alone."""
+    ending = _AFTER_ITEM if call.record == "enum" else _AFTER_CALL
+    tail = ending.match(text, call.end) if call.record else None
     return tail.end() if tail else call.end
 
 

@@ -31,6 +31,9 @@ class CToken(NamedTuple):
     end: int
 
 
+_new = tuple.__new__  # a named tuple's own constructor takes as long as all the rest
+
+
 class Tokens:
     """The tokens of one range of a file. Offsets are bytes of the file. An index outside the list reads as an empty
     token, so callers need no bounds checks."""
@@ -44,7 +47,7 @@ class Tokens:
         base += start
         self._text, self._base = text, base
         self.items = [
-            CToken(m[0], m.start() + base, m.end() + base) for m in _TOKEN.finditer(text) if m.lastgroup is None
+            _new(CToken, (m[0], m.start() + base, m.end() + base)) for m in _TOKEN.finditer(text) if not m.lastindex
         ]
         self.end = base + len(text)
         self.starts = [token.start for token in self.items]

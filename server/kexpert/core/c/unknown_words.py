@@ -31,12 +31,18 @@ _ONE_TAIL = re.compile(rb"\n\}[ \t]*+([A-Z][A-Z0-9_]++|__\w++)[ \t]*+;")
 _POINTER = re.compile(
     rb"\n(?:(?:static|extern|const|volatile)\s+)*(\w+)\s+\(\*\s*(?:\w+\s+)*\w+\)\s*\([^;{}]*\)\s*[=;]"
 )
+#: ``static inline void PRINTF(1, 2) die(const char *text)`` and ``void f(int x)\n\tACQUIRES(lock)\n{``
+_CALL_AHEAD = re.compile(
+    rb"\n(?:[A-Za-z_]\w*+[ \t*]++){1,6}?([A-Z][A-Z0-9_]*+\([^()\n]*+\))[ \t*]++(?:\w++[ \t*]++)*?\w++[ \t]*+\("
+)
+_CALLS_BEHIND = re.compile(rb"\)((?:\s++[A-Z][A-Z0-9_]*+\([^()\n]*+\))++)\s*+(?<=\n)\{")
 _FUNCTION_TYPE = re.compile(rb"\ntypedef\s+((?:unsigned|signed|long|short|int)\s+)+\w+\s*\(\s*\w+\s*\)\s*\(")
 #: Signs of macros among members or enumerators; only with one of them are the bodies read.
 _MEMBER_MACROS = (
     re.compile(rb"\n[ \t]++[A-Za-z_]\w*+[ \t]*+\((?![ \t]*\*)"),
     re.compile(rb"\n[ \t]++[A-Z]\w*+[ \t]++(?:struct|union|[A-Z]\w*+[ \t]*+\(|\w++[ \t]++\*?\w++[ \t]*+;)"),
     re.compile(rb"\};(?<=\w\};)"),
+    re.compile(rb"[{;]\n[ \t]++[A-Z][A-Z0-9_]++\n\}"),
 )
 _BODY = re.compile(rb"\b(?:(struct|union)|enum)\b[\w\s]*\{")
 _LEADING = re.compile(rb"\s*([A-Za-z_]\w*(?:[\s*]+[A-Za-z_]\w*)*)\s*", re.S)
@@ -55,6 +61,9 @@ def mask_unknown_words(edit: Editor) -> None:
     for match in _TAIL.finditer(edit.out):
         _head(edit, match, True)
     _tails(edit)
+    for pattern in (_CALL_AHEAD, _CALLS_BEHIND):
+        for match in pattern.finditer(edit.out):
+            edit.blank(*match.span(1))
     for match in _FUNCTION_TYPE.finditer(edit.out):
         edit.blank(edit.out.index(b"typedef", match.start()) + 7, match.end(1))
     for match in _POINTER.finditer(edit.out):
@@ -200,7 +209,8 @@ def _enum(edit: Editor, at: int) -> tuple[int, int]:
             close = edit.closing(call.end() - 1)
             if close < 0:
                 break
-            edit.blank(at, close + 1)
+            comma = edit.after(close + 1)
+            edit.blank(at, comma + 1 if out[comma : comma + 1] == b"," else close + 1)
             at = close + 1
             continue
         stop = _ENUM_STOP.search(out, at)

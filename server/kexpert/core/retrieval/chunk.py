@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from itertools import pairwise
 
-from kexpert.core.c.extract import extract
 from kexpert.core.c.lex import comment_spans
 from kexpert.core.docs.kerneldoc import comment_above, comment_text, parse_kerneldoc
 from kexpert.core.kernel.kconfig import parse_kconfig
@@ -90,7 +89,11 @@ def chunks(path: str, data: bytes, facts: FileFacts | None = None) -> list[Chunk
     if name.endswith(_CODE_SUFFIXES):
         if is_generated(path):
             return []
-        found: Iterable[Chunk] = _code(path, data, facts if facts is not None else extract(path, data))
+        if facts is None:
+            from kexpert.core.c.extract import extract  # most that know chunks never make one
+
+            facts = extract(path, data)
+        found: Iterable[Chunk] = _code(path, data, facts)
     elif name.startswith("Kconfig"):
         found = _options(path, data)
     elif is_documentation(path):

@@ -3,7 +3,8 @@
 Names, bodies, paths and comments are lists of stems. What the code says is described apart from what comments say
 (``comment_features``), because most functions have no comment and must stay comparable. Words are compared by their
 vectors, so ``remove`` in a query matches ``unlink`` in a name. Words are weighted by inverse document frequency
-(``idf`` below). A feature is "soft" if it counts similar words, and literal if it counts only equal ones.
+(``idf`` below). A feature is "soft" if it counts similar words, literal if it counts only equal ones, and
+"weighed" if words count as the embedder weighs those of a question instead of by IDF.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 from kexpert.core.retrieval.abbreviations import NameMatcher
 from kexpert.core.retrieval.comment_features import COMMENT_FEATURES, MAX_COMMENT_WORDS, comment_features
 from kexpert.core.retrieval.products import DECIMALS, product
-from kexpert.core.retrieval.word_field import WordField, field_cosine, idf_share, rank_score
+from kexpert.core.retrieval.word_field import WordField, field_cosine, idf_share, rank_score, soft_bigrams
 from kexpert.core.retrieval.words import stem
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float32]
     #: Words -> (unit vectors, (words, dimensions), zeros for unknown words; inverse document frequencies, (words,)).
     Lexicon = Callable[[Sequence[str]], tuple[Array, Array]]
+    #: Words of a query -> how much each of them tells, as the embedder learnt it, (words,).
+    Importance = Callable[[Sequence[str]], Array]
 
 #: Stems in the code of a function that limit its callers.
 STATIC, INLINE = stem("static"), stem("inline")
@@ -40,7 +43,8 @@ FEATURES = (
     "cosine below best", "name below best", "meaning below best", "lexical share",
     "file's company", "file's cosine", "file's best", "file's meaning",
     "folder's company", "folder's cosine", "folder's best", "folder's meaning",
-    "static", "inline", "name cosine", "name used contracted", "name in any way", *COMMENT_FEATURES,
+    "static", "inline", "name cosine", "name used contracted", "name in any way",
+    "name weighed", "name or path weighed", "soft bigrams in name", *COMMENT_FEATURES,
 )  # fmt: skip
 
 
@@ -65,7 +69,9 @@ class CandidateFields:
     inline: bool = False
 
 
-def features(query: Sequence[str], candidates: Sequence[CandidateFields], lexicon: Lexicon) -> Array:
+def features(
+    query: Sequence[str], candidates: Sequence[CandidateFields], lexicon: Lexicon, importance: Importance
+) -> Array:
     """The features of all candidates for one query: (candidates, FEATURES) float32, each about -1 to 1."""
     names = [candidate.name for candidate in candidates]
     texts = [names, [candidate.body for candidate in candidates], [candidate.path for candidate in candidates],
@@ -80,8 +86,10 @@ def features(query: Sequence[str], candidates: Sequence[CandidateFields], lexico
     similarity[np.arange(count), np.arange(count)] = 1.0
     share = idf[:count] / max(float(idf[:count].sum()), 1e-6)
 
+    weight = importance(distinct)
+    weighed = weight / max(float(weight.sum()), 1e-6)
     best = [field.gathered(np.maximum, similarity[:, field.words]).T for field in (name, body, path)]
-    anywhere = np.maximum.reduce(best)
+    anywhere, name_or_path = np.maximum.reduce(best), np.maximum(best[0], best[2])
     literal = [product((field >= 0.999).astype(np.float32), share) for field in (*best, anywhere)]
     soft = [product(field, share) for field in (*best, anywhere)]
     lexical = np.array([candidate.lexical for candidate in candidates], np.float32)
@@ -103,8 +111,9 @@ def features(query: Sequence[str], candidates: Sequence[CandidateFields], lexico
         np.array([candidate.inline for candidate in candidates]),
         field_cosine(name, vectors, idf, count),
         *_abbreviation_features(NameMatcher(distinct), names, name, idf, share),
-        *comment_features(comment, [candidate.comment_lexical for candidate in candidates], anywhere, similarity,
-                          vectors, idf),
+        product(best[0], weighed), product(name_or_path, weighed), soft_bigrams(name, similarity, share),
+        *comment_features(comment, [candidate.comment_lexical for candidate in candidates], anywhere,
+                          name_or_path, similarity, vectors, idf, weighed),
     ]  # fmt: skip
     return np.round(np.stack(columns, axis=1).astype(np.float64), DECIMALS).astype(np.float32)
 

@@ -81,3 +81,18 @@ def field_cosine(field: WordField, vectors: Array, idf: Array, count: int) -> Ar
     norms = np.linalg.norm(sums, axis=1) * np.linalg.norm(query)
     result: Array = np.divide(product(sums, query), norms, out=np.zeros_like(norms), where=norms > 1e-6)
     return result
+
+
+def soft_bigrams(field: WordField, similarity: Array, share: Array) -> Array:
+    """The share of the query's bigrams that each candidate's field has, similar words included: (candidates,).
+
+    ``similarity`` (query words, words); ``share`` (query words,). A bigram counts as the product of its similarities.
+    """
+    if len(share) < 2 or not len(field.words):
+        return np.zeros(len(field.lengths), np.float32)
+    owners = field.owners
+    values = np.zeros((len(share) - 1, len(field.words)), np.float32)
+    together = (owners[1:] == owners[:-1]).astype(np.float32)
+    values[:, 1:] = similarity[:-1, field.words[:-1]] * similarity[1:, field.words[1:]] * together
+    weight = share[1:] + share[:-1]
+    return product(field.gathered(np.maximum, values).T, weight / max(float(weight.sum()), 1e-6))

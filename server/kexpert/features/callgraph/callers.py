@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from kexpert.core.c.lex import blank_comments, is_member_use
 from kexpert.core.symbols import Kind, Symbol
 from kexpert.features.callgraph.definitions import BESIDE_KERNEL, FUNCTIONS, core_first
 from kexpert.features.callgraph.edges import Certainty, Edge, Edges, TableEntry
+from kexpert.features.callgraph.kept_calls import CallReader
 from kexpert.features.callgraph.operations import Operations
 from kexpert.features.semantics.definition_ranking import is_private
 from kexpert.view import View
@@ -27,7 +29,7 @@ def callers(
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Edges:
     """At most ``limit`` edges to ``symbol``, direct calls first, its own file's first, then the kernel's core."""
-    direct, unread = _direct(view, symbol, cancelled)
+    direct, unread = _direct(view, symbol, operations.reader, cancelled)
     entries = entries_of(view, symbol)
     through: list[Edge] = []
     for struct, member in list(dict.fromkeys((e.struct, e.member) for e in entries))[:_MAX_OPERATIONS]:
@@ -54,7 +56,9 @@ def _order(edge: Edge, symbol: Symbol) -> tuple[object, ...]:
     return edge.caller.path != symbol.path, *core_first(edge.caller)
 
 
-def _direct(view: View, symbol: Symbol, cancelled: Callable[[], bool]) -> tuple[list[Edge], int]:
+def _direct(
+    view: View, symbol: Symbol, reader: CallReader, cancelled: Callable[[], bool]
+) -> tuple[list[Edge], int]:
     """The calls by name, and how many callers were not read."""
     name = symbol.name
     rows = view.callers(name, 4 * _MAX_READ)
@@ -73,13 +77,18 @@ def _direct(view: View, symbol: Symbol, cancelled: Callable[[], bool]) -> tuple[
     for row in rows[:_MAX_READ]:
         if cancelled():
             break
-        line = next((line for line, member in written_lines(view, row, name) if not member), None)
+        line = reader.ask(row.path, (row.start, name), partial(_first_line, view, row, name))
         if line is not None:
             edges.append(Edge(row, symbol, row.path, line, Certainty.EXACT if is_only else Certainty.SYNTAX))
     unread = max(0, len(rows) - _MAX_READ)
     if len(rows) >= 4 * _MAX_READ:
         unread = max(unread, view.caller_count(name) - _MAX_READ)
     return edges, unread
+
+
+def _first_line(view: View, row: Symbol, name: str) -> int | None:
+    """The line of the first call of a name in a function."""
+    return next((line for line, member in written_lines(view, row, name) if not member), None)
 
 
 def written_lines(view: View, caller: Symbol, name: str) -> Iterator[tuple[int, bool]]:

@@ -11,6 +11,7 @@ from kexpert.features.callgraph.callees import callees
 from kexpert.features.callgraph.callers import callers, entries_of
 from kexpert.features.callgraph.definitions import definitions_named
 from kexpert.features.callgraph.edges import Edge, TableEntry
+from kexpert.features.callgraph.kept_calls import KeptCalls
 from kexpert.features.callgraph.operations import Operations
 from kexpert.features.callgraph.undecided import without_configuration
 from kexpert.view import View
@@ -56,14 +57,18 @@ class CallChain:
 
 
 def call_chain(
-    view: View, name: str, limits: ChainLimits, cancelled: Callable[[], bool] = lambda: False
+    view: View,
+    name: str,
+    limits: ChainLimits,
+    cancelled: Callable[[], bool] = lambda: False,
+    kept: KeptCalls | None = None,
 ) -> CallChain | None:
-    """The tree around a function or macro; None if the tree has none of that name."""
+    """The tree around a function or macro; None if the tree has none of that name. ``kept``: of earlier questions."""
     view = without_configuration(view)
     found = definitions_named(view, name)
     if not found:
         return None
-    symbol, operations = found[0], Operations(view)
+    symbol, operations = found[0], Operations(view, kept or KeptCalls())
     known: dict[str, list[Symbol]] = {}
 
     def below(node: Symbol) -> tuple[list[tuple[Symbol | None, Edge]], int, tuple[TableEntry, ...]]:

@@ -1,18 +1,21 @@
 """Calls through operations (``file->f_op->open(…)``): who calls one, and which functions implement it.
 
 The type of the expression before ``->`` decides. Inferring a type parses a file, so a request has a budget; beyond it
-calls are matched by the member's name and say so.
+calls are matched by the member's name and say so. What earlier requests inferred counts too, so that answers stay the
+same.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 from kexpert.core.symbols import Assignment, Kind, Symbol
 from kexpert.features.callgraph.definitions import BESIDE_KERNEL, FUNCTIONS, core_first
 from kexpert.features.callgraph.edges import Certainty
+from kexpert.features.callgraph.kept_calls import KeptCalls
 from kexpert.features.callgraph.local_pointers import body_calls
 from kexpert.features.semantics.resolve import resolve
 from kexpert.view import View
@@ -29,9 +32,11 @@ class Operations:
     """Answers about operations for one request; each is worked out once."""
 
     view: View
+    kept: KeptCalls = field(default_factory=KeptCalls)
     inferred: int = 0
 
     def __post_init__(self) -> None:
+        self.reader = self.kept.reader(self.view)
         self._callers: dict[tuple[str, str], list[tuple[Symbol, int, Certainty]]] = {}
         self._implementations: dict[tuple[str, str], list[Assignment]] = {}
 
@@ -58,18 +63,25 @@ class Operations:
         for row in rows[:_MAX_CALLERS]:
             if cancelled():
                 break
-            data = self.view.data(row.path)
-            if data is None or not is_written.search(data, row.start, row.end):
-                continue
-            for call in body_calls(data, row):
-                if not call.member or call.name != member:
-                    continue
-                owner = self.struct_of(row.path, call.member_at)
+            for member_at, line in self.reader.ask(
+                row.path, (row.start, row.end, member), partial(self._calls_in, row, member, is_written)
+            ):
+                owner = self.struct_of(row.path, member_at)
                 if owner in (struct, ""):
-                    line = data.count(b"\n", 0, call.start)
                     found.append((row, line, Certainty.SYNTAX if owner and struct else Certainty.NAME))
                     break
         return sorted(found, key=lambda each: (each[2] is Certainty.NAME, self._implements(each[0], struct, member)))
+
+    def _calls_in(self, row: Symbol, member: str, is_written: re.Pattern[bytes]) -> tuple[tuple[int, int], ...]:
+        """(offset of the member, line of the call) of each call through a member of this name in a function."""
+        data = self.view.data(row.path)
+        if data is None or not is_written.search(data, row.start, row.end):
+            return ()
+        return tuple(
+            (call.member_at, data.count(b"\n", 0, call.start))
+            for call in body_calls(data, row)
+            if call.member and call.name == member
+        )
 
     def _implements(self, symbol: Symbol, struct: str, member: str) -> bool:
         """True for an implementation that passes a call on."""
@@ -80,6 +92,9 @@ class Operations:
         if self.inferred >= _MAX_INFERRED:
             return ""
         self.inferred += 1
+        return self.reader.ask(path, offset, partial(self._struct_of, path, offset))
+
+    def _struct_of(self, path: str, offset: int) -> str:
         source = self.view.source(path)
         found = resolve(self.view, source, offset) if source else None
         return found.member.struct.partition(" ")[2] if found is not None and found.member is not None else ""

@@ -66,7 +66,7 @@ def grep(view: View, query: GrepQuery, cancelled: Callable[[], bool] = lambda: F
     began = time.monotonic()
     paths = [path for path in view.files_that_can_hold(expression.clauses) if passes.takes(path)]
     answer = GrepAnswer([], 0, True, "", 0, 0, view.complete)
-    for path in sorted(paths, key=_order):
+    for path, data in view.wanted_texts(sorted(paths, key=_order), expression.is_in):
         seconds = time.monotonic() - began
         if cancelled():
             answer.why_stopped = "cancelled"
@@ -77,7 +77,6 @@ def grep(view: View, query: GrepQuery, cancelled: Callable[[], bool] = lambda: F
         if answer.why_stopped:
             answer.is_exact = False
             break
-        data = view.data(path)
         answer.files_searched += 1
         found = _hits(view, path, data, expression, kinds, passes, query.max_lines) if data else []
         answer.files_with_matches += bool(found)

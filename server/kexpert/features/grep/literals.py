@@ -29,15 +29,16 @@ _PUNCTUATION = re.compile(rb"[!-/:-@\[-`{-~]")
 Clause = frozenset[bytes]
 
 
-def required_literals(pattern: bytes) -> list[Clause]:
-    """Sets of texts, of each of which a match of a valid pattern holds at least one, letters folded.
+def required_literals(pattern: bytes, *, folds: bool = True) -> list[Clause]:
+    """Sets of texts, of each of which a match of a valid pattern holds at least one, letters folded; as they are
+    written without ``folds``, for patterns that do not ignore case.
 
     Empty where nothing is known. Non-ASCII patterns promise nothing, because their letters may fold to others.
     """
     if not pattern.isascii() or b"\\Q" in pattern or b"\\C" in pattern:
         return []
     try:
-        found = _Parser(pattern).whole()
+        found = _Parser(pattern, folds).whole()
     except _Unknown:
         return []
     return [clause for clause in _with_exact(found) if clause and all(clause)]
@@ -124,8 +125,9 @@ def _repeated(part: _Part, least: int, most: int | None) -> _Part:
 class _Parser:
     """One pass over a pattern. Raises _Unknown for what is not understood."""
 
-    def __init__(self, pattern: bytes) -> None:
-        self.text, self.at, self.depth = pattern, 0, 0
+    def __init__(self, pattern: bytes, folds: bool) -> None:
+        self.text, self.folds = pattern, folds
+        self.at = self.depth = 0
 
     def whole(self) -> _Part:
         found = self._alternatives()
@@ -194,21 +196,28 @@ class _Parser:
             return _NOTHING
         if char in (b"*", b"+", b"?"):
             raise _Unknown
-        return _literal(char)
+        return self._literal(char)
 
     def _group(self) -> _Part:
         if flags := _FLAGS.match(self.text, self.at):
+            self._heed(flags[0])
             self.at = flags.end()
             return _NOTHING
         if self.text.startswith(b"?", self.at):
             group = _GROUP.match(self.text, self.at)
             if group is None:
                 raise _Unknown
+            self._heed(group[0])
             self.at = group.end()
         found = self._alternatives()
         if not self._take(b")"):
             raise _Unknown
         return found
+
+    def _heed(self, flags: bytes) -> None:
+        """Flags may say that case does not matter."""
+        if not self.folds and b"i" in flags and b"<" not in flags:
+            raise _Unknown
 
     def _escape(self) -> _Part:
         char = self.text[self.at : self.at + 1]
@@ -217,21 +226,21 @@ class _Parser:
             if match is None:
                 raise _Unknown
             self.at = match.end()
-            return _code(int(match[1] or match[2], 16))
+            return self._code(int(match[1] or match[2], 16))
         if octal := _OCTAL.match(self.text, self.at):
             if len(octal[0]) == 1 and octal[0] != b"0":
                 raise _Unknown  # a back-reference elsewhere
             self.at = octal.end()
-            return _code(int(octal[0], 8))
+            return self._code(int(octal[0], 8))
         self.at += 1
         if char in _CONTROL:
-            return _literal(_CONTROL[char])
+            return self._literal(_CONTROL[char])
         if char and char in _EMPTY_WIDTH:
             return _NOTHING
         if char and char in b"dDsSwW":
             return _ANYTHING
         if _PUNCTUATION.fullmatch(char):
-            return _literal(char)
+            return self._literal(char)
         raise _Unknown
 
     def _class(self) -> _Part:
@@ -258,7 +267,7 @@ class _Parser:
             else:
                 chars.update(bytes([code]) for code in range(ord(low), ord(high) + 1))
         self.at += 1
-        folded = frozenset(char.lower() for char in chars)
+        folded = frozenset(map(self._folded, chars))
         return _Part(folded) if is_small and 0 < len(folded) <= _MAX_CLASS else _ANYTHING
 
     def _class_char(self) -> bytes | None:
@@ -272,11 +281,12 @@ class _Parser:
             return None  # its letter is folded here, but the bounds of a range are not
         return next(iter(texts)) if texts is not None and len(texts) == 1 and b"" not in texts else None
 
+    def _literal(self, char: bytes) -> _Part:
+        return _Part(frozenset({self._folded(char)}))
 
-def _literal(char: bytes) -> _Part:
-    return _Part(frozenset({char.lower()}))
+    def _code(self, number: int) -> _Part:
+        """A character by its number; others than ASCII have several bytes or one, by the encoding."""
+        return self._literal(bytes([number])) if number < 0x80 else _ANYTHING
 
-
-def _code(number: int) -> _Part:
-    """A character by its number; others than ASCII have several bytes or one, by the encoding."""
-    return _literal(bytes([number])) if number < 0x80 else _ANYTHING
+    def _folded(self, char: bytes) -> bytes:
+        return char.lower() if self.folds else char

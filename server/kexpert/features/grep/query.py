@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,9 @@ from kexpert.features.grep.literals import Clause, required_literals
 
 MAX_PATTERN_CHARS = 1000
 _MAX_PROGRAM_BYTES = 32 << 20
+#: Texts looked for before an expression is run, and the size of the shortest.
+_MAX_NEEDLES = 4
+_MIN_NEEDLE_BYTES = 3
 #: What RE2 does not take, by what its pattern holds.
 _UNSUPPORTED = (
     ("(?=", "look-aheads"), ("(?!", "look-aheads"), ("(?<=", "look-behinds"), ("(?<!", "look-behinds"),
@@ -100,6 +103,14 @@ class Expression:
             self.clauses = required_literals(written)
         elif query.ignores_case and not written.isascii():
             self.clauses = []
+        exact = [] if query.is_fixed or query.ignores_case else required_literals(written, folds=False)
+        self._needles = [re2.compile(re2.escape(each), options) for each in sorted(_needles(exact))]
+
+    def is_in(self, data: bytes) -> bool:
+        """True if a text holds a match. Any thread may ask."""
+        if self._needles and not any(needle.search(data) for needle in self._needles):
+            return False
+        return self._compiled.search(data) is not None
 
     def matches(self, data: bytes) -> Iterator[tuple[int, int]]:
         """(start, end) of matches from the start, at most one begins on a line."""
@@ -112,6 +123,13 @@ class Expression:
             at = data.find(b"\n", match.start()) + 1
             if at == 0:
                 return
+
+
+def _needles(clauses: Sequence[Clause]) -> Clause:
+    """The texts to look for before the expression is run: RE2 finds a plain text twenty times as fast as it runs most
+    expressions. Empty if none is worth it."""
+    short = [each for each in clauses if len(each) <= _MAX_NEEDLES and min(map(len, each)) >= _MIN_NEEDLE_BYTES]
+    return max(short, key=lambda each: min(map(len, each)), default=frozenset())
 
 
 def _refusal(pattern: str, error: Exception) -> str:

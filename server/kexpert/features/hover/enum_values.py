@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from kexpert.core.c.lex import blank_comments
 from kexpert.core.c.tokens import Tokens
 from kexpert.features.hover.card import Enumerator
@@ -9,6 +11,8 @@ from kexpert.features.semantics.macro_expansion import Lookup, evaluate
 
 MAX_ENUM_BYTES = 256 * 1024
 _MAX_HEAD_BYTES = 300
+#: Directives after which more or fewer enumerators may come; a ``#define`` is not one.
+_SPLITS = re.compile(rb"#[ \t]*(?!(?:define|undef|pragma|error|warning)\b)")
 _MAX_EXPRESSION_TOKENS = 100
 
 
@@ -31,7 +35,9 @@ def enumerator_values(text: bytes, lookup: Lookup) -> list[Enumerator]:
             continue
         name = tokens[start]
         equals = next((at for at in range(start, end) if tokens[at] == "="), -1)
-        if b"#" in blank_comments(text[previous : tokens.start(start)]):
+        if equals < 0 and end > start + 1 and tokens[start + 1] == "(":  # a macro that makes several
+            value = None
+        if _SPLITS.search(blank_comments(text[previous : tokens.start(start)])):
             value = None
         previous = tokens.start(start)
         if equals >= 0:

@@ -92,7 +92,7 @@ def warm(view: View, source: Source) -> None:
 
 def _card(reader: CardReader, source: Source, found: Resolved) -> HoverCard | None:
     if found.kind in ("local", "label") and found.local is not None:
-        return local_card(source, found.local)
+        return local_card(reader, source, found.local)
     if found.kind == "member":
         return member_card(reader, found)
     if found.kind == "include":

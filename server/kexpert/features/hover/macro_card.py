@@ -19,7 +19,7 @@ _MAX_CANDIDATES = 6
 _MAX_READ_VARIANTS = 9
 
 #: Values that the compiler or the configuration gives, for an LP64 kernel and a current compiler.
-_KNOWN = {
+KNOWN_MACROS = {
     macro.name: macro
     for macro in map(
         parse_macro,
@@ -67,7 +67,7 @@ class MacroLookup:
 
     def __init__(self, reader: CardReader) -> None:
         self._reader = reader
-        self._known: dict[str, Macro | None] = dict(_KNOWN)
+        self._known: dict[str, Macro | None] = dict(KNOWN_MACROS)
 
     def __call__(self, name: str) -> Macro | None:
         if name not in self._known:

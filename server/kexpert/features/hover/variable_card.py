@@ -21,6 +21,7 @@ from kexpert.features.hover.comment_text import comment_beside_text
 from kexpert.features.hover.function_card import export_of
 from kexpert.features.hover.type_sizes import layout_of
 from kexpert.features.semantics.definition_ranking import is_private
+from kexpert.features.semantics.type_inference import Types
 
 _DESCRIPTION = re.compile(rb"MODULE_PARM_DESC[ \t]*\(\s*(\w+)\s*,\s*((?:\"(?:[^\"\\\n]|\\.)*\"\s*|\w+\s*)+?)\)")
 _STRING = re.compile(rb"\"((?:[^\"\\\n]|\\.)*)\"")
@@ -87,12 +88,16 @@ def _layout_behind(reader: CardReader, symbol: Symbol) -> Layout | None:
     return layout_of(reader, records[0]) if records else None
 
 
-def local_card(source: Source, local: Local) -> HoverCard:
-    """A parameter, a local or a label, with its comment."""
+def local_card(reader: CardReader, source: Source, local: Local) -> HoverCard:
+    """A parameter, a local or a label, with its comment; what ``typeof()`` stands for, if it is known."""
     if local.kind == "label":
         return HoverCard(local.name, "label", code=f"{local.name}:")
     card = HoverCard(local.name, _LOCAL_WORDS.get(local.kind, "local variable"))
-    declaration = as_declaration(local.type.text, local.name)
+    of = local.type
+    if of.base.startswith("typeof("):
+        types = Types(reader.view, source)
+        of = types.plain(of, types.scope_at(local.name_start))
+    declaration = as_declaration(of.text, local.name)
     if local.kind == "parameter":
         card.code = wrap(declaration)
         card.documentation = _parameter_documentation(source, local)

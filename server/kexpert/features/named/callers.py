@@ -15,7 +15,7 @@ from kexpert.features.navigation.call_hierarchy import (
     operation_of_call,
     written_calls,
 )
-from kexpert.features.navigation.indirect_calls import macros_that_call
+from kexpert.features.navigation.indirect_calls import wrappers_of
 from kexpert.features.semantics.definition_ranking import is_private, is_visible
 from kexpert.features.semantics.include_paths import arch_for
 from kexpert.view import View
@@ -91,7 +91,8 @@ def callers(view: View, symbol: Symbol, path: str = "", max_rows: int = 30) -> C
     macros: list[str] = []
     few = len(found) <= _MAX_CALLERS_FOR_MACROS
     if few and len(view.files_mentioning(symbol.name)) <= _MAX_FILES_FOR_MACROS:
-        macros = macros_that_call(view, symbol, lambda: False)
+        wrappers = wrappers_of(view, symbol, lambda: False)
+        macros = wrappers.macros + wrappers.cleanups
     certainty = Certainty.BY_SYNTAX if is_private(symbol) else Certainty.BY_NAME
     return Callers(symbol, rows, total, at_least and bool(path), tuple(assigned), tuple(macros), certainty)
 

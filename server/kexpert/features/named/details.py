@@ -5,23 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from kexpert.core.kernel.maintainers import MaintainerEntry, parse_maintainers
 from kexpert.core.kernel.maintainers import Maintainers as MaintainersFile
 from kexpert.core.symbols import Kind, Symbol
 from kexpert.core.text import decode
-from kexpert.features.explain.body import body_of
-from kexpert.features.explain.contexts import context_statements
-from kexpert.features.explain.explain import explanation_of
-from kexpert.features.explain.explanation import Explanation, Statement
-from kexpert.features.explain.flow import Flow
-from kexpert.features.explain.locks import lock_rules, lock_statements, lock_uses
 from kexpert.features.hover.card import HoverCard, Place
 from kexpert.features.hover.card_reader import CardReader, HoverConfig
 from kexpert.features.hover.code_card import declaration_head, first_lines, start_with_annotations
 from kexpert.features.hover.hover import card_for_symbol
 from kexpert.features.named.definitions import CODE
 from kexpert.view import View
+
+if TYPE_CHECKING:
+    from kexpert.features.explain.explanation import Explanation, Statement
 
 #: A card for an agent: what takes long and is asked for by other questions is left out.
 _PLAIN = HoverConfig(layout=False, maintainers=False)
@@ -113,12 +111,19 @@ def definition_text(view: View, symbol: Symbol, max_lines: int) -> DefinitionTex
 
 def explained(view: View, symbol: Symbol) -> Explanation | None:
     """The page about a function or a macro."""
+    from kexpert.features.explain.explain import explanation_of
+
     source = view.source(symbol.path)
     return explanation_of(view, source, symbol) if source is not None and symbol.kind in CODE else None
 
 
 def locking(view: View, symbol: Symbol) -> Locking | None:
     """Locks and contexts of a function; None if it cannot be read."""
+    from kexpert.features.explain.body import body_of
+    from kexpert.features.explain.contexts import context_statements
+    from kexpert.features.explain.flow import Flow
+    from kexpert.features.explain.locks import lock_rules, lock_statements, lock_uses
+
     source = view.source(symbol.path)
     if source is None:
         return None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from heapq import nsmallest
 
 from kexpert.core.symbols import Assignment, Kind, Symbol
 from kexpert.core.text import decode
 from kexpert.features.named.certainty import Certainty
 from kexpert.features.named.definitions import inside
 from kexpert.features.navigation.references import references
+from kexpert.features.navigation.resolved_uses import ResolvedUses
 from kexpert.features.semantics.definition_ranking import is_private
 from kexpert.view import View
 
@@ -48,8 +50,18 @@ class Filled:
     total: int
 
 
-def uses(view: View, symbol: Symbol, path: str, cancelled: Callable[[], bool], max_rows: int = 40) -> Uses | None:
-    """The uses of a symbol: of its own file first, then of the nearest folders. None if its file cannot be read."""
+def uses(
+    view: View,
+    symbol: Symbol,
+    path: str,
+    cancelled: Callable[[], bool],
+    max_rows: int = 40,
+    known: ResolvedUses | None = None,
+) -> Uses | None:
+    """The uses of a symbol: of its own file first, then of the nearest folders. None if its file cannot be read.
+
+    ``known``: what earlier answers found out about uses of members.
+    """
     source = view.source(symbol.path)
     if source is None:
         return None
@@ -57,12 +69,12 @@ def uses(view: View, symbol: Symbol, path: str, cancelled: Callable[[], bool], m
     mentioning = set(view.files_mentioning(symbol.name))
     if symbol.kind is Kind.CONFIG:
         mentioning.update(view.files_mentioning(symbol.name.removeprefix("CONFIG_")))
-    files = sorted((each for each in mentioning if takes(each)), key=_distance_from(symbol.path))
-    read = set(files[:_MAX_FILES])
+    files = [each for each in mentioning if takes(each)]
+    read = set(nsmallest(_MAX_FILES, files, key=_distance_from(symbol.path)))
     at = symbol.name_start
     found = [
         file
-        for file in references(view, source, at, include_declaration=True, cancelled=cancelled, within=read)
+        for file in references(view, source, at, True, cancelled, known, read)
         if takes(file.path)
     ]
     if is_private(symbol) or symbol.kind is Kind.MEMBER:

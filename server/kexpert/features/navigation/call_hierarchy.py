@@ -15,7 +15,12 @@ from kexpert.core.c.source import Source
 from kexpert.core.c.tokens import Tokens
 from kexpert.core.c.word_scan import NOT_CALLS
 from kexpert.core.symbols import Kind, Span, Symbol
-from kexpert.features.navigation.indirect_calls import macros_that_call, operations_of, writers_of_member
+from kexpert.features.navigation.indirect_calls import (
+    operations_of,
+    users_of_cleanup,
+    wrappers_of,
+    writers_of_member,
+)
 from kexpert.features.navigation.resolved_uses import ResolvedUses
 from kexpert.features.semantics.definition_ranking import is_private, rank_definitions
 from kexpert.features.semantics.resolve import resolve
@@ -75,16 +80,20 @@ def incoming(
     """The functions that call ``symbol``, each with its calls; its own file's first. Of a member, those that write it
     or take its address.
 
-    A call through an operation to which the function is assigned counts, and one of a macro whose body calls it.
+    A call through an operation to which the function is assigned counts, and one of a macro whose body calls it; so
+    does a guard or ``__free()`` that calls it at the end of a scope.
     """
     if symbol.kind is Kind.MEMBER:
         calls = [Call(writer, spans) for writer, spans in writers_of_member(view, symbol, cancelled, known)]
     else:
         calls = _direct(view, symbol, cancelled)
         calls += _through_operations(view, symbol, cancelled)
-        for macro in macros_that_call(view, symbol, cancelled):
+        wrappers = wrappers_of(view, symbol, cancelled)
+        for macro in wrappers.macros:
             rows = view.lookup(macro, (Kind.MACRO,), limit=1)
             calls += _direct(view, rows[0], cancelled, _MAX_CALLERS_OF_MACRO) if rows else []
+        for name in wrappers.cleanups:
+            calls += [Call(caller, spans) for caller, spans in users_of_cleanup(view, name, cancelled)]
     unique: dict[Symbol, list[Span]] = {}
     for call in calls:
         unique.setdefault(call.symbol, []).extend(call.spans)

@@ -1,19 +1,28 @@
-"""Callers that do not spell a function's name: through an operation, a macro; the functions that write a member."""
+"""Callers that do not spell a function's name: through an operation, a macro, the end of a scope; the functions that
+write a member."""
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from kexpert.core.c.access import Access
-from kexpert.core.symbols import Kind, Span, Symbol
+from kexpert.core.symbols import FileUses, Kind, Span, Symbol
 from kexpert.features.navigation.references import marked_references
 from kexpert.features.navigation.resolved_uses import ResolvedUses
 from kexpert.features.semantics.definition_ranking import is_private
 from kexpert.view import View
 
 _DEFINE = re.compile(rb"[ \t]*#[ \t]*define[ \t]+(\w+)\(")
+#: The macros of <linux/cleanup.h> that define something which calls functions; the name is their first argument.
+_CLEANUP_DEFINITION = re.compile(
+    rb"DEFINE_(?:FREE|CLASS|GUARD(?:_COND)?|LOCK_GUARD_[01](?:_COND)?)\(\s*(\w+)\s*,"
+)
+_CLEANUP_USE = re.compile(rb"(?:\b__free|\bCLASS|\b(?:scoped_)?(?:cond_)?guard)\(\s*\Z")
+_MAX_CLEANUP_BYTES = 1000
+_MAX_USE_BYTES = 60
 _MAX_OPERATIONS = 8
 _MAX_MACROS = 10
 _MAX_FILES = 1500
@@ -30,19 +39,37 @@ def operations_of(view: View, symbol: Symbol) -> list[tuple[str, str]]:
     return list(dict.fromkeys((each.struct, each.member) for each in assigned if each.struct))[:_MAX_OPERATIONS]
 
 
-def macros_that_call(view: View, symbol: Symbol, cancelled: Cancelled) -> list[str]:
-    """The macros with parameters whose bodies call a function; empty for names that very many files mention."""
+class Wrappers(NamedTuple):
+    """What calls a function for those who use it: macros, and what <linux/cleanup.h> calls at the end of a scope."""
+
+    macros: list[str]
+    cleanups: list[str]  # a class, a guard or a ``__free()``
+
+
+def wrappers_of(view: View, symbol: Symbol, cancelled: Cancelled) -> Wrappers:
+    """The macros with parameters, guards and the like whose definitions call a function; none for names that very many
+    files mention."""
     paths = [symbol.path] if is_private(symbol) else view.files_mentioning(symbol.name)
-    if len(paths) > _MAX_FILES:
-        return []
-    names: dict[str, None] = {}
-    for file in view.references(symbol.name, cancelled, paths):
+    macros: dict[str, None] = {}
+    cleanups: dict[str, None] = {}
+    for file in view.references(symbol.name, cancelled, paths) if len(paths) <= _MAX_FILES else ():
         data = view.data(file.path) or b""
         for start in file.starts:
-            name = _macro_around(data, start) if data[start + file.size : start + file.size + 1] == b"(" else ""
-            if name and name != symbol.name:
-                names[name] = None
-    return list(names)[:_MAX_MACROS]
+            if data[start + file.size : start + file.size + 1] != b"(":
+                continue
+            if (macro := _macro_around(data, start)) and macro != symbol.name:
+                macros[macro] = None
+            elif cleanup := _cleanup_around(data, start):
+                cleanups[cleanup] = None
+    return Wrappers(list(macros)[:_MAX_MACROS], list(cleanups)[:_MAX_MACROS])
+
+
+def users_of_cleanup(view: View, name: str, cancelled: Cancelled) -> Iterator[tuple[Symbol, list[Span]]]:
+    """The functions that use a class, a guard or a ``__free()``, with the places."""
+    for file in view.references(name, cancelled):
+        data = view.data(file.path) or b""
+        used = [_CLEANUP_USE.search(data, max(start - _MAX_USE_BYTES, 0), start) is not None for start in file.starts]
+        yield from _by_function(view, file.selected(used))
 
 
 def _macro_around(data: bytes, at: int) -> str:
@@ -56,6 +83,16 @@ def _macro_around(data: bytes, at: int) -> str:
     return match[1].decode("latin-1") if match and match.end() < at else ""
 
 
+def _cleanup_around(data: bytes, at: int) -> str:
+    """The class, guard or ``__free()`` that the macro call around an offset defines; "" if none does."""
+    begin = data.rfind(b"\nDEFINE_", max(at - _MAX_CLEANUP_BYTES, 0), at) + 1
+    found = _CLEANUP_DEFINITION.match(data, begin)
+    if found is None or found.end() > at:
+        return ""
+    between = data[found.end() : at]
+    return found[1].decode("latin-1") if between.count(b"(") >= between.count(b")") else ""
+
+
 def writers_of_member(
     view: View, member: Symbol, cancelled: Cancelled, known: ResolvedUses | None = None
 ) -> Iterator[tuple[Symbol, list[Span]]]:
@@ -66,14 +103,18 @@ def writers_of_member(
     for marked in marked_references(view, source, member.name_start, False, cancelled, known):
         written = [access in (Access.WRITE, Access.ADDRESS) for access in marked.access]
         keep = [sure and change for sure, change in zip(marked.certain, written, strict=True)]
-        file = marked.file.selected(keep)
-        functions = [row for row in view.symbols_in(file.path) if row.kind in (Kind.FUNCTION, Kind.SYSCALL)]
-        functions.sort(key=lambda row: row.start)
-        starts = [row.start for row in functions]
-        spans: dict[int, list[Span]] = {}
-        for use in file:
-            at = bisect_right(starts, use.start) - 1
-            if at >= 0 and use.start < functions[at].end:
-                spans.setdefault(at, []).append(Span(use.path, use.start, use.end))
-        for at, found in spans.items():
-            yield functions[at], found
+        yield from _by_function(view, marked.file.selected(keep))
+
+
+def _by_function(view: View, file: FileUses) -> Iterator[tuple[Symbol, list[Span]]]:
+    """The functions of a file that hold some uses, each with its own."""
+    functions = [row for row in view.symbols_in(file.path) if row.kind in (Kind.FUNCTION, Kind.SYSCALL)]
+    functions.sort(key=lambda row: row.start)
+    starts = [row.start for row in functions]
+    spans: dict[int, list[Span]] = {}
+    for use in file:
+        at = bisect_right(starts, use.start) - 1
+        if at >= 0 and use.start < functions[at].end:
+            spans.setdefault(at, []).append(Span(use.path, use.start, use.end))
+    for at, found in spans.items():
+        yield functions[at], found

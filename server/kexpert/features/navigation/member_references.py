@@ -7,6 +7,7 @@ of two drivers are two; variants of it under ``#if`` in one file, and those of s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -21,6 +22,8 @@ from kexpert.view import View
 #: A struct that more files name is widely known: structs that hold it would lead to the whole tree.
 _WIDELY_KNOWN_FILES = 400
 _MAX_HEADERS, _MAX_HOLDERS = 40, 30
+#: Of so many files those that name the struct with its keyword come first.
+_MANY_FILES, _SAMPLE_FILES = 1000, 60
 _CODE = (".c", ".h", ".S")
 
 Cancelled = Callable[[], bool]
@@ -118,14 +121,13 @@ def member_uses(
     """The uses, a file at a time, declarations included.
 
     First the file that declares the member and the one where it is asked for, then the files that can know the struct,
-    then all others. ``within``: in these files only.
+    of many those that name it first, then all others. ``within``: in these files only.
     """
     reader = known.reader(view, target.name)
     if within is not None and len(within) == 1:
         files, knowing = list(within), set(within)
     else:
-        files, knowing = _files_in_order(view, target)
-        files = [path for path in files if within is None or path in within]
+        files, knowing = _files_in_order(view, target, within)
     for done, path in enumerate(files):
         if cancelled():
             return
@@ -147,9 +149,12 @@ def _in_file(reader: NameReader, target: MemberTarget, path: str, is_knowing: bo
     return MarkedUses(file, certain, [use.access for use in uses]).selected(keep) if any(keep) else None
 
 
-def _files_in_order(view: View, target: MemberTarget) -> tuple[list[str], set[str]]:
+def _files_in_order(
+    view: View, target: MemberTarget, within: Collection[str] | None
+) -> tuple[list[str], set[str]]:
     """(the files to search, in order; those in which an expression can have the type)."""
-    mentioning = [path for path in view.files_mentioning(target.name) if path.endswith(_CODE)]
+    everywhere = view.files_mentioning(target.name)
+    mentioning = [path for path in everywhere if path.endswith(_CODE) and (within is None or path in within)]
     folder = target.asked_in.rpartition("/")[0] + "/"
     if target.path.endswith(".c"):  # nothing else can mean it but a file that includes this one
         home = target.path.rpartition("/")[0] + "/"
@@ -160,11 +165,30 @@ def _files_in_order(view: View, target: MemberTarget) -> tuple[list[str], set[st
         return sorted(near, key=lambda path: (path != target.asked_in, path)), set(near)
     knowing = _files_that_know(view, target, folder)
     knowing |= {target.asked_in, target.path}
+    likely = [path for path in mentioning if path in knowing]
+    naming = _files_that_name(view, target, likely) if len(likely) > _MANY_FILES else ()
 
     def order(path: str) -> tuple[object, ...]:
-        return path != target.path, path != target.asked_in, path not in knowing, not path.startswith(folder), path
+        return (
+            path != target.path, path != target.asked_in, path not in knowing, path not in naming,
+            not path.startswith(folder), path,
+        )  # fmt: skip
 
     return sorted(mentioning, key=order), knowing
+
+
+def _files_that_name(view: View, target: MemberTarget, paths: Sequence[str]) -> Collection[str]:
+    """Those of ``paths`` that hold the struct's name with its keyword; none if most of a sample do.
+
+    A tag such as ``module`` is a common word.
+    """
+    names_it = re.compile(rb"\b" + rb"\s+".join(map(re.escape, target.struct.encode().split())) + rb"\b")
+
+    def holding(some: Sequence[str]) -> set[str]:
+        return {path for path, data in view.wanted_texts(some, lambda data: bool(names_it.search(data))) if data}
+
+    sample = paths[:: max(len(paths) // _SAMPLE_FILES, 1)]
+    return holding(paths) if len(holding(sample)) < len(sample) / 2 else ()
 
 
 def _files_that_know(view: View, target: MemberTarget, folder: str) -> set[str]:

@@ -283,4 +283,6 @@ def _same_thing(primary: Symbol, row: Symbol) -> bool:
     """True if a symbol of the same name defines or declares what ``primary`` is."""
     if row.kind in (Kind.MEMBER, Kind.EXPORT, Kind.INITCALL, Kind.MODULE_PARAM):
         return False
+    if (row.kind in TAG_KINDS) != (primary.kind in TAG_KINDS):
+        return False  # a tag has a namespace of its own
     return row.path == primary.path or not (is_private(row) or is_private(primary))

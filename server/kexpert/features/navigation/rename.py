@@ -33,18 +33,15 @@ class RenameError(Exception):
 
 
 def prepare_rename(view: View, source: Source, offset: int) -> tuple[int, int, str] | None:
-    """The (start, end, name) that can be renamed at ``offset``; None if nothing can."""
+    """The (start, end, name) that can be renamed at ``offset``; None where no name is. Raises RenameError."""
     span = identifier_at(source.data, offset)
     if span is None:
         return None
     found = resolve(view, source, offset)
-    try:
-        if found is not None and is_member_name(found):
-            _refuse_if(member_refusal(view, found))
-        else:
-            _target(view, source, found)
-    except RenameError:
-        return None
+    if found is not None and is_member_name(found):
+        _refuse_if(member_refusal(view, found))
+    else:
+        _target(view, source, found)
     return (*span, decode(source.data[span[0] : span[1]]))
 
 

@@ -12,6 +12,7 @@ from kexpert.core.unified_diff import FilePatch, parse_unified_diff
 from kexpert.features.callgraph.callers import callers
 from kexpert.features.callgraph.definitions import FUNCTIONS
 from kexpert.features.callgraph.edges import Edge, TableEntry
+from kexpert.features.callgraph.kept_calls import KeptCalls
 from kexpert.features.callgraph.operations import Operations
 from kexpert.features.callgraph.undecided import without_configuration
 from kexpert.features.patch.states import FileStates, TreeState, states_of
@@ -84,9 +85,14 @@ class PatchReport:
 
 
 def patch_report(
-    view: View, data: bytes, prefers_after: bool = False, cancelled: Callable[[], bool] = lambda: False
+    view: View,
+    data: bytes,
+    prefers_after: bool = False,
+    cancelled: Callable[[], bool] = lambda: False,
+    kept: KeptCalls | None = None,
 ) -> PatchReport:
-    """What a unified diff touches in the tree. ``prefers_after``: the tree is known to have the patch."""
+    """What a unified diff touches in the tree. ``prefers_after``: the tree is known to have the patch. ``kept``: where
+    earlier answers found calls."""
     diff = parse_unified_diff(data)
     report = PatchReport(notes=list(diff.notes), is_complete=view.complete)
     found: list[Touched] = []
@@ -101,7 +107,7 @@ def patch_report(
         found += _of_file(view, patch, names, prefers_after, report)
     _mark_moved(found)
     report.more_touched = max(0, len(found) - _MAX_TOUCHED)
-    _add_uses(view, found[:_MAX_TOUCHED], report, cancelled)
+    _add_uses(view, found[:_MAX_TOUCHED], report, kept or KeptCalls(), cancelled)
     report.responsible = _responsible(view, report.files)
     return report
 
@@ -150,7 +156,7 @@ def _of_file(
     for option in options_in(path, states):
         report.options.setdefault(option, []).append(path)
     in_tree = next((name for name in (new, old) if name and view.data(name) is not None), path)
-    found = touched_in(in_tree, states)
+    found = touched_in(in_tree, states, view.source(in_tree))
     return found + _by_heading(view, in_tree, states, found)
 
 
@@ -169,10 +175,12 @@ def _mark_moved(found: list[Touched]) -> None:
             each.status = "moved"
 
 
-def _add_uses(view: View, found: list[Touched], report: PatchReport, cancelled: Callable[[], bool]) -> None:
+def _add_uses(
+    view: View, found: list[Touched], report: PatchReport, kept: KeptCalls, cancelled: Callable[[], bool]
+) -> None:
     exported = view.exported(list({each.symbol.name for each in found if each.symbol.kind in _CALLED}))
     view = without_configuration(view)
-    operations = Operations(view)
+    operations = Operations(view, kept)
     traced = 0
     for each in found:
         use = TouchedUse(each, each.symbol.name in exported and each.symbol.kind in _CALLED)

@@ -51,11 +51,11 @@ class Touched:
     members: list[TouchedMember] = field(default_factory=list)
 
 
-def touched_in(path: str, states: FileStates) -> list[Touched]:
-    """The definitions of one file that changed lines belong to, by position."""
+def touched_in(path: str, states: FileStates, known: Source | None = None) -> list[Touched]:
+    """The definitions of one file that changed lines belong to, by position. ``known``: the file in the tree."""
     if not path.endswith(_C_SUFFIXES) and not is_kconfig(path):
         return []
-    old, new = _facts(path, states.old), _facts(path, states.new)
+    old, new = _facts(path, states, known)
     in_old = _around(old, states.old, states.removed)
     in_new = _around(new, states.new, states.added)
     every_old, every_new = _by_key(old.symbols), _by_key(new.symbols)
@@ -96,8 +96,15 @@ def options_in(path: str, states: FileStates) -> list[str]:
     return list(names)[:_MAX_OPTIONS]
 
 
-def _facts(path: str, text: bytes) -> FileFacts:
-    return Source(path, text).facts if len(text) <= _MAX_PARSED_BYTES else FileFacts()
+def _facts(path: str, states: FileStates, known: Source | None) -> tuple[FileFacts, FileFacts]:
+    """The facts of both sides: of the tree's file, which may be known, and from these those of the edited text."""
+    if max(len(states.old), len(states.new)) > _MAX_PARSED_BYTES:
+        return FileFacts(), FileFacts()
+    mine, other = (states.old, states.new) if states.is_old_in_tree else (states.new, states.old)
+    source = known if known is not None and known.data == mine else Source(path, mine)
+    facts = source.facts
+    edited = source.edited(other).facts
+    return (facts, edited) if states.is_old_in_tree else (edited, facts)
 
 
 def _by_key(symbols: Iterable[Symbol]) -> dict[_Key, Symbol]:

@@ -20,7 +20,7 @@ _DECLARATIONS = frozenset({Kind.PROTOTYPE, Kind.DECLARATION})
 _LINKED = frozenset({Kind.FUNCTION, Kind.SYSCALL, Kind.VARIABLE, Kind.ASM_LABEL, Kind.CONFIG, Kind.TRACEPOINT})
 _MENTIONS = frozenset({Kind.EXPORT, Kind.INITCALL, Kind.MODULE_PARAM})
 #: Folders of programs beside the kernel: their definitions are not the kernel's.
-_NOT_KERNEL = ("tools/", "samples/", "scripts/", "Documentation/", "usr/")
+NOT_KERNEL = ("tools/", "samples/", "scripts/", "Documentation/", "usr/")
 #: Conditions under which a text is not the kernel's C.
 _NOT_KERNEL_CONDITIONS = frozenset({"!__KERNEL__", "__ASSEMBLY__", "__ASSEMBLER__", "LINKER_SCRIPT"})
 _MAX_HEADERS = 32
@@ -65,7 +65,7 @@ def is_visible(symbol: Symbol, source: Source, arch: str) -> bool:
 
 def can_mean(symbol: Symbol, source: Source, arch: str) -> bool:
     """True if code in ``source`` can mean this symbol: neither a static of another file nor of another program."""
-    is_outside = symbol.path.startswith(_NOT_KERNEL) and not source.path.startswith(symbol.path.split("/")[0] + "/")
+    is_outside = symbol.path.startswith(NOT_KERNEL) and not source.path.startswith(symbol.path.split("/")[0] + "/")
     return not is_outside and is_visible(symbol, source, arch)
 
 
@@ -113,7 +113,7 @@ def rank_definitions(view: View, symbols: Iterable[Symbol], source: Source, offs
     def tier_of(row: Symbol) -> int:
         if row.path == source.path and row.kind not in _DECLARATIONS:
             return OWN
-        if row.path.startswith(_NOT_KERNEL) and not row.path.startswith(top):
+        if row.path.startswith(NOT_KERNEL) and not row.path.startswith(top):
             return OUTSIDE
         if not is_visible(row, source, arch):
             return PRIVATE
@@ -137,7 +137,7 @@ def rank_definitions(view: View, symbols: Iterable[Symbol], source: Source, offs
         is_weak = bool(row.flags & Flag.WEAK)
         is_stub = row.kind in _LINKED and not is_linked  # in a header, for when an option is off
         order = _KIND_ORDER.get(row.kind, len(_KIND_ORDER))
-        common = _common_directories(row.path, source.path)
+        common = common_directories(row.path, source.path)
         return tier, is_foreign, is_weak, nearest, is_stub, order, -common, row_arch == "", row.path, row.line
 
     ranked = sorted(rows, key=key)
@@ -199,7 +199,7 @@ def _directory(path: str) -> str:
     return path.rpartition("/")[0]
 
 
-def _common_directories(path: str, other: str) -> int:
+def common_directories(path: str, other: str) -> int:
     """Number of leading directories that two paths share."""
     count = 0
     for left, right in zip(path.split("/")[:-1], other.split("/")[:-1], strict=False):

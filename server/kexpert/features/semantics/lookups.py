@@ -24,6 +24,7 @@ class Lookups:
         self._rows: dict[tuple[str, tuple[Kind, ...]], list[Symbol]] = {}
         self._members: dict[tuple[Symbol, str], tuple[Member, ...]] = {}
         self._types: dict[Symbol, CType | None] = {}
+        self._takes_member: dict[tuple[str, int, int], bool] = {}
 
     def rows(self, name: str, kinds: tuple[Kind, ...]) -> list[Symbol]:
         """Symbols of a name, not ranked."""
@@ -36,6 +37,10 @@ class Lookups:
             (record, name),
             lambda: members_of(self.view.text(record), record.path, record.start, name),
         )
+
+    def can_take_member(self, argument: tuple[str, int, int], read: Callable[[], bool]) -> bool:
+        """Whether a macro's argument can be a member's name; ``argument``: the macro, which one, of how many."""
+        return _kept(self._takes_member, argument, read)
 
     def declared(self, symbol: Symbol, read: Callable[[Symbol], CType | None]) -> CType | None:
         """The type that a declaration gives its name; ``read`` reads it."""

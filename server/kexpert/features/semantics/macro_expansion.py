@@ -42,6 +42,10 @@ class Expansion:
 
 
 Lookup = Callable[[str], Macro | None]
+#: (``sizeof`` or an alignment, its operand) -> the value; None if it is not known
+Measure = Callable[[str, str], int | None]
+_TYPEOF = frozenset({"typeof", "__typeof__", "__typeof"})
+_MEASURES = frozenset({"sizeof", "__alignof__", "__alignof", "_Alignof"})
 
 
 def call_arguments(data: bytes, offset: int) -> list[str] | None:
@@ -77,12 +81,15 @@ def expand(macro: Macro, arguments: list[str] | None, lookup: Lookup) -> Expansi
     return Expansion(text, evaluate(text, lookup))
 
 
-def evaluate(text: str, lookup: Lookup) -> int | None:
-    """The value of an integer constant expression after full expansion; None for anything else."""
+def evaluate(text: str, lookup: Lookup, measure: Measure = lambda keyword, operand: None) -> int | None:
+    """The value of an integer constant expression after full expansion; None for anything else.
+
+    ``measure`` gives what ``sizeof`` and ``__alignof__`` say of an operand.
+    """
     tokens = tokenize(text)
     if not _NEVER_CONSTANT.isdisjoint(tokens):
         return None
-    flat = _Rescan(lookup).run(tokens, frozenset())
+    flat = _Rescan(lookup, measure).run(tokens, frozenset())
     if flat is None:
         return None
     return evaluate_tokens([token for token in flat if not is_blank(token)])
@@ -116,8 +123,9 @@ class _Rescan:
     Steps are counted: a chain of macros in which each names the next twice doubles at every level.
     """
 
-    def __init__(self, lookup: Lookup) -> None:
+    def __init__(self, lookup: Lookup, measure: Measure) -> None:
         self.lookup = lookup
+        self.measure = measure
         self.steps = MAX_TOKENS
 
     def run(self, tokens: list[str], active: frozenset[str]) -> list[str] | None:
@@ -129,6 +137,14 @@ class _Rescan:
         while at < len(tokens):
             token = tokens[at]
             at += 1
+            if token in _MEASURES and (measured := self._measured(tokens, at)) is not None:
+                out.append(measured[0])
+                at = measured[1]
+                continue
+            if token in _TYPEOF and (after := self._past_cast(tokens, at, out)):
+                out.pop()
+                at = after
+                continue
             is_name = _IDENTIFIER.match(token) is not None and token not in WORDS
             macro = self.lookup(token) if is_name and token not in active else None
             arguments: list[str] | None = None
@@ -145,8 +161,32 @@ class _Rescan:
                 out.append(token)
                 continue
             body = substitute(macro, arguments)
+            if arguments is None and body and _IDENTIFIER.match(body) and self._is_call(tokens, at):
+                tokens, at, active = [body, *tokens[at:]], 0, active | {macro.name}  # another macro's name
+                continue
             inner = None if body is None else self.run(tokenize(body), active | {macro.name})
             if inner is None:
                 return None
             out += inner
         return out
+
+    @staticmethod
+    def _is_call(tokens: list[str], at: int) -> bool:
+        opening = skip_blanks(tokens, at)
+        return opening < len(tokens) and tokens[opening] == "("
+
+    def _measured(self, tokens: list[str], at: int) -> tuple[str, int] | None:
+        """What ``sizeof`` says as a token, and where to go on; None if that is not known."""
+        opening = skip_blanks(tokens, at)
+        found = arguments_of(tokens, opening) if self._is_call(tokens, at) else None
+        if found is None or len(found[0]) != 1:
+            return None
+        value = self.measure(tokens[at - 1], " ".join("".join(found[0][0]).split()))
+        return None if value is None else (f"{value}UL", found[1])
+
+    def _past_cast(self, tokens: list[str], at: int, out: list[str]) -> int:
+        """Where a cast to the type of something ends, of which the opening bracket is read; 0 if this is none."""
+        is_cast = out[-1:] == ["("] and self._is_call(tokens, at)
+        found = arguments_of(tokens, skip_blanks(tokens, at)) if is_cast else None
+        closing = skip_blanks(tokens, found[1]) if found is not None else len(tokens)
+        return closing + 1 if closing < len(tokens) and tokens[closing] == ")" else 0

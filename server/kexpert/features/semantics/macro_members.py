@@ -28,7 +28,10 @@ _TYPE_AND_MEMBER = {
 _OPERATORS = frozenset({"->", "(", "&", "*", "+", "-", "=", "?", "{"})
 _TAGS = frozenset({"struct", "union", "enum"})
 _MARK = "kexpert_member_mark"
+_OTHER = "kexpert_other_argument"
 _MAX_NESTING = 6
+#: A macro with more definitions is not looked through.
+_MAX_DEFINITIONS = 60
 _MAX_MARKS = 4
 _MAX_ARGUMENT_CHARS = 400
 _MEMBER_PATH = re.compile(r"\w+(?:(?:\.|->)\w+|\[[^\]]*\])*", re.A)
@@ -69,12 +72,62 @@ def _in_call(
     texts[number] = tokens.join(arguments[number][0], at) + _MARK + tokens.join(at + 1, arguments[number][1])
     if any(len(text) > _MAX_ARGUMENT_CHARS for text in texts):
         return None
+    if arguments[number][0] == at and not _takes_member(types, called, number, len(texts)):
+        return None
     for symbol in types.lookup(called, (Kind.MACRO,))[:2]:
         macro = parse_macro(types.view.text(symbol)) if symbol.flags & Flag.FUNCTION_LIKE else None
         text = substitute(macro, texts) if macro else None
         if text and _MARK in text:
             return _marked(types, Tokens(text.encode("latin-1", "replace")), name, scope, depth)
     return None
+
+
+def _takes_member(types: Types, called: str, number: int, count: int) -> bool:
+    """False if no macro of a name can use argument ``number`` of ``count`` as a member's name, whichever is meant.
+
+    Most macros cannot, and to tell which of several is meant costs a walk through headers.
+    """
+    key = called, number, count
+    return types.known.can_take_member(key, lambda: _can_take_member(types, key, frozenset()))
+
+
+def _can_take_member(types: Types, key: tuple[str, int, int], around: frozenset[str]) -> bool:
+    called, number, count = key
+    if called in around or len(around) >= _MAX_NESTING:
+        return False
+    if called in _TYPE_AND_MEMBER:
+        return True
+    rows = types.known.rows(called, (Kind.MACRO,))
+    if len(rows) > _MAX_DEFINITIONS:
+        return True
+    arguments = [_MARK if each == number else f"{_OTHER}{each}" for each in range(count)]
+    for symbol in rows:
+        macro = parse_macro(types.view.text(symbol)) if symbol.flags & Flag.FUNCTION_LIKE else None
+        text = substitute(macro, arguments) if macro else None
+        if text and _MARK in text and _reaches_member(types, text, around | {called}):
+            return True
+    return False
+
+
+def _reaches_member(types: Types, text: str, around: frozenset[str]) -> bool:
+    """True if a mark in the text of a macro can come after an operator or into a macro that can take a member."""
+    tokens = Tokens(text.encode("latin-1", "replace"))
+    for at in range(len(tokens)):
+        if tokens[at] != _MARK:
+            continue
+        if tokens[at - 1] in (".", "->"):
+            return True
+        opening = tokens.enclosing(at, "(")
+        while opening > 0 and not tokens.is_word(opening - 1):
+            opening = tokens.enclosing(opening, "(")
+        if opening <= 0:
+            continue
+        called = tokens[opening - 1]
+        arguments = tokens.commas(opening + 1, tokens.past(opening) - 1)
+        number = next((i for i, (start, stop) in enumerate(arguments) if start <= at < stop), 0)
+        if _OTHER in called or _can_take_member(types, (called, number, len(arguments)), around):
+            return True
+    return False
 
 
 def _marked(types: Types, tokens: Tokens, name: str, scope: Scope, depth: int) -> Member | None:

@@ -29,6 +29,8 @@ from kexpert.view import View
 
 _DEFINE = re.compile(rb"[ \t]*#[ \t]*define[ \t]+\w+(?:\(([^)\n]*)\))?|[ \t]*#[ \t]*\w+")
 _TAGS = frozenset({"struct", "union", "enum"})
+#: Annotations of a member that name another one of the same struct.
+_NAMES_SIBLING = re.compile(r"__(?:counted|sized)_by\w*|__(?:pt_)?guarded_by", re.A)
 #: Bytes read of a declaration outside functions, after an occurrence in it.
 _MAX_DECLARATION_BYTES = 128 * 1024
 
@@ -110,8 +112,11 @@ class _FileReader:
             return NOTHING
         if not self._in_function and (row := self._declared().get(start)):
             return Meaning(Certainty.MEMBER, row.path, start, f"struct {row.scope}".rstrip())
-        if tokens.enclosing(at, "(") <= 0:
+        opening = tokens.enclosing(at, "(")
+        if opening <= 0:
             return NOTHING
+        if not self._in_function and _NAMES_SIBLING.fullmatch(tokens[opening - 1]):
+            return self._sibling(name, start)
         found = macro_member(self._types, tokens, at, self._types.scope_at(start))
         if found is None and not (self._in_function and local_binding(self._source, start)):
             found = argument_member(self._types, tokens, at, start)
@@ -154,6 +159,16 @@ class _FileReader:
             return Meaning(Certainty.RECORD, of.body.path, of.body.start, of.name)
         records = self._types.records(of.tag)
         return Meaning(Certainty.RECORD, records[0].path, records[0].start, of.name) if records else UNKNOWN
+
+    def _sibling(self, name: str, start: int) -> Meaning:
+        """The member of this name in the record whose declaration holds ``start``."""
+        rows = self._view.symbols_in(self._source.path)
+        records = [row for row in rows if row.kind in (Kind.STRUCT, Kind.UNION) and row.start <= start < row.end]
+        for record in sorted(records, key=lambda row: row.end - row.start):
+            for row in self._declared().values():
+                if row.name == name and record.start <= row.name_start < record.end:
+                    return Meaning(Certainty.MEMBER, row.path, row.name_start, f"struct {row.scope}".rstrip())
+        return NOTHING
 
     def _declared(self) -> dict[int, Symbol]:
         """The members that this file declares, by the offsets of their names."""

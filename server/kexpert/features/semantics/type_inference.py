@@ -101,7 +101,7 @@ class Types:
         self.view = view
         self.source = source
         self._local_types = dict(local_types or {})
-        self._known = known or Lookups(view)
+        self.known = known or Lookups(view)
         self._ranked: dict[tuple[str, tuple[Kind, ...], int], list[Symbol]] = {}
         self._lookups = 0
         self._offset = -1  # of the expression
@@ -319,7 +319,7 @@ class Types:
             if self._lookups >= _MAX_LOOKUPS or not name:
                 return []
             self._lookups += 1
-            found = rank_definitions(self.view, self._known.rows(name, kinds), self.source, self._offset)
+            found = rank_definitions(self.view, self.known.rows(name, kinds), self.source, self._offset)
             self._ranked[key] = found
         return found
 
@@ -333,7 +333,7 @@ class Types:
 
     def declared(self, symbol: Symbol) -> CType | None:
         """The type that a symbol's own declaration gives it."""
-        return self._known.declared(symbol, self._declared)
+        return self.known.declared(symbol, self._declared)
 
     def _declared(self, symbol: Symbol) -> CType | None:
         if symbol.kind is Kind.ENUMERATOR:
@@ -394,7 +394,7 @@ class Types:
             text = self._text(path, start, end)
             return self._compiled(members_of(text, path, start, self._owners.get(of.body, of.name)))
         for symbol in self.records(of.tag):
-            found = self._known.members(symbol, of.name)
+            found = self.known.members(symbol, of.name)
             if found:
                 return self._compiled(found)
         return ()

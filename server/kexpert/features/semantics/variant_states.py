@@ -139,7 +139,7 @@ def facts_of_object(view: View, path: str, configuration: Configuration) -> list
 def _facts_around(source: Source, offset: int, configuration: Configuration) -> list[tuple[str, bool]]:
     """The options that the ``#if`` around an offset needs, where the configuration has them otherwise."""
     facts: list[tuple[str, bool]] = []
-    macros = _OpenMacros(configuration)
+    macros = OpenMacros(configuration)
     groups: list[tuple[list[str], str]] = []  # (conditions of earlier branches, of this one)
     for each in directives_of(source.data):
         if each.start > offset:
@@ -193,7 +193,7 @@ class _ObjectMacros(Macros):
         return None if value is None else "0" if value in ("n", "") else "1"
 
 
-class _OpenMacros(MacroTable):
+class OpenMacros(MacroTable):
     """Macros of which only some are known: one that is not seen may be defined elsewhere."""
 
     def __init__(self, configuration: Configuration, seen: MacroTable | None = None) -> None:
@@ -238,7 +238,7 @@ def state_in_file(view: View, row: Symbol, configuration: Configuration, seen: M
     source = view.source(row.path)
     if source is None:
         return None
-    macros = _OpenMacros(configuration, seen)
+    macros = OpenMacros(configuration, seen)
     unit = translation_unit(row.path, file_steps(source.data), lambda _: None, lambda *_: None, macros)
     return unit.state(row.path, row.start, len(source.data))
 

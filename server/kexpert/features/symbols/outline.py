@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from kexpert.core.c.source import Source
-from kexpert.core.symbols import Flag, Kind, Symbol
+from kexpert.core.symbols import DEFINITIONS, Flag, Kind, Symbol
 from kexpert.core.text import encode, identifier_at
 from kexpert.features.build_files.outline import sections
+from kexpert.features.semantics.definition_ranking import NOT_KERNEL, common_directories
 from kexpert.features.semantics.variant_states import compiled_first
 from kexpert.view import View
 
 _CONTAINERS = (Kind.STRUCT, Kind.UNION, Kind.ENUM)
 _INNER = (*_CONTAINERS, Kind.MEMBER, Kind.ENUMERATOR)
+#: Definitions of one name that are ranked: ``probe`` has hundreds.
+_MAX_ROWS = 1000
 #: Kinds that repeat a name of the outline.
 _LEFT_OUT = (Kind.EXPORT,)
 #: A macro that only pastes a name.
@@ -60,10 +64,27 @@ def name_end(source: Source, symbol: Symbol) -> int:
     return word[1] if word and word[0] == symbol.name_start else symbol.name_start
 
 
-def workspace_symbols(view: View, query: str, limit: int = 100) -> list[Symbol]:
-    """Symbols for the words typed into a symbol search, best first; none for no words."""
+def workspace_symbols(view: View, query: str, opened: Collection[str] = (), limit: int = 100) -> list[Symbol]:
+    """Symbols for the words typed into a symbol search, best first; none for no words.
+
+    Every definition of exactly that name comes first, ranked by ``opened``, the paths of open files; then one symbol
+    for each similar name.
+    """
     query = query.strip()
     if not query:
         return []
-    found = view.lookup_fuzzy(query, limit)
-    return compiled_first(view, [s for s in found if s.kind not in _LEFT_OUT])[:limit]
+    named = [s for s in view.lookup("_".join(query.split()), limit=_MAX_ROWS) if s.kind in DEFINITIONS]
+    similar = [s for s in view.lookup_fuzzy(query, limit) if s.kind not in _LEFT_OUT]
+    best = nearest_first(view, named, opened)[: limit * 3 // 4]
+    return list(dict.fromkeys([*best, *compiled_first(view, similar)]))[:limit]
+
+
+def nearest_first(view: View, symbols: Iterable[Symbol], opened: Collection[str]) -> list[Symbol]:
+    """Symbols of one name: those of open files, then those that are compiled, then the nearest to an open file; what
+    is no part of the kernel comes last."""
+
+    def shared(path: str) -> int:
+        return max((common_directories(path, other) for other in opened), default=0)
+
+    near = compiled_first(view, sorted(symbols, key=lambda symbol: -shared(symbol.path)))
+    return sorted(near, key=lambda symbol: (symbol.path not in opened, symbol.path.startswith(NOT_KERNEL)))

@@ -13,6 +13,9 @@ from kexpert.lsp.scheduler import ThreadIntent
 @answers(types.TEXT_DOCUMENT_PREPARE_CALL_HIERARCHY, ThreadIntent.SLOW)
 def prepare(request: Request) -> list[Json] | None:
     found = request.snapshot.prepare_calls(request.at)
+    if len({symbol.name for symbol in found}) == 1:
+        # variants: VS Code looks up callers by one item's id and shows nothing for several
+        found = found[:1]
     return [item for symbol in found if (item := to_protocol.call_item(request.places, symbol))] or None
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from kexpert.features.navigation.member_references import MarkedUses
 
 _FIRST_PART = 100  # places in the first part
+_FIRST_SECONDS = 0.4  # until it comes with fewer
 _PART_SECONDS = 0.2  # between two parts
 _SILENT_SECONDS = 0.5  # before progress is shown
 
@@ -83,15 +84,16 @@ def marked(request: Request, at: Position, options: Any, token: str | int | None
 def _send_parts(
     request: Request, token: str | int, found: Iterable[MarkedUses], as_json: Callable[[MarkedUses], list[Json]]
 ) -> None:
-    """Send places under a token: the first hundred at once, the others a few times a second."""
+    """Send places under a token: the first hundred at once, or the fewer that are found in a moment; the others a few
+    times a second."""
     waiting: list[Json] = []
-    last = 0.0
+    is_first, last = True, time.monotonic()
     for each in found:
         waiting += as_json(each)
-        now = time.monotonic()
-        if (not last and len(waiting) >= _FIRST_PART) or (last and now - last >= _PART_SECONDS):
+        seconds = time.monotonic() - last
+        if (is_first and len(waiting) >= _FIRST_PART) or seconds >= (_FIRST_SECONDS if is_first else _PART_SECONDS):
             request.send_part(token, waiting)
-            waiting, last = [], now
+            waiting, is_first, last = [], False, time.monotonic()
     if waiting:
         request.send_part(token, waiting)
 

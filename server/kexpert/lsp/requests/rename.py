@@ -13,7 +13,10 @@ from kexpert.workspace.snapshot import Refusal
 
 @answers(types.TEXT_DOCUMENT_PREPARE_RENAME)
 def prepare_rename(request: Request) -> Json | None:
-    found, source = request.snapshot.prepare_rename(request.at), request.source
+    try:
+        found, source = request.snapshot.prepare_rename(request.at), request.source
+    except Refusal as reason:
+        raise JsonRpcException(str(reason), types.LSPErrorCodes.RequestFailed) from None
     if found is None or source is None:
         return None
     start, end, name = found
