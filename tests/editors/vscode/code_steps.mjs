@@ -2,8 +2,8 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 import {
-  closePage, coloured, command, hasFocus, insist, isAt, job, jumpFromPage, lands, open, page, place, plain, read, ready, revert, save,
-  see, seeInPage, seeListed, shot, suggested, typed, until,
+  answer, closePage, coloured, command, hasFocus, insist, isAt, job, jumpFromPage, lands, open, page, place, plain, read,
+  ready, revert, save, see, seeInPage, seeListed, shot, suggested, typed, until,
 } from "./screen.mjs";
 
 const CARD = ".monaco-hover:not(.hidden) .hover-contents";
@@ -85,8 +85,7 @@ export const codeSteps = {
     // What is asked while the tree is being read for the first time finds nothing yet.
     await seeListed(what, async () => {
       await command("kexpert: Search by Meaning");
-      await page.getByPlaceholder("What does it do?").first().waitFor();
-      await page.keyboard.type(what.asks);
+      await answer("What does it do?", what.asks);
     });
     await shot("search-list");
     await page.keyboard.press("Enter");
@@ -95,8 +94,7 @@ export const codeSteps = {
   async grep(what) {
     await seeListed(what, async () => {
       await command("kexpert: Grep the Tree");
-      await page.getByPlaceholder("A regular expression").first().waitFor();
-      await page.keyboard.type(what.asks);
+      await answer("A regular expression", what.asks);
     });
     await shot("grep-list");
     await page.keyboard.press("Escape");
@@ -170,9 +168,7 @@ export const codeSteps = {
   async ask(what) {
     await seeInPage(what, async () => {
       await command("kexpert: Ask About the Kernel");
-      await page.getByText("Ask about the kernel").first().waitFor();
-      await page.keyboard.type(what.asks);
-      await page.keyboard.press("Enter");
+      await (await answer("Who calls vfs_read()?", what.asks)).press("Enter");
     });
     await shot("ask-page");
     await closePage(what.asks);

@@ -119,7 +119,8 @@ _UTIL = "mm/util.c"
 _KSTRDUP = {"file": _UTIL, "at": "char *kstr|dup(const char *s, gfp_t gfp)\n{"}
 _EXPORTED = {"file": _UTIL, "at": "EXPORT_SYMBOL(kstr|dup);"}
 _DOCUMENTED = "allocate space for and copy an existing string"
-_NEW_FUNCTION = "static char *again(const char *s, gfp_t gfp)\n{\n\tsize_t len;\n\tchar *buf;\n\n\tif (!s)"
+#: The editor indents it.
+_NEW_FUNCTION = "static char *again(const char *s, gfp_t gfp)\n{\nsize_t len;\nchar *buf;\n\nif (!s)"
 
 #: mm/, kernel/ and include/ of a real kernel, with the model that comes with kexpert.
 KERNEL: Look = {

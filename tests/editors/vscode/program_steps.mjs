@@ -2,7 +2,7 @@
 
 import { codeSteps, hover, withSettings } from "./code_steps.mjs";
 import {
-  closePage, command, job, kill, open, page, read, ready, see, seeInPage, seeListed, servers, shot, show, until,
+  answer, closePage, command, job, kill, open, page, read, ready, see, seeInPage, seeListed, servers, shot, show, until,
 } from "./screen.mjs";
 
 const TOAST = ".notification-toast";
@@ -76,8 +76,7 @@ export const programSteps = {
       await see(what, TOAST);
       await shot("missing-message");
       await page.locator(`${TOAST} .monaco-button`, { hasText: "Install with pipx" }).first().click();
-      await page.getByPlaceholder("~/src/kexpert").first().waitFor();
-      await page.keyboard.type(what.types);
+      await answer("~/src/kexpert", what.types);
       await see({ sees: [what.runs] }, ".quick-input-widget");
       await shot("missing-install");
       await page.keyboard.press("Escape");

@@ -151,6 +151,13 @@ export async function command(title) {
   }
 }
 
+/** Type into the box that asks; keys could still go elsewhere while it opens. */
+export async function answer(placeholder, text) {
+  const box = page.getByPlaceholder(placeholder).first();
+  await box.fill(text);
+  return box;
+}
+
 /** The entries of the list that is open, with all that must be among them. */
 export const seeListed = (what, act) => see(what, LIST, act);
 
