@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 from urllib.parse import quote
@@ -15,6 +16,8 @@ LinkOf: TypeAlias = Callable[[Location], str]
 
 _MAX_LINKS = 4  # of one statement
 _INDENT = "   "
+#: kernel-doc's ``@parameter``, ``%CONSTANT`` and ``&struct type``: Documentation/doc-guide/kernel-doc.rst
+_KERNEL_DOC_MARK = re.compile(r"(?<![\w&%@])[@%&](?=[A-Za-z_])((?:struct |union |enum |typedef )?\w+(?:(?:->|\.)\w+)*)")
 
 
 def relative_link(location: Location) -> str:
@@ -133,11 +136,17 @@ class _Markdown:
 
 
 def _inline(text: str) -> str:
-    """Prose with code between backticks."""
-    pieces = text.split("`")
+    """Prose with code between backticks, and kernel-doc's marks."""
+    pieces = _with_code(text).split("`")
     return "".join(
         markdown.code(piece) if at % 2 and piece.strip() else _escaped(piece) for at, piece in enumerate(pieces)
     )
+
+
+def _with_code(text: str) -> str:
+    """Prose in which what kernel-doc marks stands between backticks."""
+    pieces = text.split("`")
+    return "`".join(piece if at % 2 else _KERNEL_DOC_MARK.sub(r"`\1`", piece) for at, piece in enumerate(pieces))
 
 
 def _escaped(text: str) -> str:
@@ -181,7 +190,7 @@ def to_plain_text(found: Explanation) -> str:
 
 
 def _plain(text: str) -> str:
-    return " ".join(text.replace("`", "").split())
+    return " ".join(_with_code(text).replace("`", "").split())
 
 
 def _plain_statement(statement: Statement, path: str) -> str:
