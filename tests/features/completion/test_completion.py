@@ -51,6 +51,26 @@ def body(code: str) -> str:
     return f"int f(struct inode *inode, enum color color)\n{{\n\tint near_local;\n\t{code}\n}}\n"
 
 
+def test_a_global_header_that_the_file_names_comes_before_no_other() -> None:
+    tree = """
+//- include/linux/spin.h
+void spin_take(int);
+//- include/linux/more.h
+void spin_take_ahead(int);
+//- drivers/a.h
+void spin_take_own(int);
+//- drivers/a.c
+#include <linux/more.h>
+#include "a.h"
+void f(void)
+{
+	spin_t/*|*/
+}
+"""
+    found = complete(*at_cursor(tree), 9).items
+    assert [item.label for item in found] == ["spin_take_own", "spin_take", "spin_take_ahead"]
+
+
 def test_members_in_order_of_declaration() -> None:
     found = proposals(body("inode->/*|*/"))
     assert [(item.label, item.detail) for item in found.items] == [

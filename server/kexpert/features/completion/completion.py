@@ -21,7 +21,14 @@ from kexpert.features.completion.item import (
 from kexpert.features.completion.members import complete_member, enumerator_items, initialiser_items
 from kexpert.features.completion.places import complete_config, complete_directive, complete_include, complete_kerneldoc
 from kexpert.features.semantics.cursor import CursorContext
-from kexpert.features.semantics.definition_ranking import ELSEWHERE, distance, is_visible, rank_definitions
+from kexpert.features.semantics.definition_ranking import (
+    ELSEWHERE,
+    GLOBAL_HEADER,
+    INCLUDED,
+    distance,
+    is_visible,
+    rank_definitions,
+)
 from kexpert.features.semantics.expected_type import expected_type
 from kexpert.features.semantics.include_paths import arch_for
 from kexpert.features.semantics.variant_states import excluded_files
@@ -226,10 +233,13 @@ def _of_the_configuration(
 
 
 def _scope(row: Symbol, source: Source, arch: str) -> int:
-    """0 for this file, then included headers, global ones, the directory, the subsystem, the tree."""
+    """0 for this file, then headers of its own, global ones, the directory, the subsystem, the tree."""
     if row.path == source.path:
         return 0
-    scope = 1 + distance(row.path, source, arch)
+    near = distance(row.path, source, arch)
+    # a global header that it names is as near as those that this one includes
+    is_global = near == INCLUDED and row.path.startswith(("include/", f"arch/{arch}/include/"))
+    scope = 1 + (GLOBAL_HEADER if is_global else near)
     return scope + (scope == 1 + ELSEWHERE and row.path.split("/")[:2] != source.path.split("/")[:2])
 
 
