@@ -37,7 +37,7 @@ _CALL_AHEAD = re.compile(
 )
 #: ``__success __failure_unpriv __retval(1)`` above ``void run(void)``
 _ITEMS_ABOVE = re.compile(
-    rb"\n((?:[ \t]*+__\w++(?:\([^()\n]*+\))?+[ \t\n]*+){2,12}?)(?<=\s)(?:[A-Za-z]\w*+[ \t*]++){1,6}+\w++\("
+    rb"\n((?:[ \t]*__\w+(?:\([^()\n]*\))?[ \t\n]+){2,12}?)(?:[A-Za-z]\w*+[ \t*]++){1,6}\w++\("
 )
 _CALLS_BEHIND = re.compile(rb"\)((?:\s++[A-Z][A-Z0-9_]*+\([^()\n]*+\))++)\s*+(?<=\n)\{")
 _FUNCTION_TYPE = re.compile(rb"\ntypedef\s+((?:unsigned|signed|long|short|int)\s+)+\w+\s*\(\s*\w+\s*\)\s*\(")
