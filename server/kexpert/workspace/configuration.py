@@ -15,6 +15,7 @@ from pathlib import Path
 
 from kexpert.background.database import cache_directory
 from kexpert.background.file_identity import FileIdentity
+from kexpert.core.c.walk_steps import KnownFiles
 from kexpert.core.kernel.configuration import Configuration, Relations, arch_of_dotconfig, source_arch
 from kexpert.core.kernel.kconfig import parse_dotconfig
 from kexpert.workspace.kconfig_table import Question, Table, compute, compute_apart, load
@@ -80,6 +81,7 @@ class ConfigurationInView:
         self._working: dict[Question, threading.Event] = {}
         self._made: Configuration | None = None
         self._others: dict[str, Configuration] = {}
+        self._known_files = KnownFiles()  # the same for all architectures
 
     def current(self) -> Configuration:
         """The configuration as far as it is known."""
@@ -99,6 +101,7 @@ class ConfigurationInView:
     def files_changed(self, paths: set[str] | None) -> None:
         """Files of the tree changed; None for any. What depends on them is worked out again."""
         with self._lock:
+            self._known_files.forget(paths)
             if paths is None or any(_is_kconfig(path) for path in paths):
                 self._tables = {each: table for each, table in self._tables.items() if each in self._working}
                 self._seen = None
@@ -139,7 +142,9 @@ class ConfigurationInView:
     def _configuration(self, choice: Choice) -> Configuration:
         question = choice.question
         if question is None:
-            return Configuration(_host_arch(), origin=choice.origin, decides_arch=False)
+            return Configuration(
+                _host_arch(), origin=choice.origin, decides_arch=False, known_files=self._known_files
+            )
         table = self._tables.get(question)
         if choice.is_whole:
             values: dict[str, str] | None = choice.values
@@ -154,6 +159,7 @@ class ConfigurationInView:
             origin=choice.origin,
             relations=lambda: self._relations(question),
             of_other_arch=self._of_other_arch,
+            known_files=self._known_files,
         )
 
     def _relations(self, question: Question) -> Relations:
@@ -163,7 +169,7 @@ class ConfigurationInView:
     def _of_other_arch(self, arch: str) -> Configuration:
         """The defaults of an architecture that is not the one in view."""
         if not (self._root / "arch" / arch).is_dir():
-            return Configuration(arch, decides_arch=False)
+            return Configuration(arch, decides_arch=False, known_files=self._known_files)
         choice = _of_arch(self._root, arch, arch, f"defaults of {arch}")
         if choice.question is not None:
             self._table(choice.question, 0.0, True)

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from kexpert.core.c.condition_values import Macros, option_is_defined, truth
-from kexpert.core.c.directives import Directive
 from kexpert.core.c.walk_steps import DEFINE, ENDIF, IF, INCLUDE, UNDEFINE, FileSteps, Step
 
 _MAX_DEPTH = 150
@@ -243,18 +242,19 @@ class _Walk:
         frame.at = at
         return None
 
-    def _other_branch(self, group: _Group, directive: Directive) -> State:
+    def _other_branch(self, group: _Group, branch: tuple[str, str]) -> State:
+        keyword = branch[0]
         free = None if group.taken is None else not group.taken
-        if directive.keyword == "else" or free is False:
-            holds = free if directive.keyword == "else" else False
+        if keyword == "else" or free is False:
+            holds = free if keyword == "else" else False
         else:
-            holds = _both(free, self._holds(directive))
-        if directive.keyword == "elif" and group.taken is not True:
+            holds = _both(free, self._holds(branch))
+        if keyword == "elif" and group.taken is not True:
             group.taken = True if holds is True else (None if holds is None else group.taken)
         return _both(group.outer, holds)
 
-    def _include(self, path: str, directive: Directive, state: State) -> _Frame | None:
-        name, quotes = directive.name, directive.text
+    def _include(self, path: str, included: tuple[str, str | None], state: State) -> _Frame | None:
+        name, quotes = included
         if quotes is None:  # a macro that expands to the name
             text = self.macros.text(name) or ""
             if text[:1] not in ("<", '"'):
@@ -266,13 +266,14 @@ class _Walk:
             return None
         return self._enter(found, None, state)
 
-    def _holds(self, directive: Directive) -> State:
-        if directive.keyword == "ifdef":
-            return self.macros.is_defined(directive.name)
-        if directive.keyword == "ifndef":
-            found = self.macros.is_defined(directive.name)
+    def _holds(self, branch: tuple[str, str]) -> State:
+        keyword, condition = branch
+        if keyword == "ifdef":
+            return self.macros.is_defined(condition)
+        if keyword == "ifndef":
+            found = self.macros.is_defined(condition)
             return None if found is None else not found
-        return truth(directive.name, self.macros)
+        return truth(condition, self.macros)
 
 
 def _both(left: State, right: State) -> State:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 from kexpert.core.c.directives import Directive
 
@@ -16,21 +16,14 @@ _TO_THE_END = 1 << 31
 # Kinds of steps, plain numbers because a walk takes thousands; in brackets, the value of the step.
 DEFINE = 0  # (the replacement texts of macros, by name)
 UNDEFINE = 1  # (the name)
-INCLUDE = 2  # (the directive)
-IF = 3  # the first branch of a group (the directive)
-ELSE = 4  # another branch: ``else``, ``elif`` (the directive)
+INCLUDE = 2  # (the name; the quotes, None for a macro)
+IF = 3  # the first branch of a group (the keyword and the condition)
+ELSE = 4  # another branch: ``else``, ``elif`` (the same)
 ENDIF = 5
 
-
-class Step(NamedTuple):
-    """``start``: the offset of the directive; ``number``: of the directive, from 1; ``skip_to``: the
-    step to go on with if a branch is left out."""
-
-    kind: int
-    start: int
-    number: int
-    value: Any
-    skip_to: int
+#: (kind, offset of the directive, its number from 1, value, the step to go on with if a branch is left out). Plain
+#: tuples, because there are hundreds of thousands and the garbage collector looks at no others of them twice.
+Step: TypeAlias = tuple[int, int, int, Any, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +56,7 @@ def steps_of(size: int, directives: Sequence[Directive]) -> FileSteps:
     steps: list[Step] = []
     defined: dict[str, str | None] = {}
     branches: list[int] = []  # the last branch of each open group
-    for count, each in enumerate(directives, 1):
+    for number, each in enumerate(directives, 1):
         keyword = each.keyword
         if keyword == "define":
             defined[each.name] = each.text
@@ -72,16 +65,17 @@ def steps_of(size: int, directives: Sequence[Directive]) -> FileSteps:
         if kind >= ELSE and not branches:
             continue
         if defined:
-            steps.append(Step(DEFINE, each.start, count, defined, 0))
+            steps.append((DEFINE, each.start, number, defined, 0))
             defined = {}
         if kind >= ELSE:
             last = branches.pop()
-            steps[last] = steps[last]._replace(skip_to=len(steps))
+            steps[last] = (*steps[last][:4], len(steps))
         if kind in (IF, ELSE):
             branches.append(len(steps))
-        steps.append(Step(kind, each.start, count, each.name if kind == UNDEFINE else each, _TO_THE_END))
+        value = each.name if kind == UNDEFINE else (each.name, each.text) if kind == INCLUDE else (keyword, each.name)
+        steps.append((kind, each.start, number, value, _TO_THE_END))
     if defined:
-        steps.append(Step(DEFINE, size, len(directives), defined, 0))
+        steps.append((DEFINE, size, len(directives), defined, 0))
     return FileSteps(size, _guard(directives), tuple(steps))
 
 

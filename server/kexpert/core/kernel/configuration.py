@@ -164,7 +164,7 @@ class Configuration:
             return self
         if self._of_other_arch is not None:
             return self._of_other_arch(arch)
-        return Configuration(arch, decides_arch=self.decides_arch)
+        return Configuration(arch, decides_arch=self.decides_arch, known_files=self.known_files)
 
     def forget(self, paths: Iterable[str] | None) -> None:
         """Forget what was read of files that changed; None for any file."""
