@@ -144,7 +144,7 @@ def _inline(text: str) -> str:
 
 
 def _with_code(text: str) -> str:
-    """Prose in which what kernel-doc marks stands between backticks."""
+    """Prose with backticks around what kernel-doc marks."""
     pieces = text.split("`")
     return "`".join(piece if at % 2 else _KERNEL_DOC_MARK.sub(r"`\1`", piece) for at, piece in enumerate(pieces))
 

@@ -25,7 +25,7 @@ from kexpert.core.text import encode
 
 __all__ = ["Layout", "MemberLayout", "Size", "layout"]
 
-#: The text of the members that a macro's call stands for; None if it is not known.
+#: The text of the members that a call of a macro expands to; None if it is not known.
 Expand = Callable[[str], str | None]
 
 _MAX_EXPANSIONS = 6  # inside each other
@@ -78,7 +78,7 @@ def layout(
     macros and enumerators in array lengths and bit widths. Both return None for unknown names. ``max_align`` is the
     alignment in bytes that ``#pragma pack`` allows at most. ``guesses``: types that depend on the configuration
     (locks) get the size that they have without debugging options, as an approximation, before ``size_of`` is asked.
-    ``expand`` gives the members that an unknown macro stands for, as text, from its call as text.
+    ``expand`` gives the members that an unknown macro expands to, as text, from its call as text.
     """
     read = read_body(body)
     if read is None:
@@ -174,7 +174,7 @@ class _Builder:
                 self._place(declared, MemberDeclarator("", "", False, (), None), None)
 
     def _with_words(self, declared: MemberDeclaration, declarator: MemberDeclarator) -> MemberDeclaration:
-        """With the attributes that words after the name stand for; an unknown word makes the layout inexact."""
+        """With the attributes that words after the name expand to; an unknown word makes the layout inexact."""
         attributes = declared.attributes
         for word in declarator.words:
             text = self.expand(word)
@@ -206,7 +206,7 @@ class _Builder:
             self._place_macro_member(declared, arguments[0] if arguments else "", name, "", None)
 
     def _expanded(self, call: str) -> bool:
-        """Place the members that a macro stands for; False if they are not known."""
+        """Place the members that a macro expands to; False if they are not known."""
         text = self.expand(call) if self.expansions < _MAX_EXPANSIONS else None
         inside = None if text is None else read_body(b"{" + encode(text) + b";}")
         if inside is None:

@@ -71,7 +71,7 @@ class Configuration:
         self.kept: OrderedDict[Any, Any] = OrderedDict()
         #: The last place that was asked from, as features see it.
         self.last_place: Any = None
-        #: What walks through includes learnt of files.
+        #: What walks through includes learnt of files; whoever made it makes it forget.
         self.known_files = known_files or KnownFiles()
         #: How objects are built, by the path of their file.
         self.objects: dict[str, Any] = objects if objects is not None else {}
@@ -169,7 +169,6 @@ class Configuration:
     def forget(self, paths: Iterable[str] | None) -> None:
         """Forget what was read of files that changed; None for any file."""
         changed = None if paths is None else frozenset(paths)
-        self.known_files.forget(changed)
         for each in (self, *list(self._under.values())):
             each.objects.clear() if changed is None or any(_is_makefile(path) for path in changed) else None
             for key, value in list(each.kept.items()):

@@ -1,4 +1,4 @@
-"""Macros that stand for members of a struct, and macros that make a whole type, as the text that they stand for."""
+"""Macros that expand to members of a struct, or to a whole type, and the text that they expand to."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ Lookup = Callable[[str], Macro | None]
 
 
 def members_made(call: str, lookup: Lookup) -> str | None:
-    """The members that ``NAME`` or ``NAME(arguments)`` stands for; None if that is not known."""
+    """The members that ``NAME`` or ``NAME(arguments)`` expands to; None if they are not known."""
     made = expand_call(call, lookup)
     return None if made is None or _TWO_CALLS.search(made) else made
 
 
 def expand_call(call: str, lookup: Lookup) -> str | None:
-    """The text that ``NAME`` or ``NAME(arguments)`` stands for; None if no macro of that name is known."""
+    """The text that ``NAME`` or ``NAME(arguments)`` expands to; None if no macro of that name is known."""
     tokens = [token for token in tokenize(call) if not is_blank(token)]
     macro = lookup(tokens[0]) if tokens and _WORD.match(tokens[0]) else None
     if macro is None or (macro.parameters is not None and tokens[1:2] != ["("]):
@@ -79,7 +79,7 @@ class _Expansion:
 
 
 def with_members(text: bytes, lookup: Lookup) -> bytes:
-    """The text of a struct in which bare words that stand for members are replaced by them."""
+    """The text of a struct, with bare words replaced by the members that they expand to."""
     if _CAPITALS.search(text) is None:
         return text
     for _ in range(_MAX_ROUNDS):

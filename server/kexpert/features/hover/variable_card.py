@@ -89,7 +89,7 @@ def _layout_behind(reader: CardReader, symbol: Symbol) -> Layout | None:
 
 
 def local_card(reader: CardReader, source: Source, local: Local) -> HoverCard:
-    """A parameter, a local or a label, with its comment; what ``typeof()`` stands for, if it is known."""
+    """A parameter, a local or a label, with its comment; ``typeof()`` as the type that it gives, if that is known."""
     if local.kind == "label":
         return HoverCard(local.name, "label", code=f"{local.name}:")
     card = HoverCard(local.name, _LOCAL_WORDS.get(local.kind, "local variable"))

@@ -22,7 +22,7 @@ from kexpert.view import View
 #: A struct that more files name is widely known: structs that hold it would lead to the whole tree.
 _WIDELY_KNOWN_FILES = 400
 _MAX_HEADERS, _MAX_HOLDERS = 40, 30
-#: Of so many files those that name the struct with its keyword come first.
+#: If there are more files than this, those that hold "struct" and the tag come first; the size of the sample.
 _MANY_FILES, _SAMPLE_FILES = 1000, 60
 _CODE = (".c", ".h", ".S")
 
