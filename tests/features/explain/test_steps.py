@@ -92,6 +92,68 @@ def test_loops_scopes_switches_and_nesting() -> None:
     ]  # fmt: skip
 
 
+def test_branches_that_only_choose_a_value_say_which() -> None:
+    assert steps("""
+	int flags = 0, size;
+	flags |= A;
+	if (x > 3)
+		flags |= B;
+	else
+		flags &= ~C;
+	switch (x) {
+	case 1:
+		size = SMALL;
+		break;
+	case 2:
+		if (dev->big)
+			size = LARGE;
+		break;
+	}
+	if (x == 4) {
+		flags |= D | E;
+		goto out;
+	}
+	set(flags, size);
+out:
+	return 0;""") == [
+        "If `x > 3`: sets `B` in `flags`.",
+        "Otherwise: clears `C` in `flags`.",
+        "Depending on `x`:",
+        "  `1`: sets `size` to `SMALL`.",
+        "  `2`: changes `size` on further conditions.",
+        "If `x == 4`, sets `D | E` in `flags` and goes to `out`.",
+        "Calls `set()`.",
+        "At `out` (from line 21):",
+        "Returns `0`.",
+    ]
+
+
+def test_what_was_not_told_is_not_referred_to() -> None:
+    """No "otherwise" after a condition that is not on the page, no "depending on" without cases."""
+    quiet = 'pr_debug("x");'
+    assert steps(f"if (x) {{\n{quiet}\n}} else {{\na();\nb();\n}}\nreturn 0;") == [
+        "Unless `x`: calls `a()` and `b()`.",
+        "Returns `0`.",
+    ]
+    assert steps(f"if (x)\n{quiet}\nelse if (x == 2)\na();\nreturn 0;")[0] == "Unless `x`, if `x == 2`: calls `a()`."
+    found = steps(f"if (x)\n{quiet}\nelse if (x == 2)\n{quiet}\nelse\na();\nreturn 0;")
+    assert found[0] == "Unless a condition from line 3 on holds: calls `a()`."
+    assert steps(f"switch (x) {{\ncase 1:\n{quiet}\nbreak;\n}}\nreturn 0;") == ["Returns `0`."]
+
+
+def test_what_happens_on_further_conditions_is_told_apart() -> None:
+    inner = "if (lock_it(dev) != 0) {\n*dev->err = x;\ngoto out;\n}\ndev->b = 1;"
+    assert steps(f"while (x--) {{\nif (dev->a) {{\n{inner}\n}}\nrun(dev);\n}}\nout:\nreturn 0;")[1] == (
+        "  If `dev->a`: calls `lock_it()`; sets `dev->b`; on further conditions sets `*dev->err`."
+    )
+
+
+def test_a_returned_macro_stands_as_it_is_written() -> None:
+    assert steps("int err = run(dev);\nif (err)\ngoto out;\nstop(dev);\nout:\nreturn ERR_PTR(err);")[-1] == (
+        "Returns `ERR_PTR(err)`."
+    )
+
+
 def test_conditional_compilation_is_said() -> None:
     assert steps("#ifdef CONFIG_X\na();\n#else\nb();\n#endif\n#ifndef CONFIG_Y\nc();\n#endif\nreturn 0;") == [
         "Built with `CONFIG_X`:",
