@@ -76,11 +76,11 @@ def change(body: Body, node: Node) -> str:
     left, right = inner.child_by_field_name("left"), inner.child_by_field_name("right")
     if inner.type != "assignment_expression" or left is None or right is None:
         return ""
-    target, value, operator = as_code(body.shown(left, 60)), body.shown(right, 60), operator_of(inner)
+    name, value, operator = as_code(body.shown(left, 60)), body.shown(right, 60), operator_of(inner)
     if operator == "&=":
-        return f"clears {as_code(value.lstrip('~ '))} in {target}" if value.startswith("~") else f"changes {target}"
+        return f"clears {as_code(value.lstrip('~ '))} in {name}" if value.startswith("~") else f"changes {name}"
     form = {"=": "sets {0} to {1}", "|=": "sets {1} in {0}", "+=": "adds {1} to {0}", "-=": "takes {1} from {0}"}
-    return form.get(operator, "changes {0}").format(target, as_code(value))
+    return form.get(operator, "changes {0}").format(name, as_code(value))
 
 
 def called(body: Body, call: Call) -> str:
