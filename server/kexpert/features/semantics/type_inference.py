@@ -20,6 +20,7 @@ from kexpert.core.c.declarators import (
     read_declaration,
     read_parameter,
 )  # fmt: skip
+from kexpert.core.c.macro_text import Macro, parse_macro
 from kexpert.core.c.macro_types import macro_type
 from kexpert.core.c.scope import block_locals, locals_at
 from kexpert.core.c.source import Source
@@ -394,10 +395,14 @@ class Types:
             text = self._text(path, start, end)
             return self._compiled(members_of(text, path, start, self._owners.get(of.body, of.name)))
         for symbol in self.records(of.tag):
-            found = self.known.members(symbol, of.name)
+            found = self.known.members(symbol, of.name, self._macro)
             if found:
                 return self._compiled(found)
         return ()
+
+    def _macro(self, name: str) -> Macro | None:
+        macro = next(iter(self.lookup(name, (Kind.MACRO,))), None)
+        return parse_macro(self.view.text(macro)) if macro else None
 
     def records(self, tag: str) -> list[Symbol]:
         """The definitions of a struct or union, best first; also of a tag that is a macro for another tag."""
