@@ -21,7 +21,8 @@ _ARITHMETIC = frozenset({"unsigned", "signed", "long", "short"})
 _BEFORE_VALUES = frozenset({"return", "=", "(", ",", "==", "!=", "&&", "||", "!", "?", ":"})
 #: The error codes most often returned in 6.1's drivers/base, drivers/net/ethernet/intel, fs, kernel, mm and net.
 _ERRORS = ("EINVAL", "ENOMEM", "EOPNOTSUPP", "EFAULT", "EIO", "ENOENT", "EPERM", "EBUSY", "EAGAIN", "ENODEV", "ENOSPC",
-           "EACCES", "EEXIST", "ERANGE", "ENXIO", "EINTR", "EPROBE_DEFER", "ETIMEDOUT", "EOVERFLOW", "ENODATA")  # fmt: skip
+           "EACCES", "EEXIST", "ERANGE", "ENXIO", "EINTR", "EPROBE_DEFER", "ETIMEDOUT", "EOVERFLOW",
+           "ENODATA")  # fmt: skip
 #: Beginnings of sort texts: before everything, behind locals that begin with the prefix, behind symbols that do.
 _FIRST, _AFTER_LOCALS, _AFTER_SYMBOLS = "09", "11", "39"
 
