@@ -49,7 +49,8 @@ sys.exit(main(kexpert))
 def index_until_killed(module: str, moment: int, root: Path, *options: str) -> bool:
     """Index ``root``. The process dies at the ``moment``th step (from 0) of the copying in ``module``, before it is
     made; True if it came so far."""
-    command = [sys.executable, "-c", _DRIVER, module, str(moment), "index", "--tree", str(root), "--jobs", "1", *options]
+    kexpert = ["index", "--tree", str(root), "--jobs", "1", *options]
+    command = [sys.executable, "-c", _DRIVER, module, str(moment), *kexpert]
     ran = subprocess.run(command, env=os.environ, capture_output=True, text=True, check=False)
     assert ran.returncode in (0, -signal.SIGKILL), ran.stderr
     return ran.returncode != 0
