@@ -111,10 +111,13 @@ class View(ABC):
         """Every symbol of one file, by position."""
 
     @abstractmethod
-    def lookup_prefix(self, prefix: str, limit: int = 200, near: str = "") -> list[Symbol]:
+    def lookup_prefix(
+        self, prefix: str, limit: int = 200, near: str = "", kinds: Collection[Kind] = ()
+    ) -> list[Symbol]:
         """Symbols whose name starts with ``prefix``, one for each name and kind, members included.
 
-        Those in files close to the path ``near`` and those that most functions call come first.
+        Those in files close to the path ``near`` and those that most functions call come first. ``kinds`` empty for
+        any kind.
         An empty prefix finds nothing.
         """
 

@@ -170,10 +170,13 @@ class IndexReader:
         distinct = "SELECT DISTINCT name FROM symbols WHERE name >= ? AND name < ? LIMIT ?"
         return [row[0] for row in self._rows(distinct, (prefix, _after(prefix), limit))]
 
-    def starting_with(self, prefix: str, limit: int) -> list[SymbolRow]:
-        in_range = "name >= ? AND name < ? LIMIT ?"
-        found = self._rows(f"SELECT {_SYMBOL} {_FROM} WHERE s.{in_range}", (prefix, _after(prefix), limit))
-        if len(found) < limit:
+    def starting_with(self, prefix: str, limit: int, kinds: Collection[Kind] = ()) -> list[SymbolRow]:
+        found = self._rows(
+            f"SELECT {_SYMBOL} {_FROM} WHERE s.name >= ? AND s.name < ? {_of_kind(kinds)} LIMIT ?",
+            (prefix, _after(prefix), limit),
+        )
+        if len(found) < limit and (not kinds or Kind.MACRO in kinds):
+            in_range = "name >= ? AND name < ? LIMIT ?"
             rest = (prefix, _after(prefix), limit - len(found))
             found += self._rows(f"SELECT {_REGISTER} {_FROM_REGISTERS} WHERE r.{in_range}", rest)
         return found
@@ -317,6 +320,11 @@ class IndexReader:
             return [row[0] for row in self._rows("SELECT path FROM files")]
         found = "SELECT path FROM files WHERE id IN (SELECT value FROM json_each(?))"
         return [row[0] for row in self._rows(found, (json.dumps(passing),))]
+
+    def common_words(self, prefix: str) -> list[str]:
+        """The words that begin with ``prefix`` and that thousands of files hold; none before they are noted."""
+        found = "SELECT DISTINCT word FROM places WHERE word >= ? AND word < ?"
+        return [row[0] for row in self._rows(found, (prefix, _after(prefix)))]
 
     def common_word(self, word: str) -> CommonWord:
         """The stored positions of a word; they cover no file if it is not common."""

@@ -8,6 +8,7 @@ costs nothing.
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -436,14 +437,19 @@ class Snapshot(TreeQuestions):
     # -- checkpatch -----------------------------------------------------------------------------
 
     def diagnostics(self, path: str, cancelled: Cancelled = never) -> CheckedFile | None:
-        """What checkpatch finds in a saved file; None where it does not run. Raises checkpatch.GaveUp."""
+        """What checkpatch finds in a saved file, under git on changed lines alone; None where it does not run. Raises
+        checkpatch.GaveUp."""
         from kexpert.features.diagnostics import from_checkpatch
+        from kexpert.workspace.git_diff import changed_lines
 
         report = self.checkpatch.report(path, cancelled) if self.checkpatch else None
-        if report is None:
+        if report is None or self.root is None:
             return None
         source = Source(path, report.text)
-        return CheckedFile(report.version, source, from_checkpatch(report.output, source))
+        found = from_checkpatch(report.output, source, changed_lines(self.root, path, cancelled))
+        # a commit changes what is shown, and not the file
+        version = f"{report.version}-{zlib.crc32(repr(found).encode()):x}"
+        return CheckedFile(version, source, found)
 
     def warm(self, path: str) -> None:
         """Load what the first questions about a document need: the features, what all cards need, its symbols."""
