@@ -109,6 +109,10 @@ class DiskView(View):
         opened = frozenset((path, self.state_of(path)) for path in self._overlay if path.endswith(".h"))
         return self._reader.headers_state(), opened
 
+    def lasting_headers_state(self) -> str | None:
+        is_changed = any(path.endswith(".h") for path in self._overlay)
+        return None if is_changed or not self.complete else self._reader.headers_digest()
+
     def is_open(self, path: str) -> bool:
         return path in self._overlay
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sqlite3
@@ -65,6 +66,7 @@ class IndexReader:
         self._inode = 0
         self._sources: OrderedDict[str, tuple[FileIdentity, Source]] = OrderedDict()
         self._cached_bytes = 0
+        self._headers_digest: tuple[Hashable, str] | None = None
         self._expansions = BufferExpansions(root, self._rows)
 
     # -- connections ----------------------------------------------------------------------------
@@ -387,6 +389,17 @@ class IndexReader:
         """Another value after every change to the stored headers: an id is one state of one file."""
         rows = self._rows("SELECT count(*), max(id) FROM files WHERE kind = ?", (int(FileKind.HEADER),))
         return str(self.database), self._generation, tuple(rows)
+
+    def headers_digest(self) -> str:
+        """The same for all states in which the stored headers have the same names, sizes and times."""
+        state = self.headers_state()
+        held = self._headers_digest
+        if held is None or held[0] != state:
+            sql = "SELECT path, size, mtime_ns FROM files WHERE kind = ? ORDER BY path"
+            rows = self._rows(sql, (int(FileKind.HEADER),))
+            digest = hashlib.blake2b(repr([tuple(row) for row in rows]).encode(), digest_size=16).hexdigest()
+            self._headers_digest = held = (state, digest)
+        return held[1]
 
     def is_indexed(self, path: str) -> bool:
         """True if the index holds a file as it is on disk now."""

@@ -355,10 +355,9 @@ class Snapshot(TreeQuestions):
     @property
     def resolved_uses(self) -> ResolvedUses:
         """What earlier answers found out about uses of members."""
-        from kexpert.features.navigation.resolved_uses import ResolvedUses
+        from kexpert.workspace.member_uses import resolved_uses_of
 
-        found: ResolvedUses = self.kept.setdefault("resolved_uses", ResolvedUses())
-        return found
+        return resolved_uses_of(self.root if self.index is not None else None, self.kept)
 
     def highlights(self, at: Position) -> list[Highlight]:
         """Uses in the same file."""
