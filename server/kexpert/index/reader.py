@@ -144,6 +144,12 @@ class IndexReader:
             found += self._registers("WHERE r.name = ? LIMIT ?", (name, limit - len(found)))
         return found
 
+    def members(self, owner: str, name: str) -> list[StoredSymbol]:
+        """The members ``name`` whose scope is ``owner``; thousands of structs may have one of that name."""
+        return self._symbols(
+            f"{_FROM} WHERE s.name = ? AND s.scope = ? AND s.kind = {Kind.MEMBER:d} LIMIT 200", (name, owner)
+        )
+
     def named_any(self, names: Sequence[str], max_each: int) -> list[SymbolRow]:
         """Rows of some names, at most ``max_each`` of each (on average, for names in register headers)."""
         wanted = json.dumps(list(names))
