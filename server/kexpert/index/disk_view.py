@@ -354,13 +354,20 @@ class DiskView(View):
         for member in members:
             owner = outer
             outer = ""
-            for symbol in self.lookup(member, (Kind.MEMBER,), limit=5000):
-                if symbol.scope == owner:
-                    words = self.text(symbol).split()
-                    tags = [word for word in words if word not in (b"struct", b"union", b"const", b"*", b"volatile")]
-                    outer = tags[0].strip(b"*").decode("utf-8", "replace") if tags else ""
-                    break
+            for symbol in self._members(owner, member)[:1]:
+                words = self.text(symbol).split()
+                tags = [word for word in words if word not in (b"struct", b"union", b"const", b"*", b"volatile")]
+                outer = tags[0].strip(b"*").decode("utf-8", "replace") if tags else ""
         return outer == struct
+
+    def _members(self, owner: str, member: str) -> list[Symbol]:
+        """The members of a name whose scope is ``owner``."""
+
+        def is_wanted(symbol: Symbol) -> bool:
+            return symbol.name == member and symbol.scope == owner and symbol.kind == Kind.MEMBER
+
+        found = self._open_symbols(is_wanted, member, ())
+        return found + self._live(self._reader.members(owner, member), is_wanted)
 
     # -- stitching ------------------------------------------------------------------------------
 

@@ -55,8 +55,15 @@ class StoredSymbol(NamedTuple):
 class IndexReader:
     """Rows of the symbol index, and files of the tree through a small cache. Safe from any thread."""
 
-    def __init__(self, root: Path, database: Path, on_damage: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        database: Path,
+        on_damage: Callable[[], None] = lambda: None,
+        on_removed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._on_damage = on_damage
+        self._on_removed = on_removed
         self.root = root
         self.database = database
         self._local = threading.local()
@@ -72,15 +79,18 @@ class IndexReader:
     # -- connections ----------------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Notice that the database was replaced by a new file. Called before each view is made."""
+        """Notice that the database was replaced by a new file, or removed. Called before each view is made."""
         try:
             inode = os.stat(self.database).st_ino
         except OSError:
             inode = 0
         if inode != self._inode:
             with self._lock:
+                was_there = self._inode != 0
                 self._inode = inode
                 self._generation += 1
+            if was_there and not inode:
+                self._on_removed()
 
     def close(self) -> None:
         with self._lock:
@@ -145,6 +155,12 @@ class IndexReader:
         if not kinds or Kind.MACRO in kinds:
             found += self._registers("WHERE r.name = ? LIMIT ?", (name, limit - len(found)))
         return found
+
+    def members(self, owner: str, name: str) -> list[StoredSymbol]:
+        """The members ``name`` whose scope is ``owner``; thousands of structs may have one of that name."""
+        return self._symbols(
+            f"{_FROM} WHERE s.name = ? AND s.scope = ? AND s.kind = {Kind.MEMBER:d} LIMIT 200", (name, owner)
+        )
 
     def named_any(self, names: Sequence[str], max_each: int) -> list[SymbolRow]:
         """Rows of some names, at most ``max_each`` of each (on average, for names in register headers)."""
