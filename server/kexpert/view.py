@@ -83,6 +83,11 @@ class View(ABC):
     def headers_state(self) -> Hashable:
         """Names what all headers say: it is another after every change of a header, once that is noticed."""
 
+    def lasting_headers_state(self) -> str | None:
+        """The same as a text that holds for later processes too; None while the index grows, or where a header is
+        changed in a buffer."""
+        return None
+
     @abstractmethod
     def is_open(self, path: str) -> bool:
         """Whether the text of a file is a buffer's, which may differ from the disk."""

@@ -109,6 +109,10 @@ class DiskView(View):
         opened = frozenset((path, self.state_of(path)) for path in self._overlay if path.endswith(".h"))
         return self._reader.headers_state(), opened
 
+    def lasting_headers_state(self) -> str | None:
+        is_changed = any(path.endswith(".h") for path in self._overlay)
+        return None if is_changed or not self.complete else self._reader.headers_digest()
+
     def is_open(self, path: str) -> bool:
         return path in self._overlay
 
@@ -350,13 +354,20 @@ class DiskView(View):
         for member in members:
             owner = outer
             outer = ""
-            for symbol in self.lookup(member, (Kind.MEMBER,), limit=5000):
-                if symbol.scope == owner:
-                    words = self.text(symbol).split()
-                    tags = [word for word in words if word not in (b"struct", b"union", b"const", b"*", b"volatile")]
-                    outer = tags[0].strip(b"*").decode("utf-8", "replace") if tags else ""
-                    break
+            for symbol in self._members(owner, member)[:1]:
+                words = self.text(symbol).split()
+                tags = [word for word in words if word not in (b"struct", b"union", b"const", b"*", b"volatile")]
+                outer = tags[0].strip(b"*").decode("utf-8", "replace") if tags else ""
         return outer == struct
+
+    def _members(self, owner: str, member: str) -> list[Symbol]:
+        """The members of a name whose scope is ``owner``."""
+
+        def is_wanted(symbol: Symbol) -> bool:
+            return symbol.name == member and symbol.scope == owner and symbol.kind == Kind.MEMBER
+
+        found = self._open_symbols(is_wanted, member, ())
+        return found + self._live(self._reader.members(owner, member), is_wanted)
 
     # -- stitching ------------------------------------------------------------------------------
 

@@ -108,8 +108,8 @@ class Settings:
     navigation_enabled: bool = _setting(
         "navigation.enabled",
         True,
-        "Answer jumps, references, completion, signatures, outlines, renames and colours. Turned off, another server "
-        "such as clangd does; hover cards, search, explanations, callers, hierarchies, diagnostics and suggestions "
+        "Answer jumps, references, hierarchies, completion, signatures, symbols, renames and colours. Turned off, "
+        "another server such as clangd does; hover cards, search, explanations, diagnostics and suggestions "
         "stay. Counts in the editor's own settings only, and when the server starts.",
     )
     inactive_enabled: bool = _setting(

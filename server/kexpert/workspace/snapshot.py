@@ -80,9 +80,9 @@ class Index(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class GhostText:
-    """``insert_text`` replaces the bytes ``start:end`` of ``source``."""
+    """Each of ``texts``, the best first, may replace the bytes ``start:end`` of ``source``."""
 
-    insert_text: str
+    texts: list[str]
     source: Source
     start: int
     end: int
@@ -286,8 +286,11 @@ class Snapshot(TreeQuestions):
             start = min(source.lines.to_offset(entry.line, entry.character, self.encoding), offset)
             typed = encode(text)
         asked = source.edited(source.data[:start] + typed + source.data[offset:]) if typed else source
+        from kexpert.features.inline.suggest import with_first_line
+
         found = self.inline.suggest(self.view, asked, start + len(typed), self.settings, cancelled, explicit=explicit)
-        return GhostText(decode(typed) + found.text, source, start, offset) if found else None
+        texts = with_first_line([decode(typed) + suggestion.text for suggestion in found])
+        return GhostText(texts, source, start, offset) if found else None
 
     def inline_in_menu(self, at: Position) -> CompletionItem | None:
         """A suggestion as an entry of the completion menu, if it is known without waiting; else it is worked out
@@ -355,10 +358,9 @@ class Snapshot(TreeQuestions):
     @property
     def resolved_uses(self) -> ResolvedUses:
         """What earlier answers found out about uses of members."""
-        from kexpert.features.navigation.resolved_uses import ResolvedUses
+        from kexpert.workspace.member_uses import resolved_uses_of
 
-        found: ResolvedUses = self.kept.setdefault("resolved_uses", ResolvedUses())
-        return found
+        return resolved_uses_of(self.root if self.index is not None else None, self.kept)
 
     def highlights(self, at: Position) -> list[Highlight]:
         """Uses in the same file."""

@@ -13,7 +13,7 @@ from kexpert.features.explain.state import VIEWS
 #: Logging, debugging and checks: they say nothing of what a function does.
 _LOGS = re.compile(
     r"_?(?:pr|dev|netdev|netif|drm|hw|tty|acpi|DRM|ath\w*|wiphy|sd|v4l2|ioc|sysfs|xfs|ext4|btrfs|ntfs)_"
-    r"(?:dbg|debug|info|warn|err|error|notice|emerg|crit|alert|printk|log|ratelimited|once|level|warning|msg)\w*|"
+    r"(?:v?dbg|debug|info|warn|err|error|notice|emerg|crit|alert|printk|log|ratelimited|once|level|warning|msg)\w*|"
     r"printk\w*|dump_stack|trace_\w+|WARN\w*|DPRINTK|dprintk|DEBUG\w*|\w*_dbg|lockdep_\w+|might_\w+|ASSERT\w*|"
     r"BUILD_BUG_ON\w*|VM_BUG_ON\w*|BUG_ON|kasan_\w+|kcsan_\w+|kmsan_\w+|prefetchw?|cond_resched|rcu_lockdep_\w+|"
     r"lockdep\w*|mod_timer_dbg|instrument_\w+|context_tracking_\w+|schedstat_\w+|assert_\w+|cpu_relax|barrier"
