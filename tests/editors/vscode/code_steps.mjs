@@ -216,6 +216,28 @@ export const codeSteps = {
     await until(async () => (await typed()).includes(what.sees[0]), async () => `Tab gives ${await typed()}`);
     await revert();
   },
+  /** Of a suggestion of several lines the next one is its first line; there and back. */
+  async next(what) {
+    await withSettings("User", { "kexpert.model.path": what.model }, async () => {
+      await open(what);
+      await ready();
+      await page.keyboard.press("End");
+      await page.keyboard.press("Enter");
+      const shows = (...lines) => until(async () => {
+        const text = await read(".editor-instance");
+        return lines.every((line) => text.includes(line)) && (lines.length > 1 || !text.includes(what.more));
+      }, async () => `not ${lines.join(" and ")}, but ${await read(".editor-instance")}`);
+      await shows(what.first, what.more);
+      await shot("next-before");
+      await page.keyboard.press("Alt+]");
+      await shows(what.first);
+      await shot("next-after");
+      await page.keyboard.press("Alt+[");
+      await shows(what.first, what.more);
+      await page.keyboard.press("Escape");
+      await revert();
+    });
+  },
   /** A word, then a line; Escape takes nothing. */
   async parts(what) {
     await open(what);

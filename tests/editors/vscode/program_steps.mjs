@@ -86,6 +86,15 @@ export const programSteps = {
     }
     await ready();
   },
+  /** A file of a kernel tree in a window without a folder. */
+  async single(what) {
+    await page.goto(`${job.address}/?ew=true`, { waitUntil: "domcontentloaded" });
+    await page.locator(".monaco-workbench .statusbar").waitFor();
+    await hover(what);
+    await shot("single-file");
+    await show(job.tree);
+    await ready();
+  },
   async missing(what) {
     await withSettings("Remote", { "kexpert.server.command": "/nowhere/kexpert" }, async () => {
       await seeMessage(what, "missing-message");
