@@ -137,8 +137,9 @@ class Settings:
     diagnostics_checkpatch: bool = _setting(
         "diagnostics.checkpatch",
         True,
-        "Run the tree's own `scripts/checkpatch.pl` on a file when it is opened or saved. It is a program that comes "
-        "with the tree: turn this off for a tree whose authors you would not let run code on your machine.",
+        "Run the tree's own `scripts/checkpatch.pl` on a file when it is opened or saved. In a git repository what it "
+        "says of lines that differ from HEAD is shown, elsewhere everything, as hints. It is a program that comes with "
+        "the tree: turn this off for a tree whose authors you would not let run code on your machine.",
     )
     diagnostics_timeout_seconds: float = _setting(
         "diagnostics.timeout_seconds", 30.0, "Give up on one run of checkpatch after this time.", low=0.1, high=600

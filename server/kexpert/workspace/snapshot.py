@@ -8,6 +8,7 @@ costs nothing.
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -357,10 +358,9 @@ class Snapshot(TreeQuestions):
     @property
     def resolved_uses(self) -> ResolvedUses:
         """What earlier answers found out about uses of members."""
-        from kexpert.features.navigation.resolved_uses import ResolvedUses
+        from kexpert.workspace.member_uses import resolved_uses_of
 
-        found: ResolvedUses = self.kept.setdefault("resolved_uses", ResolvedUses())
-        return found
+        return resolved_uses_of(self.root if self.index is not None else None, self.kept)
 
     def highlights(self, at: Position) -> list[Highlight]:
         """Uses in the same file."""
@@ -439,14 +439,19 @@ class Snapshot(TreeQuestions):
     # -- checkpatch -----------------------------------------------------------------------------
 
     def diagnostics(self, path: str, cancelled: Cancelled = never) -> CheckedFile | None:
-        """What checkpatch finds in a saved file; None where it does not run. Raises checkpatch.GaveUp."""
+        """What checkpatch finds in a saved file, under git on changed lines alone; None where it does not run. Raises
+        checkpatch.GaveUp."""
         from kexpert.features.diagnostics import from_checkpatch
+        from kexpert.workspace.git_diff import changed_lines
 
         report = self.checkpatch.report(path, cancelled) if self.checkpatch else None
-        if report is None:
+        if report is None or self.root is None:
             return None
         source = Source(path, report.text)
-        return CheckedFile(report.version, source, from_checkpatch(report.output, source))
+        found = from_checkpatch(report.output, source, changed_lines(self.root, path, cancelled))
+        # a commit changes what is shown, and not the file
+        version = f"{report.version}-{zlib.crc32(repr(found).encode()):x}"
+        return CheckedFile(version, source, found)
 
     def warm(self, path: str) -> None:
         """Load what the first questions about a document need: the features, what all cards need, its symbols."""
