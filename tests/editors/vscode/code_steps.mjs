@@ -39,6 +39,11 @@ export async function withSettings(kind, changed, act) {
 
 export async function hover(what) {
   await open(what);
+  await hoverHere(what);
+}
+
+/** The card of what the cursor is on. */
+export async function hoverHere(what) {
   await see(what, CARD, async () => {
     const cursor = await page.locator(".editor-group-container.active .editor-instance .cursor").first().boundingBox();
     await page.mouse.move(cursor.x + 300, 840);
@@ -222,18 +227,21 @@ export const codeSteps = {
       await open(what);
       await ready();
       await page.keyboard.press("End");
-      await page.keyboard.press("Enter");
-      const shows = (...lines) => until(async () => {
+      const shows = async (more) => {
         const text = await read(".editor-instance");
-        return lines.every((line) => text.includes(line)) && (lines.length > 1 || !text.includes(what.more));
-      }, async () => `not ${lines.join(" and ")}, but ${await read(".editor-instance")}`);
-      await shows(what.first, what.more);
+        return text.includes(what.first) && text.includes(what.more) === more;
+      };
+      const otherwise = async () => `shown: ${await read(".editor-instance")}`;
+      await insist(async () => { // once the model is another one
+        await page.keyboard.press("Escape");
+        await page.keyboard.press("Enter");
+      }, () => shows(true), otherwise);
       await shot("next-before");
       await page.keyboard.press("Alt+]");
-      await shows(what.first);
+      await until(() => shows(false), otherwise);
       await shot("next-after");
       await page.keyboard.press("Alt+[");
-      await shows(what.first, what.more);
+      await until(() => shows(true), otherwise);
       await page.keyboard.press("Escape");
       await revert();
     });
