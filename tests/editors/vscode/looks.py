@@ -14,10 +14,22 @@ Look = dict[str, dict[str, Any]]
 #: Screenshots that are pictures of the extension's guide.
 PICTURES = {"hover": "hover", "search-list": "search", "explain-page": "explain", "ghost-shown": "ghost"}
 
-#: Besides the toy tree: a configuration and what it leaves out.
+#: Besides the toy tree: a configuration and what it leaves out, and a function that somebody has begun to write.
 MORE_FILES = {
     ".config": "# CONFIG_TOY_OLD is not set\nCONFIG_TOY=m\n",
     "drivers/toy/variants.c": "#ifdef CONFIG_TOY_OLD\nint left_out;\n#else\nint compiled;\n#endif\n",
+    "drivers/toy/train.c": """\
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/toy.h>
+
+static int train_wind(struct toy *toy, unsigned int turns)
+{
+}
+
+static const struct toy_ops train_ops = {
+	.wind = train_wind,
+};
+""",
     "Kconfig": 'config TOY\n\ttristate "Toy support"\n\tdepends on \n\thelp\n\t  Say Y to play.\n',
 }
 
@@ -37,7 +49,7 @@ _PROTOTYPE = "toy_wind(struct toy *toy, unsigned int turns)"
 _TOY_WIND = {"file": _CORE, "at": f"int |{_PROTOTYPE}\n{{"}
 _STAYS_DOWN = ["the server ended 5 times within 3 minutes", "Restart", "Show Log"]
 _HOVER = {"file": _USER, "at": "return toy_|wind(car, 3)", "sees": ["wind a toy up"]}
-_GHOST = {"file": _USER, "at": "unsigned int turns)\n|{", "sees": ["return toy_wind(toy, 1);"]}
+_GHOST = {"file": "drivers/toy/train.c", "at": "unsigned int turns)\n{|", "sees": ["return toy_wind(toy, 1);"]}
 
 
 def toy(home: Path) -> Look:
