@@ -111,6 +111,17 @@ def test_the_page_names_the_model_its_adapter_and_its_sources(voice: Voice, chat
     assert to_json(page())["explanation"] is None
 
 
+def test_of_several_lines_the_one_that_most_agree_with_is_kept(voice: Voice, chat: ScriptedChat) -> None:
+    """What may not be shown has no voice in it."""
+    chat.known = ScriptedModel(candidates=5)
+    chat.answers[Task.SUMMARY] = "Call zap_zap() twice"
+    chat.drawn[Task.SUMMARY] = ["Call zap_zap() once", "Wind the toy", "Start the toy", "Start the toy"]
+    found = pages(voice)[-1].written_summary
+    assert found is not None
+    assert found.text == "Start the toy"
+    assert len(chat.asked) == 5 + 1  # and the sentences
+
+
 def test_the_authors_own_words_come_before_the_models(voice: Voice, chat: ScriptedChat) -> None:
     found = pages(voice, "toy_name")
     assert [each.written_summary for each in found] == [None] * len(found)

@@ -27,6 +27,8 @@ Cancelled = Callable[[], bool]
 #: Interval at which a waiting request looks at ``cancelled()``.
 _POLL_SECONDS = 0.01
 _OFF = "chat.enabled is off"
+#: Answers drawn for a line by a model that was trained for lines and is small enough to write several in a second.
+_CANDIDATES, _SMALL_BYTES = 8, 500 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class ChatModel:
     tasks: tuple[str, ...]
     budget: Budget  # for the prompts
     is_remote: bool  # a server that chat.url names
+    #: Answers that are asked for a summary line, of which the one that the others agree with most is kept.
+    candidates: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,7 @@ class ChatSession:
         cancelled: Cancelled,
         beginning: str = "",
         stop: Sequence[str] = (),
+        seed: int = 0,
         *,
         background: bool = False,
     ) -> Generator[Token, None, None]:
@@ -107,7 +112,7 @@ class ChatSession:
         """
         with self._turns.take(cancelled, background) as is_over:
             engine = self._ready_engine(is_over)
-            with contextlib.closing(engine.answer(messages, max_tokens, is_over, beginning, stop)) as tokens:
+            with contextlib.closing(engine.answer(messages, max_tokens, is_over, beginning, stop, seed)) as tokens:
                 yield from tokens
 
     def close(self) -> None:
@@ -228,7 +233,17 @@ def _describe(choice: EngineChoice, settings: ChatSettings) -> ChatModel:
         tasks=manifest.tasks if manifest else (),
         budget=LARGE if is_fast and not is_trained else SMALL,
         is_remote=is_remote,
+        candidates=_CANDIDATES if is_trained and 0 < _size(choice) <= _SMALL_BYTES else 1,
     )
+
+
+def _size(choice: EngineChoice) -> int:
+    """Bytes of the weights; 0 for a server."""
+    path = choice.path
+    files = [] if path is None else path.iterdir() if path.is_dir() else [path]
+    with contextlib.suppress(OSError):
+        return sum(file.stat().st_size for file in files)
+    return 0
 
 
 def _file_identities(choice: EngineChoice) -> Iterator[str]:

@@ -132,6 +132,7 @@ class Voice:
     ) -> Written | None:
         """The summary line of a definition, from the cache or by the model. Raises ``abilities.Cancelled`` or
         Unavailable."""
+        from kexpert.features.explain.agreement import most_agreed
         from kexpert.features.explain.voice import summary_question
 
         is_known, written = self.known_summary(source, symbol)
@@ -139,7 +140,11 @@ class Voice:
         if is_known or model is None:
             return written
         prompt = summary_question(view, source, symbol, model.budget)
-        *_, text = self._texts(prompt, cancelled, background=background)
+        texts: list[str] = []
+        for seed in range(model.candidates):
+            *_, text = self._texts(prompt, cancelled, background=background, seed=seed)
+            texts.append(text)
+        text = most_agreed([text for text in texts if text])
         self.texts.put(self._summary_key(model, source, symbol), text)
         return prompt.written(text, model.name, model.adapter)
 
@@ -148,7 +153,7 @@ class Voice:
         from kexpert.features.explain.voice import code_of
 
         what = (source.path, symbol.name, code_of(source, symbol))
-        return key_of(Task.SUMMARY, _versions(), model.identity, *what)
+        return key_of(Task.SUMMARY, _versions(), model.identity, str(model.candidates), *what)
 
     # -- a page ---------------------------------------------------------------------------------
 
@@ -201,7 +206,9 @@ class Voice:
 
     # -- the model ------------------------------------------------------------------------------
 
-    def _texts(self, prompt: ChatPrompt, cancelled: Cancelled, *, background: bool) -> Iterator[str]:
+    def _texts(
+        self, prompt: ChatPrompt, cancelled: Cancelled, *, background: bool, seed: int = 0
+    ) -> Iterator[str]:
         """What may be shown of an answer, each time that a sentence is added; the last is the whole.
 
         Raises ``abilities.Cancelled`` or Unavailable.
@@ -210,8 +217,9 @@ class Voice:
         answer, shown, ended = "", "", False
         streams = prompt.max_sentences > 1
         stream = self._chat.answer(
-            prompt.messages, prompt.max_tokens, lambda: cancelled() or time.monotonic() > end, background=background
-        )
+            prompt.messages, prompt.max_tokens, lambda: cancelled() or time.monotonic() > end, seed=seed,
+            background=background,
+        )  # fmt: skip
         try:
             for token in stream:
                 answer += token.text
