@@ -83,6 +83,11 @@ class View(ABC):
     def headers_state(self) -> Hashable:
         """Names what all headers say: it is another after every change of a header, once that is noticed."""
 
+    def lasting_headers_state(self) -> str | None:
+        """The same as a text that holds for later processes too; None while the index grows, or where a header is
+        changed in a buffer."""
+        return None
+
     @abstractmethod
     def is_open(self, path: str) -> bool:
         """Whether the text of a file is a buffer's, which may differ from the disk."""
@@ -111,10 +116,13 @@ class View(ABC):
         """Every symbol of one file, by position."""
 
     @abstractmethod
-    def lookup_prefix(self, prefix: str, limit: int = 200, near: str = "") -> list[Symbol]:
+    def lookup_prefix(
+        self, prefix: str, limit: int = 200, near: str = "", kinds: Collection[Kind] = ()
+    ) -> list[Symbol]:
         """Symbols whose name starts with ``prefix``, one for each name and kind, members included.
 
-        Those in files close to the path ``near`` and those that most functions call come first.
+        Those in files close to the path ``near`` and those that most functions call come first. ``kinds`` empty for
+        any kind.
         An empty prefix finds nothing.
         """
 

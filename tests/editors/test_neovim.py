@@ -167,6 +167,26 @@ def test_a_suggestion_is_shown_while_typing_and_accepted(program: Path, tree: Pa
         editor.until("return vim.api.nvim_get_current_line():find('return toy_wind(toy, 1);', 1, true)")
 
 
+def test_the_next_and_the_previous_suggestion_are_shown(program: Path, tree: Path, tmp_path: Path) -> None:
+    """Of a suggestion of several lines the next one is its first line."""
+    model = speaking_model(tmp_path / "model", ("{\n", "\tif", " (toy", ") {\n", "\t\treturn", " 1", ";\n", "\t}\n"))
+    keys = """
+        vim.keymap.set("i", "<M-]>", function() vim.lsp.inline_completion.select() end)
+        vim.keymap.set("i", "<M-[>", function() vim.lsp.inline_completion.select({ count = -1 }) end)
+    """
+    config = options({"init_options": {"model": {"path": str(model), "threads": 1}}}) + keys
+    with Neovim(program, tmp_path / "home", KEXPERT, config) as editor:
+        if not editor.lua("return vim.lsp.inline_completion ~= nil"):
+            pytest.skip("this Neovim has no inline completion")
+        editor.edit(tree / "drivers/toy/user.c", "unsigned int turns)\n|{")
+        editor.press("A<CR>")
+        eventually(editor.screen, lambda rows: "if (toy) {" in rows and "return 1;" in rows, seconds=PATIENCE / 1000)
+        editor.press("<M-]>")
+        eventually(editor.screen, lambda rows: "if (toy) { (2/2)" in rows and "return 1;" not in rows)
+        editor.press("<M-[>")
+        eventually(editor.screen, lambda rows: "return 1;" in rows)
+
+
 @pytest.mark.parametrize("place", ["settings", "init_options"])
 def test_settings_reach_the_server(program: Path, tree: Path, tmp_path: Path, place: str) -> None:
     quiet = {"diagnostics": {"checkpatch": False}, "hover": {"colour": "red"}}

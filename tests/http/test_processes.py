@@ -33,18 +33,25 @@ def workers_of(address: str) -> set[int]:
     found = {}
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            files = {os.readlink(file) for file in (folder / "fd").iterdir()}
-            if files & {f"socket:[{inode}]" for inode in listening}:
+            if _open_files(folder) & {f"socket:[{inode}]" for inode in listening}:
                 found[int(folder.name)] = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
     return {pid for pid, parent in found.items() if parent in found}
+
+
+def _open_files(process: Path) -> set[str]:
+    """What its descriptors lead to, without those that are closed while they are read."""
+    found = set()
+    for descriptor in (process / "fd").iterdir():
+        with suppress(OSError):
+            found.add(os.readlink(descriptor))
+    return found
 
 
 def test_workers_answer_together_and_one_that_dies_is_replaced(web_folder: Path) -> None:
     options = ("--read-only", "--no-model", "--rate", "0", "--workers", "2")
     with web_server(web_folder, web_folder / "linux", *options) as address:
         eventually(lambda: figure(httpx.get(f"{address}/metrics", timeout=30).text, "kexpert_workers") == 2)
-        before = workers_of(address)
-        assert len(before) == 2
+        before = eventually(lambda: workers_of(address), lambda found: len(found) == 2)
         counter = 'kexpert_requests_total{endpoint="symbols_name",status="200"}'
         for _ in range(20):  # each on a connection of its own: any worker may take it
             assert httpx.get(f"{address}/v1/symbols/toy_wind", timeout=30).status_code == 200

@@ -228,11 +228,11 @@ def test_a_cache_that_cannot_be_written_keeps_texts_in_memory(tmp_path: Path) ->
 
 
 def test_a_cache_stays_bounded_and_keeps_the_newest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kexpert.workspace.text_cache._MAX_TEXTS", 20)
+    monkeypatch.setattr("kexpert.workspace.text_cache._PUTS_BETWEEN_COUNTS", 1)
     monkeypatch.setattr("kexpert.workspace.text_cache._REMOVED_AT_ONCE", 10)
     times = iter(range(1000))
     monkeypatch.setattr("kexpert.workspace.text_cache.time.time", lambda: next(times))
-    texts = TextCache(tmp_path)
+    texts = TextCache(tmp_path, max_texts=20)
     for at in range(45):
         texts.put(str(at), "text")
     texts.close()

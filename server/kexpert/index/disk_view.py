@@ -19,6 +19,7 @@ from kexpert.core.retrieval.folded import holds
 from kexpert.core.symbols import DEFINITIONS, Assignment, FileUses, Flag, Kind, Symbol
 from kexpert.index.made_in_buffers import merged
 from kexpert.index.occurrences import uses
+from kexpert.index.position_codec import COMMON_FILES
 from kexpert.index.proximity import ranked
 from kexpert.index.reader import IndexReader, StoredSymbol, as_symbol
 from kexpert.index.schema import StoredFile
@@ -108,6 +109,10 @@ class DiskView(View):
         opened = frozenset((path, self.state_of(path)) for path in self._overlay if path.endswith(".h"))
         return self._reader.headers_state(), opened
 
+    def lasting_headers_state(self) -> str | None:
+        is_changed = any(path.endswith(".h") for path in self._overlay)
+        return None if is_changed or not self.complete else self._reader.headers_digest()
+
     def is_open(self, path: str) -> bool:
         return path in self._overlay
 
@@ -145,14 +150,21 @@ class DiskView(View):
             return [row.symbol for row in rows]
         return self._symbols_now(path)
 
-    def lookup_prefix(self, prefix: str, limit: int = 200, near: str = "") -> list[Symbol]:
+    def lookup_prefix(
+        self, prefix: str, limit: int = 200, near: str = "", kinds: Collection[Kind] = ()
+    ) -> list[Symbol]:
         if not prefix:
             return []
         popular = self._reader.popularity(prefix, limit)
+        # nobody calls a struct or GFP_KERNEL: that many files hold the word counts as well
+        common = self._reader.common_words(prefix)
+        popular |= {word: max(popular.get(word, 0), COMMON_FILES) for word in common if kinds or word.isupper()}
         own = [symbol for symbol in self.symbols_in(near) if symbol.name.startswith(prefix)] if near else []
         rows: list[tuple[Any, ...]] = [*own]
         rows += self._open_symbols(lambda symbol: symbol.name.startswith(prefix), prefix, ())
-        if self._reader.has_many(prefix, _MAX_PREFIX_ROWS):
+        if kinds:
+            stored = self._reader.starting_with(prefix, _MAX_PREFIX_ROWS, kinds)
+        elif self._reader.has_many(prefix, _MAX_PREFIX_ROWS):
             # not all can be ranked: take the names with most callers and the shortest
             names = self._reader.names_from(prefix, _MAX_PREFIX_NAMES)
             chosen = dict.fromkeys([*list(popular)[:_MAX_POPULAR_NAMES], *sorted(names, key=len)[:_MAX_SHORT_NAMES]])
@@ -160,6 +172,8 @@ class DiskView(View):
         else:
             stored = self._reader.starting_with(prefix, _MAX_PREFIX_ROWS)
         rows += [row for row in stored if row[2] not in self._overlay]
+        if kinds:
+            rows = [row for row in rows if row[1] in kinds]
         return [as_symbol(row) for row in ranked(rows, popular, near)[:limit]]
 
     def lookup_fuzzy(self, pattern: str, limit: int = 200, near: str = "") -> list[Symbol]:

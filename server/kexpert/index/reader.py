@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sqlite3
@@ -72,6 +73,7 @@ class IndexReader:
         self._inode = 0
         self._sources: OrderedDict[str, tuple[FileIdentity, Source]] = OrderedDict()
         self._cached_bytes = 0
+        self._headers_digest: tuple[Hashable, str] | None = None
         self._expansions = BufferExpansions(root, self._rows)
 
     # -- connections ----------------------------------------------------------------------------
@@ -186,10 +188,13 @@ class IndexReader:
         distinct = "SELECT DISTINCT name FROM symbols WHERE name >= ? AND name < ? LIMIT ?"
         return [row[0] for row in self._rows(distinct, (prefix, _after(prefix), limit))]
 
-    def starting_with(self, prefix: str, limit: int) -> list[SymbolRow]:
-        in_range = "name >= ? AND name < ? LIMIT ?"
-        found = self._rows(f"SELECT {_SYMBOL} {_FROM} WHERE s.{in_range}", (prefix, _after(prefix), limit))
-        if len(found) < limit:
+    def starting_with(self, prefix: str, limit: int, kinds: Collection[Kind] = ()) -> list[SymbolRow]:
+        found = self._rows(
+            f"SELECT {_SYMBOL} {_FROM} WHERE s.name >= ? AND s.name < ? {_of_kind(kinds)} LIMIT ?",
+            (prefix, _after(prefix), limit),
+        )
+        if len(found) < limit and (not kinds or Kind.MACRO in kinds):
+            in_range = "name >= ? AND name < ? LIMIT ?"
             rest = (prefix, _after(prefix), limit - len(found))
             found += self._rows(f"SELECT {_REGISTER} {_FROM_REGISTERS} WHERE r.{in_range}", rest)
         return found
@@ -334,6 +339,11 @@ class IndexReader:
         found = "SELECT path FROM files WHERE id IN (SELECT value FROM json_each(?))"
         return [row[0] for row in self._rows(found, (json.dumps(passing),))]
 
+    def common_words(self, prefix: str) -> list[str]:
+        """The words that begin with ``prefix`` and that thousands of files hold; none before they are noted."""
+        found = "SELECT DISTINCT word FROM places WHERE word >= ? AND word < ?"
+        return [row[0] for row in self._rows(found, (prefix, _after(prefix)))]
+
     def common_word(self, word: str) -> CommonWord:
         """The stored positions of a word; they cover no file if it is not common."""
         # one statement, so that all parts are of one moment
@@ -395,6 +405,17 @@ class IndexReader:
         """Another value after every change to the stored headers: an id is one state of one file."""
         rows = self._rows("SELECT count(*), max(id) FROM files WHERE kind = ?", (int(FileKind.HEADER),))
         return str(self.database), self._generation, tuple(rows)
+
+    def headers_digest(self) -> str:
+        """The same for all states in which the stored headers have the same names, sizes and times."""
+        state = self.headers_state()
+        held = self._headers_digest
+        if held is None or held[0] != state:
+            sql = "SELECT path, size, mtime_ns FROM files WHERE kind = ? ORDER BY path"
+            rows = self._rows(sql, (int(FileKind.HEADER),))
+            digest = hashlib.blake2b(repr([tuple(row) for row in rows]).encode(), digest_size=16).hexdigest()
+            self._headers_digest = held = (state, digest)
+        return held[1]
 
     def is_indexed(self, path: str) -> bool:
         """True if the index holds a file as it is on disk now."""

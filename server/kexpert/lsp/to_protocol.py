@@ -68,8 +68,9 @@ _CHUNK_KIND = {
     ChunkKind.FILE: SymbolKind.File, ChunkKind.SECTION: SymbolKind.String, ChunkKind.CONFIG: SymbolKind.Key,
 }  # fmt: skip
 
+#: (an error of style is no error: nothing is red that compiles)
 _SEVERITY = {
-    "ERROR": DiagnosticSeverity.Error, "WARNING": DiagnosticSeverity.Warning, "CHECK": DiagnosticSeverity.Information,
+    "ERROR": DiagnosticSeverity.Warning, "WARNING": DiagnosticSeverity.Warning, "CHECK": DiagnosticSeverity.Information,
 }  # fmt: skip
 _HIGHLIGHT_KIND = {
     Access.READ: DocumentHighlightKind.Read, Access.WRITE: DocumentHighlightKind.Write,
@@ -334,7 +335,7 @@ def diagnostics(places: LocationMapper, source: Source, found: list[Diagnostic])
     return [
         {
             "range": r,
-            "severity": int(_SEVERITY[d.severity.name]),
+            "severity": int(DiagnosticSeverity.Hint if d.is_quiet else _SEVERITY[d.severity.name]),
             "code": d.code,
             "source": d.origin,
             "message": d.message,

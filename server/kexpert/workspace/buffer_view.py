@@ -50,8 +50,11 @@ class BufferView(View):
     def symbols_in(self, path: str) -> list[Symbol]:
         return sorted((s for s in self._symbols() if s.path == path), key=lambda s: s.start)
 
-    def lookup_prefix(self, prefix: str, limit: int = 200, near: str = "") -> list[Symbol]:
+    def lookup_prefix(
+        self, prefix: str, limit: int = 200, near: str = "", kinds: Collection[Kind] = ()
+    ) -> list[Symbol]:
         matching = [s for s in self._symbols() if prefix and s.name.startswith(prefix)]
+        matching = [s for s in matching if not kinds or s.kind in kinds]
         return _distinct(_nearest_first(matching, near))[:limit]
 
     def lookup_fuzzy(self, pattern: str, limit: int = 200, near: str = "") -> list[Symbol]:

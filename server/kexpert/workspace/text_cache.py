@@ -1,4 +1,4 @@
-"""What a model wrote, kept in the tree's cache: a text by a key, bounded in number."""
+"""What took long to find out, such as what a model wrote, kept in the tree's cache: a text by a key."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ FILE_NAME = "written.db"
 _VERSION = 1
 _MAX_TEXTS = 50_000
 _REMOVED_AT_ONCE = 5_000
+_PUTS_BETWEEN_COUNTS = 100
 _MAX_IN_MEMORY = 4_096
 _TIMEOUT_SECONDS = 0.5  # for another process that writes
 
@@ -34,9 +35,19 @@ class TextCache:
     texts of this process in memory.
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(
+        self,
+        folder: Path | None,
+        file_name: str = FILE_NAME,
+        max_texts: int = _MAX_TEXTS,
+        max_in_memory: int = _MAX_IN_MEMORY,
+    ) -> None:
         """``folder``: the tree's cache; None to keep nothing on disk."""
         self._folder = folder
+        self._file_name = file_name
+        self._max_texts = max_texts
+        self._max_in_memory = max_in_memory
+        self._puts = 0
         self._lock = threading.Lock()
         self._known: dict[str, str] = {}
         self._db: sqlite3.Connection | None = None
@@ -62,8 +73,11 @@ class TextCache:
                 return
             with contextlib.suppress(sqlite3.Error):
                 db.execute("INSERT OR REPLACE INTO written VALUES (?, ?, ?)", (key, text, int(time.time())))
+                self._puts += 1
+                if self._puts % _PUTS_BETWEEN_COUNTS:
+                    return
                 (count,) = db.execute("SELECT count(*) FROM written").fetchone()
-                if count > _MAX_TEXTS:
+                if count > self._max_texts:
                     oldest = "SELECT key FROM written ORDER BY written_at LIMIT ?"
                     db.execute(f"DELETE FROM written WHERE key IN ({oldest})", (_REMOVED_AT_ONCE,))
 
@@ -73,15 +87,18 @@ class TextCache:
                 self._db.close()
             self._db, self._is_opened = None, True
 
+    def __del__(self) -> None:
+        self.close()
+
     def _remember(self, key: str, text: str) -> None:
         self._known[key] = text
-        if len(self._known) > _MAX_IN_MEMORY:
+        if len(self._known) > self._max_in_memory:
             del self._known[next(iter(self._known))]
 
     def _opened(self) -> sqlite3.Connection | None:
         if not self._is_opened and self._folder is not None:
             self._is_opened = True
-            path = self._folder / FILE_NAME
+            path = self._folder / self._file_name
             for _ in range(2):
                 try:
                     self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -209,7 +209,6 @@ export const codeSteps = {
     await open(what);
     await ready();
     await page.keyboard.press("End");
-    await page.keyboard.insertText(what.writes ?? "");
     await page.keyboard.press("Enter");
     await until(async () => (await suggested()).includes(what.sees[0]), async () => `suggested: ${await suggested()}`);
     await shot("ghost-shown");

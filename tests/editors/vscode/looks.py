@@ -27,12 +27,14 @@ SENTENCE = ("{\n", "\treturn", " toy", "_wind", "(to", "y", ",", " ", "1", ");")
 _CORE, _USER = "drivers/toy/core.c", "drivers/toy/user.c"
 _PROTOTYPE = "toy_wind(struct toy *toy, unsigned int turns)"
 _TOY_WIND = {"file": _CORE, "at": f"int |{_PROTOTYPE}\n{{"}
+_STAYS_DOWN = ["the server ended 5 times within 3 minutes", "Restart", "Show Log"]
 _HOVER = {"file": _USER, "at": "return toy_|wind(car, 3)", "sees": ["wind a toy up"]}
 _GHOST = {"file": _USER, "at": "unsigned int turns)\n|{", "sees": ["return toy_wind(toy, 1);"]}
 
 
-def toy(outside: Path) -> Look:
-    """The toy tree. ``outside`` is a folder that is in no kernel tree."""
+def toy(outside: Path, broken: Path) -> Look:
+    """The toy tree. ``outside`` is a folder that is in no kernel tree, ``broken`` a program that does not run while
+    a file beside it is there."""
     return {
         "hover": {**_HOVER, "sees": [f"int {_PROTOTYPE}", "wind a toy up", "Terry Toy"]},
         "link": {**_HOVER, "follows": "drivers/toy/core.c:14", "lands": _TOY_WIND},
@@ -111,7 +113,15 @@ def toy(outside: Path) -> Look:
             "types": "/src/kexpert",
             "runs": "pipx install '/src/kexpert'",
         },
-        "crashes": {"works": _HOVER, "sees": ["the server ended 5 times within 3 minutes", "Restart", "Show Log"]},
+        "crashes": {"works": _HOVER, "sees": _STAYS_DOWN},
+        "broken": {
+            "program": str(broken),
+            "mark": str(broken.with_name("broken")),
+            "says": ["ends at once: ModuleNotFoundError: No module named 'kexpert'", "Doctor", "Show Log"],
+            "mends": ["ModuleNotFoundError", "install kexpert again"],
+            "sees": _STAYS_DOWN,
+            "works": _HOVER,
+        },
     }
 
 
@@ -119,8 +129,23 @@ _UTIL = "mm/util.c"
 _KSTRDUP = {"file": _UTIL, "at": "char *kstr|dup(const char *s, gfp_t gfp)\n{"}
 _EXPORTED = {"file": _UTIL, "at": "EXPORT_SYMBOL(kstr|dup);"}
 _DOCUMENTED = "allocate space for and copy an existing string"
-#: The editor indents it.
-_NEW_FUNCTION = "static char *again(const char *s, gfp_t gfp)\n{\nsize_t len;\nchar *buf;\n\nif (!s)"
+_AGAIN = "mm/again.c"
+#: A file that somebody has begun to write.
+KERNEL_FILES = {
+    _AGAIN: """\
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/slab.h>
+#include <linux/string.h>
+
+char *again(const char *s, gfp_t gfp)
+{
+	size_t len;
+	char *buf;
+
+	if (!s)
+}
+"""
+}
 
 #: mm/, kernel/ and include/ of a real kernel, with the model that comes with kexpert.
 KERNEL: Look = {
@@ -135,17 +160,16 @@ KERNEL: Look = {
     "search": {
         "file": "kernel/panic.c",
         "at": "EXPORT_SYMBOL(pa|nic);",
-        "asks": _DOCUMENTED,
-        "sees": ["kstrdup", f"function in {_UTIL}"],
-        "lands": _KSTRDUP,
+        "asks": "make a string end with NUL",
+        "sees": ["kmemdup_nul", f"function in {_UTIL}"],
+        "lands": {"file": _UTIL, "at": "char *kmemdup_|nul(const char *s, size_t len, gfp_t gfp)\n{"},
     },
     "grep": {"asks": r"memcpy\(buf, s, len\)", "sees": ["kstrdup", _UTIL]},
     "explain": {**_KSTRDUP, "sees": ["kstrdup", _DOCUMENTED], "lands": _KSTRDUP},
     "ask": {"asks": "who calls kstrdup_const()?", "sees": ["is called by"]},
     "ghost": {
-        "file": _UTIL,
-        "at": "EXPORT_SYMBOL(kstrdup);|",
-        "writes": f"\n\n{_NEW_FUNCTION}",
+        "file": _AGAIN,
+        "at": "if (!s)|",
         "sees": ["return NULL;"],
     },
     "saved": {

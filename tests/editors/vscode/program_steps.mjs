@@ -1,5 +1,6 @@
 // Steps about the program: its state, its choices, and what happens where it is missing or ends.
 
+import { rmSync, writeFileSync } from "node:fs";
 import { codeSteps, hover, withSettings } from "./code_steps.mjs";
 import {
   answer, closePage, command, job, kill, open, page, read, ready, see, seeInPage, seeListed, servers, shot, show, until,
@@ -13,6 +14,20 @@ function seeMenu(what) {
     await page.keyboard.press("Escape");
     await page.locator(".statusbar-item", { hasText: "kexpert" }).first().click();
   });
+}
+
+/** Wait for a message of ours; none of another kind may be beside it. */
+async function seeMessage(what, picture) {
+  await see(what, TOAST);
+  await shot(picture);
+  const count = await page.locator(TOAST).filter({ visible: true }).count();
+  if (count !== 1) {
+    throw new Error(`${count} messages: ${await read(TOAST)}`);
+  }
+}
+
+function press(button) {
+  return page.locator(`${TOAST} .monaco-button`, { hasText: button }).first().click();
 }
 
 export const programSteps = {
@@ -73,9 +88,8 @@ export const programSteps = {
   },
   async missing(what) {
     await withSettings("Remote", { "kexpert.server.command": "/nowhere/kexpert" }, async () => {
-      await see(what, TOAST);
-      await shot("missing-message");
-      await page.locator(`${TOAST} .monaco-button`, { hasText: "Install with pipx" }).first().click();
+      await seeMessage(what, "missing-message");
+      await press("Install with pipx");
       await answer("~/src/kexpert", what.types);
       await see({ sees: [what.runs] }, ".quick-input-widget");
       await shot("missing-install");
@@ -93,11 +107,31 @@ export const programSteps = {
       await ready();
       await kill();
     }
-    await see(what, TOAST);
-    await shot("crashes-message");
-    await page.locator(`${TOAST} .monaco-button`, { hasText: "Restart" }).first().click();
+    await seeMessage(what, "crashes-message");
+    await press("Restart");
     await until(() => servers().length > 0, "Restart starts nothing");
     await hover(what.works);
+  },
+  /** A program that ends at once is said with its last words; one that does so after a crash stays down. */
+  async broken(what) {
+    const { program, mark, says } = what;
+    writeFileSync(mark, "");
+    await withSettings("Remote", { "kexpert.server.command": program }, async () => {
+      await seeMessage({ sees: says }, "broken-message");
+      await press("Doctor");
+      await seeInPage({ sees: what.mends }, async () => {});
+      await shot("broken-doctor");
+      await closePage("Doctor");
+      rmSync(mark);
+      await command("kexpert: Restart Server");
+      await ready();
+      writeFileSync(mark, "");
+      await kill();
+      await seeMessage(what, "broken-later");
+      rmSync(mark);
+      await press("Restart");
+      await hover(what.works);
+    });
   },
 };
 

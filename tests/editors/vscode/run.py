@@ -68,7 +68,7 @@ def main() -> int:
     if alone != "kernel":
         failed |= run_in(vscode, package, "toy", make_toy, looks.toy)
     if alone != "toy":
-        failed |= run_in(vscode, package, "kernel", lambda home: copy_slice(home, get_tree()), looks.KERNEL)
+        failed |= run_in(vscode, package, "kernel", make_kernel, looks.KERNEL)
     print(f"test-vscode: {'FAILED' if failed else 'all steps passed'} in {time.monotonic() - began:.0f} s")
     return failed
 
@@ -78,7 +78,7 @@ def run_in(
     package: Path,
     name: str,
     make: Callable[[Path], Path],
-    look: looks.Look | Callable[[Path], looks.Look],
+    look: looks.Look | Callable[[Path, Path], looks.Look],
 ) -> int:
     """Look at a tree that ``make`` puts below a new home; ``name`` is empty for a tree of the user's."""
     with tempfile.TemporaryDirectory(prefix="kx", ignore_cleanup_errors=True) as temporary:
@@ -101,7 +101,7 @@ def run_in(
                     "User": str(home / "user/User/settings.json"),
                     "Remote": str(home / "user/Machine/settings.json"),
                 },
-                "look": look(outside(home)) if callable(look) else look,
+                "look": look(outside(home), broken(home)) if callable(look) else look,
             }
             failed = drive(vscode, job)
         if os.environ.get("PICTURES") and name == "toy" and not failed:
@@ -119,12 +119,31 @@ def make_toy(home: Path) -> Path:
     return tree
 
 
+def make_kernel(home: Path) -> Path:
+    """A slice of a real tree. Raises NoTree."""
+    tree = copy_slice(home, get_tree())
+    for path, text in looks.KERNEL_FILES.items():
+        (tree / path).write_text(text)
+    return tree
+
+
 def outside(home: Path) -> Path:
     """A folder that is in no kernel tree."""
     folder = home / "other"
     folder.mkdir()
     (folder / "main.c").write_text("int main(void)\n{\n\treturn 0;\n}\n")
     return folder
+
+
+def broken(home: Path) -> Path:
+    """A program that is kexpert, but ends at once while a file named ``broken`` is beside it."""
+    program = home / "bin" / "kexpert"
+    program.parent.mkdir()
+    words = "ModuleNotFoundError: No module named 'kexpert'"
+    mark = program.with_name("broken")
+    program.write_text(f'#!/bin/sh\n[ -e {mark} ] && {{ echo "{words}" >&2; exit 1; }}\nexec {KEXPERT} "$@"\n')
+    program.chmod(0o755)
+    return program
 
 
 @contextmanager

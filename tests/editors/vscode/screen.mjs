@@ -194,7 +194,7 @@ export async function shot(name, { mouse = false } = {}) {
     await until(async () => !(await page.locator(".workbench-hover, .monaco-hover.workbench-hover").filter({ visible: true }).count()),
       "a tooltip stays", TRY_MS).catch(() => {});
   }
-  await page.screenshot({ path: join(job.shots, `${name}.png`) });
+  await page.screenshot({ path: join(job.shots, `${name}.png`), animations: "disabled" });
 }
 
 /** The text of all pages (web views) that are shown. */

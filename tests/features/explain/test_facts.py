@@ -249,6 +249,43 @@ def test_users_are_tables_callers_sysfs_files_and_system_calls() -> None:
     assert texts("sys_thing") == ["is the system call `thing`"]
 
 
+def test_a_function_that_is_passed_on_says_to_whom() -> None:
+    found = """//- net/each.c
+static void visit(struct dev *dev)
+{
+	visit_all(dev, visit);
+}
+static int start(void) { return 0; }
+module_init(start);
+EXPORT_SYMBOL(visit);
+/* register_it(visit); */
+void all(struct host *host)
+{
+	for_each_dev(host, FLAG(1, 2), &visit, sizeof(visit));
+	other(visit(host), revisit);
+}
+int attach(void)
+{
+	return 0;
+}
+//- net/user.c
+int run(void)
+{
+	return attach_by(attach, 1);
+}
+"""
+
+    def entries(name: str) -> list[str]:
+        return [fact.text for fact in explained(found, name, "net/each.c").facts if fact.kind == "entry"]
+
+    assert entries("visit") == ["is passed to `for_each_dev()` by `all()`"]
+    assert entries("start") == ["is passed to `module_init()`"]
+    assert entries("attach") == ["is passed to `attach_by()` by `run()`"]
+    assert explained(found, "visit", "net/each.c").summary.text.startswith(
+        "A function that is passed to `for_each_dev()` by `all()`"
+    )
+
+
 def test_the_conditions_of_the_build() -> None:
     found = explained(USERS, "file_open", "fs/file.c")
     assert "built with `CONFIG_FILE` (Makefile)" in [fact.text for fact in found.facts if fact.kind == "config"]

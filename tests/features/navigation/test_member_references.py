@@ -217,10 +217,81 @@ def test_who_writes_a_member_is_in_its_incoming_calls() -> None:
 
 def test_a_cancelled_search_stops_at_the_next_file() -> None:
     view, source, offset = at_cursor(put("pier->crane->lo/*|*/ad++"))
-    asked = iter([False, True])
-    found = marked_references(view, source, offset, True, lambda: next(asked))
-    files = [marked.file.path for marked in found]
-    assert files == ["include/linux/crane.h"]
+    enough: list[bool] = []
+    found = marked_references(view, source, offset, True, lambda: bool(enough))
+    assert next(found).file.path == "include/linux/crane.h"
+    enough.append(True)
+    assert list(found) == []
+
+
+def test_a_search_that_is_cancelled_within_a_file_keeps_nothing_of_that_file() -> None:
+    known = ResolvedUses()
+    view, source, offset = at_cursor(put("pier->crane->lo/*|*/ad++"))
+    whole = [marked.file for marked in marked_references(view, source, offset, True, lambda: False)]
+    for asked in range(1, 40, 3):
+        rest = iter(range(asked))
+        list(marked_references(view, source, offset, True, lambda rest=rest: next(rest, None) is None, known))
+    assert [marked.file for marked in marked_references(view, source, offset, True, lambda: False, known)] == whole
+
+
+def test_files_that_seem_to_hold_uses_come_first() -> None:
+    others = "".join(
+        f"""
+//- kernel/{name}.c
+#include <linux/crane.h>
+{code}
+"""
+        for name, code in (
+            ("a", "int a(struct crane *crane, int load) { return load + use(crane); }"),
+            ("b", "int b(struct crane *it) { return it->load; }"),
+            ("c", "int c(struct crane *it) { return it->load + it->load; }"),
+            ("d", "int d(struct pier *pier) { return pier->crane->load; }"),
+        )
+    )
+    view, source, offset = at_cursor(put("struct crane {\n	int lo/*|*/ad;\n	struct list", TREE + others))
+    files = [marked.file.path for marked in marked_references(view, source, offset, True, lambda: False)]
+    assert files[0] == "include/linux/crane.h"
+    assert files.index("kernel/c.c") < files.index("kernel/b.c") < files.index("drivers/b.c")
+    assert files.index("kernel/d.c") < files.index("drivers/b.c")
+
+
+class LastingView(MemoryView):
+    """As a tree on disk: its state is known to later processes too."""
+
+    def lasting_headers_state(self) -> str | None:
+        return str(hash(self.headers_state()))
+
+    def is_open(self, path: str) -> bool:
+        return False
+
+
+class DictStore(dict[str, str]):
+    def put(self, key: str, text: str) -> None:
+        self[key] = text
+
+
+def test_a_later_process_finds_what_uses_mean_in_the_store() -> None:
+    store = DictStore()
+
+    def uses(tree: str) -> list[object]:
+        """The answer of a process that begins with nothing but the store."""
+        view, source, offset = at_cursor(put("pier->crane->lo/*|*/ad++", tree))
+        found = marked_references(
+            LastingView({path: each.data for path, each in view.sources.items()}), source, offset, True,
+            lambda: False, ResolvedUses(store),
+        )  # fmt: skip
+        return [(each.file.path, list(each.file.starts), each.certain, list(each.access)) for each in found]
+
+    first, stored = uses(TREE), dict(store)
+    assert len(stored) >= 4
+    assert uses(TREE) == first
+    assert store == stored  # nothing was found out anew
+    store.update(dict.fromkeys(store, "[[[1],[1],[1],[1]],[],[[5,\"read\"]]]"))
+    assert uses(TREE) == first  # damaged: found out again
+    changed = uses(TREE.replace("crane->load = load;", "crane->load = crane->load;"))
+    assert sum(len(starts) for _, starts, *_ in changed) == sum(len(starts) for _, starts, *_ in first) + 1
+    other = uses(TREE.replace("union { int arm; long reach; };", "union { int arm; long load; };"))
+    assert other != first
 
 
 def test_kept_answers_follow_edits_of_the_file_and_of_a_header() -> None:

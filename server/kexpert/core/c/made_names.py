@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 _CALL = re.compile(rb"\n([ \t]*+)((?:(?:static|extern|const|inline)[ \t]+)*)([A-Za-z_]\w*+)[ \t]*+\(")
 #: Another call on the same line.
 NEXT_CALL = re.compile(rb"[ \t]++([A-Za-z_]\w*+)[ \t]*+\(")
+_CALLED = re.compile(rb"(\w++)[ \t]*+\(")
 _BRACES = re.compile(rb"[{}]")
+_ENUM = re.compile(rb"\benum\b[\w\s]*+\{")
+#: A word that begins an enumerator, with the ``(`` of a call; all of an enumerator with its comma; the comma alone.
+_ITEM = re.compile(rb"\s*+([A-Za-z_]\w*+)(\s*+\()?+")
+_REST_OF_ITEM = re.compile(rb"[^,(){}]*+(?:\((?:[^(){}]|\((?:[^(){}]|\([^(){}]*+\))*+\))*+\)[^,(){}]*+)*+,?+")
+_AFTER_ITEM = re.compile(rb"\s*+,?+")
 _SEPARATORS = re.compile(rb"[(),]")
 _RECORD = re.compile(rb"\b(struct|union|enum)\b(?:\s+\w+)*?(?:\s+(\w+))?\s*\{$")
 _PASTED = re.compile(r"\w+\Z")
@@ -54,8 +60,13 @@ def made_calls(code: bytes, definitions: list[MacroDefinition], text: bytes) -> 
     """The calls of a file's own macros in ``text``, which is ``code`` without bodies and directives."""
     macros = _Macros(code, definitions)
     found: list[MadeCall] = []
-    if not macros.names:
+    lists = macros.lists(definitions)
+    if not macros.names and not lists:
         return found
+    if lists:
+        found += _bare_lists(code, text, macros, lists)
+    if b"enum" in text:
+        found += _in_enums(code, text, macros, lists)
     for match in _CALL.finditer(b"\n" + text):
         if match[3] not in macros.names or len(found) >= _MAX_CALLS:
             continue
@@ -63,7 +74,7 @@ def made_calls(code: bytes, definitions: list[MacroDefinition], text: bytes) -> 
         record = scope = ""
         if match[1]:
             record, scope = _record_around(text, start)
-            if not record and not _begins_declaration(text, start):
+            if record == "enum" or (not record and not _begins_declaration(text, start)):
                 continue
         name, prefix = match[3], match[2].decode() + " " if match[2] else ""
         while call := call_at(code, opening):
@@ -77,6 +88,39 @@ def made_calls(code: bytes, definitions: list[MacroDefinition], text: bytes) -> 
             if not following or following[1] not in macros.names:
                 break
             name, prefix, start, opening = following[1], "", following.start(1), following.end() - 1
+    return _apart(found)
+
+
+def _bare_lists(code: bytes, text: bytes, macros: _Macros, lists: frozenset[bytes]) -> Iterator[MadeCall]:
+    """Members that a word without arguments stands for: ``struct foo { COMMON_MEMBERS u32 more; }``."""
+    for match in re.finditer(rb"(?<=[;{}\n])[ \t]*+(" + b"|".join(map(re.escape, sorted(lists))) + rb")(?=\s)", text):
+        record, scope = _record_around(text, match.start(1))
+        if record in ("struct", "union") and (call := macros.call(match[1], *match.span(1), (), record, scope)):
+            yield call
+
+
+def _in_enums(code: bytes, text: bytes, macros: _Macros, lists: frozenset[bytes]) -> Iterator[MadeCall]:
+    """Enumerators that macros make: ``enum foo { FOO_LIST(MAKE) FOO_MORE, }``, ``{ FOO_LIST }``."""
+    for body in _ENUM.finditer(text):
+        record, scope = _record_around(text, body.end())
+        at = body.end()
+        while match := _ITEM.match(text, at):
+            name, (start, at) = match[1], match.span(1)
+            arguments: tuple[tuple[str, int], ...] = ()
+            is_made = name in lists
+            if name in macros.names and match[2] and (called := call_at(code, match.end(2) - 1)):
+                (arguments, at), is_made = called, True
+            if is_made and (call := macros.call(name, start, at, arguments, record, scope)):
+                yield call
+            at = _REST_OF_ITEM.match(text, at).end() if not is_made else _AFTER_ITEM.match(text, at).end()
+
+
+def _apart(calls: list[MadeCall]) -> list[MadeCall]:
+    """Calls in order, without those that begin inside another."""
+    found: list[MadeCall] = []
+    for call in sorted(calls, key=lambda each: each.start):
+        if not found or call.start >= found[-1].end:
+            found.append(call)
     return found
 
 
@@ -233,15 +277,37 @@ class _Macros:
     def __init__(self, code: bytes, definitions: list[MacroDefinition]) -> None:
         self._code = code
         self.names: dict[bytes, list[tuple[int, int]]] = {}
+        self._plain: dict[bytes, list[tuple[int, int]]] = {}
         for macro in definitions:
             if macro.function_like:
                 self.names.setdefault(macro.name, []).append((macro.start, macro.end))
+            else:
+                self._plain.setdefault(macro.name, []).append((macro.start, macro.end))
         self._parsed: dict[tuple[int, int], Macro | None] = {}
         self._steps = _MAX_STEPS
 
+    def lists(self, definitions: Sequence[MacroDefinition]) -> frozenset[bytes]:
+        """The macros without parameters that stand for members, or for calls of macros of the file."""
+        return frozenset(
+            macro.name for macro in definitions
+            if not macro.function_like and (
+                (body := self._code[macro.name_start + len(macro.name) : macro.end]).find(b";") >= 0
+                or (self.names and any(called in self.names for called in _CALLED.findall(body)))
+            )
+        )  # fmt: skip
+
+    def call(
+        self, name: bytes, start: int, end: int, arguments: tuple[tuple[str, int], ...], record: str, scope: str
+    ) -> MadeCall | None:
+        """What a macro makes among members or enumerators; None if it is nothing."""
+        definition = self.before(name, start)
+        macro = self.parsed(definition)
+        text = self.expand(macro, [argument for argument, _ in arguments], start, 0) if macro else ""
+        return MadeCall(start, end, arguments, definition, text, record, scope) if text else None
+
     def before(self, name: bytes, at: int) -> tuple[int, int]:
         """The last definition above an offset; the first one if there is none above."""
-        definitions = self.names[name]
+        definitions = self.names.get(name) or self._plain[name]
         return next((each for each in reversed(definitions) if each[0] < at), definitions[0])
 
     def parsed(self, definition: tuple[int, int]) -> Macro | None:

@@ -41,6 +41,10 @@ _NOT_TYPES = frozenset(
 #: Words that may precede a type within one statement.
 _NO_STATEMENT = _NOT_TYPES | PRIMITIVE | QUALIFIERS | STORAGE
 _TYPE_WORDS = PRIMITIVE | TAGGED | {"const", "static"}
+#: No declaration has one of these after its first word, unless that is a keyword.
+_NEVER_AFTER_TYPE = frozenset(
+    {"->", ".", "=", "[", "++", "--", "+=", "-=", "|=", "&=", "^=", "*=", "/=", "%=", "<<=", ">>=", ";", ",", ")"}
+)
 #: Within a statement, all other tokens neither end it nor begin a declaration.
 _MAY_BEGIN = _TYPE_WORDS | {"{", "}", ";", "(", "case", "default"}
 
@@ -206,6 +210,9 @@ def _declares(tokens: Tokens, at: int) -> bool:
         return True
     if text in TYPEOF or text == "__auto_type":
         return True
+    after = tokens[at + 1]
+    if after in _NEVER_AFTER_TYPE or (after == "(" and text[:1] != "_" and tokens[at + 2][:1].isalpha()):
+        return False  # an expression; what follows would find that out more slowly
     specifiers = read_specifiers(tokens, at)
     if specifiers is None or specifiers.next == at:
         return False

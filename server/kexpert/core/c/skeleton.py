@@ -138,7 +138,7 @@ def skeleton(data: bytes) -> Skeleton:
     cut = Skeleton(all_code, code, b"", macros, tables, heads=choice.heads)
     text, bodies = _without_bodies(_without_values(text), cut)
     own = {macro.name for macro in macros if macro.function_like}
-    if own:
+    if macros and (own or b"struct" in text or b"union" in text):
         cut.made = made_calls(all_code, macros, text)
         text = _blank(text, [(call.start, _after_made(text, call)) for call in cut.made])
     cut.open = find_open_calls(all_code, text, own)

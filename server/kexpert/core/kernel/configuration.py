@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -67,6 +68,7 @@ class Configuration:
         self._under: dict[frozenset[tuple[str, bool]], Configuration] = {}
         self._computed: dict[str, str] = {}
         self._depth = 0
+        self._digest = ""
         #: What features keep of this configuration, such as walks through includes.
         self.kept: OrderedDict[Any, Any] = OrderedDict()
         #: The last place that was asked from, as features see it.
@@ -80,6 +82,14 @@ class Configuration:
     def is_decided(self) -> bool:
         """True if any option has a value."""
         return self._values is not None or bool(self._assumed)
+
+    def digest(self) -> str:
+        """A text that configurations share which decide the same."""
+        if not self._digest:
+            values = (sorted((self._values or {}).items()), sorted(self._assumed.items()))
+            parts = repr((self.arch, self.complete, self.decides_arch, self._values is None, values))
+            self._digest = hashlib.blake2b(parts.encode(errors="replace"), digest_size=16).hexdigest()
+        return self._digest
 
     def option(self, name: str) -> str | None:
         """The value of an option, named without CONFIG_."""

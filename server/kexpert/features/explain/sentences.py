@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from tree_sitter import Node
 
 from kexpert.features.explain.body import Body, Call, walk
 from kexpert.features.explain.callees import Briefs
-from kexpert.features.explain.explanation import as_code
+from kexpert.features.explain.explanation import as_code, listed
 from kexpert.features.explain.flow import Point
 from kexpert.features.explain.guards import shortened
 from kexpert.features.explain.lock_use import lock_use
 from kexpert.features.explain.resources import resource_use
 from kexpert.features.explain.state import WRITERS
-from kexpert.features.explain.step_words import argument_of, assignment, is_list_call, is_log, is_worth_telling
+from kexpert.features.explain.step_words import argument_of, assignment, change, is_list_call, is_log, is_worth_telling
 from kexpert.features.explain.values import value_of
 
 LEAVES = ("return_statement", "goto_statement", "break_statement", "continue_statement")
@@ -41,9 +43,13 @@ class Sentences:
         if value.kind == "call" and value.call in ("PTR_ERR", "ERR_CAST", "dev_err_probe"):
             known = value.call != "dev_err_probe"
             return f"returns the error in {argument_of(value.text)}" if known else "returns that error"
-        if value.kind == "call":
+        if value.kind == "call" and self._is_told(value.call):
             return f"returns what {as_code(value.call + '()')} returns" + self.brief(value.call)
         return f"returns {as_code(shortened(value.text))}"
+
+    def _is_told(self, call: str) -> bool:
+        """False for ``ERR_PTR``, ``min`` and the like: the whole expression says more than that they are called."""
+        return not call.isidentifier() or is_worth_telling(call) or is_log(call)
 
     def brief(self, name: str) -> str:
         text = self.briefs.of(name) if name.isidentifier() else ""
@@ -61,6 +67,8 @@ class Sentences:
         """A lock, an allocation or a reference, in words; "" for another call."""
         point = Point(call.node, "plain", None)
         use = lock_use(self.body, call, None, point)
+        if use is not None and use.is_wrapped and use.key not in self._taken:
+            use = None
         if use is not None:
             if use.scoped:
                 return f"Takes {use.described} until the end of the scope."
@@ -70,6 +78,13 @@ class Sentences:
         if resource is not None:
             return f"{resource.text[:1].upper()}{resource.text[1:]}."
         return ""
+
+    @cached_property
+    def _taken(self) -> set[tuple[str, str]]:
+        """The locks that the body takes."""
+        calls = self.body.calls_in(self.body.root) if self.body.root is not None else ()
+        uses = (lock_use(self.body, call, None, Point(call.node, "plain", None)) for call in calls)
+        return {use.key for use in uses if use is not None and use.call.action != "release"}
 
     def worth_telling(self, call: Call) -> bool:
         if call.member or call.name in self.body.locals:
@@ -105,19 +120,29 @@ class Sentences:
             inner = [child for child in node.named_children if child.type != "comment"]
         if not inner or inner[-1].type not in LEAVES:
             return None
-        sets = ""
+        changes: list[str] = []
         for child in inner[:-1]:
             if child.type != "expression_statement":
                 return None
             calls = list(self.body.calls_in(child))
-            target, right = assignment(self.body, child)
+            target, _ = assignment(self.body, child)
             if target.isidentifier() and [call.name for call in calls] == ["PTR_ERR"]:
                 continue  # the error that is returned
-            if target.isidentifier() and right is not None and not calls:
-                sets = f"sets {as_code(target)} to {as_code(self.body.shown(right, 60))} and "
+            if self.is_local_change(child) and (text := change(self.body, child)):
+                changes.append(text)
             elif not calls or not all(is_log(call.name) for call in calls[:1]):
                 return None
-        return sets + self.leave(inner[-1])
+        return listed([*changes, self.leave(inner[-1])], 4)
+
+    def is_local_change(self, node: Node) -> bool:
+        """Whether a statement changes nothing but a variable."""
+        inner = node.named_children[0] if node.type == "expression_statement" and node.named_children else None
+        return inner is not None and (target := _target(inner)) is not None and target.type == "identifier"
+
+    def changed(self, node: Node) -> list[str]:
+        """The variables that a statement or a block changes."""
+        targets = (_target(inner) for inner in walk(node))
+        return [self.body.text(target) for target in targets if target is not None and target.type == "identifier"]
 
     def written(self, node: Node) -> list[tuple[str, int]]:
         """Members and ``*p`` that a statement writes; but not locals."""
@@ -128,11 +153,16 @@ class Sentences:
                 if at is not None and at < len(call.arguments) and not is_list_call(call.name):
                     found.append((self.body.shown(call.arguments[at], 60).removeprefix("&"), call.line))
                 continue
-            field = {"assignment_expression": "left", "update_expression": "argument"}.get(inner.type)
-            target = inner.child_by_field_name(field) if field else None
+            target = _target(inner)
             if target is None:
                 continue
             text = self.body.shown(target, 60)
             if target.type != "identifier" or (text not in self.body.locals and text not in self.body.parameters):
                 found.append((text, self.body.line(inner)))
         return found
+
+
+def _target(node: Node) -> Node | None:
+    """What an assignment or ``++`` changes; None for another node."""
+    field = {"assignment_expression": "left", "update_expression": "argument"}.get(node.type)
+    return node.child_by_field_name(field) if field else None

@@ -14,13 +14,13 @@ from kexpert.features.explain.explanation import Step, as_code, listed
 from kexpert.features.explain.flow import is_scope, loop_head
 from kexpert.features.explain.guards import shortened
 from kexpert.features.explain.sentences import LEAVES, Sentences
-from kexpert.features.explain.step_words import assignment, called, goto_labels
+from kexpert.features.explain.statements import PREPROC, conditional, narrowed, unconditional
+from kexpert.features.explain.step_words import assignment, called, change, goto_labels
 
 _MAX_STEPS = 40
 _MAX_INNER = (6, 3, 1, 0)  # steps within a branch or a loop: fewer if there are more than _MAX_STEPS
 _MAX_RUN = 4  # calls or writes in a step
 _MAX_DEPTH = 2
-_PREPROC = ("preproc_if", "preproc_ifdef", "preproc_elif", "preproc_elifdef", "preproc_else")
 
 
 class _Writer:
@@ -113,7 +113,7 @@ class _Writer:
             if kind == "return_statement" and not node.named_children and following is None and not depth:
                 return 1
             self._add(f"{self.say.leave(node)[:1].upper()}{self.say.leave(node)[1:]}.", node, depth)
-        elif kind in _PREPROC:
+        elif kind in PREPROC:
             self._config(node, depth)
         elif kind == "attributed_statement":
             self.block(node.named_children[-1:], depth)
@@ -176,24 +176,38 @@ class _Writer:
     # -- branches -------------------------------------------------------------------------------
 
     def _if(self, node: Node, depth: int) -> None:
-        word = "If"
+        self._flush()
+        first, before = node, (len(self.steps), self.left_out)
+        word, untold = "If", 0
         while True:
             condition = node.child_by_field_name("condition")
             then, otherwise = node.child_by_field_name("consequence"), node.child_by_field_name("alternative")
             if condition is None or then is None:
                 return
-            text = shortened(self.body.text(condition))
             self._calls_of_condition(condition, depth)
-            self._branch(f"{word} {as_code(text)}", then, depth, condition)
+            self._branch(f"{word} {self._condition(node)}", then, depth, condition)
             if otherwise is None:
                 return
+            untold += (len(self.steps), self.left_out) == before
             inner = [child for child in otherwise.named_children if child.type != "comment"]
-            if len(inner) == 1 and inner[0].type == "if_statement":
-                node, word = inner[0], "Else, if"
-                continue
-            if inner:
-                self._branch("Otherwise", inner[0], depth, inner[0])
-            return
+            if not inner:
+                return
+            is_chain = len(inner) == 1 and inner[0].type == "if_statement"
+            # A word like "otherwise" needs a condition before it that was told.
+            word = "Else, if" if is_chain else "Otherwise"
+            if untold == 1 and node is first:
+                word = f"Unless {self._condition(first)}" + (", if" if is_chain else "")
+            elif untold and (len(self.steps), self.left_out) == before:
+                line = self.body.line(first) + 1
+                word = f"Unless a condition from line {line} on holds" + (", if" if is_chain else "")
+            if not is_chain:
+                self._branch(word, inner[0], depth, inner[0])
+                return
+            node = inner[0]
+
+    def _condition(self, node: Node) -> str:
+        condition = node.child_by_field_name("condition")
+        return as_code(shortened(self.body.text(condition))) if condition is not None else ""
 
     def _calls_of_condition(self, condition: Node, depth: int) -> None:
         """Locks and allocations within a condition: ``if (!spin_trylock(&x->lock))``."""
@@ -226,10 +240,25 @@ class _Writer:
 
     def _summarised(self, head: str, statements: list[Node], line: int, depth: int) -> list[Step]:
         """A branch in one step: what its calls do, what it writes, how it leaves."""
+        parts = self._parts(statements, within=False)
+        if further := self._parts(statements, within=True):
+            parts.append(f"on further conditions {further[0]}")
+            parts += further[1:]
+        if not parts:
+            parts = [text for node in statements if (text := change(self.body, node))][:2]
+        if not parts:
+            changed = dict.fromkeys(name for node in conditional(statements) for name in self.say.changed(node))
+            parts = [f"changes {listed([as_code(name) for name in changed], 3)} on further conditions"] * bool(changed)
+        if statements and statements[-1].type in LEAVES:
+            parts.append(self.say.leave(statements[-1]))
+        return [Step(f"{head}: {'; '.join(parts)}.", line, depth)] if parts else []
+
+    def _parts(self, statements: list[Node], within: bool) -> list[str]:
+        """What statements do, apart from how they leave. ``within``: what they do under conditions of their own."""
         known: list[str] = []
         calls: list[str] = []
         sets: list[str] = []
-        for node in statements:
+        for node in conditional(statements) if within else unconditional(statements):
             if node.type in LEAVES:
                 continue
             for call in self.body.calls_in(node):
@@ -245,9 +274,7 @@ class _Writer:
             parts.append(f"calls {listed(list(dict.fromkeys(calls)), 4)}")
         if sets:
             parts.append(f"sets {listed(list(dict.fromkeys(sets)), 4)}")
-        if statements and statements[-1].type in LEAVES:
-            parts.append(self.say.leave(statements[-1]))
-        return [Step(f"{head}: {'; '.join(parts)}.", line, depth)] if parts else []
+        return parts
 
     def _loop(self, node: Node, depth: int) -> None:
         body = self.body
@@ -279,8 +306,14 @@ class _Writer:
         subject = shortened(self.body.text(condition))
         self._flush()
         before = len(self.steps)
-        self._add(f"Depending on {as_code(subject)}:", node, depth)
-        if depth >= _MAX_DEPTH - 1 or len(self.steps) == before:
+        head = f"Depending on {as_code(subject)}"
+        if depth >= _MAX_DEPTH - 1:
+            inner = [child for case in statement.named_children for child in case.named_children]
+            self.steps += self._summarised(head, [each for each in inner if each.type not in LEAVES],
+                                           self.body.line(node), depth)[: _MAX_STEPS - before]  # fmt: skip
+            return
+        self._add(f"{head}:", node, depth)
+        if len(self.steps) == before:
             return
         values: list[str] = []
         shown = 0
@@ -307,6 +340,8 @@ class _Writer:
                 self._append(f"{head}: {leave}.", self.body.line(case), depth + 1)
             elif len(self.steps) < _MAX_STEPS:
                 self.steps += self._summarised(head, inner, self.body.line(case), depth + 1)
+        if len(self.steps) == before + 1:
+            self.steps.pop()  # no case was told
 
     def _label(self, node: Node, depth: int) -> None:
         label = node.child_by_field_name("label")
@@ -349,30 +384,10 @@ def steps_of(body: Body, briefs: Briefs, span: tuple[int, int] | None = None) ->
     is_long = body.root.named_child_count > 8 * _MAX_STEPS
     for max_inner in _MAX_INNER[-1:] if is_long else _MAX_INNER:
         writer = _Writer(body, briefs, inside, max_inner)
-        writer.block(_narrowed(body.root, inside), 0)
+        writer.block(narrowed(body.root, inside), 0)
         if not writer.left_out:
             break
     steps = writer.steps
     if writer.left_out:
         steps.append(Step(f"… and {writer.left_out} further steps", steps[-1].line if steps else body.first_line, 0))
     return tuple(steps)
-
-
-def _narrowed(root: Node, span: tuple[int, int] | None) -> list[Node]:
-    """The statements of the innermost block that holds the whole span."""
-    node = root
-    for _ in range(200):
-        if span is None:
-            break
-        inner = next(
-            (child for child in node.named_children if child.start_byte <= span[0] and span[1] <= child.end_byte), None
-        )
-        if inner is None:
-            break
-        if inner.type not in ("compound_statement", "if_statement", "else_clause", "while_statement", "for_statement",
-                              "do_statement", "switch_statement", "case_statement", "labeled_statement", *_PREPROC):
-            return [inner]
-        node = inner
-    if node.type in ("compound_statement",):
-        return list(node.named_children)
-    return [node] if node != root else list(root.named_children)

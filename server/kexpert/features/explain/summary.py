@@ -57,15 +57,16 @@ def _comment(source: Source, start: int) -> tuple[str, int] | None:
 
 
 def _from_facts(view: View, body: Body, found: Explanation, flow: Flow) -> Summary:
-    entries = [fact for fact in found.facts if fact.kind is FactKind.ENTRY]
+    passed = [fact for fact in found.facts if fact.kind is FactKind.ENTRY and fact.text.startswith("is passed to")]
+    entries = [fact for fact in found.facts if fact.kind is FactKind.ENTRY and fact not in passed]
     sources: list[Location] = []
     parts: list[str] = []
     what = {"function": "A function", "system call": "A system call", "macro": "A macro"}.get(body.what, "Code")
     contexts = [fact for fact in found.facts if fact.kind is FactKind.CONTEXT and fact.text.startswith("runs as")]
     if entries and body.what == "system call":
         what = f"The {entries[0].text.removeprefix('is the ')}"
-    elif entries or contexts:
-        first = (entries or contexts)[0]
+    elif entries or contexts or passed:
+        first = (entries or contexts or passed)[0]
         what = f"{what} that {first.text}"
         sources.append(Location(first.path, first.line))
     calls: dict[str, int] = {}

@@ -9,12 +9,14 @@ from kexpert.core.c.lex import blank_comments
 from kexpert.core.symbols import Kind, Symbol
 from kexpert.core.text import decode
 from kexpert.features.explain.explanation import Fact, FactKind, Location, Statement, as_code, listed
+from kexpert.features.explain.passed import passed_to
 from kexpert.features.semantics.definition_ranking import is_private
 from kexpert.view import View
 
 _MAX_CALLERS = 6
 _MAX_READ = 200  # callers asked of the index
 _MAX_TABLES = 4
+_MAX_FILES = 12  # of others that may pass it on
 _MAX_LOOKED_AT = 12  # callers whose own callers are looked at for a system call
 _ATTRIBUTE = re.compile(
     rb"^[ \t]*(?:static[ \t]+)?((?:DEVICE|DRIVER|BUS|CLASS|BIN|SENSOR_DEVICE|IIO_DEVICE)_ATTR(?:_2)?(?:_RO|_RW|_WO)?)"
@@ -59,6 +61,11 @@ def users(view: View, symbol: Symbol) -> Users:
     for text, location in [*attributes, *_system_calls(view, callers)]:
         statements.append(Statement(text[:1].upper() + text[1:], (location,)))
         facts.append(Fact(FactKind.ENTRY, text, location.path, location.line))
+    for text, location in passed_to(view, symbol, _files_of_users(view, symbol, bool(callers or statements))):
+        if attributes and "_ATTR" in text:
+            continue
+        statements.append(Statement(text[:1].upper() + text[1:], (location,)))
+        facts.append(Fact(FactKind.ENTRY, f"is {text}", location.path, location.line))
     facts += [
         Fact(FactKind.CALLER, f"called by {as_code(caller.name + '()')}", caller.path, caller.line)
         for caller in callers[:_MAX_CALLERS]
@@ -73,6 +80,16 @@ def users(view: View, symbol: Symbol) -> Users:
     elif count == 0 and not statements and symbol.kind is Kind.FUNCTION:
         statements.append(Statement("No caller by name is known"))
     return Users(tuple(callers), count, tuple(facts), tuple(statements))
+
+
+def _files_of_users(view: View, symbol: Symbol, is_used: bool) -> list[str]:
+    """Where a function may be passed on: its file; if nothing else uses it and it is not private, some others too."""
+    if symbol.kind is not Kind.FUNCTION:
+        return []
+    if is_private(symbol) or is_used:
+        return [symbol.path]
+    others = [path for path in view.files_mentioning(symbol.name) if path.endswith((".c", ".h"))]
+    return list(dict.fromkeys([symbol.path, *others[:_MAX_FILES]]))
 
 
 def _callers(view: View, symbol: Symbol) -> tuple[list[Symbol], int | None]:

@@ -9,7 +9,8 @@ from kexpert.core.c.cursor_context import comment_start
 from kexpert.core.c.source import Source
 from kexpert.core.docs.kerneldoc import comment_above
 from kexpert.core.symbols import Kind, Span
-from kexpert.features.navigation.member_references import MemberTarget, is_member_name, member_uses, target_of
+from kexpert.features.navigation.member_references import member_uses
+from kexpert.features.navigation.member_target import MemberTarget, is_member_name, target_of
 from kexpert.features.navigation.resolved_uses import ResolvedUses
 from kexpert.features.semantics.resolve import Resolved
 from kexpert.view import View

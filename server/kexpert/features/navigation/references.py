@@ -20,15 +20,9 @@ from kexpert.core.paths import is_kconfig
 from kexpert.core.symbols import FileUses, Kind, Span, Symbol, Use
 from kexpert.core.text import decode, identifier_at
 from kexpert.features.navigation.definition import name_span
-from kexpert.features.navigation.member_references import (
-    Cancelled,
-    MarkedUses,
-    MemberTarget,
-    OnFiles,
-    is_member_name,
-    member_uses,
-    target_of,
-)
+from kexpert.features.navigation.member_files import Cancelled
+from kexpert.features.navigation.member_references import MarkedUses, OnFiles, member_uses
+from kexpert.features.navigation.member_target import MemberTarget, is_member_name, target_of
 from kexpert.features.navigation.occurrences import in_file
 from kexpert.features.navigation.resolved_uses import ResolvedUses
 from kexpert.features.semantics.definition_ranking import is_private

@@ -7,8 +7,9 @@ order, so that a function is read once for all of its own.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import IntEnum
+from itertools import takewhile
 from typing import NamedTuple
 
 from kexpert.core.c.access import Access, access_at
@@ -66,10 +67,13 @@ class MemberMeanings:
         self._view = view
         self._known = Lookups(view)
 
-    def of_file(self, source: Source, name: str, starts: Sequence[int]) -> list[ResolvedUse]:
-        """The meaning of each occurrence of ``name``, whose offsets ascend, and what is done with it there."""
+    def of_file(
+        self, source: Source, name: str, starts: Sequence[int], cancelled: Callable[[], bool] = lambda: False
+    ) -> list[ResolvedUse]:
+        """The meaning of each occurrence of ``name``, whose offsets ascend, and what is done with it there; of fewer
+        if it is cancelled."""
         reader = _FileReader(self._view, source, self._known)
-        return [reader.use(name, start) for start in starts]
+        return [reader.use(name, start) for start in takewhile(lambda _: not cancelled(), starts)]
 
     def accesses(self, source: Source, starts: Sequence[int]) -> list[Access]:
         """What is done with the variable at each of some ascending offsets."""

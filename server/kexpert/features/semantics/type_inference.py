@@ -20,6 +20,7 @@ from kexpert.core.c.declarators import (
     read_declaration,
     read_parameter,
 )  # fmt: skip
+from kexpert.core.c.macro_text import Macro, parse_macro
 from kexpert.core.c.macro_types import macro_type
 from kexpert.core.c.scope import block_locals, locals_at
 from kexpert.core.c.source import Source
@@ -379,25 +380,34 @@ class Types:
     # -- members -------------------------------------------------------------------------------
 
     def member(self, of: CType, name: str) -> Member | None:
-        found = next((member for member in self.members(of) if member.name == name), None)
+        named = tuple(member for member in self._all_members(of) if member.name == name)
+        found = next(iter(self._compiled(named)), None)
         if found and found.type.body and not found.type.tag:
             self._owners[found.type.body] = f"{found.struct}.{found.name}"
         return found
 
     def members(self, of: CType) -> tuple[Member, ...]:
         """Members of the struct or union that a type is or points to; in order, anonymous records flattened."""
+        return self._compiled(self._all_members(of))
+
+    def _all_members(self, of: CType) -> tuple[Member, ...]:
+        """The members of all variants under ``#if``."""
         of = self.resolved(of)
         if of.keyword not in RECORDS:
             return ()
         if of.body:
             path, start, end = of.body
             text = self._text(path, start, end)
-            return self._compiled(members_of(text, path, start, self._owners.get(of.body, of.name)))
+            return members_of(text, path, start, self._owners.get(of.body, of.name))
         for symbol in self.records(of.tag):
-            found = self.known.members(symbol, of.name)
+            found = self.known.members(symbol, of.name, self._macro)
             if found:
-                return self._compiled(found)
+                return found
         return ()
+
+    def _macro(self, name: str) -> Macro | None:
+        macro = next(iter(self.lookup(name, (Kind.MACRO,))), None)
+        return parse_macro(self.view.text(macro)) if macro else None
 
     def records(self, tag: str) -> list[Symbol]:
         """The definitions of a struct or union, best first; also of a tag that is a macro for another tag."""

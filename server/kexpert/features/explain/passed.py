@@ -1,0 +1,66 @@
+"""Functions that are given to others by name: callbacks of iterators, work items, ``module_init()``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from kexpert.core.c.lex import blank_comments
+from kexpert.core.symbols import Kind, Symbol
+from kexpert.core.text import decode
+from kexpert.features.explain.explanation import Location, as_code
+from kexpert.view import View
+
+_MAX_PLACES = 4
+_MAX_BACK = 2_000  # bytes between a call's parenthesis and an argument
+#: They tell the compiler or other tools of a name, and call nothing.
+_NO_USE = re.compile(r"EXPORT_\w+|\w*_EXPORT_\w*|sizeof|typeof|__typeof__|if|while|return|switch|ALLOW_ERROR_INJECTION|"
+                     r"NOKPROBE_SYMBOL|BTF_\w+|__ADDRESSABLE|MODULE_\w+|WARN\w*|BUG\w*")  # fmt: skip
+_CALLED = re.compile(rb"([A-Za-z_]\w*)\s*\Z")
+
+
+def passed_to(view: View, symbol: Symbol, paths: list[str]) -> list[tuple[str, Location]]:
+    """("passed to `foo()` by `bar()`", where) for the first few calls in these files that have it as an argument."""
+    found: dict[str, Location] = {}
+    for path in paths:
+        source = view.source(path)
+        if source is None or symbol.name.encode() not in source.data:
+            continue
+        code = blank_comments(source.data)
+        functions = [row for row in view.symbols_in(path) if row.kind in (Kind.FUNCTION, Kind.SYSCALL)]
+        for at, receiver in _arguments(code, symbol.name):
+            around = next((row for row in functions if row.start <= at < row.end), None)
+            if around is not None and around.name == symbol.name:
+                continue
+            text = f"passed to {as_code(receiver + '()')}"
+            text += f" by {as_code(around.name + '()')}" if around is not None else ""
+            found.setdefault(text, Location(path, source.lines.line_of(at)))
+            if len(found) == _MAX_PLACES:
+                return list(found.items())
+    return list(found.items())
+
+
+def _arguments(code: bytes, name: str) -> Iterator[tuple[int, str]]:
+    """(offset, called name) for each place where ``name`` is a whole argument of a call."""
+    for match in re.finditer(rb"(?<=[(,])\s*&?\s*(" + re.escape(name.encode()) + rb")\s*(?=[,)])", code):
+        called = _call_around(code, match.start())
+        if called and not _NO_USE.fullmatch(called):
+            yield match.start(1), called
+
+
+def _call_around(code: bytes, at: int) -> str:
+    """The name before the innermost parenthesis that is open at an offset; "" if there is none."""
+    depth = 0
+    start = max(0, at - _MAX_BACK)
+    for place in range(at - 1, start - 1, -1):
+        char = code[place : place + 1]
+        if char == b")":
+            depth += 1
+        elif char == b"(":
+            if depth == 0:
+                called = _CALLED.search(code, start, place)
+                return decode(called[1]) if called else ""
+            depth -= 1
+        elif char in b";{}" and depth == 0:
+            return ""
+    return ""
