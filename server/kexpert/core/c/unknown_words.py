@@ -35,11 +35,11 @@ _POINTER = re.compile(
 #: ``static inline void PRINTF(1, 2) die(const char *text)`` and ``void f(int x)\n\tACQUIRES(lock)\n{``
 _CALL_AHEAD = re.compile(
     rb"\n(?:[A-Za-z_]\w*+[ \t*]++){1,6}?((?:[A-Z][A-Z0-9_]*+|(?!__typeof)__\w++)\([^()\n]*+\))[ \t*]++"
-    rb"(?:\w++[ \t*]++)*?\w++[ \t]*+\("
+    rb"(?:\w++[ \t*\n]++)*?\w++[ \t]*+\("
 )
 #: ``__success __failure_unpriv __retval(1)`` above ``void run(void)``
 _ITEMS_ABOVE = re.compile(
-    rb"\n((?:[ \t]*__\w+(?:\([^()\n]*\))?[ \t\n]+){2,12}?)(?:[A-Za-z]\w*+[ \t*]++){1,6}\w++\("
+    rb"\n((?:[ \t]*__\w+(?:\([^()\n]*\))?[ \t\n]+){2,60}?)(?:[A-Za-z]\w*+[ \t*]++){1,6}\w++\("
 )
 #: ``int f(void) FOO_NORETURN;`` and ``void f(char *text, ...) foo_printf(1, 2);``, of which the head is looked at too.
 _BEHIND = re.compile(rb"\)((?:(?:[ \t]++|\n[ \t]++)[A-Za-z_]\w*+(?:\((?:[^()\n]|\([^()\n]*+\))*+\))?+)++)[ \t]*+;")
