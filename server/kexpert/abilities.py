@@ -102,6 +102,11 @@ class Completer(ABC):
         """End the model's process or connection."""
 
 
+#: Of answers that are drawn: what logits are divided by, and the probability of the likeliest tokens that may be drawn
+#: (nucleus sampling, Holtzman et al. 2020).
+TEMPERATURE, NUCLEUS = 0.7, 0.95
+
+
 class Chat(ABC):
     """A model that answers messages. It answers one request at a time; a newer request ends an older one."""
 
@@ -119,11 +124,13 @@ class Chat(ABC):
         cancelled: Callable[[], bool],
         beginning: str = "",
         stop: Sequence[str] = (),
+        seed: int = 0,
     ) -> Generator[Token, None, None]:
-        """Generate at most ``max_tokens`` tokens of an answer, greedily. Close the generator to stop early.
+        """Generate at most ``max_tokens`` tokens of an answer. Close the generator to stop early.
 
         ``beginning`` is a text that the answer starts with; it is not repeated. The answer ends before the first of
-        the texts in ``stop``. Raises Refused, Failed or Cancelled.
+        the texts in ``stop``. With ``seed`` 0 the likeliest token is taken each time; with another one tokens are
+        drawn (``TEMPERATURE``, ``NUCLEUS``). Raises Refused, Failed or Cancelled.
         """
 
     @abstractmethod
