@@ -1,9 +1,9 @@
 // Steps about the program: its state, its choices, and what happens where it is missing or ends.
 
 import { rmSync, writeFileSync } from "node:fs";
-import { codeSteps, hover, withSettings } from "./code_steps.mjs";
+import { codeSteps, hover, hoverHere, withSettings } from "./code_steps.mjs";
 import {
-  answer, closePage, command, job, kill, open, page, read, ready, see, seeInPage, seeListed, servers, shot, show, until,
+  answer, closePage, command, job, kill, lands, open, openByPath, page, place, read, ready, see, seeInPage, seeListed, servers, shot, show, until,
 } from "./screen.mjs";
 
 const TOAST = ".notification-toast";
@@ -84,6 +84,21 @@ export const programSteps = {
     if (found.length) {
       throw new Error("a server runs outside a kernel tree");
     }
+    await ready();
+  },
+  /** A file of a kernel tree in a window without a folder. */
+  async single(what) {
+    await page.goto(`${job.address}/?ew=true`, { waitUntil: "domcontentloaded" });
+    await page.locator(".monaco-workbench .statusbar").waitFor();
+    await openByPath(`${job.tree}/${what.file}`);
+    const { line, column } = place(what);
+    await page.keyboard.press("Control+g");
+    await page.locator(".quick-input-widget input").first().fill(`:${line}:${column}`);
+    await page.keyboard.press("Enter");
+    await lands(what);
+    await hoverHere(what);
+    await shot("single-file", { mouse: true });
+    await show(job.tree);
     await ready();
   },
   async missing(what) {

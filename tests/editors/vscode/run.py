@@ -78,7 +78,7 @@ def run_in(
     package: Path,
     name: str,
     make: Callable[[Path], Path],
-    look: looks.Look | Callable[[Path, Path], looks.Look],
+    look: looks.Look | Callable[[Path], looks.Look],
 ) -> int:
     """Look at a tree that ``make`` puts below a new home; ``name`` is empty for a tree of the user's."""
     with tempfile.TemporaryDirectory(prefix="kx", ignore_cleanup_errors=True) as temporary:
@@ -101,7 +101,7 @@ def run_in(
                     "User": str(home / "user/User/settings.json"),
                     "Remote": str(home / "user/Machine/settings.json"),
                 },
-                "look": look(outside(home), broken(home)) if callable(look) else look,
+                "look": look(home) if callable(look) else look,
             }
             failed = drive(vscode, job)
         if os.environ.get("PICTURES") and name == "toy" and not failed:
@@ -111,7 +111,10 @@ def run_in(
 
 
 def make_toy(home: Path) -> Path:
-    """The toy tree, in git, so that there is something that changes are compared with."""
+    """The toy tree, in git, so that there is something that changes are compared with, and what ``looks.toy`` names."""
+    make_outside(home / looks.OUTSIDE)
+    make_broken(home / looks.BROKEN)
+    speaking_model(home / looks.LONG_WINDED, looks.LINES)
     tree = write_tree(home / "linux", {**TOY_FILES, **looks.MORE_FILES})
     who = ("-c", "user.name=Terry Toy", "-c", "user.email=terry@example.org")
     for words in (("init", "-q"), ("add", "-A"), (*who, "commit", "-q", "-m", "toys")):
@@ -127,23 +130,19 @@ def make_kernel(home: Path) -> Path:
     return tree
 
 
-def outside(home: Path) -> Path:
+def make_outside(folder: Path) -> None:
     """A folder that is in no kernel tree."""
-    folder = home / "other"
     folder.mkdir()
     (folder / "main.c").write_text("int main(void)\n{\n\treturn 0;\n}\n")
-    return folder
 
 
-def broken(home: Path) -> Path:
+def make_broken(program: Path) -> None:
     """A program that is kexpert, but ends at once while a file named ``broken`` is beside it."""
-    program = home / "bin" / "kexpert"
     program.parent.mkdir()
     words = "ModuleNotFoundError: No module named 'kexpert'"
     mark = program.with_name("broken")
     program.write_text(f'#!/bin/sh\n[ -e {mark} ] && {{ echo "{words}" >&2; exit 1; }}\nexec {KEXPERT} "$@"\n')
     program.chmod(0o755)
-    return program
 
 
 @contextmanager

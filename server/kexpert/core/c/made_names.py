@@ -203,11 +203,12 @@ def declaration_in(text: str, name: str) -> str:
 
 
 def place_of(call: MadeCall, name: str, macro: bytes) -> int:
-    """Where a made name is: the argument that is it, the word of the file's macro, an argument in it, or the call."""
+    """Where a made name is: the argument that is it, the word of the file's macro, an argument in it, or the call.
+    A member stays among those of its struct."""
     for text, at in call.arguments:
         if text == name:
             return at
-    written = _words_of(macro).get(name)
+    written = None if call.record in ("struct", "union") else _words_of(macro).get(name)
     if written is not None:
         return call.macro[0] + written
     named = [(len(text), at) for text, at in call.arguments if _PASTED.match(text) and text in name]
