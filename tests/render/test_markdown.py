@@ -94,6 +94,14 @@ def test_the_help_of_an_option_that_architectures_define_anew_is_shown_once() ->
     assert text.index("arch/x86/Kconfig:1") < text.index("Say Y here.") < text.index("arch/alpha/Kconfig:1")
 
 
+def test_the_card_of_a_completion_has_no_rules() -> None:
+    card = HoverCard("spin", "function", code="void spin(void)", documentation=(PlainText("a type * to spin"),))
+    assert "\n---\n" in markdown.hover_card(card)
+    assert "---" not in markdown.completion_card(card)
+    assert "a type * to spin" in markdown.completion_card(card)
+    assert markdown.escape("* item, *bold* and a * b") == r"\* item, \*bold\* and a * b"
+
+
 def test_lock_and_context_rules() -> None:
     rules = locking_rules(
         b"void notrace spin(void) __must_hold(&a) { lockdep_assert_held_read(&b); might_sleep();"

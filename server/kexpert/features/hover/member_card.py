@@ -10,6 +10,7 @@ from kexpert.features.hover.code_card import as_declaration, first_lines, on_one
 from kexpert.features.hover.comment_text import comment_above_line, comment_beside_text
 from kexpert.features.semantics.resolve import Resolved
 
+_KEYWORDS = {Kind.STRUCT: "struct ", Kind.UNION: "union "}
 _RECORDS = (Kind.STRUCT, Kind.UNION, Kind.TYPEDEF)
 _MAX_IMPLEMENTATIONS = 5000
 _MAX_NAMED_IMPLEMENTATIONS = 6
@@ -32,7 +33,9 @@ def member_card(reader: CardReader, found: Resolved) -> HoverCard | None:
 
 def member_symbol_card(reader: CardReader, symbol: Symbol) -> HoverCard:
     """A member that is known from the index alone."""
-    card = HoverCard(symbol.name, "member", symbol.scope)
+    record = _enclosing_record(reader, symbol)
+    keyword = _KEYWORDS.get(record.kind, "") if record is not None else ""
+    card = HoverCard(symbol.name, "member", keyword + symbol.scope)
     card.code = _declaration(reader, symbol)
     _describe(reader, symbol, card)
     if "(" in card.code:
