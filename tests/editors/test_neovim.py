@@ -51,9 +51,10 @@ def running(program: Path, tree: Path, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.fixture
-def editor(running: Neovim) -> Neovim:
+def editor(running: Neovim) -> Iterator[Neovim]:
     running.forget()
-    return running
+    yield running
+    running.keep_screen()
 
 
 def test_hover_shows_the_card(editor: Neovim, tree: Path) -> None:

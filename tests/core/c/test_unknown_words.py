@@ -259,3 +259,21 @@ def test_annotations_of_pointers_to_functions() -> None:
 
 def test_a_macro_without_semicolon_leaves_the_next_line_alone() -> None:
     check("MODULE_TOY(x)\nint /*variable*/toy;\ntypedef typeof(int)\n\t/*typedef*/toy_t;\n")
+
+
+def test_an_annotation_with_arguments_whose_function_is_named_on_the_next_line() -> None:
+    check(
+        """
+        static TOY_TARGET("fast") size_t
+        /*function*/toy_code(struct toy *toy)
+        {
+        	return 0;
+        }
+        int /*variable*/last;
+        """
+    )
+
+
+def test_more_annotations_above_a_function_than_one_sees_at_a_glance() -> None:
+    above = '__toy_line("x")\n' * 30
+    check(above + "__toy_bare void /*function*/toy_run(void)\n{\n}\nint /*variable*/last;\n")

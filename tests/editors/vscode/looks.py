@@ -115,7 +115,10 @@ def toy(home: Path) -> Look:
         "ghost": _GHOST,
         "parts": {**_GHOST, "word": "return"},
         "next": {**_GHOST, "model": str(home / LONG_WINDED), "first": "if (toy) {", "more": "return 1;"},
-        "menu": {"sees": ["Ghost Text Off", "Configuration", "Re-index", "Doctor", "Show Log", "Choose Model"]},
+        "menu": {
+            "sees": ["Ghost Text Off", "Ghost Text Off in drivers/toy", "Ghost Text Off in *.c", "Configuration",
+                     "Re-index", "Doctor", "Show Log", "Choose Model"],
+        },
         "model": {"sees": ["kexpert-2m", "smollm2-135m"]},
         "toggle": {"sees": ["Ghost Text On"], "then": ["Ghost Text Off"]},
         "doctor": {"sees": ["Nothing is wrong", "server", "kexpert.server.command", "SQLite"]},
@@ -129,6 +132,7 @@ def toy(home: Path) -> Look:
             "sees": ["a server starts with a folder or a file of a kernel tree"],
         },
         "single": _HOVER,
+        "venv": {"program": str(home / BROKEN), "sees": ["Nothing is wrong", ".venv of"]},
         "missing": {
             "sees": ["kexpert: ", "Install with pipx", "Open Settings"],
             "types": "/src/kexpert",
@@ -187,6 +191,7 @@ char *again(const char *s, gfp_t gfp)
 
 #: mm/, kernel/ and include/ of a real kernel, with the model that comes with kexpert.
 KERNEL: Look = {
+    "indexing": {"sees": ["Indexing", " of ", " files", " left"]},
     "hover": {**_EXPORTED, "sees": ["char *kstrdup(const char *s, gfp_t gfp)", _DOCUMENTED]},
     "completion": {"file": "mm/mmap.c", "at": "vma->|vm_start", "sees": ["vm_start", "vm_end"]},
     "folded": {"file": "kernel/fork.c", "at": "struct task_|struct *", "sees": ["struct task_struct", "more"]},

@@ -1,9 +1,10 @@
 // Steps about the program: its state, its choices, and what happens where it is missing or ends.
 
-import { rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { codeSteps, hover, hoverHere, withSettings } from "./code_steps.mjs";
 import {
-  answer, closePage, command, job, kill, lands, open, openByPath, page, place, read, ready, see, seeInPage, seeListed, servers, shot, show, until,
+  answer, closePage, command, job, kill, lands, open, openByPath, page, place, read, ready, see, seeInPage, seeListed,
+  servers, shot, show, showPage, until,
 } from "./screen.mjs";
 
 const TOAST = ".notification-toast";
@@ -31,6 +32,11 @@ function press(button) {
 }
 
 export const programSteps = {
+  /** How far the tree is read and how long it takes, while cards are there already. */
+  async indexing(what) {
+    await see(what, ".part.statusbar");
+    await shot("indexing-bar");
+  },
   async menu(what) {
     await seeMenu(what);
     await shot("menu-list");
@@ -88,8 +94,7 @@ export const programSteps = {
   },
   /** A file of a kernel tree in a window without a folder. */
   async single(what) {
-    await page.goto(`${job.address}/?ew=true`, { waitUntil: "domcontentloaded" });
-    await page.locator(".monaco-workbench .statusbar").waitFor();
+    await showPage("ew=true");
     await openByPath(`${job.tree}/${what.file}`);
     const { line, column } = place(what);
     await page.keyboard.press("Control+g");
@@ -99,6 +104,17 @@ export const programSteps = {
     await hoverHere(what);
     await shot("single-file", { mouse: true });
     await show(job.tree);
+    await ready();
+  },
+  /** Without the setting the `kexpert` of the folder's .venv is started. */
+  async venv(what) {
+    mkdirSync(`${job.tree}/.venv/bin`, { recursive: true });
+    symlinkSync(what.program, `${job.tree}/.venv/bin/kexpert`);
+    await withSettings("Remote", { "kexpert.server.command": "" }, async () => {
+      await ready();
+      await programSteps.doctor(what);
+    });
+    rmSync(`${job.tree}/.venv`, { recursive: true });
     await ready();
   },
   async missing(what) {

@@ -35,7 +35,7 @@ from tests.support.waiting import eventually
 
 HERE = Path(__file__).resolve().parent
 KEXPERT = Path(sys.executable).with_name("kexpert")
-START_SECONDS = 60
+START_SECONDS = 240
 
 #: In a browser's VS Code the server is remote, and what belongs to a machine is not among the user's settings.
 MACHINE_SETTINGS = {"kexpert.server.command": str(KEXPERT)}
@@ -92,7 +92,7 @@ def run_in(
         shots.mkdir(parents=True, exist_ok=True)
         model = {"kexpert.model.path": str(speaking_model(home / "model", looks.SENTENCE))} if name == "toy" else {}
         print(f"In {tree}:", flush=True)
-        with serving(vscode, package, home, model, keep_cache=not name) as address:
+        with serving(vscode, package, home, model, home / "cache" if name else user_cache()) as address:
             job = {
                 "address": address,
                 "tree": str(tree),
@@ -146,19 +146,18 @@ def make_broken(program: Path) -> None:
 
 
 @contextmanager
-def serving(vscode: VSCode, package: Path, home: Path, settings: dict[str, Any], keep_cache: bool) -> Iterator[str]:
-    """code-server with the extension, in folders below ``home``; its address."""
+def serving(vscode: VSCode, package: Path, home: Path, settings: dict[str, Any], cache: Path) -> Iterator[str]:
+    """code-server with the extension, in folders below ``home``; its address. ``cache``: where the indexes are."""
     user = home / "user"
     for kind, values in {"User": SETTINGS | settings, "Machine": MACHINE_SETTINGS}.items():
         (user / kind).mkdir(parents=True)
         (user / kind / "settings.json").write_text(json.dumps(values))
     folders = ["--user-data-dir", str(user), "--extensions-dir", str(home / "extensions")]
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     environment = {
         **vscode.environment(),
         "HOME": str(home),
         **{f"XDG_{kind.upper()}_HOME": str(home / kind) for kind in ("config", "data", "state")},
-        "XDG_CACHE_HOME": cache if keep_cache else str(home / "cache"),
+        "XDG_CACHE_HOME": str(cache),
         "TMPDIR": str(home),  # it holds sockets, whose paths must be short
     }
     run([vscode.node, vscode.server, *folders, "--install-extension", str(package)], home, environment)
@@ -181,6 +180,11 @@ def serving(vscode: VSCode, package: Path, home: Path, settings: dict[str, Any],
         yield address
     finally:
         end(process)
+
+
+def user_cache() -> Path:
+    """The user's own indexes."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

@@ -271,9 +271,19 @@ export async function save() {
   await until(async () => (await page.locator(".tab.active.dirty").count()) === 0, "the file is not saved");
 }
 
-export async function show(folder) {
-  await page.goto(`${job.address}/?folder=${encodeURIComponent(folder)}`, { waitUntil: "domcontentloaded" });
-  await page.locator(".monaco-workbench .statusbar").waitFor();
+export function show(folder) {
+  return showPage(`folder=${encodeURIComponent(folder)}`);
+}
+
+/** Load VS Code; again if that takes very long, with what is in the browser's cache by then. */
+export async function showPage(query) {
+  const bar = page.locator(".monaco-workbench .statusbar");
+  await insist(
+    () => page.goto(`${job.address}/?${query}`, { waitUntil: "domcontentloaded", timeout: PATIENCE / 4 }),
+    async () => (await bar.count()) > 0,
+    "VS Code does not appear",
+  );
+  await bar.waitFor();
 }
 
 /** After a step that failed: discard what it changed and close what it opened. */

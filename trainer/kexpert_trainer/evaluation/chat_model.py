@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kexpert.abilities import NUCLEUS, TEMPERATURE
 from kexpert.prompt.chat import Message, chatml_pieces
+from kexpert.prompt.sampling import NUCLEUS, TEMPERATURE
 from kexpert_trainer.errors import UserError
 
 _BATCH_TOKENS = 4_000  # of prompts, with padding

@@ -50,11 +50,15 @@ class Writer:
     candidates: int = 1
 
 
-def writers_of(base: ChatModel, adapter: ChatModel | None) -> list[Writer]:
+def writers_of(base: ChatModel, adapter: ChatModel | None, candidates: int = 1) -> list[Writer]:
+    """Base and adapter. With more than one candidate, or 0 for as many as when a small model is served, also the
+    adapter with so many answers."""
+    candidates = candidates or CANDIDATES
     found = [Writer("base", base, False), Writer("base + retrieval", base, True)]
     if adapter is not None:
         found += [Writer("adapter", adapter, False), Writer("adapter + retrieval", adapter, True)]
-        found += [Writer(f"adapter + retrieval, most agreed of {CANDIDATES}", adapter, True, CANDIDATES)]
+        if candidates > 1:
+            found.append(Writer(f"adapter + retrieval, most agreed of {candidates}", adapter, True, candidates))
     return found
 
 

@@ -27,6 +27,7 @@ _HEAD = re.compile(
 )
 _TAIL = re.compile(rb"\}[ \t]*+((?:[A-Za-z_]\w*+[ \t*]++){1,5}[A-Za-z_]\w*+)[ \t]*+([;=,\[])")
 _ONE_TAIL = re.compile(rb"\n\}[ \t]*+([A-Z][A-Z0-9_]++|__\w++)[ \t]*+;")
+_LAYOUT = re.compile(rb"PACK|ALIGN|ATTRIBUTE")
 #: ``u64 (*f)(void) = g;`` reads like a call.
 _POINTER = re.compile(
     rb"\n(?:(?:static|extern|const|volatile)\s+)*(\w+)\s+\(\*\s*(?:\w+\s+)*\w+\)\s*\([^;{}]*\)\s*[=;]"
@@ -34,11 +35,11 @@ _POINTER = re.compile(
 #: ``static inline void PRINTF(1, 2) die(const char *text)`` and ``void f(int x)\n\tACQUIRES(lock)\n{``
 _CALL_AHEAD = re.compile(
     rb"\n(?:[A-Za-z_]\w*+[ \t*]++){1,6}?((?:[A-Z][A-Z0-9_]*+|(?!__typeof)__\w++)\([^()\n]*+\))[ \t*]++"
-    rb"(?:\w++[ \t*]++)*?\w++[ \t]*+\("
+    rb"(?:\w++[ \t*\n]++)*?\w++[ \t]*+\("
 )
 #: ``__success __failure_unpriv __retval(1)`` above ``void run(void)``
 _ITEMS_ABOVE = re.compile(
-    rb"\n((?:[ \t]*__\w+(?:\([^()\n]*\))?[ \t\n]+){2,12}?)(?:[A-Za-z]\w*+[ \t*]++){1,6}\w++\("
+    rb"\n((?:[ \t]*__\w+(?:\([^()\n]*\))?[ \t\n]+){2,60}?)(?:[A-Za-z]\w*+[ \t*]++){1,6}\w++\("
 )
 #: ``int f(void) FOO_NORETURN;`` and ``void f(char *text, ...) foo_printf(1, 2);``, of which the head is looked at too.
 _BEHIND = re.compile(rb"\)((?:(?:[ \t]++|\n[ \t]++)[A-Za-z_]\w*+(?:\((?:[^()\n]|\([^()\n]*+\))*+\))?+)++)[ \t]*+;")
@@ -96,11 +97,11 @@ def mask_unknown_words(edit: Editor) -> None:
 
 
 def _tails(edit: Editor) -> None:
-    """Blank the word of ``} FOO_PACKED;`` if it cannot be a variable: it comes twice or is a common annotation."""
+    """Blank the word of ``} FOO_PACKED;`` if it cannot be a variable: it comes twice or says what it is."""
     tails = [(match[1], match.span(1)) for match in _ONE_TAIL.finditer(edit.out)]
     counts = Counter(word for word, _ in tails)
     for word, span in tails:
-        if counts[word] > 1 or is_annotation(word.decode()):
+        if counts[word] > 1 or is_annotation(word.decode()) or _LAYOUT.search(word):
             edit.blank(*span)
 
 
