@@ -29,7 +29,7 @@ _CANDIDATES, _COMMENT_CANDIDATES = 100, 50
 #: Candidates of each retriever if filters are applied to them afterwards.
 _FILTERED_CANDIDATES = 500
 #: Comments found by BM25 of which those with the best openings are ranked (as in training); the second is with filters.
-_COMMENTS_COMPARED, _FILTERED_COMMENTS = 200, 400
+_COMMENTS_COMPARED, _FILTERED_COMMENTS = 400, 800
 #: Filters that leave at most this many chunks are applied beforehand: only these chunks are searched.
 _MAX_CHUNKS_WITHIN = 4000
 #: Longest wait for vectors; a search without them compares words.
