@@ -100,6 +100,10 @@ class View(ABC):
     def list_dir(self, path: str) -> Mapping[str, bool]:
         """Names in a directory -> whether each is a directory; empty if there is no such directory."""
 
+    @abstractmethod
+    def files_named(self, name: str) -> list[str]:
+        """The indexed and open files with this name, or whose paths end with it: ``hw/regs.h``."""
+
     def text(self, symbol: Symbol) -> bytes:
         """The bytes of a symbol's definition; empty if they cannot be read."""
         source = self.source(symbol.path)
@@ -116,10 +120,13 @@ class View(ABC):
         """Every symbol of one file, by position."""
 
     @abstractmethod
-    def lookup_prefix(self, prefix: str, limit: int = 200, near: str = "") -> list[Symbol]:
+    def lookup_prefix(
+        self, prefix: str, limit: int = 200, near: str = "", kinds: Collection[Kind] = ()
+    ) -> list[Symbol]:
         """Symbols whose name starts with ``prefix``, one for each name and kind, members included.
 
-        Those in files close to the path ``near`` and those that most functions call come first.
+        Those in files close to the path ``near`` and those that most functions call come first. ``kinds`` empty for
+        any kind.
         An empty prefix finds nothing.
         """
 

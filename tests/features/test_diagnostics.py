@@ -22,6 +22,12 @@ def test_findings_keep_their_order_and_other_lines_are_skipped() -> None:
     assert [d.message for d in from_checkpatch(output, SOURCE)] == ["two", "one"]
 
 
+def test_findings_on_other_lines_than_the_changed_are_left_out() -> None:
+    output = b"a.c:1: ERROR:A: one\na.c:2: WARNING:B: two\n"
+    assert [(d.message, d.is_quiet) for d in from_checkpatch(output, SOURCE, {1})] == [("two", False)]
+    assert [d.is_quiet for d in from_checkpatch(output, SOURCE)] == [True, True]
+
+
 def test_finding_about_the_file_or_past_its_end_has_a_place() -> None:
     whole, past = from_checkpatch(b"a.c: WARNING:X: whole\na.c:99: WARNING:Y: past\n", SOURCE)
     assert SOURCE.data[whole.start : whole.end] == b"int a;"

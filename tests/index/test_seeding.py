@@ -13,10 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kexpert.background.database import cache_directory
+from kexpert.background.database import IndexState, cache_directory
+from kexpert.index.schema import SymbolStore
 from kexpert.index.seeding import SeedingCancelled, seed
 from kexpert.index.service import IndexService, build, open_view
 from tests.index.test_incremental import NAMES, bring_up, contents, dump, paths
+from tests.support.killed import index_until_killed
 from tests.support.toy_tree import ROOT_FILES
 from tests.support.waiting import eventually
 
@@ -144,6 +146,22 @@ def test_what_a_killed_process_left_is_thrown_away(trees: tuple[Path, Path]) -> 
     assert files_read == 0
     assert named(worktree, "alpha_7") == [path(7)]
     assert not left.exists()
+
+
+def test_kill_9_at_any_moment_costs_no_row(trees: tuple[Path, Path], tmp_path: Path) -> None:
+    """Each run goes on from what the one before, which was killed a step later than its own predecessor, left."""
+    root, worktree = trees
+    (worktree / path(7)).write_bytes(text(7) + b"int omega(void)\n{\n\treturn alpha_1(2);\n}\n")
+    before = digest(cache_directory(root) / "index.db")
+    moments = 0
+    while index_until_killed("kexpert.index.seeding", moments, worktree, "--no-vectors"):
+        database = cache_directory(worktree) / "index.db"
+        assert SymbolStore.state_of(database, worktree) in (IndexState.MISSING, IndexState.READY)
+        moments += 1
+    assert moments >= 5, "the copying has fewer steps than expected"
+    bring_up(worktree, tmp_path / "fresh.db")
+    assert dump(cache_directory(worktree) / "index.db") == dump(tmp_path / "fresh.db")
+    assert digest(cache_directory(root) / "index.db") == before, "the other tree's index was changed"
 
 
 def test_when_cancelled_nothing_is_left(trees: tuple[Path, Path]) -> None:

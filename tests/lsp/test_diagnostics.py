@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from tests.support.lsp_client import Client, RequestFailed
 from tests.support.toy_tree import home_environment, make_toy_tree
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -65,6 +67,56 @@ def test_diagnostics_on_demand(client: Client, checked_tree: Path) -> None:
     assert again == {"kind": "unchanged", "resultId": first["resultId"]}
 
 
+def items_of(client: Client, path: Path) -> list[tuple[int, int]]:
+    """(line, severity) of what is shown on a saved file."""
+    answer = client.request("textDocument/diagnostic", {"textDocument": {"uri": path.as_uri()}})
+    return [(item["range"]["start"]["line"], item["severity"]) for item in answer["items"]]
+
+
+def test_without_git_what_checkpatch_says_is_a_hint(client: Client, checked_tree: Path) -> None:
+    client.initialize(checked_tree, textDocument={"diagnostic": {}})
+    path = checked_tree / "drivers/toy/user.c"
+    client.open(path.as_uri(), path.read_text())
+    assert items_of(client, path) == [(1, 4)]
+
+
+def test_under_git_changed_lines_alone_are_reported_and_no_error_is_red(client: Client, checked_tree: Path) -> None:
+    script = checked_tree / "scripts/checkpatch.pl"
+    script.write_text(script.read_text().replace("WARNING", "ERROR"))
+    for command in ("init -q", "add -A", "-c user.name=a -c user.email=a@b commit -q -m a"):
+        subprocess.run(["git", *command.split()], cwd=checked_tree, check=True)
+    client.initialize(checked_tree, textDocument={"diagnostic": {}})
+    path, new = checked_tree / "drivers/toy/user.c", checked_tree / "drivers/toy/new.c"
+    client.open(path.as_uri(), path.read_text())
+    assert items_of(client, path) == []
+    path.write_text("int a;\nint foo;\nint foo_b;\n")
+    client.notify("textDocument/didSave", {"textDocument": {"uri": path.as_uri()}})
+    assert items_of(client, path) == [(1, 2), (2, 2)]
+    new.write_text("int foo;\n")
+    client.open(new.as_uri(), new.read_text())
+    assert items_of(client, new) == [(0, 2)]
+
+
+def test_a_file_closed_while_checkpatch_runs_is_checked_when_it_is_opened_again(
+    client: Client, checked_tree: Path
+) -> None:
+    script, text = checked_tree / "scripts/checkpatch.pl", CHECKPATCH
+    script.write_text(f"open(my $f, '>', '{checked_tree.parent}/began'); close($f); sleep 60;")
+    client.initialize(checked_tree, textDocument={"diagnostic": {}})
+    path = checked_tree / "drivers/toy/user.c"
+    client.open(path.as_uri(), path.read_text())
+    running = client.send("textDocument/diagnostic", {"textDocument": {"uri": path.as_uri()}})
+    assert eventually((checked_tree.parent / "began").exists)
+    client.close(path.as_uri())
+    client.notify("$/cancelRequest", {"id": running})
+    with pytest.raises(RequestFailed):
+        client.wait(running)
+    script.write_text(text)
+    client.open(path.as_uri(), path.read_text())
+    assert items_of(client, path) == [(1, 4)]
+    assert not [params for method, params in client.notifications if method == "window/logMessage"]
+
+
 def test_checkpatch_leaves_nothing_in_the_tree(client: Client, checked_tree: Path) -> None:
     script = checked_tree / "scripts/checkpatch.pl"
     script.write_text("open(my $f, '>', '.checkpatch-camelcase.date.1') or die; print $f 'x';\n" + CHECKPATCH)
@@ -110,4 +162,5 @@ def test_checkpatch_is_ended_after_its_timeout(client: Client, checked_tree: Pat
     uri = (checked_tree / "drivers/toy/user.c").as_uri()
     client.open(uri, "int a;\n")
     assert client.request("textDocument/diagnostic", {"textDocument": {"uri": uri}})["items"] == []
-    assert "diagnostics.timeout_seconds" in client.wait_for("window/showMessage")["message"]
+    assert "diagnostics.timeout_seconds" in client.wait_for("window/logMessage")["message"]
+    assert not [method for method, _ in client.notifications if method == "window/showMessage"]

@@ -327,11 +327,11 @@ def children_of(client: Client) -> list[int]:
     return [pid for pid in pids if b"kexpert.model.engines.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
-def test_a_key_shows_the_first_line_too(client: Client, tree: Path, tmp_path: Path) -> None:
+def test_the_first_line_can_be_taken_alone(client: Client, tree: Path, tmp_path: Path) -> None:
     """So that the keys for the next and the previous suggestion have somewhere to go."""
     model = speaking_model(tmp_path / "long", ("{\n", "\tif", " (toy", ") {\n", "\t\treturn", " 1", ";\n", "\t}\n"))
     uri = start(client, tree, model)
     client.open(uri, "")
     whole = "if (toy) {\n\t\treturn 1;\n\t}"
     assert inline(client, uri, PLACE, kind=1) == [whole, "if (toy) {"]
-    assert inline(client, uri, PLACE, kind=2) == [whole]
+    assert inline(client, uri, PLACE, kind=2) == [whole, "if (toy) {"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -168,6 +169,33 @@ def test_two_processes_share_one_index_and_the_other_goes_on_when_the_writer_is_
             (root / "drivers/gate/late.c").write_text("int gate_late(void)\n{\n\treturn 1;\n}\n")
             eventually(lambda: "Kept up to date by this process" in status(reader))
             eventually(lambda: not reader.call("find_function", {"name": "gate_late"})[1])
+
+
+def test_an_index_that_is_removed_while_it_is_served_is_made_anew(tmp_path: Path) -> None:
+    root, environment = write_tree(tmp_path / "linux", GATE_FILES), new_user(tmp_path)
+    with connected(command(root, environment)) as client:
+        eventually(lambda: "7 files, complete" in client.ask("indexing_status"))
+        shutil.rmtree(tmp_path / "cache" / "kexpert")
+        eventually(lambda: not client.call("find_function", {"name": "gate_swing"})[1])
+        assert "Kept up to date by this process" in client.ask("indexing_status")
+
+
+def test_answers_are_of_the_files_as_they_are_while_these_are_replaced(tmp_path: Path) -> None:
+    root, environment = write_tree(tmp_path / "linux", GATE_FILES), new_user(tmp_path)
+    path = root / "drivers/gate/moving.c"
+
+    def replace(turn: int) -> None:
+        new = path.with_suffix(".new")
+        new.write_text("\n" * (turn % 7) + f"int gate_moving(void)\n{{\n\treturn {turn};\n}}\n")
+        new.rename(path)
+
+    replace(0)
+    with connected(command(root, environment)) as client:
+        eventually(lambda: "8 files, complete" in client.ask("indexing_status"))
+        for turn in range(30):
+            replace(turn)
+            answer = client.ask("find_function", name="gate_moving", body=True)
+            assert f"drivers/gate/moving.c:{turn % 7 + 1}" in answer and f"return {turn};" in answer
 
 
 def test_it_ends_when_its_client_leaves(tree: Path, environment: dict[str, str]) -> None:

@@ -233,6 +233,8 @@ def test_a_failure_is_one_line_that_helps(agent: Agent, tool: str, arguments: di
         ("find_function", {"name": "gate_swing", "body": "maybe"}, "body must be true or false, not 'maybe'"),
         ("find_callers", {"name": "gate_swing", "limit": -1}, "limit must be a number from 0 to 200, not -1"),
         ("find_callers", {"name": "gate_swing", "path": "*a*a*a*a*a*a*b"}, "has too many wildcards"),
+        ("find_callers", {"name": "gate_swing", "path": "drivers/[z-a]"}, "path 'drivers/[z-a]' is no pattern"),
+        ("grep_functions", {"pattern": "gate", "path": "[[:alpha:]"}, "path '[[:alpha:]' is no pattern"),
         ("find_functions", {"name": "gate_swing"}, "no tool 'find_functions'; there are diff_functions, find_function"),
         ("vgrep_functions", {"query_text": "gate", "path": "../../etc"}, "nothing is found"),
     ],

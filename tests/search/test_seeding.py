@@ -20,10 +20,13 @@ from kexpert.search.sync_plan import make_sync_plan
 from kexpert.search.vectors import _HNSW, VectorStore
 from kexpert.search.worker import SearchWorker, WorkerSettings, vectors_folder
 from kexpert.workspace.tree_index import SearchSettings, TreeIndex, build, build_search
+from tests.support.killed import index_until_killed
 from tests.support.toy_embedder import make_embedder
 from tests.support.toy_tree import ROOT_FILES
 
 FILES = 1010
+#: (path, title, line, body) of each chunk -> its vector
+Stored = dict[tuple[str, str, int, str], tuple[float, ...]]
 WAIT = b"/* Wait until writeback of a folio is over. */\nvoid folio_wait_writeback(void)\n{\n\twait_on_bit(folio);\n}\n"
 
 
@@ -55,17 +58,33 @@ def original(tmp_path_factory: pytest.TempPathFactory, embedder: str) -> Path:
     return folder
 
 
+def make_worktree(original: Path, worktree: Path) -> Path:
+    """A copy of the indexed tree with three other files."""
+    shutil.copytree(original / "linux", worktree, copy_function=shutil.copyfile)
+    (worktree / path(7)).write_bytes(b"int omega(int zeta)\n{\n\treturn spin(zeta);\n}\n")
+    (worktree / path(8)).unlink()
+    (worktree / "mm/new.c").write_bytes(b"\n\n" + text(9))
+    return worktree
+
+
 @pytest.fixture
 def trees(original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
     """(the tree that was indexed, a copy with three other files), with an index that this test may change."""
     shutil.copytree(original / "cache", tmp_path / "cache")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    worktree = tmp_path / "worktree"
-    shutil.copytree(original / "linux", worktree, copy_function=shutil.copyfile)
-    (worktree / path(7)).write_bytes(b"int omega(int zeta)\n{\n\treturn spin(zeta);\n}\n")
-    (worktree / path(8)).unlink()
-    (worktree / "mm/new.c").write_bytes(b"\n\n" + text(9))
-    return original / "linux", worktree
+    return original / "linux", make_worktree(original, tmp_path / "worktree")
+
+
+@pytest.fixture(scope="module")
+def built_anew(original: Path, embedder: str, tmp_path_factory: pytest.TempPathFactory) -> Stored:
+    """The search of the copy, made without that of the other tree."""
+    folder = tmp_path_factory.mktemp("anew")
+    worktree = make_worktree(original, folder / "worktree")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        build(worktree)
+        build_search(worktree, SearchSettings(embedder=embedder))
+        return stored(worktree)
 
 
 def open_worker(root: Path, embedder: str) -> SearchWorker:
@@ -134,7 +153,7 @@ def test_files_that_nobody_writes_are_shared(full: Path, embedder: str, tmp_path
     assert {key[1] for key in stored(full)} == changed.keys() - {"alpha_1"} | {"omega_1"}
 
 
-def stored(root: Path) -> dict[tuple[str, str, int, str], tuple[float, ...]]:
+def stored(root: Path) -> Stored:
     """All chunks of a tree with their vectors."""
     directory = cache_directory(root)
     held = {}
@@ -152,7 +171,7 @@ def stored(root: Path) -> dict[tuple[str, str, int, str], tuple[float, ...]]:
 
 
 def test_search_begun_with_a_copy_equals_search_built_anew(
-    trees: tuple[Path, Path], embedder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trees: tuple[Path, Path], embedder: str, built_anew: Stored
 ) -> None:
     root, worktree = trees
     before = stored(root)
@@ -162,12 +181,25 @@ def test_search_begun_with_a_copy_equals_search_built_anew(
     assert report.failure == ""
     assert any(f"begins with the search of {root}" in line for line in said), said
     assert not any("made anew" in line for line in said), said
-    copied = stored(worktree)
+    assert stored(worktree) == built_anew
     assert stored(root) == before, "the other tree's search was changed"
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "fresh"))
-    build(worktree)
-    build_search(worktree, SearchSettings(embedder=embedder))
-    assert copied == stored(worktree)
+
+
+def test_kill_9_at_any_moment_costs_no_vector(
+    trees: tuple[Path, Path], embedder: str, built_anew: Stored, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each run goes on from what the one before left, killed a step later than its own predecessor."""
+    root, worktree = trees
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    (tmp_path / "config/kexpert").mkdir(parents=True)
+    (tmp_path / "config/kexpert/config.toml").write_text(f'[vectors]\nembedder = "{embedder}"\n')
+    before = stored(root)
+    moments = 0
+    while index_until_killed("kexpert.search.seeding", moments, worktree):
+        moments += 1
+    assert moments >= 7, "the copying has fewer steps than expected"
+    assert stored(worktree) == built_anew
+    assert stored(root) == before, "the other tree's search was changed"
 
 
 def test_the_other_tree_may_be_open_in_a_server(trees: tuple[Path, Path], embedder: str) -> None:

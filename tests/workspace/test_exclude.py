@@ -66,3 +66,10 @@ def test_both_settings_agree_on_any_patterns(tree: Path, patterns: tuple[str, ..
     found = excluded_from_index(tree, patterns)
     assert found == excluded_from_inline(patterns)
     assert found == {path for path in FILES if examine(tree, path, PathPatterns(patterns)) is None}
+
+
+@pytest.mark.parametrize("pattern", ["[z-a]", "[[:alpha:]", "a\\", "\ud800"])
+def test_what_is_no_pattern_is_passed_over(pattern: str) -> None:
+    patterns = PathPatterns([pattern, "net"])
+    assert patterns.matching("net/core/dev.c") == "net"
+    assert not patterns.matches("fs/open.c")

@@ -7,6 +7,7 @@ import { InactiveRegions } from "./inactive";
 import { Pages } from "./pages";
 import { pickResult, searchAsTyped } from "./picks";
 import { findProgram, offerToInstall, Program } from "./program";
+import { QuietClient } from "./quiet_client";
 import { makeClient, newLog } from "./server";
 import { setInline, showMenu, StatusItem } from "./status";
 import { chooseModel, showDoctor } from "./tools";
@@ -43,7 +44,7 @@ export async function activate(context: ExtensionContext): Promise<void> {
       return;
     }
     log.info(`starting ${program.command} serve (${program.origin})`);
-    const own: LanguageClient = (client = makeClient(context, program, log, {
+    const own: QuietClient = (client = makeClient(context, program, log, {
       executeCommand: (command, args, run) => runCommand(own, pages, command, args, run),
       status: (state) => status.update(state),
       inactive: (uri, regions) => inactive.update(uri, regions),
@@ -56,8 +57,9 @@ export async function activate(context: ExtensionContext): Promise<void> {
     try {
       await own.start();
     } catch (problem) {
-      status.stopped(String(problem));
-      const message = `kexpert: "${program.command} serve" cannot be started (${problem})`;
+      const why = (await own.lastLine()) || String(problem);
+      status.stopped(why);
+      const message = `kexpert: "${program.command} serve" ends at once: ${why}`;
       const picked = await window.showErrorMessage(message, "Doctor", "Show Log");
       picked === "Doctor" ? commands.executeCommand("kexpert.doctor") : picked && log.show();
     }

@@ -6,13 +6,13 @@ import {
   CloseHandlerResult,
   ErrorAction,
   ExecuteCommandSignature,
-  LanguageClient,
   LanguageClientOptions,
   State,
   StaticFeature,
 } from "vscode-languageclient/node";
 import { Region } from "./inactive";
 import { Program } from "./program";
+import { QuietClient } from "./quiet_client";
 
 /** Prefix of the settings that this extension alone reads; the others under "kexpert" go to the server. */
 const OWN_PREFIX = "kexpert.server.";
@@ -50,7 +50,7 @@ const ANNOUNCED: StaticFeature = {
 
 export function makeClient(
   context: ExtensionContext, program: Program, log: LogOutputChannel, handlers: Handlers,
-): LanguageClient {
+): QuietClient {
   const options: LanguageClientOptions = {
     documentSelector: [
       { scheme: "file", language: "c" },
@@ -71,11 +71,13 @@ export function makeClient(
       },
     },
     errorHandler: {
-      error: () => ({ action: ErrorAction.Continue }),
-      closed: restartOrGiveUp(handlers),
+      error: () => ({ action: ErrorAction.Continue, handled: true }),
+      closed: restartOrGiveUp(() => hasRun, handlers),
     },
+    initializationFailedHandler: () => false,
   };
-  const client = new LanguageClient("kexpert", { command: program.command, args: ["serve"] }, options);
+  let hasRun = false;
+  const client = new QuietClient("kexpert", { command: program.command, args: ["serve"] }, options);
   client.registerFeature(ANNOUNCED);
   client.onNotification("experimental/serverStatus", handlers.status);
   client.onNotification("textDocument/inactiveRegions", (params) =>
@@ -83,6 +85,7 @@ export function makeClient(
   );
   client.onDidChangeState(({ newState }) => {
     if (newState === State.Running) {
+      hasRun = true;
       handlers.status({ health: "ok", quiescent: true, message: "" });
     } else if (newState === State.Starting) {
       handlers.status({ health: "ok", quiescent: false, message: "kexpert: the server starts" });
@@ -91,10 +94,16 @@ export function makeClient(
   return client;
 }
 
-/** After MAX_CRASHES crashes within the window the server stays down, and the user is told. */
-function restartOrGiveUp(handlers: Handlers): () => CloseHandlerResult {
+/**
+ * After MAX_CRASHES crashes within the window the server stays down, and the user is told. One that never ran is not
+ * started again: whoever started it is told why.
+ */
+function restartOrGiveUp(hasRun: () => boolean, handlers: Handlers): () => CloseHandlerResult {
   const crashes: number[] = [];
   return () => {
+    if (!hasRun()) {
+      return { action: CloseAction.DoNotRestart, handled: true };
+    }
     const now = Date.now();
     crashes.push(now);
     while (crashes.length && crashes[0]! < now - WINDOW_MS) {

@@ -32,12 +32,13 @@ export async function showDoctor(
     const mend = "install kexpert, or name it in the setting kexpert.server.command";
     findings.push({ what: "server", state: "missing", detail: "the program was not found", mend });
   } else {
-    findings.push({ what: "server", state: "ok", detail: `${program.command} (${program.origin})`, mend: "" });
-    findings.push(running(runs, tree));
+    const detail = `${program.command} (${program.origin})`;
     try {
-      findings.push(...JSON.parse(await run(program, ["doctor", "--json", ...(tree ? ["--tree", tree] : [])])));
+      const found: Finding[] = JSON.parse(await run(program, ["doctor", "--json", ...(tree ? ["--tree", tree] : [])]));
+      findings.push({ what: "server", state: "ok", detail, mend: "" }, running(runs, tree), ...found);
     } catch (problem) {
-      findings.push({ what: "kexpert doctor", state: "bad", detail: String(problem), mend: "" });
+      const mend = "install kexpert again, or name another program in the setting kexpert.server.command";
+      findings.push({ what: "server", state: "bad", detail: `${detail}: ${(problem as Error).message}`, mend });
     }
   }
   const isGood = ({ state }: Finding) => state === "ok" || state === "note";

@@ -11,6 +11,7 @@ from pathlib import Path
 from stat import S_ISREG
 
 from kexpert.background.file_identity import FileIdentity
+from kexpert.background.foreground import GivesWay
 from kexpert.core.paths import PathPatterns
 
 #: A larger file is not indexed (the largest of 6.1 has 21 MB); a note names it.
@@ -94,7 +95,9 @@ def scan(
     """
     stack = [under]
     top = str(root)
+    give_way = GivesWay()
     while stack:
+        give_way()
         folder = stack.pop()
         try:
             with os.scandir(f"{top}/{folder}" if folder else top) as entries:

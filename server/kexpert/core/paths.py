@@ -71,13 +71,22 @@ def _compiled(patterns: Iterable[str]) -> GitIgnoreSpec:
     from pathspec import GitIgnoreSpec  # when a setting needs it: it takes some milliseconds to load
     from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
-    compiled = []
-    for pattern in patterns:
-        try:
-            compiled.append(GitIgnoreSpecPattern(_as_gitignore(pattern)))
-        except ValueError:  # git too passes over a pattern that is none
-            compiled.append(GitIgnoreSpecPattern(None))
-    return GitIgnoreSpec(compiled)
+    return GitIgnoreSpec([GitIgnoreSpecPattern(_as_gitignore(each) if is_pattern(each) else None) for each in patterns])
+
+
+def is_pattern(text: str) -> bool:
+    """False for what is no pattern, such as ``[z-a]``; like git, ``PathPatterns`` passes over it.
+
+    pathspec makes regular expressions of patterns, for RE2 where it is installed. Each raises errors of its own.
+    """
+    from pathspec import GitIgnoreSpec
+    from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
+
+    try:
+        GitIgnoreSpec([GitIgnoreSpecPattern(_as_gitignore(text))])
+    except Exception:
+        return False
+    return True
 
 
 def _as_gitignore(pattern: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from dataclasses import dataclass
 from enum import Enum
 
@@ -30,13 +31,14 @@ class Diagnostic:
     code: str  # checkpatch's message type, as "LONG_LINE"
     message: str
     origin: str = "checkpatch"
+    is_quiet: bool = False  # nobody changed this line: no more than a hint
 
 
-def from_checkpatch(output: bytes, source: Source) -> list[Diagnostic]:
+def from_checkpatch(output: bytes, source: Source, changed: Container[int] | None = None) -> list[Diagnostic]:
     """The findings in checkpatch's output on ``source``, in its order, each on its line's text.
 
-    Lines of another form (perl's own warnings, a summary) are skipped. A finding about the
-    whole file is placed on the first line.
+    ``changed``: the lines (from 0) that may be reported; None if that is not known: all are, quietly. Lines of another
+    form (perl's own warnings, a summary) are skipped. A finding about the whole file is placed on the first line.
     """
     found: list[Diagnostic] = []
     for row in output.splitlines():
@@ -44,10 +46,12 @@ def from_checkpatch(output: bytes, source: Source) -> list[Diagnostic]:
         if match is None:
             continue
         line, severity, code, message = match.groups()
-        start, end = _text_of_line(source, int(line or 1) - 1)
-        found.append(
-            Diagnostic(start, end, Severity(severity), code.decode(), message.decode("utf-8", "surrogateescape"))
-        )
+        number = int(line or 1) - 1
+        if changed is not None and number not in changed:
+            continue
+        start, end = _text_of_line(source, number)
+        text = message.decode("utf-8", "surrogateescape")
+        found.append(Diagnostic(start, end, Severity(severity), code.decode(), text, is_quiet=changed is None))
         if len(found) == MAX_FINDINGS:
             break
     return found

@@ -12,6 +12,7 @@ from starlette.requests import Request
 
 from kexpert.http.contract import Lane
 from kexpert.http.problems import Problem
+from kexpert.workspace.answering import answering
 
 T = TypeVar("T")
 
@@ -38,7 +39,12 @@ class Runner:
             raise Problem(503, "too many questions at once", {"Retry-After": "2"})
         over = threading.Event()
         self._asked[lane] += 1
-        future = asyncio.get_running_loop().run_in_executor(self._pools[lane], question, over.is_set)
+
+        def answer() -> T:
+            with answering():
+                return question(over.is_set)
+
+        future = asyncio.get_running_loop().run_in_executor(self._pools[lane], answer)
         future.add_done_callback(lambda done: self._done(lane, done))
         watch = asyncio.create_task(_gone(request, over)) if request is not None and lane != "fast" else None
         try:

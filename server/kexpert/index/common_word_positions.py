@@ -23,11 +23,9 @@ from kexpert.core.c.keywords import KEYWORDS
 from kexpert.core.c.lex import blank_comments
 from kexpert.core.c.word_scan import identifiers
 from kexpert.index.file_pass import PassFile, jobs_for, pass_files, run_tasks, singles, unchanged_texts
-from kexpert.index.position_codec import Part, find_positions
+from kexpert.index.position_codec import COMMON_FILES, Part, find_positions
 from kexpert.index.schema import FILE_SHIFT, SymbolStore
 
-#: A word in more files than this is common: reading as many takes a tenth of a second.
-COMMON_FILES = 1000
 #: Run a pass when more files than this are not covered.
 _MAX_UNCOVERED_FILES = 1000
 #: Files in which words are counted.

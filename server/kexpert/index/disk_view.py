@@ -19,6 +19,7 @@ from kexpert.core.retrieval.folded import holds
 from kexpert.core.symbols import DEFINITIONS, Assignment, FileUses, Flag, Kind, Symbol
 from kexpert.index.made_in_buffers import merged
 from kexpert.index.occurrences import uses
+from kexpert.index.position_codec import COMMON_FILES
 from kexpert.index.proximity import ranked
 from kexpert.index.reader import IndexReader, StoredSymbol, as_symbol
 from kexpert.index.schema import StoredFile
@@ -133,6 +134,10 @@ class DiskView(View):
         except (OSError, ValueError):
             return {}
 
+    def files_named(self, name: str) -> list[str]:
+        known = {*self._reader.files_named(name), *(path for path in self._overlay if f"/{path}".endswith(f"/{name}"))}
+        return sorted(path for path in known if self.exists(path))
+
     # -- symbols --------------------------------------------------------------------------------
 
     def lookup(self, name: str, kinds: Collection[Kind] = (), limit: int = 200) -> list[Symbol]:
@@ -149,14 +154,21 @@ class DiskView(View):
             return [row.symbol for row in rows]
         return self._symbols_now(path)
 
-    def lookup_prefix(self, prefix: str, limit: int = 200, near: str = "") -> list[Symbol]:
+    def lookup_prefix(
+        self, prefix: str, limit: int = 200, near: str = "", kinds: Collection[Kind] = ()
+    ) -> list[Symbol]:
         if not prefix:
             return []
         popular = self._reader.popularity(prefix, limit)
+        # nobody calls a struct or GFP_KERNEL: that many files hold the word counts as well
+        common = self._reader.common_words(prefix)
+        popular |= {word: max(popular.get(word, 0), COMMON_FILES) for word in common if kinds or word.isupper()}
         own = [symbol for symbol in self.symbols_in(near) if symbol.name.startswith(prefix)] if near else []
         rows: list[tuple[Any, ...]] = [*own]
         rows += self._open_symbols(lambda symbol: symbol.name.startswith(prefix), prefix, ())
-        if self._reader.has_many(prefix, _MAX_PREFIX_ROWS):
+        if kinds:
+            stored = self._reader.starting_with(prefix, _MAX_PREFIX_ROWS, kinds)
+        elif self._reader.has_many(prefix, _MAX_PREFIX_ROWS):
             # not all can be ranked: take the names with most callers and the shortest
             names = self._reader.names_from(prefix, _MAX_PREFIX_NAMES)
             chosen = dict.fromkeys([*list(popular)[:_MAX_POPULAR_NAMES], *sorted(names, key=len)[:_MAX_SHORT_NAMES]])
@@ -164,6 +176,8 @@ class DiskView(View):
         else:
             stored = self._reader.starting_with(prefix, _MAX_PREFIX_ROWS)
         rows += [row for row in stored if row[2] not in self._overlay]
+        if kinds:
+            rows = [row for row in rows if row[1] in kinds]
         return [as_symbol(row) for row in ranked(rows, popular, near)[:limit]]
 
     def lookup_fuzzy(self, pattern: str, limit: int = 200, near: str = "") -> list[Symbol]:
@@ -344,13 +358,20 @@ class DiskView(View):
         for member in members:
             owner = outer
             outer = ""
-            for symbol in self.lookup(member, (Kind.MEMBER,), limit=5000):
-                if symbol.scope == owner:
-                    words = self.text(symbol).split()
-                    tags = [word for word in words if word not in (b"struct", b"union", b"const", b"*", b"volatile")]
-                    outer = tags[0].strip(b"*").decode("utf-8", "replace") if tags else ""
-                    break
+            for symbol in self._members(owner, member)[:1]:
+                words = self.text(symbol).split()
+                tags = [word for word in words if word not in (b"struct", b"union", b"const", b"*", b"volatile")]
+                outer = tags[0].strip(b"*").decode("utf-8", "replace") if tags else ""
         return outer == struct
+
+    def _members(self, owner: str, member: str) -> list[Symbol]:
+        """The members of a name whose scope is ``owner``."""
+
+        def is_wanted(symbol: Symbol) -> bool:
+            return symbol.name == member and symbol.scope == owner and symbol.kind == Kind.MEMBER
+
+        found = self._open_symbols(is_wanted, member, ())
+        return found + self._live(self._reader.members(owner, member), is_wanted)
 
     # -- stitching ------------------------------------------------------------------------------
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 #: (ids of the covered files, as int64; (word, packed positions) of each word that they hold)
 Part = tuple[bytes, list[tuple[str, bytes]]]
 
+#: A word in more files than this is common: reading as many takes a tenth of a second.
+COMMON_FILES = 1000
 #: Between the files of a part: it ends a line, and is neither a word nor blank.
 _SEPARATOR = b";\n"
 _BLANKS = b" \t\n\r\x0b\x0c"

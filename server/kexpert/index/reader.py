@@ -55,8 +55,15 @@ class StoredSymbol(NamedTuple):
 class IndexReader:
     """Rows of the symbol index, and files of the tree through a small cache. Safe from any thread."""
 
-    def __init__(self, root: Path, database: Path, on_damage: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        database: Path,
+        on_damage: Callable[[], None] = lambda: None,
+        on_removed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._on_damage = on_damage
+        self._on_removed = on_removed
         self.root = root
         self.database = database
         self._local = threading.local()
@@ -72,15 +79,18 @@ class IndexReader:
     # -- connections ----------------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Notice that the database was replaced by a new file. Called before each view is made."""
+        """Notice that the database was replaced by a new file, or removed. Called before each view is made."""
         try:
             inode = os.stat(self.database).st_ino
         except OSError:
             inode = 0
         if inode != self._inode:
             with self._lock:
+                was_there = self._inode != 0
                 self._inode = inode
                 self._generation += 1
+            if was_there and not inode:
+                self._on_removed()
 
     def close(self) -> None:
         with self._lock:
@@ -146,6 +156,12 @@ class IndexReader:
             found += self._registers("WHERE r.name = ? LIMIT ?", (name, limit - len(found)))
         return found
 
+    def members(self, owner: str, name: str) -> list[StoredSymbol]:
+        """The members ``name`` whose scope is ``owner``; thousands of structs may have one of that name."""
+        return self._symbols(
+            f"{_FROM} WHERE s.name = ? AND s.scope = ? AND s.kind = {Kind.MEMBER:d} LIMIT 200", (name, owner)
+        )
+
     def named_any(self, names: Sequence[str], max_each: int) -> list[SymbolRow]:
         """Rows of some names, at most ``max_each`` of each (on average, for names in register headers)."""
         wanted = json.dumps(list(names))
@@ -172,10 +188,13 @@ class IndexReader:
         distinct = "SELECT DISTINCT name FROM symbols WHERE name >= ? AND name < ? LIMIT ?"
         return [row[0] for row in self._rows(distinct, (prefix, _after(prefix), limit))]
 
-    def starting_with(self, prefix: str, limit: int) -> list[SymbolRow]:
-        in_range = "name >= ? AND name < ? LIMIT ?"
-        found = self._rows(f"SELECT {_SYMBOL} {_FROM} WHERE s.{in_range}", (prefix, _after(prefix), limit))
-        if len(found) < limit:
+    def starting_with(self, prefix: str, limit: int, kinds: Collection[Kind] = ()) -> list[SymbolRow]:
+        found = self._rows(
+            f"SELECT {_SYMBOL} {_FROM} WHERE s.name >= ? AND s.name < ? {_of_kind(kinds)} LIMIT ?",
+            (prefix, _after(prefix), limit),
+        )
+        if len(found) < limit and (not kinds or Kind.MACRO in kinds):
+            in_range = "name >= ? AND name < ? LIMIT ?"
             rest = (prefix, _after(prefix), limit - len(found))
             found += self._rows(f"SELECT {_REGISTER} {_FROM_REGISTERS} WHERE r.{in_range}", rest)
         return found
@@ -279,6 +298,11 @@ class IndexReader:
             found.update(self._rows(f"SELECT name, callers FROM popular WHERE name IN ({marks})", part))
         return found
 
+    def files_named(self, name: str) -> list[str]:
+        """Paths of files that end with a name."""
+        rows = self._rows("SELECT path FROM files WHERE substr('/' || path, -length(?)) = ?", (f"/{name}", f"/{name}"))
+        return [row[0] for row in rows]
+
     def exported(self, names: Sequence[str]) -> set[str]:
         """Those of ``names`` that an EXPORT_SYMBOL gives to modules."""
         found: set[str] = set()
@@ -319,6 +343,11 @@ class IndexReader:
             return [row[0] for row in self._rows("SELECT path FROM files")]
         found = "SELECT path FROM files WHERE id IN (SELECT value FROM json_each(?))"
         return [row[0] for row in self._rows(found, (json.dumps(passing),))]
+
+    def common_words(self, prefix: str) -> list[str]:
+        """The words that begin with ``prefix`` and that thousands of files hold; none before they are noted."""
+        found = "SELECT DISTINCT word FROM places WHERE word >= ? AND word < ?"
+        return [row[0] for row in self._rows(found, (prefix, _after(prefix)))]
 
     def common_word(self, word: str) -> CommonWord:
         """The stored positions of a word; they cover no file if it is not common."""

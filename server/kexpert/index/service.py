@@ -82,7 +82,7 @@ class IndexService:
         self._on_progress = on_progress
         self._on_message = on_message
         self._lock = WriterLock(self.directory / "writer.lock")
-        self._reader = IndexReader(root, self.database, self._report_damage)
+        self._reader = IndexReader(root, self.database, self._report_damage, self.rescan)
         self._watcher = Watcher(root, self._files_watched, on_message) if watch else None
         self._saved: set[str] = set()  # to be read at once
         self._watched: set[str] = set()  # to be read when no more changes come
@@ -155,6 +155,9 @@ class IndexService:
         """Wait for work and do it; or, while another process writes, try to become the writer."""
         from kexpert.index.builder import prepare
 
+        if self.writer and self._is_removed():
+            self._lock.release()  # perhaps its file is gone too, and another process has made a new one
+            self.writer = False
         if not self.writer and not self._become_writer():
             self._follow_writer()
             return
@@ -165,6 +168,9 @@ class IndexService:
             rebuild = self._rebuild
             self._rescan = self._rebuild = False
         if self._thread.stopping:
+            return
+        if self._is_removed():
+            self._on_message(f"{self.database}: the index is gone; building it anew")
             return
         if rebuild:
             self._on_message(f"{self.database}: the index is damaged; building it anew")
@@ -203,6 +209,10 @@ class IndexService:
                 self._thread.wait(_RETRY_SECONDS)
             self._saved.clear()
             self._watched.clear()
+
+    def _is_removed(self) -> bool:
+        """True if somebody removed the database; a connection that was opened since has made an empty one."""
+        return SymbolStore.state_of(self.database, self.root) not in (IndexState.READY, IndexState.PARTIAL)
 
     def _has_work(self) -> bool:
         return bool(self._saved or self._watched or self._rescan or self._rebuild)

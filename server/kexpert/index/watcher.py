@@ -21,6 +21,7 @@ from watchdog.events import (
 )
 from watchdog.observers import Observer
 
+from kexpert.background.foreground import GivesWay
 from kexpert.background.tree import examine, kind_of, relative_path
 
 _POLL_SECONDS = 5.0
@@ -140,7 +141,9 @@ def watch_limit() -> int | None:
 def _folders(root: Path) -> dict[str, int]:
     """Every folder of the tree -> its mtime in ns."""
     found = {}
+    give_way = GivesWay()
     for folder, names, _ in os.walk(root):
+        give_way()
         names[:] = [name for name in names if name != ".git"]
         try:
             found[os.path.relpath(folder, root)] = os.stat(folder).st_mtime_ns

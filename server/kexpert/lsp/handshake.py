@@ -24,7 +24,7 @@ SYNC_INCREMENTAL = 2
 NAVIGATION = frozenset({
     "completionProvider", "signatureHelpProvider", "definitionProvider", "declarationProvider",
     "typeDefinitionProvider", "implementationProvider", "referencesProvider", "documentHighlightProvider",
-    "documentSymbolProvider",
+    "documentSymbolProvider", "workspaceSymbolProvider", "callHierarchyProvider", "typeHierarchyProvider",
     "foldingRangeProvider", "selectionRangeProvider", "renameProvider", "semanticTokensProvider", "inlayHintProvider",
     "documentLinkProvider",
 })  # fmt: skip
@@ -58,8 +58,9 @@ class Client:
 
     @property
     def shows_inactive_regions(self) -> bool:
-        """True if the client dims what the server says is not compiled, by clangd's extension of the protocol."""
-        return self.can("textDocument", "inactiveRegionsCapabilities", "inactiveRegions") is True
+        """True if the client dims what this server says is not compiled, by clangd's extension of the protocol."""
+        can = self.can("textDocument", "inactiveRegionsCapabilities", "inactiveRegions") is True
+        return can and wants_navigation(self)
 
 
 def dig(data: Any, *keys: str) -> Any:

@@ -1,12 +1,15 @@
 """Threads for questions: work by key, cancelled when nobody waits for it, given up when it takes too long.
 
 A thread cannot be stopped from outside. Work that outlives its limit is answered with an error, told to end by its
-flag, and left alone in its thread; what waited behind it gets threads of its own.
+flag, and left alone in its thread; what waited behind it gets threads of its own. If no other thread can run any more,
+the system ends the process, and the editor starts it again.
 """
 
 from __future__ import annotations
 
 import contextlib
+import faulthandler
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -25,6 +28,9 @@ _QUIET_SECONDS = 0.05
 _STOP_SECONDS = 3.0
 #: Seconds between two looks at the work under way.
 _WATCH_SECONDS = 1.0
+#: CPU seconds of the process between two looks. If no look comes for so long, something keeps the interpreter for
+#: itself, and the server cannot even notice that its client has gone. (CPU time: a stopped process is not stuck.)
+_MAX_STUCK_CPU_SECONDS = 90.0
 
 
 class ThreadIntent(Enum):
@@ -86,6 +92,7 @@ class Scheduler:
         The future raises JsonRpcRequestCancelled if it was cancelled, Overdue if it took too long.
         """
         made = _Work(key, intent, work, self._max_seconds or intent.value[2])
+        _end_if_stuck_for(_MAX_STUCK_CPU_SECONDS)
         with self._change:
             self._last_start = time.monotonic()
             self._work[key] = made
@@ -138,6 +145,7 @@ class Scheduler:
     def _look(self) -> None:
         while not self._is_stopped:
             with self._change:
+                _end_if_stuck_for(_MAX_STUCK_CPU_SECONDS if self._work else 0)
                 if not self._work:
                     self._change.wait()
                     continue
@@ -149,6 +157,7 @@ class Scheduler:
                 text = f"no answer within {work.max_seconds:g} s; the request was given up"
                 work.settle(problem=Overdue(text))
             time.sleep(min(_WATCH_SECONDS, self._max_seconds or _WATCH_SECONDS))
+        _end_if_stuck_for(0)
 
     def _give_up(self, work: _Work) -> None:
         """Leave work to its thread, and what waits behind it to new threads."""
@@ -180,3 +189,9 @@ class Scheduler:
         for pool in list(self._pools.values()):
             pool.shutdown(wait=False, cancel_futures=True)
         wait(under_way, timeout=_STOP_SECONDS)
+
+
+def _end_if_stuck_for(cpu_seconds: float) -> None:
+    """End the process, and say where its threads are, unless this is called again within so much CPU time; 0: never."""
+    faulthandler.register(signal.SIGPROF, chain=True)
+    signal.setitimer(signal.ITIMER_PROF, cpu_seconds)

@@ -68,8 +68,9 @@ _CHUNK_KIND = {
     ChunkKind.FILE: SymbolKind.File, ChunkKind.SECTION: SymbolKind.String, ChunkKind.CONFIG: SymbolKind.Key,
 }  # fmt: skip
 
+#: (an error of style is no error: nothing is red that compiles)
 _SEVERITY = {
-    "ERROR": DiagnosticSeverity.Error, "WARNING": DiagnosticSeverity.Warning, "CHECK": DiagnosticSeverity.Information,
+    "ERROR": DiagnosticSeverity.Warning, "WARNING": DiagnosticSeverity.Warning, "CHECK": DiagnosticSeverity.Information,
 }  # fmt: skip
 _HIGHLIGHT_KIND = {
     Access.READ: DocumentHighlightKind.Read, Access.WRITE: DocumentHighlightKind.Write,
@@ -89,6 +90,13 @@ def card_markup(card: HoverCard, rich: bool, places: LocationMapper | None = Non
         return _markup(plain_text.hover_card(card), rich)
     link = None if places is None else lambda path, line: f"{places.uri(path)}#L{line + 1}"
     return _markup(markdown.hover_card(card, link), rich)
+
+
+def completion_markup(card: HoverCard, rich: bool) -> Json:
+    """The card of a completion item as MarkupContent."""
+    from kexpert.render import markdown, plain_text
+
+    return _markup(markdown.completion_card(card) if rich else plain_text.hover_card(card), rich)
 
 
 def explanation(places: LocationMapper, found: Explanation, hint: str = "") -> Json:
@@ -334,7 +342,7 @@ def diagnostics(places: LocationMapper, source: Source, found: list[Diagnostic])
     return [
         {
             "range": r,
-            "severity": int(_SEVERITY[d.severity.name]),
+            "severity": int(DiagnosticSeverity.Hint if d.is_quiet else _SEVERITY[d.severity.name]),
             "code": d.code,
             "source": d.origin,
             "message": d.message,

@@ -7,14 +7,15 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import anyio
 import anyio.to_thread
 
-from kexpert.mcp.tool import Question, Tool, ToolFailure
+from kexpert.mcp.tool import Arguments, Question, Tool, ToolFailure
 from kexpert.mcp.tree import Tree
+from kexpert.workspace.answering import answering
 from kexpert.workspace.refusal import Refusal
 
 _MAX_SECONDS = 20.0
@@ -55,6 +56,13 @@ def answered(tree: Tree, tool: Tool, given: Mapping[str, Any], nobody_waits: thr
     """The answer of a tool to arguments as a client sends them. Raises ToolFailure."""
     deadline = time.monotonic() + _MAX_SECONDS
     arguments, ignored = tool.check(given)
+    with answering():
+        return _answered(tree, tool, arguments, ignored, nobody_waits, deadline)
+
+
+def _answered(
+    tree: Tree, tool: Tool, arguments: Arguments, ignored: Sequence[str], nobody_waits: threading.Event, deadline: float
+) -> str:
     snapshot = tree.snapshot()
     question = Question(snapshot, tree, arguments, lambda: nobody_waits.is_set() or time.monotonic() > deadline)
     growing = "" if snapshot.view.complete else "index still growing: not all of the tree is known yet"

@@ -218,6 +218,11 @@ class SearchIndexer:
             rebuild, self._rebuild = self._rebuild, False
         if self._thread.stopping:
             return
+        state = ChunkStore.state_of(self.directory / "search.db", self.root)
+        if not rebuild and state not in (IndexState.READY, IndexState.PARTIAL):  # somebody removed it
+            self._stop_pool()
+            self._lock.release()
+            return
         if rebuild:
             self._on_message(f"{self.directory / 'search.db'}: damaged; building it anew")
             self._stop_pool()

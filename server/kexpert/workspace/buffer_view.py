@@ -44,14 +44,20 @@ class BufferView(View):
     def list_dir(self, path: str) -> Mapping[str, bool]:
         return {}
 
+    def files_named(self, name: str) -> list[str]:
+        return sorted(path for path in self._sources if f"/{path}".endswith(f"/{name}"))
+
     def lookup(self, name: str, kinds: Collection[Kind] = (), limit: int = 200) -> list[Symbol]:
         return [s for s in self._symbols() if s.name == name and (not kinds or s.kind in kinds)][:limit]
 
     def symbols_in(self, path: str) -> list[Symbol]:
         return sorted((s for s in self._symbols() if s.path == path), key=lambda s: s.start)
 
-    def lookup_prefix(self, prefix: str, limit: int = 200, near: str = "") -> list[Symbol]:
+    def lookup_prefix(
+        self, prefix: str, limit: int = 200, near: str = "", kinds: Collection[Kind] = ()
+    ) -> list[Symbol]:
         matching = [s for s in self._symbols() if prefix and s.name.startswith(prefix)]
+        matching = [s for s in matching if not kinds or s.kind in kinds]
         return _distinct(_nearest_first(matching, near))[:limit]
 
     def lookup_fuzzy(self, pattern: str, limit: int = 200, near: str = "") -> list[Symbol]:

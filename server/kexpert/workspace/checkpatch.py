@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -15,6 +16,8 @@ from tempfile import TemporaryDirectory
 
 #: How often a run looks at its cancel flag.
 _POLL_SECONDS = 0.05
+#: Below the server's own priority: suggestions do not wait for reports of style.
+_NICENESS = 10
 #: Files whose style checkpatch knows.
 CHECKED_SUFFIXES = (".c", ".h", ".S", ".dts", ".dtsi", "Kconfig")
 #: Larger files are generated; checkpatch would take minutes.
@@ -83,7 +86,7 @@ class Checkpatch:
                 self._reports[path] = Report(version, text, b"")
                 output = self._run(path, cancelled)
                 if output is None:
-                    del self._reports[path]
+                    self.forget(path)  # (it may have been closed meanwhile)
                     return None
                 known = self._reports[path] = Report(version, text, output)
             return known
@@ -106,6 +109,8 @@ class Checkpatch:
             )
         except OSError as error:
             raise GaveUp(f"checkpatch: cannot be started: {error}") from None
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, process.pid, _NICENESS)
         until = time.monotonic() + self.timeout
         while True:
             try:

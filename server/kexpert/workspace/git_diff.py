@@ -8,8 +8,9 @@ import selectors
 import shutil
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 
 from kexpert.core.unified_diff import MAX_DIFF_BYTES
@@ -23,6 +24,9 @@ _READ_BYTES = 1 << 16
 #: Settings of a repository that would start programs or write into it.
 _SAFE = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "diff.external=", "-c", "core.pager=cat",
          "-c", "core.quotePath=true", "-c", "diff.submodule=short")  # fmt: skip
+#: A diff that is made by git alone.
+_PLAIN = ("--no-ext-diff", "--no-textconv", "--no-color")
+_HUNK = re.compile(rb"^@@ -[0-9,]+ \+(\d+)(?:,(\d+))? @@", re.M)
 
 
 def git_diff(root: Path, revision: str = "HEAD", cancelled: Callable[[], bool] = lambda: False) -> bytes:
@@ -31,13 +35,41 @@ def git_diff(root: Path, revision: str = "HEAD", cancelled: Callable[[], bool] =
         raise Refusal(f"{revision[:80]!r} is no revision of git such as HEAD~1, v6.1 or v6.1..HEAD")
     if revision.startswith("-"):
         raise Refusal(f"{revision[:80]!r} is no revision of git: it begins with a dash")
+    arguments = ["diff", *_PLAIN, "--relative", "--ignore-submodules=all", "--find-renames", "--src-prefix=a/",
+                 "--dst-prefix=b/", "--end-of-options", revision, "--"]  # fmt: skip
+    return _git(root, arguments, cancelled)
+
+
+def changed_lines(
+    root: Path, path: str, cancelled: Callable[[], bool] = lambda: False
+) -> Container[int] | None:
+    """The lines of a saved file (from 0) that are not as in git's HEAD, all of a file that git does not track.
+
+    None where git cannot tell: it is not installed, or the tree is in none of its repositories.
+    """
+    name = f":(literal){path}"
+    try:
+        asked = ["status", "--porcelain=v1", "-z", "--untracked-files=all", "--ignored", "--", name]
+        status = _git(root, asked, cancelled)
+        if status[:2] in (b"??", b"!!"):
+            return range(sys.maxsize)
+        if not status:
+            return ()
+        diff = _git(root, ["diff", *_PLAIN, "--unified=0", "--end-of-options", "HEAD", "--", name], cancelled)
+    except Refusal:
+        return None
+    changed: set[int] = set()
+    for start, count in _HUNK.findall(diff):
+        changed.update(range(int(start) - 1, int(start) - 1 + int(count or 1)))
+    return changed
+
+
+def _git(root: Path, arguments: Sequence[str], cancelled: Callable[[], bool]) -> bytes:
+    """The output of one command of git. Raises Refusal."""
     program = shutil.which("git")
     if program is None:
         raise Refusal("git is not installed; give a diff by - or as a file")
     filters = _filter_settings(program, root, cancelled)
-    arguments = ["diff", "--no-ext-diff", "--no-textconv", "--no-color", "--relative", "--ignore-submodules=all",
-                 "--find-renames", "--src-prefix=a/", "--dst-prefix=b/",
-                 "--end-of-options", revision, "--"]  # fmt: skip
     return _run([program, *_SAFE, *filters, "-C", str(root), *arguments], root, cancelled, MAX_DIFF_BYTES + 1)
 
 

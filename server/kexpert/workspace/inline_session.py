@@ -5,6 +5,7 @@ Not every client cancels a request when it sends the next one, so a newer reques
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 from collections.abc import Callable
@@ -15,19 +16,21 @@ from kexpert.workspace.inline_settings import inline_config, is_on, wanted_model
 if TYPE_CHECKING:
     from kexpert.abilities import Completer
     from kexpert.core.c.source import Source
-    from kexpert.features.inline.suggest import InlineConfig, InlineState, Suggestion
+    from kexpert.features.inline.suggest import InlineState, Suggestion
     from kexpert.model.types import ModelSettings
     from kexpert.view import View
     from kexpert.workspace.listener import Listener
     from kexpert.workspace.settings import Settings
 
+_C_FILES = (".c", ".h")
 Cancelled = Callable[[], bool]
 #: Runs one piece of work when nothing more urgent is to do; a newer piece cancels it.
 RunInBackground = Callable[[Callable[[Cancelled], None]], None]
 
 
 class InlineSession:
-    """Made once; ``configure`` follows each change of the settings. Loads nothing before the first request."""
+    """Made once; ``configure`` follows each change of the settings. Loads nothing before the first request, or the
+    first file of a client that will make one."""
 
     def __init__(self, listener: Listener, run_in_background: RunInBackground) -> None:
         self._listener = listener
@@ -74,20 +77,49 @@ class InlineSession:
 
     def suggest(
         self, view: View, source: Source, offset: int, settings: Settings, cancelled: Cancelled, *, explicit: bool
-    ) -> Suggestion | None:
-        """The suggestion to show at a place. ``explicit``: the user pressed the key, so low-confidence
-        suggestions are shown too."""
-        from kexpert.features.inline.suggest import ahead
+    ) -> list[Suggestion]:
+        """What to show at a place, the best first. ``explicit``: the user pressed the key, so low-confidence
+        suggestions are shown too, and a second one is looked for, which must be sure."""
+        from kexpert.features.inline.suggest import ahead, another, suggest
 
         if not is_on(settings, source.path):
-            return None
+            return []
         self._follow_choice(settings)
-        found = self._ask(self._opened(), view, source, offset, inline_config(settings, explicit), cancelled)
+        engine, config = self._opened(), inline_config(settings, explicit)
+        if engine is None:
+            return []
+        state = self._kept_state()
+        found = self._asked(lambda: suggest(view, source, offset, engine, config, state, cancelled))
         if found is None or not found.shown:
-            return None
+            return []
+        second = None
+        if explicit:
+            sure = inline_config(settings, explicit=False)
+            second = self._asked(lambda: another(view, source, found, engine, sure, state, cancelled))
         if settings.inline_ahead and found.origin != "typed through":
             self._anticipate(view, *ahead(source, found), settings)
-        return found
+        return [found, second] if second else [found]
+
+    def read_ahead(self, view: View, source: Source, settings: Settings) -> None:
+        """Load the model and let it read what surrounds a file that was just opened, as soon as it has nothing else to
+        do: the first question then has as much to copy from as the later ones."""
+        if not is_on(settings, source.path) or not source.path.endswith(_C_FILES):
+            return
+        newest = self._newest
+
+        def work(cancelled: Cancelled) -> None:
+            from kexpert.abilities import Cancelled, Failed, Refused
+            from kexpert.features.inline.neighbours import NeighbourCache, find_neighbours
+            from kexpert.features.inline.prompt_context import RecentEdits
+            from kexpert.features.semantics.cursor import CursorContext
+
+            read = getattr(self._opened(), "read", None)
+            if read is not None:
+                near = find_neighbours(CursorContext(view, source, 0), NeighbourCache(), RecentEdits())
+                with contextlib.suppress(Cancelled, Failed, Refused):
+                    read(near, lambda: cancelled() or self._newest != newest)
+
+        self._run_in_background(work)
 
     def recall(self, view: View, source: Source, offset: int, settings: Settings) -> Suggestion | None:
         """A suggestion that is known already; one that is not is worked out meanwhile."""
@@ -150,23 +182,12 @@ class InlineSession:
         else:
             self._listener.log("warning", text)
 
-    def _ask(
-        self,
-        engine: Completer | None,
-        view: View,
-        source: Source,
-        offset: int,
-        config: InlineConfig,
-        cancelled: Cancelled,
-    ) -> Suggestion | None:
+    def _asked(self, ask: Callable[[], Suggestion | None]) -> Suggestion | None:
         """The suggestion, or None. A failure is logged once until the model answers again, not at each key."""
         from kexpert.abilities import Cancelled, Failed, Refused
-        from kexpert.features.inline.suggest import suggest
 
-        if engine is None:
-            return None
         try:
-            found = suggest(view, source, offset, engine, config, self._kept_state(), cancelled)
+            found = ask()
         except Cancelled:
             return None
         except Refused as reason:
@@ -188,8 +209,12 @@ class InlineSession:
         config = inline_config(settings, explicit=False)
 
         def work(cancelled: Cancelled) -> None:
+            from kexpert.features.inline.suggest import suggest
+
+            engine, is_over = self._engine, lambda: cancelled() or self._newest != newest
             try:
-                self._ask(self._engine, view, source, offset, config, lambda: cancelled() or self._newest != newest)
+                if engine is not None:
+                    self._asked(lambda: suggest(view, source, offset, engine, config, self._kept_state(), is_over))
             finally:
                 if self._anticipated is place:
                     self._anticipated = None

@@ -108,8 +108,8 @@ class Settings:
     navigation_enabled: bool = _setting(
         "navigation.enabled",
         True,
-        "Answer jumps, references, completion, signatures, outlines, renames and colours. Turned off, another server "
-        "such as clangd does; hover cards, search, explanations, callers, hierarchies, diagnostics and suggestions "
+        "Answer jumps, references, hierarchies, completion, signatures, symbols, renames and colours. Turned off, "
+        "another server such as clangd does; hover cards, search, explanations, diagnostics and suggestions "
         "stay. Counts in the editor's own settings only, and when the server starts.",
     )
     inactive_enabled: bool = _setting(
@@ -137,8 +137,9 @@ class Settings:
     diagnostics_checkpatch: bool = _setting(
         "diagnostics.checkpatch",
         True,
-        "Run the tree's own `scripts/checkpatch.pl` on a file when it is opened or saved. It is a program that comes "
-        "with the tree: turn this off for a tree whose authors you would not let run code on your machine.",
+        "Run the tree's own `scripts/checkpatch.pl` on a file when it is opened or saved. In a git repository what it "
+        "says of lines that differ from HEAD is shown, elsewhere everything, as hints. It is a program that comes with "
+        "the tree: turn this off for a tree whose authors you would not let run code on your machine.",
     )
     diagnostics_timeout_seconds: float = _setting(
         "diagnostics.timeout_seconds", 30.0, "Give up on one run of checkpatch after this time.", low=0.1, high=600

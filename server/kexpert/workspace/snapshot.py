@@ -8,6 +8,7 @@ costs nothing.
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -79,9 +80,9 @@ class Index(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class GhostText:
-    """``insert_text`` replaces the bytes ``start:end`` of ``source``."""
+    """Each of ``texts``, the best first, may replace the bytes ``start:end`` of ``source``."""
 
-    insert_text: str
+    texts: list[str]
     source: Source
     start: int
     end: int
@@ -285,8 +286,11 @@ class Snapshot(TreeQuestions):
             start = min(source.lines.to_offset(entry.line, entry.character, self.encoding), offset)
             typed = encode(text)
         asked = source.edited(source.data[:start] + typed + source.data[offset:]) if typed else source
+        from kexpert.features.inline.suggest import with_first_line
+
         found = self.inline.suggest(self.view, asked, start + len(typed), self.settings, cancelled, explicit=explicit)
-        return GhostText(decode(typed) + found.text, source, start, offset) if found else None
+        texts = with_first_line([decode(typed) + suggestion.text for suggestion in found])
+        return GhostText(texts, source, start, offset) if found else None
 
     def inline_in_menu(self, at: Position) -> CompletionItem | None:
         """A suggestion as an entry of the completion menu, if it is known without waiting; else it is worked out
@@ -435,14 +439,19 @@ class Snapshot(TreeQuestions):
     # -- checkpatch -----------------------------------------------------------------------------
 
     def diagnostics(self, path: str, cancelled: Cancelled = never) -> CheckedFile | None:
-        """What checkpatch finds in a saved file; None where it does not run. Raises checkpatch.GaveUp."""
+        """What checkpatch finds in a saved file, under git on changed lines alone; None where it does not run. Raises
+        checkpatch.GaveUp."""
         from kexpert.features.diagnostics import from_checkpatch
+        from kexpert.workspace.git_diff import changed_lines
 
         report = self.checkpatch.report(path, cancelled) if self.checkpatch else None
-        if report is None:
+        if report is None or self.root is None:
             return None
         source = Source(path, report.text)
-        return CheckedFile(report.version, source, from_checkpatch(report.output, source))
+        found = from_checkpatch(report.output, source, changed_lines(self.root, path, cancelled))
+        # a commit changes what is shown, and not the file
+        version = f"{report.version}-{zlib.crc32(repr(found).encode()):x}"
+        return CheckedFile(version, source, found)
 
     def warm(self, path: str) -> None:
         """Load what the first questions about a document need: the features, what all cards need, its symbols."""
@@ -454,6 +463,12 @@ class Snapshot(TreeQuestions):
         if document is not None:
             hover.warm(self.view, document.source)
             document.source.facts  # noqa: B018
+
+    def read_ahead(self, path: str) -> None:
+        """Have the model of inline completion read what surrounds a document that was opened."""
+        document = self.documents.get(path)
+        if document is not None and self.inline is not None:
+            self.inline.read_ahead(self.view, document.source, self.settings)
 
 
 def _hover_config(settings: Settings) -> HoverConfig:

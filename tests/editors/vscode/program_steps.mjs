@@ -1,8 +1,10 @@
 // Steps about the program: its state, its choices, and what happens where it is missing or ends.
 
-import { codeSteps, hover, withSettings } from "./code_steps.mjs";
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { codeSteps, hover, hoverHere, withSettings } from "./code_steps.mjs";
 import {
-  answer, closePage, command, job, kill, open, page, read, ready, see, seeInPage, seeListed, servers, shot, show, until,
+  answer, closePage, command, job, kill, lands, open, openByPath, page, place, read, ready, see, seeInPage, seeListed,
+  servers, shot, show, showPage, until,
 } from "./screen.mjs";
 
 const TOAST = ".notification-toast";
@@ -15,7 +17,26 @@ function seeMenu(what) {
   });
 }
 
+/** Wait for a message of ours; none of another kind may be beside it. */
+async function seeMessage(what, picture) {
+  await see(what, TOAST);
+  await shot(picture);
+  const count = await page.locator(TOAST).filter({ visible: true }).count();
+  if (count !== 1) {
+    throw new Error(`${count} messages: ${await read(TOAST)}`);
+  }
+}
+
+function press(button) {
+  return page.locator(`${TOAST} .monaco-button`, { hasText: button }).first().click();
+}
+
 export const programSteps = {
+  /** How far the tree is read and how long it takes, while cards are there already. */
+  async indexing(what) {
+    await see(what, ".part.statusbar");
+    await shot("indexing-bar");
+  },
   async menu(what) {
     await seeMenu(what);
     await shot("menu-list");
@@ -71,11 +92,35 @@ export const programSteps = {
     }
     await ready();
   },
+  /** A file of a kernel tree in a window without a folder. */
+  async single(what) {
+    await showPage("ew=true");
+    await openByPath(`${job.tree}/${what.file}`);
+    const { line, column } = place(what);
+    await page.keyboard.press("Control+g");
+    await page.locator(".quick-input-widget input").first().fill(`:${line}:${column}`);
+    await page.keyboard.press("Enter");
+    await lands(what);
+    await hoverHere(what);
+    await shot("single-file", { mouse: true });
+    await show(job.tree);
+    await ready();
+  },
+  /** Without the setting the `kexpert` of the folder's .venv is started. */
+  async venv(what) {
+    mkdirSync(`${job.tree}/.venv/bin`, { recursive: true });
+    symlinkSync(what.program, `${job.tree}/.venv/bin/kexpert`);
+    await withSettings("Remote", { "kexpert.server.command": "" }, async () => {
+      await ready();
+      await programSteps.doctor(what);
+    });
+    rmSync(`${job.tree}/.venv`, { recursive: true });
+    await ready();
+  },
   async missing(what) {
     await withSettings("Remote", { "kexpert.server.command": "/nowhere/kexpert" }, async () => {
-      await see(what, TOAST);
-      await shot("missing-message");
-      await page.locator(`${TOAST} .monaco-button`, { hasText: "Install with pipx" }).first().click();
+      await seeMessage(what, "missing-message");
+      await press("Install with pipx");
       await answer("~/src/kexpert", what.types);
       await see({ sees: [what.runs] }, ".quick-input-widget");
       await shot("missing-install");
@@ -93,11 +138,31 @@ export const programSteps = {
       await ready();
       await kill();
     }
-    await see(what, TOAST);
-    await shot("crashes-message");
-    await page.locator(`${TOAST} .monaco-button`, { hasText: "Restart" }).first().click();
+    await seeMessage(what, "crashes-message");
+    await press("Restart");
     await until(() => servers().length > 0, "Restart starts nothing");
     await hover(what.works);
+  },
+  /** A program that ends at once is said with its last words; one that does so after a crash stays down. */
+  async broken(what) {
+    const { program, mark, says } = what;
+    writeFileSync(mark, "");
+    await withSettings("Remote", { "kexpert.server.command": program }, async () => {
+      await seeMessage({ sees: says }, "broken-message");
+      await press("Doctor");
+      await seeInPage({ sees: what.mends }, async () => {});
+      await shot("broken-doctor");
+      await closePage("Doctor");
+      rmSync(mark);
+      await command("kexpert: Restart Server");
+      await ready();
+      writeFileSync(mark, "");
+      await kill();
+      await seeMessage(what, "broken-later");
+      rmSync(mark);
+      await press("Restart");
+      await hover(what.works);
+    });
   },
 };
 

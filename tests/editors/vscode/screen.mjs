@@ -131,6 +131,20 @@ export async function openLine(file, line, column) {
   );
 }
 
+/** Open a file by the dialog that asks for a path: Ctrl+P finds nothing in a window without a folder. */
+export async function openByPath(path) {
+  await command("File: Open File...");
+  const box = page.locator(".quick-input-widget input").first();
+  await insist(
+    async () => {
+      await box.fill(path, { timeout: TRY_MS });
+      await page.keyboard.press("Enter");
+    },
+    async () => (await page.locator(`.tab.active[data-resource-name="${path.split("/").at(-1)}"]`).count()) > 0,
+    () => `${path} does not open`,
+  );
+}
+
 /** Whether keys go into the text of an editor. */
 export function hasFocus() {
   return page.evaluate(() => Boolean(document.activeElement?.closest(".editor-instance .monaco-editor")));
@@ -194,7 +208,7 @@ export async function shot(name, { mouse = false } = {}) {
     await until(async () => !(await page.locator(".workbench-hover, .monaco-hover.workbench-hover").filter({ visible: true }).count()),
       "a tooltip stays", TRY_MS).catch(() => {});
   }
-  await page.screenshot({ path: join(job.shots, `${name}.png`) });
+  await page.screenshot({ path: join(job.shots, `${name}.png`), animations: "disabled" });
 }
 
 /** The text of all pages (web views) that are shown. */
@@ -257,9 +271,19 @@ export async function save() {
   await until(async () => (await page.locator(".tab.active.dirty").count()) === 0, "the file is not saved");
 }
 
-export async function show(folder) {
-  await page.goto(`${job.address}/?folder=${encodeURIComponent(folder)}`, { waitUntil: "domcontentloaded" });
-  await page.locator(".monaco-workbench .statusbar").waitFor();
+export function show(folder) {
+  return showPage(`folder=${encodeURIComponent(folder)}`);
+}
+
+/** Load VS Code; again if that takes very long, with what is in the browser's cache by then. */
+export async function showPage(query) {
+  const bar = page.locator(".monaco-workbench .statusbar");
+  await insist(
+    () => page.goto(`${job.address}/?${query}`, { waitUntil: "domcontentloaded", timeout: PATIENCE / 4 }),
+    async () => (await bar.count()) > 0,
+    "VS Code does not appear",
+  );
+  await bar.waitFor();
 }
 
 /** After a step that failed: discard what it changed and close what it opened. */

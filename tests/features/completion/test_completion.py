@@ -235,3 +235,43 @@ def test_keywords_come_first_where_a_statement_begins() -> None:
     assert labels(body("ret/*|*/"))[0] == "return"
     assert labels(body("if (inode)\n\t\tbrea/*|*/"))[0] == "break"
     assert labels(body("if (unli/*|*/"))[0] == "unlikely"
+
+
+@pytest.mark.parametrize(
+    ("code", "first"),
+    [
+        (body("int x = unsigned lo/*|*/"), "long"),
+        (body("unsigned lo/*|*/"), "long"),
+        (body("static con/*|*/"), "const"),
+        (body("int/*|*/"), "int"),
+        (body("boo/*|*/"), "bool"),
+        (body("return tru/*|*/"), "true"),
+        (body("if (inode == NU/*|*/"), "NULL"),
+        ("sta/*|*/\n", "static"),
+        ("static inl/*|*/\n", "inline"),
+        ("static unsi/*|*/\n", "unsigned"),
+        ("int g(str/*|*/)\n", "struct"),
+        ("int a;\ntyped/*|*/\n", "typedef"),
+    ],
+)
+def test_words_of_the_language_come_first_where_they_belong(code: str, first: str) -> None:
+    decoys = "int longest, constant, bootstrap, truncate, NUMBER, stack_take, inlet, unsignalled, strange, typedown;\n"
+    assert labels(decoys + code)[0] == first
+
+
+def test_no_statement_is_offered_in_an_expression() -> None:
+    assert not {"else", "enum", "extern", "case"} & set(labels(body("if (e/*|*/")) + labels(body("x = ca/*|*/")))
+
+
+def test_error_codes_after_a_minus_sign_that_begins_a_value() -> None:
+    errno = "//- include/uapi/asm-generic/errno-base.h\n#define EIO 5\n#define EINVAL 22\n"
+    for code, found in {"return -": ["EINVAL", "EIO"], "return -EI": ["EINVAL", "EIO"], "near_local -": []}.items():
+        source = "//- a.c\n" + body(code + "/*|*/")
+        listed = [item.label for item in complete(*at_cursor(errno + source)).items]
+        assert [name for name in listed[:2] if name[0] == "E"] == found
+
+
+def test_a_tag_is_not_hidden_by_other_names_of_its_prefix() -> None:
+    others = "".join(f"#define de{number:04} {number}\n" for number in range(900))
+    tree = f"//- include/linux/a.h\n{others}struct device {{ int a; }};\n//- a.c\nstruct de/*|*/\n"
+    assert [item.label for item in complete(*at_cursor(tree), limit=20).items] == ["device"]

@@ -277,3 +277,93 @@ int drop_locked(struct d *d)
 }
 """, "drop_locked")  # fmt: skip
     assert [one.text for one in found.calling] == ["Releases `&d->lock` (spinlock) and takes it again"]
+
+
+WRAPPERS = """//- drivers/dm/dm.h
+static inline void dm_lock_map(struct dm *dm)
+{
+	down_read(&dm->map.sem);
+}
+static inline void dm_unlock_map(struct dm *dm)
+{
+	up_read(&dm->map.sem);
+}
+#define dm_big_lock(h) mutex_lock(&(h)->big)
+#define dm_big_unlock(h) mutex_unlock(&(h)->big)
+//- drivers/dm/dm.c
+#include "dm.h"
+static void state_lock(struct dm *dm, int how)
+{
+	if (how)
+		pr_debug("x");
+	spin_lock_bh(&state->lock);
+}
+static void maybe_lock(struct dm *dm)
+{
+	if (dm->x)
+		mutex_lock(&dm->m);
+}
+static void other_lock(struct dm *dm)
+{
+	struct map *map = dm->map;
+	mutex_lock(&map->m);
+}
+static void work(struct dm *dm)
+{
+	mutex_lock(&dm->m);
+	mutex_unlock(&dm->m);
+}
+static void lazy(struct dm *dm)
+{
+	if (dm->x)
+		msleep(3);
+}
+int f(struct host *host, struct dm *dms)
+{
+	dm_lock_map(&host->dm);
+	dm_unlock_map(&host->dm);
+	dm_big_lock(host->up);
+	dm_big_unlock(host->up);
+	return 0;
+}
+int g(struct dm *dm)
+{
+	state_lock(dm, 1);
+	maybe_lock(dm);
+	other_lock(dm);
+	return 0;
+}
+int h(struct dm *dm)
+{
+	lazy(dm);
+	if (dm->y)
+		work(dm);
+	return 0;
+}
+"""
+
+
+def test_a_driver_s_own_lock_functions_are_looked_into() -> None:
+    found = explained(WRAPPERS, "f")
+    assert [fact.text for fact in found.facts if fact.kind == "lock"] == [
+        "takes `&host->dm.map.sem` (rw_semaphore, for reading, through `dm_lock_map()`)",
+        "releases `&host->dm.map.sem`",
+        "takes `&host->up->big` (mutex, through `dm_big_lock()`)",
+        "releases `&host->up->big`",
+    ]
+    calling = [statement.text for statement in found.calling]
+    assert "Takes `&host->up->big` (mutex, through `dm_big_lock()`), released before it returns" in calling
+    assert "May sleep: `dm_lock_map()`, which takes a rw_semaphore, `dm_big_lock()`, which takes a mutex" in calling
+
+
+def test_a_lock_that_a_callee_takes_is_said_only_if_it_is_certain() -> None:
+    """Not one that is taken on some paths, nor one that the caller cannot name."""
+    found = explained(WRAPPERS, "g")
+    assert [fact.text for fact in found.facts if fact.kind == "lock"] == [
+        "takes `&state->lock` (spinlock, softirqs off, through `state_lock()`)"
+    ]
+
+
+def test_a_function_sleeps_if_a_callee_of_its_file_always_does() -> None:
+    calling = [statement.text for statement in explained(WRAPPERS, "h").calling]
+    assert calling == ["May sleep: `work()` calls `mutex_lock()` if `dm->y`"]

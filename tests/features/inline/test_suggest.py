@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import math
 import tracemalloc
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 import pytest
 
-from kexpert.abilities import Token, TokenOrigin
+from kexpert.abilities import NO_NEIGHBOURS, Neighbours, Token, TokenOrigin
 from kexpert.core.c.source import Source
 from kexpert.features.inline.memory import SuggestionMemory
-from kexpert.features.inline.suggest import InlineConfig, InlineState, Suggestion, ahead, as_item, recall, suggest
+from kexpert.features.inline.suggest import (
+    InlineConfig,
+    InlineState,
+    Suggestion,
+    ahead,
+    another,
+    as_item,
+    recall,
+    suggest,
+    with_first_line,
+)
+from kexpert.prompt.fim import Context
 from tests.support.memory_view import CURSOR, at_cursor
 from tests.support.scripted_completer import TREE, ScriptedCompleter, suggested, typed
 
@@ -115,6 +127,39 @@ def test_suggestion_of_copied_lines_alone_is_copied(answer: str, copied_lines: i
     found = suggested(STATEMENT, CopyingCompleter(answer, copied_lines=copied_lines))
     assert found
     assert (found.text, found.origin) == (text, origin)
+
+
+class NeighbourlyCompleter(ScriptedCompleter):
+    """Says what neighbours say if it has some, and else its own text."""
+
+    def stream(
+        self, context: Context, max_tokens: int, cancelled: Callable[[], bool], neighbours: Neighbours = NO_NEIGHBOURS
+    ) -> Generator[Token, None, None]:
+        said = self if neighbours == NO_NEIGHBOURS else ScriptedCompleter("a = helper(1);\n")
+        return ScriptedCompleter.stream(said, context, max_tokens, cancelled)
+
+
+def test_a_second_suggestion_is_written_without_copying_and_remembered_behind_the_first() -> None:
+    view, source, offset = at_cursor(TREE + STATEMENT)
+    state, config = InlineState(), InlineConfig()
+    completer = NeighbourlyCompleter("return helper(a);\n")
+    first = suggest(view, source, offset, completer, config, state)
+    assert first and first.text == "a = helper(1);"
+    second = another(view, source, first, completer, config, state)
+    assert second and second.text == "return helper(a);"
+    again = suggest(view, source, offset, completer, config, state)
+    assert again and again.text == first.text
+    typed_along = suggest(view, *typed(source, offset, b"ret"), completer, config, state)
+    assert typed_along and (typed_along.text, typed_along.origin) == ("urn helper(a);", "typed through")
+    assert another(view, source, first, NeighbourlyCompleter("a = helper(1);\n"), config, state) is None
+
+
+def test_the_first_line_is_offered_beside_a_longer_suggestion() -> None:
+    assert with_first_line(["a;\n\tb;", "c;"]) == ["a;\n\tb;", "c;", "a;"]
+    assert with_first_line(["a;"]) == ["a;"]
+    assert with_first_line(["\n\tb;"]) == ["\n\tb;"]
+    assert with_first_line(["a;\n\tb;", "a;"]) == ["a;\n\tb;", "a;"]
+    assert with_first_line([]) == []
 
 
 def test_rest_of_a_copied_suggestion_is_typed_through() -> None:

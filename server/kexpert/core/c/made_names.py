@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,18 +22,25 @@ if TYPE_CHECKING:
 _CALL = re.compile(rb"\n([ \t]*+)((?:(?:static|extern|const|inline)[ \t]+)*)([A-Za-z_]\w*+)[ \t]*+\(")
 #: Another call on the same line.
 NEXT_CALL = re.compile(rb"[ \t]++([A-Za-z_]\w*+)[ \t]*+\(")
+_CALLED = re.compile(rb"(\w++)[ \t]*+\(")
 _BRACES = re.compile(rb"[{}]")
+_ENUM = re.compile(rb"\benum\b[\w\s]*+\{")
+#: A word that begins an enumerator, with the ``(`` of a call; the rest of an enumerator with its comma.
+_ITEM = re.compile(rb"\s*+([A-Za-z_]\w*+)(\s*+\()?+")
+_REST_OF_ITEM = re.compile(rb"[^,(){}]*+(?:\((?:[^(){}]|\((?:[^(){}]|\([^(){}]*+\))*+\))*+\)[^,(){}]*+)*+,?+")
 _SEPARATORS = re.compile(rb"[(),]")
 _RECORD = re.compile(rb"\b(struct|union|enum)\b(?:\s+\w+)*?(?:\s+(\w+))?\s*\{$")
 _PASTED = re.compile(r"\w+\Z")
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _NAMED_BY_MACRO = re.compile(r"\b[A-Z_][A-Z0-9_]*\(\s*(\w+)\s*\)\s*\(")
 _LEFT_OUT = frozenset({Kind.MACRO, Kind.CONFIG})
-_FRAME = "__made"  # the tag around members that are read apart
+#: The tag around members that are read apart.
+FRAME = "__made"
 _MAX_DEPTH = 8
 _MAX_CALLS = 3000  # of one file
 _MAX_STEPS = 20_000  # macros expanded in one file
 _MAX_LOOKBACK_BYTES = 20_000
+_MAX_GAP_BYTES = 4000
 
 Extract = Callable[[str, bytes], FileFacts]
 
@@ -54,8 +61,13 @@ def made_calls(code: bytes, definitions: list[MacroDefinition], text: bytes) -> 
     """The calls of a file's own macros in ``text``, which is ``code`` without bodies and directives."""
     macros = _Macros(code, definitions)
     found: list[MadeCall] = []
-    if not macros.names:
+    lists = macros.lists(definitions)
+    if not macros.names and not lists:
         return found
+    if lists:
+        found += _bare_lists(code, text, macros, lists)
+    if b"enum" in text:
+        found += _in_enums(code, text, macros, lists)
     for match in _CALL.finditer(b"\n" + text):
         if match[3] not in macros.names or len(found) >= _MAX_CALLS:
             continue
@@ -63,7 +75,7 @@ def made_calls(code: bytes, definitions: list[MacroDefinition], text: bytes) -> 
         record = scope = ""
         if match[1]:
             record, scope = _record_around(text, start)
-            if not record and not _begins_declaration(text, start):
+            if record == "enum" or (not record and not _begins_declaration(text, start)):
                 continue
         name, prefix = match[3], match[2].decode() + " " if match[2] else ""
         while call := call_at(code, opening):
@@ -77,6 +89,64 @@ def made_calls(code: bytes, definitions: list[MacroDefinition], text: bytes) -> 
             if not following or following[1] not in macros.names:
                 break
             name, prefix, start, opening = following[1], "", following.start(1), following.end() - 1
+    return _apart(found)
+
+
+def _bare_lists(code: bytes, text: bytes, macros: _Macros, lists: frozenset[bytes]) -> Iterator[MadeCall]:
+    """Members that a word without arguments stands for: ``struct foo { COMMON_MEMBERS u32 more; }``."""
+    for match in re.finditer(rb"(?<=[;{}\n])[ \t]*+(" + b"|".join(map(re.escape, sorted(lists))) + rb")(?=\s)", text):
+        record, scope = _record_around(text, match.start(1))
+        if record in ("struct", "union") and (call := macros.call(match[1], *match.span(1), (), record, scope)):
+            yield call
+
+
+class EnumItem(NamedTuple):
+    """The beginning of an enumerator, or of a macro that stands for some."""
+
+    name: bytes
+    start: int
+    opening: int  # of a call; -1 for a plain word
+    arguments: tuple[tuple[str, int], ...]
+    end: int  # after the word, or after the ``)``
+    scope: str
+
+
+def enum_items(code: bytes, text: bytes, words: bool) -> Iterator[EnumItem]:
+    """The items of enums in ``text``, which is ``code`` without directives and bodies; without ``words`` only of enums
+    that hold a call."""
+    for body in _ENUM.finditer(text):
+        if not words and text.find(b"(", body.end(), text.find(b"}", body.end())) < 0:
+            continue
+        _, scope = _record_around(text, body.end())
+        at = body.end()
+        while match := _ITEM.match(text, at):
+            start, at = match.span(1)
+            called = call_at(code, match.end(2) - 1) if match[2] else None
+            if called:
+                yield EnumItem(match[1], start, match.end(2) - 1, *called, scope)
+                at = called[1]
+            else:
+                yield EnumItem(match[1], start, -1, (), at, scope)
+            if text[at : at + _MAX_GAP_BYTES].lstrip()[:1] in (b"=", b"(", b","):
+                rest = _REST_OF_ITEM.match(text, at)
+                at = rest.end() if rest else at
+
+
+def _in_enums(code: bytes, text: bytes, macros: _Macros, lists: frozenset[bytes]) -> Iterator[MadeCall]:
+    """Enumerators that macros make: ``enum foo { FOO_LIST(MAKE) FOO_MORE, }``, ``{ FOO_LIST }``."""
+    for item in enum_items(code, text, bool(lists)):
+        if item.name in (macros.names if item.opening >= 0 else lists):
+            call = macros.call(item.name, item.start, item.end, item.arguments, "enum", item.scope)
+            if call:
+                yield call
+
+
+def _apart(calls: list[MadeCall]) -> list[MadeCall]:
+    """Calls in order, without those that begin inside another."""
+    found: list[MadeCall] = []
+    for call in sorted(calls, key=lambda each: each.start):
+        if not found or call.start >= found[-1].end:
+            found.append(call)
     return found
 
 
@@ -95,7 +165,7 @@ def read_made(path: str, calls: Sequence[MadeCall], extract: Extract) -> tuple[F
         text = call.text
         if call.record:
             end = ";" if call.record != "enum" and not text.rstrip().endswith(";") else ""
-            text = f"{call.record} {_FRAME} {{\n{text}{end}\n}}"
+            text = f"{call.record} {FRAME} {{\n{text}{end}\n}}"
         pieces.append(f"\n{text}\n;\n".encode("utf-8", "replace"))
         starts.append(size)
         size += len(pieces[-1])
@@ -111,11 +181,11 @@ def add_made_symbols(path: str, cut: Skeleton, facts: FileFacts, extract: Extrac
     lines = _Lines(cut.all_code)
     for number, symbol in enumerate(made.symbols):
         call = cut.made[max(bisect_right(starts, symbol.name_start) - 1, 0)]
-        if symbol.kind in _LEFT_OUT or symbol.name == _FRAME or symbol.name in _named_elsewhere(call.text):
+        if symbol.kind in _LEFT_OUT or symbol.name == FRAME or symbol.name in _named_elsewhere(call.text):
             continue
         place = place_of(call, symbol.name, cut.all_code[slice(*call.macro)])
         inside = call.start <= place < call.end
-        scope = call.scope if symbol.scope == _FRAME else symbol.scope
+        scope = call.scope if symbol.scope == FRAME else symbol.scope
         numbers[number] = len(facts.symbols)
         facts.symbols.append(
             Symbol(symbol.name, symbol.kind, path, lines.at(place), place, call.start if inside else place,
@@ -159,11 +229,12 @@ def declaration_in(text: str, name: str) -> str:
 
 
 def place_of(call: MadeCall, name: str, macro: bytes) -> int:
-    """Where a made name is: the argument that is it, the word of the file's macro, an argument in it, or the call."""
+    """Where a made name is: the argument that is it, the word of the file's macro, an argument in it, or the call.
+    A member stays among those of its struct."""
     for text, at in call.arguments:
         if text == name:
             return at
-    written = _words_of(macro).get(name)
+    written = None if call.record in ("struct", "union") else _words_of(macro).get(name)
     if written is not None:
         return call.macro[0] + written
     named = [(len(text), at) for text, at in call.arguments if _PASTED.match(text) and text in name]
@@ -233,15 +304,37 @@ class _Macros:
     def __init__(self, code: bytes, definitions: list[MacroDefinition]) -> None:
         self._code = code
         self.names: dict[bytes, list[tuple[int, int]]] = {}
+        self._plain: dict[bytes, list[tuple[int, int]]] = {}
         for macro in definitions:
             if macro.function_like:
                 self.names.setdefault(macro.name, []).append((macro.start, macro.end))
+            else:
+                self._plain.setdefault(macro.name, []).append((macro.start, macro.end))
         self._parsed: dict[tuple[int, int], Macro | None] = {}
         self._steps = _MAX_STEPS
 
+    def lists(self, definitions: Sequence[MacroDefinition]) -> frozenset[bytes]:
+        """The macros without parameters that stand for members, or for calls of macros of the file."""
+        return frozenset(
+            macro.name for macro in definitions
+            if not macro.function_like and (
+                (body := self._code[macro.name_start + len(macro.name) : macro.end]).find(b";") >= 0
+                or (self.names and any(called in self.names for called in _CALLED.findall(body)))
+            )
+        )  # fmt: skip
+
+    def call(
+        self, name: bytes, start: int, end: int, arguments: tuple[tuple[str, int], ...], record: str, scope: str
+    ) -> MadeCall | None:
+        """What a macro makes among members or enumerators; None if it is nothing."""
+        definition = self.before(name, start)
+        macro = self.parsed(definition)
+        text = self.expand(macro, [argument for argument, _ in arguments], start, 0) if macro else ""
+        return MadeCall(start, end, arguments, definition, text, record, scope) if text else None
+
     def before(self, name: bytes, at: int) -> tuple[int, int]:
         """The last definition above an offset; the first one if there is none above."""
-        definitions = self.names[name]
+        definitions = self.names.get(name) or self._plain[name]
         return next((each for each in reversed(definitions) if each[0] < at), definitions[0])
 
     def parsed(self, definition: tuple[int, int]) -> Macro | None:

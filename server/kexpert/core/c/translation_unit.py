@@ -100,6 +100,9 @@ class FileStates:
 
     size: int
     walks: list[tuple[list[int], list[int], list[State]]] = field(default_factory=list)
+    entries: list[tuple[int, ...]] = field(default_factory=list)
+    """For each walk where it was begun: the number of the ``#include`` in the C file, then in each header its offset.
+    Compared as tuples, what is read later is greater."""
 
     def at(self, offset: int) -> State:
         """True if any walk compiles the text at an offset; None if that is not known."""
@@ -136,6 +139,16 @@ class TranslationUnit:
         found = self.files.get(path)
         return None if found is None else found.after(directives)
 
+    def read_at(self, path: str, offset: int) -> tuple[int, ...]:
+        """When the text at an offset of a header is compiled last, to compare with other texts; () if it is not known
+        to be compiled."""
+        found = self.files.get(path)
+        walks = zip(found.entries, found.walks, strict=True) if found else ()
+        return max(
+            ((*entry, offset) for entry, (starts, _, states) in walks if states[bisect_right(starts, offset) - 1]),
+            default=(),
+        )
+
 
 @dataclass(slots=True)
 class _Group:
@@ -152,6 +165,7 @@ class _Frame:
     starts: list[int]
     counts: list[int]
     states: list[State]
+    entry: tuple[int, ...]
     at: int = 0  # the next step
     groups: list[_Group] = field(default_factory=list)
 
@@ -173,11 +187,11 @@ class _Walk:
 
     def run(self, path: str, main: FileSteps, first: tuple[str, ...]) -> TranslationUnit:
         for header in first:
-            self._walk(self._enter(header, None, True))
-        self._walk(self._enter(path, main, True))
+            self._walk(self._enter(header, None, True, (-1,)))
+        self._walk(self._enter(path, main, True, ()))
         return self.unit
 
-    def _enter(self, path: str, file: FileSteps | None, state: State) -> _Frame | None:
+    def _enter(self, path: str, file: FileSteps | None, state: State, entry: tuple[int, ...]) -> _Frame | None:
         known = self.unit.files.get(path)
         if known is None:
             if len(self.unit.files) >= _MAX_FILES:
@@ -194,7 +208,8 @@ class _Walk:
         starts, counts = [0], [0]
         states: list[State] = [state]
         known.walks.append((starts, counts, states))
-        return _Frame(path, file.steps, starts, counts, states)
+        known.entries.append(entry)
+        return _Frame(path, file.steps, starts, counts, states, entry)
 
     def _walk(self, frame: _Frame | None) -> None:
         stack = [frame] if frame is not None else []
@@ -216,7 +231,8 @@ class _Walk:
                 macros.define(value, state is True)
                 continue
             if kind == INCLUDE:
-                inner = self._include(frame.path, value, state) if may_include else None
+                entry = (*frame.entry, start if frame.entry else count)
+                inner = self._include(frame.path, value, state, entry) if may_include else None
                 if inner is not None:
                     frame.at = at
                     return inner
@@ -253,7 +269,9 @@ class _Walk:
             group.taken = True if holds is True else (None if holds is None else group.taken)
         return _both(group.outer, holds)
 
-    def _include(self, path: str, included: tuple[str, str | None], state: State) -> _Frame | None:
+    def _include(
+        self, path: str, included: tuple[str, str | None], state: State, entry: tuple[int, ...]
+    ) -> _Frame | None:
         name, quotes = included
         if quotes is None:  # a macro that expands to the name
             text = self.macros.text(name) or ""
@@ -264,7 +282,7 @@ class _Walk:
         if found is None:
             self.unit.complete &= name.startswith(("generated/", "asm/"))
             return None
-        return self._enter(found, None, state)
+        return self._enter(found, None, state, entry)
 
     def _holds(self, branch: tuple[str, str]) -> State:
         keyword, condition = branch

@@ -73,6 +73,7 @@ class _Block:
 
 _TOKEN = re.compile(r"""("(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?)|([()])|(?<![\w./-])(if)(?![\w./-])|(\#)""")
 _QUOTED = re.compile(r"""\s*("(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?)\s*""")
+_WORD = re.compile(r"[\w-]+")
 _VALUE = re.compile(rb"^(?:CONFIG_(\w+)=([^\r\n]*)|# CONFIG_(\w+) is not set)\r?$", re.MULTILINE)
 
 
@@ -135,7 +136,7 @@ class _Parser:
         text = decode(raw).strip()
         if "#" in text:
             text = text[: next((m.start() for m in _TOKEN.finditer(text) if m[4]), len(text))].rstrip()
-        word = re.match(r"[\w-]+", text)
+        word = _WORD.match(text)
         return f"{word[0]} {text[word.end() :].strip()}".rstrip() if word else text
 
     def _statement(self, word: str, rest: str, line: int, start: int) -> None:
@@ -229,6 +230,8 @@ _ATTRIBUTES = frozenset((
 
 def _split_if(text: str) -> tuple[str, str]:
     """Split at the ``if`` outside quotes and brackets: ``"text" if A && B`` -> (``"text"``, ``A && B``)."""
+    if "if" not in text:
+        return _squeeze(text), ""
     depth = 0
     for match in _TOKEN.finditer(text):
         if match[2]:

@@ -12,7 +12,7 @@ from kexpert.core.kernel.kbuild import object_conditions
 from kexpert.core.kernel.kconfig import parse_kconfig
 from kexpert.core.symbols import Kind, Symbol
 from kexpert.features.ask.question import Question, Topic
-from kexpert.features.explain.body import body_of
+from kexpert.features.explain.callee_effects import body_in_tree
 from kexpert.features.explain.contexts import context_facts, context_statements
 from kexpert.features.explain.explanation import Fact, FactKind, as_code
 from kexpert.features.explain.flow import Flow
@@ -99,7 +99,7 @@ def definition_source(source: Source, symbol: Symbol, subject: str) -> FoundSour
 
 def _function(view: View, source: Source, symbol: Symbol, subject: str) -> Iterator[FoundSource]:
     yield definition_source(source, symbol, subject)
-    body = body_of(source, symbol)
+    body = body_in_tree(view, source, symbol)
     flow = Flow(body)
     locks = lock_uses(body, flow)
     facts: list[Fact] = list(return_facts(body, ReturnAnalysis(body, flow))) if body.what != "macro" else []

@@ -18,6 +18,7 @@ from kexpert.features.completion.item import (
     ItemKind,
     match_quality,
 )
+from kexpert.features.completion.keywords import error_codes, keywords
 from kexpert.features.completion.members import complete_member, enumerator_items, initialiser_items
 from kexpert.features.completion.places import complete_config, complete_directive, complete_include, complete_kerneldoc
 from kexpert.features.semantics.cursor import CursorContext
@@ -40,12 +41,7 @@ _WORD = re.compile(rb"\w*\Z")
 _TAG_KINDS = {"struct": Kind.STRUCT, "union": Kind.UNION, "enum": Kind.ENUM}
 _NAMES = frozenset({Kind.FUNCTION, Kind.PROTOTYPE, Kind.SYSCALL, Kind.TRACEPOINT, Kind.MACRO, Kind.ENUMERATOR,
                     Kind.TYPEDEF, Kind.VARIABLE, Kind.DECLARATION})  # fmt: skip
-_BEFORE_STATEMENTS = frozenset({";", "{", "}", ":", "else", "do"})
-_HINTS = ("likely", "unlikely")
 _MAX_TYPED_FUNCTIONS = 300
-_KEYWORDS = ("break", "case", "const", "continue", "default", "else", "enum", "extern", "for", "goto", "if", "inline",
-             "int", "long", "return", "sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void",
-             "volatile", "while", "char", "short", "do")  # fmt: skip
 #: Rows of other kinds are dropped after the look-up, so it asks for this many times the limit.
 _ROWS_PER_ITEM = 2
 #: One letter begins a hundred thousand names: names of the tree are offered from two letters on.
@@ -122,7 +118,7 @@ def _labels(request: CompletionRequest) -> Completions:
 
 def _tags(request: CompletionRequest, kind: Kind) -> Completions:
     own = [row for row in request.view.symbols_in(request.source.path) if row.kind is kind]
-    rows, more = _rows(request, frozenset({kind}))
+    rows, more = _rows(request, frozenset({kind}), (kind,))
     return _ranked(request, [*own, *rows], [], more)
 
 
@@ -140,25 +136,13 @@ def _names(request: CompletionRequest, at: int) -> Completions:
         local = locals_by_name[name]
         kind = _LOCAL_KINDS.get(local.kind, "local")
         first.append(request.item(name, kind, f"1{quality}{order:04}", local.type_text))
-    first += _keywords(request, at)
+    first += keywords(request, at)
+    first += error_codes(request, at)
     own = [row for row in request.view.symbols_in(request.source.path) if row.kind in _NAMES]
     if expected is not None:
         first += _functions_of_type(request, own, expected)
     rows, more = _rows(request, _NAMES)
     return _ranked(request, [row for row in [*own, *rows] if row.name not in locals_by_name], first, more)
-
-
-def _keywords(request: CompletionRequest, at: int) -> list[CompletionItem]:
-    """Keywords: before symbols where a statement begins, after them elsewhere; (un)likely in a condition."""
-    tokens, prefix = request.cursor.tokens, request.prefix
-    if not prefix:
-        return []
-    begins = tokens[at] in _BEFORE_STATEMENTS or (tokens[at] == ")" and tokens.partner(at) > 0)
-    place = 19 if begins and len(prefix) > 1 else 39
-    items = [request.item(name, "keyword", f"{place}{name}") for name in _KEYWORDS if name.startswith(prefix)]
-    if tokens[at] == "(" and tokens[at - 1] in ("if", "while") and len(prefix) > 1:
-        items += [request.item(name, "macro", f"19{name}") for name in _HINTS if name.startswith(prefix)]
-    return items
 
 
 def _functions_of_type(request: CompletionRequest, own: list[Symbol], expected: CType) -> list[CompletionItem]:
@@ -176,14 +160,19 @@ def _functions_of_type(request: CompletionRequest, own: list[Symbol], expected: 
     return items
 
 
-def _rows(request: CompletionRequest, kinds: frozenset[Kind]) -> tuple[list[Symbol], bool]:
-    """(symbols of the tree that match the prefix and are visible here, True if there may be more)."""
+def _rows(
+    request: CompletionRequest, kinds: frozenset[Kind], only: tuple[Kind, ...] = ()
+) -> tuple[list[Symbol], bool]:
+    """(symbols of the tree that match the prefix and are visible here, True if there may be more).
+
+    ``only``: kinds to look up; without them all kinds are, which is faster, and those not wanted are dropped.
+    """
     if len(request.prefix) < _MIN_PREFIX:
         return [], True
     view, source, prefix = request.view, request.source, request.prefix
     arch = arch_for(view, source.path)
     max_rows = request.limit * _ROWS_PER_ITEM
-    rows = view.lookup_prefix(prefix, max_rows, source.path)
+    rows = view.lookup_prefix(prefix, max_rows, source.path, only)
     more = len(rows) >= max_rows
     fitting = [row for row in rows if row.kind in kinds and is_visible(row, source, arch)]
     if len(fitting) < _FEW_NAMES and min(map(len, prefix.strip("_").split("_"))) >= _MIN_FUZZY_LETTERS:

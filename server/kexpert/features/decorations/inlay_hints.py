@@ -14,8 +14,8 @@ from kexpert.core.c.tokens import Tokens
 from kexpert.core.c.word_scan import NOT_CALLS
 from kexpert.core.symbols import Kind
 from kexpert.features.hover.card_reader import CardReader
-from kexpert.features.hover.enum_values import MAX_ENUM_BYTES, enumerator_values
-from kexpert.features.hover.macro_card import MacroLookup
+from kexpert.features.hover.enum_values import MAX_ENUM_BYTES
+from kexpert.features.hover.macro_meanings import meanings_in
 from kexpert.features.hover.type_sizes import layout_of
 from kexpert.features.semantics.definition_ranking import rank_definitions
 from kexpert.features.signature_help import signature_help
@@ -104,16 +104,14 @@ def _is_said(tokens: Tokens, begin: int, stop: int, parameter: str) -> bool:
 
 
 def _enumerators(view: View, source: Source, start: int, end: int) -> Iterator[Hint | None]:
-    lookup = MacroLookup(CardReader(view, source))
+    meanings = meanings_in(CardReader(view, source), source.path)
     rows = source.facts.symbols
     for symbol in rows:
         is_near = symbol.kind is Kind.ENUM and symbol.end > start and symbol.start < end
         if not is_near or symbol.end - symbol.start > MAX_ENUM_BYTES:
             continue
         yield None
-        values = {
-            each.name: each.value for each in enumerator_values(source.data[symbol.start : symbol.end], lookup)
-        }
+        values = {each.name: each.value for each in meanings.enumerators(source.path, symbol.start, symbol.end)}
         code = blank_comments(source.data[symbol.start : symbol.end])
         for row in rows:
             if row.kind is not Kind.ENUMERATOR or not symbol.start <= row.name_start < symbol.end:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from tree_sitter import Node
 
@@ -20,6 +21,9 @@ from kexpert.core.c.source import Source
 from kexpert.core.symbols import Kind, Symbol
 from kexpert.core.text import decode
 from kexpert.features.hover.code_card import start_with_annotations
+
+if TYPE_CHECKING:
+    from kexpert.features.explain.callee_effects import CalleeEffects
 
 _MAX_BYTES = 1 << 20  # of a longer function only the beginning is read
 _MAX_SHOWN_CHARS = 80
@@ -67,6 +71,8 @@ class Body:
         self.function = _definition(self._tree.root_node)
         self.root = self.function.child_by_field_name("body") if self.function else None
         self.has_error = self.root is None or self.root.has_error or parsed.repaired
+        #: What callees do, for who can look them up.
+        self.effects: CalleeEffects | None = None
 
     # -- text -----------------------------------------------------------------------------------
 

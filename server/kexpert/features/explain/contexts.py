@@ -6,23 +6,22 @@ A call that sleeps only under a condition is given with it: ``if (gfp & __GFP_WA
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from kexpert.core.c.tokens import Tokens
-from kexpert.core.kernel.lock_calls import INTERRUPTION_CALLS, LOCK_CALLS
-from kexpert.core.kernel.locking_context import ATOMIC_GFP, SLEEPING, SLEEPING_GFP, locking_rules
-from kexpert.core.kernel.resource_calls import ALLOCATORS
+from kexpert.core.kernel.lock_calls import INTERRUPTION_CALLS
+from kexpert.core.kernel.locking_context import ATOMIC_GFP, locking_rules
 from kexpert.core.text import decode
 from kexpert.features.explain.body import Body, Call
 from kexpert.features.explain.explanation import Fact, FactKind, Location, Statement, as_code
 from kexpert.features.explain.flow import Flow
 from kexpert.features.explain.guards import Guard, condition_of, phrase
+from kexpert.features.explain.sleeping import gfp_flags, sleep_cause
 
-_GFP = re.compile(r"\b(GFP_[A-Z_]+)\b")
-#: Functions that allocate with the GFP flags they are given, beside the allocators that are known by name.
-_ALLOCATES = re.compile(r"(?:\w*_)?(?:alloc|zalloc|kzalloc|kmalloc|kcalloc|kstrdup|kmemdup)(?:_\w+)?|idr_preload|"
-                        r"radix_tree_preload|xa_store|xa_insert|usb_submit_urb|\w*kasprintf|kmemdup_nul")  # fmt: skip
-_NO_ALLOCATION = re.compile(r"init|mask|allow|free|set_")
+if TYPE_CHECKING:
+    from kexpert.features.explain.callee_effects import CalleeEffects
+
 _MAX_CAUSES = 4
 _SECTIONS = {
     "__init": "`__init`: its code is freed once the kernel has started",
@@ -103,7 +102,19 @@ def _calls(flow: Flow) -> list[tuple[Call, Guard | None]]:
 
 
 def _sleeping(body: Body, flow: Flow) -> list[Statement]:
-    """Why it may sleep: calls that always run first; if there are none, those under a condition."""
+    """Why it may sleep: calls that always run first; if there are none, those under a condition; else its callees."""
+    causes = _causes(body, flow, lambda call: sleep_cause(body, call))
+    effects = body.effects
+    if not causes and effects is not None:
+        causes = _causes(body, flow, lambda call: _through(call, effects) if _is_by_name(body, call) else None)
+    if not causes:
+        return []
+    shown = list(causes)[:_MAX_CAUSES]
+    places = tuple(dict.fromkeys(place for cause in shown for place in causes[cause][:3]))
+    return [Statement(f"May sleep: {', '.join(shown)}", places)]
+
+
+def _causes(body: Body, flow: Flow, cause_of: Callable[[Call], str | None]) -> dict[str, list[Location]]:
     always: dict[str, list[Location]] = {}
     conditional: dict[str, list[Location]] = {}
     reachable = flow.reachable()
@@ -111,7 +122,7 @@ def _sleeping(body: Body, flow: Flow) -> list[Statement]:
         if id(point) not in reachable:
             continue
         for call, guard in zip(point.calls, point.call_guards, strict=True):
-            cause = sleep_cause(body, call)
+            cause = cause_of(call)
             if cause is None:
                 continue
             location = Location(body.path, call.line)
@@ -120,41 +131,16 @@ def _sleeping(body: Body, flow: Flow) -> list[Statement]:
                 always.setdefault(cause, []).append(location)
             else:
                 conditional.setdefault(f"{cause}{phrase(condition)}", []).append(location)
-    found = always or conditional
-    if not found:
-        return []
-    causes = list(found)[:_MAX_CAUSES]
-    places = tuple(dict.fromkeys(place for cause in causes for place in found[cause][:3]))
-    return [Statement(f"May sleep: {', '.join(causes)}", places)]
+    return always or conditional
 
 
-def sleep_cause(body: Body, call: Call) -> str | None:
-    """Why a call may sleep, in words; None if that is not certain."""
-    if call.member or call.name in body.locals or call.name in body.parameters:
-        return None
-    lock = LOCK_CALLS.get(call.name)
-    if call.name == "guard":
-        return None
-    if (lock is not None and lock.sleeps) or call.name in SLEEPING:
-        return as_code(f"{call.name}()")
-    flags = gfp_flags(body, call)
-    if flags and any(flag in SLEEPING_GFP for flag in flags) and not any(flag in ATOMIC_GFP for flag in flags):
-        return as_code(f"{call.name}({flags[0]})")
-    allocator = ALLOCATORS.get(call.name)
-    return as_code(f"{call.name}()") if allocator is not None and allocator.sleeps else None
+def _is_by_name(body: Body, call: Call) -> bool:
+    return not call.member and call.name not in body.locals and call.name not in body.parameters
 
 
-def gfp_flags(body: Body, call: Call) -> list[str]:
-    """The GFP flags that an allocation is given as they are written: not those of a nested call."""
-    if call.name not in ALLOCATORS and (not _ALLOCATES.fullmatch(call.name) or _NO_ALLOCATION.search(call.name)):
-        return []
-    found: list[str] = []
-    for argument in call.arguments:
-        if argument.type in ("identifier", "binary_expression"):
-            text = body.text(argument)
-            if "(" not in text and "~" not in text and "?" not in text:
-                found += _GFP.findall(text)
-    return found
+def _through(call: Call, effects: CalleeEffects) -> str | None:
+    cause = effects.always_sleeps(call.name)
+    return f"{as_code(call.name + '()')} calls {cause}" if cause else None
 
 
 def _atomic(body: Body, flow: Flow) -> list[Statement]:

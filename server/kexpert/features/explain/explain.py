@@ -10,6 +10,7 @@ from kexpert.core.c.source import Source
 from kexpert.core.docs.kerneldoc import KernelDoc, comment_above, parse_kerneldoc
 from kexpert.core.symbols import Kind, Symbol
 from kexpert.features.explain.body import Body, body_around, body_of
+from kexpert.features.explain.callee_effects import CalleeEffects
 from kexpert.features.explain.callees import Briefs
 from kexpert.features.explain.contexts import context_facts, context_statements
 from kexpert.features.explain.explanation import (
@@ -118,6 +119,7 @@ def _explanation(
     with_related: bool = True,
 ) -> Explanation:
     """``span``: explain this part of the body alone."""
+    body.effects = CalleeEffects(view, source)
     flow = Flow(body)
     analysis = ReturnAnalysis(body, flow)
     locks, resources, state = lock_uses(body, flow), resource_uses(body, flow), writes(view, body, flow)

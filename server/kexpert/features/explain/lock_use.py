@@ -22,6 +22,7 @@ class LockUse:
     guard: Guard | None
     point: Point
     scoped: bool = False  # released at the end of its scope
+    is_wrapped: bool = False  # ``function`` takes or releases it for its caller
 
     @property
     def key(self) -> tuple[str, str]:
@@ -37,6 +38,8 @@ class LockUse:
         details = [self.call.kind] if self.lock else []
         if self.call.mode:
             details.append(self.call.mode)
+        if self.is_wrapped:
+            details.append(f"through {as_code(self.function + '()')}")
         return f"{self.name} ({', '.join(details)})" if details else self.name
 
 
@@ -49,8 +52,10 @@ def lock_use(body: Body, call: Call, guard: Guard | None, point: Point) -> LockU
         scoped = True
     else:
         known, scoped = LOCK_CALLS.get(call.name), False
-    if known is None or call.name in body.locals or call.name in body.parameters:
+    if call.name in body.locals or call.name in body.parameters:
         return None
+    if known is None:
+        return _wrapped(body, call, guard, point)
     lock = ""
     if known.argument is not None:
         at = 0 if scoped else known.argument
@@ -60,3 +65,11 @@ def lock_use(body: Body, call: Call, guard: Guard | None, point: Point) -> LockU
     elif call.arguments and not scoped:
         return None  # another macro of the same name
     return LockUse(known, lock, call.name, call.line, guard, point, scoped)
+
+
+def _wrapped(body: Body, call: Call, guard: Guard | None, point: Point) -> LockUse | None:
+    wrapper = body.effects.lock_wrapper(call.name) if body.effects is not None else None
+    lock = wrapper.lock_of(body, call) if wrapper is not None else None
+    if wrapper is None or lock is None:
+        return None
+    return LockUse(wrapper.call, lock, call.name, call.line, guard, point, is_wrapped=True)

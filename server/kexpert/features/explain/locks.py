@@ -34,7 +34,9 @@ def lock_uses(body: Body, flow: Flow) -> list[LockUse]:
         for call, guard in zip(point.calls, point.call_guards, strict=True):
             if use := lock_use(body, call, guard, point):
                 found.append(use)
-    return found
+    # A callee's release says little if what takes the lock was not understood.
+    taken = {use.key for use in found if use.call.action != "release"}
+    return [use for use in found if not use.is_wrapped or use.key in taken]
 
 
 def _scoped_guard(body: Body, point: Point) -> LockUse | None:

@@ -9,10 +9,10 @@ from tree_sitter import Node
 
 from kexpert.core.kernel.resource_calls import ALLOCATORS, COUNTS, FREES, GETS, REFERENCES, Reference
 from kexpert.features.explain.body import Body, Call, declared_name
-from kexpert.features.explain.contexts import gfp_flags
 from kexpert.features.explain.explanation import Fact, FactKind, Location, Statement, as_code
 from kexpert.features.explain.flow import Flow
 from kexpert.features.explain.guards import Guard, condition_of, phrase
+from kexpert.features.explain.sleeping import gfp_flags
 
 #: A member that counts references, by its name.
 _REFERENCE_COUNT = re.compile(r"(?:->|\.)(?:\w*_)?(?:refcount|refcnt|refs?|ref_count|ref_cnt)$")

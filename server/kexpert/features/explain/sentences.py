@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from tree_sitter import Node
 
 from kexpert.features.explain.body import Body, Call, walk
@@ -65,6 +67,8 @@ class Sentences:
         """A lock, an allocation or a reference, in words; "" for another call."""
         point = Point(call.node, "plain", None)
         use = lock_use(self.body, call, None, point)
+        if use is not None and use.is_wrapped and use.key not in self._taken:
+            use = None
         if use is not None:
             if use.scoped:
                 return f"Takes {use.described} until the end of the scope."
@@ -74,6 +78,13 @@ class Sentences:
         if resource is not None:
             return f"{resource.text[:1].upper()}{resource.text[1:]}."
         return ""
+
+    @cached_property
+    def _taken(self) -> set[tuple[str, str]]:
+        """The locks that the body takes."""
+        calls = self.body.calls_in(self.body.root) if self.body.root is not None else ()
+        uses = (lock_use(self.body, call, None, Point(call.node, "plain", None)) for call in calls)
+        return {use.key for use in uses if use is not None and use.call.action != "release"}
 
     def worth_telling(self, call: Call) -> bool:
         if call.member or call.name in self.body.locals:

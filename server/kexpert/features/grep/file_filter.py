@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from kexpert.core.c.conditions import conditions_at
 from kexpert.core.kernel.kbuild import built_by
-from kexpert.core.paths import PathPatterns
+from kexpert.core.paths import PathPatterns, is_pattern
 from kexpert.features.grep.query import BadQuery
 from kexpert.view import View
 
@@ -19,7 +19,10 @@ class FileFilter:
     """The filters of one search in one tree."""
 
     def __init__(self, view: View, paths: Sequence[str], configs: Sequence[str]) -> None:
-        """Raises BadQuery for an option that the tree does not have."""
+        """Raises BadQuery for what is no pattern, and for an option that the tree does not have."""
+        for path in paths:
+            if not is_pattern(path):
+                raise BadQuery(f"path {path[:40]!r} is no pattern; give a folder, or one such as drivers/net/*.c")
         self._patterns = PathPatterns(paths)
         self._options: list[re.Pattern[str]] = []
         self._built: set[str] = set()

@@ -11,8 +11,8 @@ from kexpert.features.hover.card import HoverCard, plain_text, restructured_text
 from kexpert.features.hover.card_reader import CardReader, comment_of, other_variants
 from kexpert.features.hover.code_card import declaration_head, first_lines
 from kexpert.features.hover.comment_text import comment_above_line, comment_beside_text
-from kexpert.features.hover.enum_values import MAX_ENUM_BYTES, enclosing_enum, enumerator_values
-from kexpert.features.hover.macro_card import MacroLookup
+from kexpert.features.hover.enum_values import enum_of
+from kexpert.features.hover.macro_meanings import meanings_in
 from kexpert.features.hover.type_sizes import layout_of
 
 _KIND_WORDS = {Kind.STRUCT: "struct", Kind.UNION: "union", Kind.ENUM: "enum"}
@@ -29,7 +29,7 @@ def aggregate_card(reader: CardReader, symbol: Symbol, symbols: Sequence[Symbol]
     reader.add_places(card, symbol, variants)
     if symbol.kind == Kind.ENUM:
         card.code = declaration_head(data, symbol)
-        found = enumerator_values(data[symbol.start : symbol.end][:MAX_ENUM_BYTES], MacroLookup(reader))
+        found = meanings_in(reader, symbol.path).enumerators(symbol.path, symbol.start, symbol.end)
         card.enumerators = tuple(found[:_MAX_ENUMERATORS])
         card.more_enumerators = max(0, len(found) - _MAX_ENUMERATORS)
         return card
@@ -47,10 +47,10 @@ def enumerator_card(reader: CardReader, symbol: Symbol) -> HoverCard:
     data = reader.data(symbol.path) or b""
     card.code = decode(data[symbol.start : symbol.end]).strip()
     reader.add_places(card, symbol)
-    span = enclosing_enum(data, symbol.name_start)
+    span = enum_of(reader.view, symbol)
     if span is not None:
         text = data[span[0] : span[1]]
-        values = {enumerator.name: enumerator.value for enumerator in enumerator_values(text, MacroLookup(reader))}
+        values = {each.name: each.value for each in meanings_in(reader, symbol.path).enumerators(symbol.path, *span)}
         card.value = values.get(symbol.name)
         doc = parse_kerneldoc(comment_of(data, span[0]))
         documented = {param.name: param.text for param in doc.params} if doc else {}

@@ -17,11 +17,11 @@ from kexpert.core.symbols import Flag, Kind, Symbol
 from kexpert.core.text import decode, encode
 from kexpert.features.hover.card_reader import CardReader, is_in_reach
 from kexpert.features.hover.enum_values import MAX_ENUM_BYTES, enumerator_values
-from kexpert.features.hover.member_macros import expand_call, members_made, sole_word, type_in, with_members
-from kexpert.features.hover.type_constants import TypeConstants
+from kexpert.features.hover.macro_meanings import MacroMeanings
 from kexpert.features.semantics.compiled_text import Compilation
 from kexpert.features.semantics.definition_ranking import is_private
 from kexpert.features.semantics.macro_expansion import Macro
+from kexpert.features.semantics.member_macros import expand_call, members_made, sole_word, type_in, with_members
 
 _MAX_LOOKUPS = 200
 _MAX_DEFINITIONS = 40
@@ -55,7 +55,7 @@ class _Sizes:
     def __init__(self, reader: CardReader, symbol: Symbol) -> None:
         self._reader = reader
         self._compilation = Compilation(reader.view, reader.source(reader.path or symbol.path))
-        self._constants = TypeConstants(reader, self._compilation, self._measure)
+        self._constants = MacroMeanings(reader, self._compilation, self._measure)
         self._known: dict[str, Size | None] = {}
         self._lookups = _MAX_LOOKUPS
         self._bytes = _MAX_INNER_BYTES
@@ -198,8 +198,9 @@ class _Sizes:
     def _enum(self, symbol: Symbol) -> Size:
         """An int, but for packed enumerations and those with larger values."""
         data = self._reader.data(symbol.path) or b""
-        attributes, _ = attributes_of(decode(self._attributes(data, symbol)))
         body = self._compilation.text(symbol.path, data, symbol.start, symbol.end)
+        head = body.partition(b"{")[0]
+        attributes, _ = attributes_of(decode(head + b" " + self._attributes(data, symbol)))
         if not attributes.packed and not _WIDE.search(body):
             return Size(4, 4)
         values = [each.value for each in enumerator_values(body[:MAX_ENUM_BYTES], self._macro)]

@@ -42,6 +42,14 @@ class SuggestionMemory:
         data = source.data
         self._suggestions.appendleft(_Remembered(source.path, len(data), zlib.crc32(data), offset, text, logprob))
 
+    def keep_behind(self, source: Source, offset: int, text: bytes, logprob: float) -> None:
+        """Keep a second suggestion for a place: the one that is kept already is found first."""
+        self.keep(source, offset, text, logprob)
+        second = self._suggestions.popleft()
+        place = (second.path, second.size, second.checksum, second.offset)
+        kept = [(made.path, made.size, made.checksum, made.offset) for made in self._suggestions]
+        self._suggestions.insert(kept.index(place) + 1 if place in kept else 0, second)
+
     def clear(self) -> None:
         self._suggestions.clear()
 

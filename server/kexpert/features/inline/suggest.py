@@ -13,7 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Literal
 
-from kexpert.abilities import Completer, Token, TokenOrigin
+from kexpert.abilities import NO_NEIGHBOURS, Completer, Neighbours, Token, TokenOrigin
 from kexpert.core.c.source import Source
 from kexpert.core.text import decode, encode, identifier_at
 from kexpert.features.completion.item import CompletionItem
@@ -105,11 +105,46 @@ def suggest(
     if not _writes_code(cursor):
         return None
 
+    neighbours = find_neighbours(cursor, state.neighbours, state.edits)
+    found, inserted = _write(cursor, engine, config, state, neighbours, cancelled, began)
+    if found.shown:
+        state.memory.keep(source, cursor.offset, inserted, found.logprob)
+    return found
+
+
+def another(
+    view: View,
+    source: Source,
+    first: Suggestion,
+    engine: Completer,
+    config: InlineConfig,
+    state: InlineState,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Suggestion | None:
+    """What the model writes where it cannot copy from neighbours; None if that is ``first`` again. Raises what the
+    engine raises."""
+    cursor = CursorContext(view, source, first.offset)
+    found, inserted = _write(cursor, engine, config, state, NO_NEIGHBOURS, cancelled, time.perf_counter())
+    if not found.shown or not inserted or found.text == first.text:
+        return None
+    state.memory.keep_behind(source, cursor.offset, inserted, found.logprob)
+    return found
+
+
+def _write(
+    cursor: CursorContext,
+    engine: Completer,
+    config: InlineConfig,
+    state: InlineState,
+    neighbours: Neighbours,
+    cancelled: Callable[[], bool],
+    began: float,
+) -> tuple[Suggestion, bytes]:
+    """Ask the model; the suggestion, and its text as bytes of the file."""
     shape = _shape(cursor, config.max_lines)
     context_tokens = engine.context or DEFAULT_CONTEXT
     max_tokens = min(config.max_tokens, int(context_tokens * _ANSWER_SHARE))
     context = build_context(cursor, context_tokens - max_tokens, state.excerpts, state.edits)
-    neighbours = find_neighbours(cursor, state.neighbours, state.edits)
     answer = _read(engine.stream(context, max_tokens, cancelled, neighbours), shape)
 
     text = without_repeated_end(answer.text, shape)
@@ -118,12 +153,18 @@ def suggest(
         text = text.replace("\n", "\r\n")
     inserted = encode(text)
     reason, detail = reason_to_hide(cursor, inserted, logprob, config.min_logprob)
-    if not reason:
-        state.memory.keep(source, cursor.offset, inserted, logprob)
-    return Suggestion(
+    found = Suggestion(
         text, cursor.offset, logprob, reason, detail, origin, len(answer.logprobs),
         answer.first_token - began if answer.first_token else 0.0, time.perf_counter() - began,
     )  # fmt: skip
+    return found, inserted
+
+
+def with_first_line(texts: list[str]) -> list[str]:
+    """The suggestions of a place, and the first line of the best one if it has more and is not among them: the keys for
+    the next and the previous suggestion have somewhere to go."""
+    first, newline, _ = texts[0].partition("\n") if texts else ("", "", "")
+    return [*texts, first] if newline and first.strip() and first not in texts else texts
 
 
 def recall(source: Source, offset: int, config: InlineConfig, state: InlineState) -> Suggestion | None:

@@ -12,7 +12,8 @@ from tree_sitter import Node
 
 from kexpert.core.c.source import Source
 from kexpert.core.symbols import Kind, Symbol
-from kexpert.features.explain.body import Body, body_of, walk
+from kexpert.features.explain.body import Body, walk
+from kexpert.features.explain.callee_effects import body_in_tree
 from kexpert.features.explain.contexts import context_statements
 from kexpert.features.explain.explanation import FactKind, ReturnValue, Statement
 from kexpert.features.explain.flow import Flow
@@ -53,7 +54,7 @@ def code_facts(view: View, source: Source, symbol: Symbol, declaration: Declarat
     """Facts of the body of a function, a system call or a macro; nothing for other definitions."""
     if symbol.kind not in (Kind.FUNCTION, Kind.SYSCALL, Kind.MACRO):
         return CodeFacts()
-    body = body_of(source, symbol)
+    body = body_in_tree(view, source, symbol)
     uses = {each.name: use for each in declaration.parameters if (use := use_of(body, each.name))}
     if symbol.kind is Kind.MACRO:
         return CodeFacts(uses=uses)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from kexpert.core.paths import PathPatterns
+from kexpert.core.paths import PathPatterns, is_pattern
 from kexpert.core.symbols import DEFINITIONS, Flag, Kind, Symbol
 from kexpert.features.semantics.definition_ranking import is_for_kernel, kernel_first
 from kexpert.features.semantics.include_paths import DEFAULT_ARCH, arch_of
@@ -64,7 +64,7 @@ def asked_name(text: str) -> AskedName | None:
 def inside(path: str) -> Callable[[str], bool]:
     """A test for paths: a file, a folder with all below it, or a pattern of gitignore; "" takes all.
 
-    Raises FilterError for a pattern that could take long to match.
+    Raises FilterError for what is no pattern, and for a pattern that could take long to match.
     """
     wanted = path.strip().removeprefix("./").strip("/")
     if not wanted:
@@ -73,6 +73,8 @@ def inside(path: str) -> Callable[[str], bool]:
         return lambda found: found == wanted or found.startswith(f"{wanted}/")
     if wanted.count("*") > _MAX_STARS or len(wanted) > _MAX_PATTERN_CHARS:
         raise FilterError(f"path {path[:40]!r} has too many wildcards; give a folder")
+    if not is_pattern(wanted):
+        raise FilterError(f"path {path[:40]!r} is no pattern; give a folder, or one such as drivers/net/*.c")
     return PathPatterns([wanted]).matches
 
 

@@ -119,7 +119,7 @@ def explained(view: View, symbol: Symbol) -> Explanation | None:
 
 def locking(view: View, symbol: Symbol) -> Locking | None:
     """Locks and contexts of a function; None if it cannot be read."""
-    from kexpert.features.explain.body import body_of
+    from kexpert.features.explain.callee_effects import body_in_tree
     from kexpert.features.explain.contexts import context_statements
     from kexpert.features.explain.flow import Flow
     from kexpert.features.explain.locks import lock_rules, lock_statements, lock_uses
@@ -130,7 +130,7 @@ def locking(view: View, symbol: Symbol) -> Locking | None:
     card = card_for_symbol(view, symbol, HoverConfig(callers=False, layout=False, maintainers=False))
     if symbol.kind not in CODE:
         return Locking(symbol, card, (), True)
-    body = body_of(source, symbol)
+    body = body_in_tree(view, source, symbol)
     flow = Flow(body)
     uses = lock_uses(body, flow)
     found = [*lock_statements(body, flow, uses, lock_rules(body, flow, uses)), *context_statements(body, flow)]

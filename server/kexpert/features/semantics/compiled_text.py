@@ -81,6 +81,15 @@ class Compilation:
             and state_in_file(self.view, row, place.configuration, seen) is not False
         ]  # fmt: skip
 
+    def last_read(self, macros: Sequence[Symbol]) -> Symbol | None:
+        """Of macros of headers the one that is compiled last; None if that is not known."""
+        place = self._place
+        if place is None or not self.decides:
+            return None
+        read = [macro for macro in macros if place.unit.read_at(macro.path, macro.start)]
+        self.has_decided |= bool(read)
+        return place.last_read(read)[0] if read else None
+
     def macro(self, name: str) -> Macro | None:
         """A macro without parameters as the walk defines it last; None if it is not known."""
         if self._place is None or not self.decides:

@@ -166,7 +166,21 @@ def _by_configuration(
         before = _bytes_before(row, offset) if tiers[row] == OWN and row.kind is Kind.MACRO else 0
         return is_out, tiers[row], standing, is_weak, before, is_linked and standing is Standing.COMPILED
 
-    return sorted(rows, key=key) + ranked[len(rows) :]
+    return sorted(_macros_as_read(rows, place, standings), key=key) + ranked[len(rows) :]
+
+
+def _macros_as_read(rows: list[Symbol], place: Place, standings: dict[Symbol, Standing]) -> list[Symbol]:
+    """The same list in which the macros of headers that are compiled change places: the last definition holds."""
+    places = [
+        at for at, row in enumerate(rows)
+        if row.kind is Kind.MACRO and row.path != place.source.path and standings.get(row) is Standing.COMPILED
+    ]  # fmt: skip
+    if len(places) < 2:
+        return rows
+    found = list(rows)
+    for at, row in zip(places, place.last_read(rows[at] for at in places), strict=True):
+        found[at] = row
+    return found
 
 
 def _bytes_before(macro: Symbol, offset: int) -> int:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from kexpert.core.c.declarators import CType
-from kexpert.core.symbols import Kind, Symbol
+from kexpert.core.symbols import Flag, Kind, Symbol
+from kexpert.core.text import decode, encode
+from kexpert.features.semantics.member_macros import Lookup, expand_call, made_members, type_in
 from kexpert.features.semantics.records import Member, members_of
 from kexpert.view import View
 
@@ -30,13 +33,20 @@ class Lookups:
         """Symbols of a name, not ranked."""
         return _kept(self._rows, (name, kinds), lambda: self.view.lookup(name, kinds))
 
-    def members(self, record: Symbol, name: str) -> tuple[Member, ...]:
-        """Members of a struct or union; ``name``: "struct foo"."""
-        return _kept(
-            self._members,
-            (record, name),
-            lambda: members_of(self.view.text(record), record.path, record.start, name),
-        )
+    def members(self, record: Symbol, name: str, lookup: Lookup) -> tuple[Member, ...]:
+        """Members of a struct or union; ``name``: "struct foo". ``lookup`` finds the macros that make some."""
+        return _kept(self._members, (record, name), lambda: self._read_members(record, name, lookup))
+
+    def _read_members(self, record: Symbol, name: str, lookup: Lookup) -> tuple[Member, ...]:
+        text = self.view.text(record)
+        if record.flags & Flag.IDIOM:
+            made = type_in(expand_call(decode(text), lookup) or "", name.partition(" ")[0], record.name)
+            found = members_of(encode(made), record.path, 0, name)
+            return tuple(
+                replace(each, name_start=record.name_start, start=record.start, end=record.end) for each in found
+            )
+        plain = members_of(text, record.path, record.start, name)
+        return (*plain, *made_members(text, record.path, record.start, name, lookup))
 
     def can_take_member(self, argument: tuple[str, int, int], read: Callable[[], bool]) -> bool:
         """Whether a macro's argument can be a member's name; ``argument``: the macro, which one, of how many."""

@@ -20,11 +20,13 @@ from kexpert.core.c.declarators import (
     read_declaration,
     read_parameter,
 )  # fmt: skip
+from kexpert.core.c.macro_text import Macro, parse_macro
 from kexpert.core.c.macro_types import macro_type
-from kexpert.core.c.scope import block_locals, locals_at
+from kexpert.core.c.scope import Local, block_locals, locals_at
 from kexpert.core.c.source import Source
 from kexpert.core.c.tokens import Tokens
 from kexpert.core.symbols import Flag, Kind, Symbol
+from kexpert.features.semantics.declaring_macros import local_by_macro
 from kexpert.features.semantics.definition_ranking import can_mean, rank_definitions
 from kexpert.features.semantics.expression_tokens import PREFIX, cast_end, operators_of, starts_type
 from kexpert.features.semantics.lookups import Lookups
@@ -245,8 +247,13 @@ class Types:
             return _BUILT_IN[name]
         if name not in self._names:
             self._names[name] = None  # a macro that names itself
-            self._names[name] = self._global(name, scope)
+            local = self.local_by_macro(name, self._offset) if self._offset >= 0 else None
+            self._names[name] = self.plain(local.type, scope) if local else self._global(name, scope)
         return self._names[name]
+
+    def local_by_macro(self, name: str, offset: int) -> Local | None:
+        """The local of a name that a macro of another file declares above an offset."""
+        return local_by_macro(self.source, name, offset, self._macro)
 
     def _global(self, name: str, scope: Scope) -> CType | None:
         for symbol in self.lookup(name, VALUES)[:_MAX_VARIANTS]:
@@ -399,10 +406,14 @@ class Types:
             text = self._text(path, start, end)
             return members_of(text, path, start, self._owners.get(of.body, of.name))
         for symbol in self.records(of.tag):
-            found = self.known.members(symbol, of.name)
+            found = self.known.members(symbol, of.name, self._macro)
             if found:
                 return found
         return ()
+
+    def _macro(self, name: str) -> Macro | None:
+        macro = next(iter(self.lookup(name, (Kind.MACRO,))), None)
+        return parse_macro(self.view.text(macro)) if macro else None
 
     def records(self, tag: str) -> list[Symbol]:
         """The definitions of a struct or union, best first; also of a tag that is a macro for another tag."""

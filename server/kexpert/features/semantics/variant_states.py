@@ -26,6 +26,7 @@ from kexpert.view import View
 _MAX_ALTERNATIVES = 8
 _MAX_FILES_JUDGED = 300
 _MAX_GROUP = 24
+_AT_THE_END = 1 << 31
 
 
 class Standing(IntEnum):
@@ -86,6 +87,17 @@ class Place:
             return Standing.EXCLUDED
         state = state_in_file(self.view, row, self.configuration, self.unit.macros)
         return Standing.EXCLUDED if state is False else _standing(None if built is None else state)
+
+    def last_read(self, macros: Iterable[Symbol]) -> list[Symbol]:
+        """Macros of headers, the one that holds at this place first: that which was read last before it."""
+        before = bisect_right(_nesting(self.source)[0], self.offset) if self.offset >= 0 else _AT_THE_END
+        unit = self.unit
+
+        def key(macro: Symbol) -> tuple[bool, tuple[int, ...]]:
+            read = unit.read_at(macro.path, macro.start)
+            return bool(read) and read[0] <= before, read
+
+        return sorted(macros, key=key, reverse=True)
 
     def _state(self, path: str, offset: int) -> State:
         """Whether the text at an offset of a file that the walk reads is compiled."""

@@ -30,7 +30,7 @@ def checked(request: Request, path: str) -> tuple[str, list[Json]] | None:
     try:
         report = file_diagnostics(request.snapshot, path, request.cancelled)
     except GaveUp as reason:
-        request.log.show_once("info", str(reason))
+        request.log.log("warning", str(reason))
         return None
     if report is None:
         return None

@@ -22,8 +22,4 @@ def inline_completion(request: Request) -> Json | None:
     if found is None:
         return None
     span = request.places.range(found.source.data, found.start, found.end)
-    texts = [found.insert_text]
-    first, newline, _ = found.insert_text.partition("\n")
-    if explicit and newline and first.strip():  # asked for by a key, which also goes from one to the next
-        texts.append(first)
-    return {"items": [{"insertText": text, "range": span} for text in texts]}
+    return {"items": [{"insertText": text, "range": span} for text in found.texts]}

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from kexpert.core.c.lex import blank_comments
 from kexpert.core.c.macro_text import Macro, arguments_of, is_blank, skip_blanks, substitute, tokenize
+from kexpert.core.c.tokens import Tokens
 from kexpert.core.text import decode, encode
+from kexpert.features.semantics.records import Member, read_members
 
 #: A word in capitals, perhaps with arguments, where a declaration begins, without a semicolon after it.
 _BARE = re.compile(
-    rb"(?<=[;{}])(\s*)([A-Z][A-Z0-9_]{3,}(?:\s*\((?:[^()]|\([^()]*+\))*+\))?)(?=\s+[A-Za-z_]|\s*\})", re.A
+    rb"(?<=[;{}])(\s*)([A-Z][A-Z0-9_]{2,}(?:\s*\((?:[^()]|\([^()]*+\))*+\))?)(?=\s+[A-Za-z_]|\s*\})", re.A
 )  # fmt: skip
-_CAPITALS = re.compile(rb"(?:^|[;{}])[ \t]*[A-Z][A-Z0-9_]{3,}\b(?![ \t]*;)", re.M | re.A)
+_CAPITALS = re.compile(rb"(?:^|[;{}])[ \t]*[A-Z][A-Z0-9_]{2,}\b(?![ \t]*;)", re.M | re.A)
 _TWO_CALLS = re.compile(r"\)\s*[A-Za-z_]\w*\s*\(")
 _WORD = re.compile(r"[A-Za-z_]\w*\Z")
 _MAX_ROUNDS = 4
@@ -94,6 +97,21 @@ def with_members(text: bytes, lookup: Lookup) -> bytes:
             break
         text = replaced
     return text
+
+
+def made_members(text: bytes, path: str, start: int, struct: str, lookup: Lookup) -> list[Member]:
+    """The members for which words of a struct stand, placed at these words; ``start``: of the text in its file."""
+    found: list[Member] = []
+    if _CAPITALS.search(text) is None:
+        return found
+    for match in _BARE.finditer(blank_comments(text)):
+        tokens = Tokens(encode(members_made(decode(match[2]), lookup) or ""))
+        at, end = start + match.start(2), start + match.end(2)
+        found += [
+            replace(member, name_start=at, start=at, end=end)
+            for member in read_members(tokens, 0, len(tokens), path, struct, 0)
+        ]
+    return found
 
 
 def type_in(made: str, keyword: str, name: str) -> str:

@@ -1,0 +1,155 @@
+"""What a function's callees do to its locks and its context, one level deep: a driver's own ``foo_lock()``.
+
+Only what is certain is said. A lock counts if the callee does nothing else with locks, whatever path it takes, and if
+the caller's words can name it. Sleeping counts if the callee is of the same file and always sleeps.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from kexpert.core.c.source import Source
+from kexpert.core.kernel.lock_calls import LOCK_CALLS, LockCall
+from kexpert.core.symbols import Kind, Symbol
+from kexpert.core.text import decode
+from kexpert.features.explain.body import Body, Call, body_of
+from kexpert.features.explain.flow import Flow
+from kexpert.features.explain.guards import condition_of
+from kexpert.features.explain.lock_states import FREE, HELD, lock_states
+from kexpert.features.explain.locks import lock_uses
+from kexpert.features.explain.sleeping import sleep_cause
+from kexpert.features.navigation.call_hierarchy import best_callee
+from kexpert.features.semantics.definition_ranking import can_mean
+from kexpert.features.semantics.include_paths import arch_for
+from kexpert.view import View
+
+_MAX_CALLEES = 12  # of one function that are read for each question
+_MAX_WRAPPER_BYTES = 1_200
+_MAX_CALLEE_BYTES = 6_000
+_WRAPS_BY_NAME = re.compile(r"(?:un)?lock|acquire|release|begin|end|enter|exit|(?:_|^)(?:get|put|start|stop)(?:_|$)")
+_DEFINED = (Kind.FUNCTION, Kind.MACRO)
+_LOCK = re.compile(r"(?P<prefix>&?)\(?(?P<root>[A-Za-z_]\w*)\)?(?P<rest>(?:(?:->|\.)\w+|\[\w+\])*)")
+_PASSED = re.compile(r"&?[A-Za-z_]\w*(?:(?:->|\.)\w+|\[\w+\])*")
+_MACRO_PARAMETERS = re.compile(rb"\s*#\s*define\s+\w+\(([^()]*)\)")
+
+
+@dataclass(frozen=True, slots=True)
+class LockWrapper:
+    """A function that takes or releases one lock for its caller. ``parameter``: the one that leads to the lock."""
+
+    call: LockCall
+    lock: str
+    parameter: int | None
+
+    def lock_of(self, body: Body, call: Call) -> str | None:
+        """The lock in the words of the caller; None if it has none for it."""
+        match = _LOCK.fullmatch(self.lock)
+        if self.parameter is None or match is None:
+            return self.lock
+        if self.parameter >= len(call.arguments):
+            return None
+        given, rest = body.shown(call.arguments[self.parameter]), match["rest"]
+        if not _PASSED.fullmatch(given):
+            return None
+        if given.startswith("&") and rest.startswith("->"):
+            given, rest = given[1:], f".{rest[2:]}"
+        if given.startswith("&") and match["prefix"]:
+            return None
+        return f"{match['prefix']}{given}{rest}"
+
+
+class CalleeEffects:
+    """Asked for by name; each callee is read once."""
+
+    def __init__(self, view: View, source: Source) -> None:
+        self._view = view
+        self._source = source
+        self._wrappers: dict[str, LockWrapper | None] = {}
+        self._sleeps: dict[str, str | None] = {}
+
+    def lock_wrapper(self, name: str) -> LockWrapper | None:
+        """What a call of ``name`` does to a lock; None if that is not certain."""
+        if name in LOCK_CALLS or not _WRAPS_BY_NAME.search(name):
+            return None
+        if name not in self._wrappers:
+            if len(self._wrappers) == _MAX_CALLEES:
+                return None
+            self._wrappers[name] = self._read_wrapper(name)
+        return self._wrappers[name]
+
+    def always_sleeps(self, name: str) -> str | None:
+        """Why a call of ``name`` sleeps, in words; None if that is not certain."""
+        if name not in self._sleeps:
+            if len(self._sleeps) == _MAX_CALLEES:
+                return None
+            self._sleeps[name] = self._read_sleeping(name)
+        return self._sleeps[name]
+
+    def _read_wrapper(self, name: str) -> LockWrapper | None:
+        found = self._definition(name, _MAX_WRAPPER_BYTES)
+        if found is None:
+            return None
+        body, parameters = found
+        flow = Flow(body)
+        uses = lock_uses(body, flow)
+        actions = {use.call.action for use in uses}
+        if not uses or not flow.complete or any(use.scoped for use in uses) or len({use.key for use in uses}) > 1:
+            return None
+        (state,) = lock_states(flow, uses).values()
+        if not (actions == {"take"} and state.final == HELD) and not (actions == {"release"} and state.final == FREE):
+            return None
+        first = uses[0]
+        if not first.lock:
+            return LockWrapper(first.call, "", None)
+        match = _LOCK.fullmatch(first.lock)
+        if match is None or match["root"] in body.locals:
+            return None
+        at = parameters.index(match["root"]) if match["root"] in parameters else None
+        return LockWrapper(first.call, first.lock, at)
+
+    def _read_sleeping(self, name: str) -> str | None:
+        found = self._definition(name, _MAX_CALLEE_BYTES, own_file=True)
+        if found is None or found[0].what != "function":
+            return None
+        body = found[0]
+        flow = Flow(body)
+        reachable = flow.reachable()
+        for point in flow.points if flow.complete else ():
+            for call, guard in zip(point.calls, point.call_guards, strict=True):
+                if id(point) in reachable and condition_of(guard) is None and (cause := sleep_cause(body, call)):
+                    return cause
+        return None
+
+    def _definition(self, name: str, max_bytes: int, own_file: bool = False) -> tuple[Body, tuple[str, ...]] | None:
+        """The only definition that a call in this file can mean, and the names of its parameters."""
+        symbol = best_callee(self._view, self._source, name)
+        if symbol is None or symbol.kind not in _DEFINED or symbol.end - symbol.start > max_bytes:
+            return None
+        if own_file and symbol.path != self._source.path:
+            return None
+        variants = [row for row in self._view.lookup(name, _DEFINED, 50) if self._may_mean(row, symbol)]
+        source = self._source if symbol.path == self._source.path else self._view.source(symbol.path)
+        if len(variants) != 1 or source is None:
+            return None
+        body = body_of(source, symbol)
+        if body.root is None or body.has_error:
+            return None
+        if symbol.kind is Kind.FUNCTION:
+            return body, body.parameters
+        head = _MACRO_PARAMETERS.match(source.data, symbol.start)
+        return body, tuple(decode(word).strip() for word in head[1].split(b",")) if head else ()
+
+    def _may_mean(self, row: Symbol, symbol: Symbol) -> bool:
+        """Whether a definition could be meant as well as ``symbol``."""
+        if row.path == symbol.path:
+            return True
+        arch = arch_for(self._view, self._source.path)
+        return symbol.path != self._source.path and can_mean(row, self._source, arch)
+
+
+def body_in_tree(view: View, source: Source, symbol: Symbol) -> Body:
+    """The body of a symbol of this file, with what its callees do."""
+    body = body_of(source, symbol)
+    body.effects = CalleeEffects(view, source)
+    return body
