@@ -102,11 +102,6 @@ class Completer(ABC):
         """End the model's process or connection."""
 
 
-#: Of answers that are drawn: what logits are divided by, and the probability of the likeliest tokens that may be drawn
-#: (nucleus sampling, Holtzman et al. 2020).
-TEMPERATURE, NUCLEUS = 0.7, 0.95
-
-
 class Chat(ABC):
     """A model that answers messages. It answers one request at a time; a newer request ends an older one."""
 
@@ -130,7 +125,7 @@ class Chat(ABC):
 
         ``beginning`` is a text that the answer starts with; it is not repeated. The answer ends before the first of
         the texts in ``stop``. With ``seed`` 0 the likeliest token is taken each time; with another one tokens are
-        drawn (``TEMPERATURE``, ``NUCLEUS``). Raises Refused, Failed or Cancelled.
+        drawn (``prompt.sampling``). Raises Refused, Failed or Cancelled.
         """
 
     @abstractmethod

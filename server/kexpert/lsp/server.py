@@ -318,6 +318,8 @@ class Server:
         snapshot = tree.workspace.snapshot()
         key = ("warm", document.uri)
         self.scheduler.start(key, ThreadIntent.BACKGROUND, lambda cancelled: snapshot.warm(path))
+        if isinstance(self.client.can("textDocument", "inlineCompletion"), dict):
+            snapshot.read_ahead(path)
         self._show_inactive(tree, [path])
 
     def did_change(self, params: Any) -> None:

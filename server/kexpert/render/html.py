@@ -26,6 +26,8 @@ _NAME = re.compile(r"(?:(?:struct|union|enum) )(\w+)|(\w+)\(\)|(\w*_\w*|[A-Z]\w*
 _OPTION = re.compile(r"\b[A-Z][A-Z0-9_]{2,}\b", re.A)
 #: In running text: ``arch/arm/Kconfig:962``, ``file:Documentation/x.rst``.
 _MENTIONED = re.compile(r"(?:file:)?([\w-]+/[\w./+-]*\w):(\d{1,7})\b|(?:file:)?(Documentation/[\w./+-]*\w)", re.A)
+#: A line may end after a hyphen, but not within ``->``.
+_ARROW = '<span class="arrow">-&gt;</span>'
 _LINK = re.compile(r"(?:/(?!/)|https?://)[^\s\"'<>]*")
 
 
@@ -71,7 +73,7 @@ def _code(self: RendererHTML, tokens: Sequence[Token], at: int, options: Any, en
     elif name := _NAME.fullmatch(text):
         address = symbol_link(name[1] or name[2] or name[3])
     else:
-        return f"<code>{escape(text)}</code>"
+        return f"<code>{escape(text).replace('-&gt;', _ARROW)}</code>"
     return f'<a href="{escape(address)}"><code>{escape(text)}</code></a>'
 
 

@@ -27,8 +27,8 @@ Cancelled = Callable[[], bool]
 #: Interval at which a waiting request looks at ``cancelled()``.
 _POLL_SECONDS = 0.01
 _OFF = "chat.enabled is off"
-#: Answers drawn for a line by a model that was trained for lines and is small enough to write several in a second.
-_CANDIDATES, _SMALL_BYTES = 8, 500 << 20
+#: The weights of a model that writes several lines in a second.
+_SMALL_BYTES = 500 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +222,8 @@ def wanted_chat_model(settings: Settings) -> ChatSettings | None:
 
 
 def _describe(choice: EngineChoice, settings: ChatSettings) -> ChatModel:
+    from kexpert.features.explain.agreement import CANDIDATES
+
     manifest, is_remote = choice.manifest, choice.kind == "remote"
     parts = [choice.kind, settings.url, settings.name] if is_remote else [choice.kind, *_file_identities(choice)]
     is_fast = is_remote or choice.on_gpu
@@ -233,7 +235,7 @@ def _describe(choice: EngineChoice, settings: ChatSettings) -> ChatModel:
         tasks=manifest.tasks if manifest else (),
         budget=LARGE if is_fast and not is_trained else SMALL,
         is_remote=is_remote,
-        candidates=_CANDIDATES if is_trained and 0 < _size(choice) <= _SMALL_BYTES else 1,
+        candidates=CANDIDATES if is_trained and 0 < _size(choice) <= _SMALL_BYTES else 1,
     )
 
 

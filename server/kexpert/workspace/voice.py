@@ -132,7 +132,6 @@ class Voice:
     ) -> Written | None:
         """The summary line of a definition, from the cache or by the model. Raises ``abilities.Cancelled`` or
         Unavailable."""
-        from kexpert.features.explain.agreement import most_agreed
         from kexpert.features.explain.voice import summary_question
 
         is_known, written = self.known_summary(source, symbol)
@@ -140,11 +139,11 @@ class Voice:
         if is_known or model is None:
             return written
         prompt = summary_question(view, source, symbol, model.budget)
-        texts: list[str] = []
+        answers: list[tuple[str, bool]] = []
         for seed in range(model.candidates):
-            *_, text = self._texts(prompt, cancelled, background=background, seed=seed)
-            texts.append(text)
-        text = most_agreed([text for text in texts if text])
+            *_, answer = self._answers(prompt, cancelled, background=background, seed=seed)
+            answers.append(answer)
+        text = prompt.agreed_line(answers)
         self.texts.put(self._summary_key(model, source, symbol), text)
         return prompt.written(text, model.name, model.adapter)
 
@@ -198,7 +197,8 @@ class Voice:
         if text is not None:
             return
         shown = ""
-        for text in self._texts(prompt, cancelled, background=False):
+        for answer, ended in self._answers(prompt, cancelled, background=False):
+            text = prompt.checked(answer, ended=ended)
             if text != shown:
                 shown = text
                 yield replace(found, written_text=prompt.written(text, model.name, model.adapter))
@@ -206,15 +206,15 @@ class Voice:
 
     # -- the model ------------------------------------------------------------------------------
 
-    def _texts(
+    def _answers(
         self, prompt: ChatPrompt, cancelled: Cancelled, *, background: bool, seed: int = 0
-    ) -> Iterator[str]:
-        """What may be shown of an answer, each time that a sentence is added; the last is the whole.
+    ) -> Iterator[tuple[str, bool]]:
+        """(an answer, whether the model ended it), each time that a sentence is added; the last is the whole.
 
         Raises ``abilities.Cancelled`` or Unavailable.
         """
         end = time.monotonic() + _MAX_SECONDS
-        answer, shown, ended = "", "", False
+        answer, ended = "", False
         streams = prompt.max_sentences > 1
         stream = self._chat.answer(
             prompt.messages, prompt.max_tokens, lambda: cancelled() or time.monotonic() > end, seed=seed,
@@ -225,10 +225,7 @@ class Voice:
                 answer += token.text
                 ended = ended or token.last
                 if streams and token.text.rstrip(" ").endswith(_ENDS_SENTENCE):
-                    text = prompt.checked(answer + " ", ended=False)
-                    if text != shown:
-                        shown = text
-                        yield text
+                    yield answer + " ", False
         except WasCancelled:
             if time.monotonic() <= end:
                 raise
@@ -240,7 +237,7 @@ class Voice:
         finally:
             stream.close()
         self._failure = ""
-        yield prompt.checked(answer, ended=ended)
+        yield answer, ended
 
     def _failed(self, reason: str, *, for_good: bool) -> None:
         """Log a failure once until the model answers again. Raises Unavailable."""

@@ -51,7 +51,7 @@ def symbol(tree: ServedTree, arguments: Arguments, cancelled: Cancelled) -> Json
     name = arguments["name"]
     snapshot = tree.snapshot()
     found = snapshot.symbols_named(name, _MAX_SYMBOLS + _MAX_SIMILAR) if name.strip() else []
-    exact = [each for each in found if each.name == name]
+    exact = best_first(snapshot, name, [each for each in found if each.name == name])
     if not exact:
         raise Problem(404, f"nothing in the index is called {name[:100]}")
     card = next((card for each in exact[:3] if (card := snapshot.card_of(each)) is not None), None)
@@ -65,6 +65,16 @@ def symbol(tree: ServedTree, arguments: Arguments, cancelled: Cancelled) -> Json
         "similar": similar_names(found, name),
         "complete": snapshot.view.complete,
     }
+
+
+def best_first(snapshot: Snapshot, name: str, found: list[Symbol]) -> list[Symbol]:
+    """What the kernel itself defines before other programs, declarations and members of the name."""
+    try:
+        ranked = snapshot.by_name.symbols(name).symbols
+    except Refusal:  # no name of C
+        return found
+    places = {(each.path, each.start, each.kind): at for at, each in enumerate(ranked)}
+    return sorted(found, key=lambda each: places.get((each.path, each.start, each.kind), len(places)))
 
 
 def definition(snapshot: Snapshot, found: Symbol) -> Json:

@@ -2,11 +2,14 @@
 
 import { make, sourceLink, symbolLink } from "./api.js";
 
-/** Text in which [n] leads to its source and name() to the page about it. */
+/** Text in which [n] leads to its source and name() to the page about it; no line ends within ->. */
 function linked(text, citations = []) {
-  return text.split(/(\[\d+\]|\b[A-Za-z_]\w*\(\)|\bCONFIG_\w+)/).map((piece, at) => {
+  return text.split(/(\[\d+\]|\b[A-Za-z_]\w*\(\)|\bCONFIG_\w+|->)/).map((piece, at) => {
     if (at % 2 === 0) {
       return piece;
+    }
+    if (piece === "->") {
+      return make("span", { class: "arrow" }, piece);
     }
     if (!piece.startsWith("[")) {
       return make("a", { href: symbolLink(piece.replace("()", "")) }, make("code", {}, piece));

@@ -202,7 +202,7 @@ export function codePage(code) {
       if (asked !== opened) {
         return;
       }
-      const box = make("div", { class: "card" });
+      const box = make("div", { class: "card explained" });
       box.innerHTML = found.html; // made and escaped by the server
       panel.lastChild.replaceWith(box);
       panel.scrollTop = 0;

@@ -6,10 +6,11 @@ import math
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
-from kexpert.abilities import NUCLEUS, TEMPERATURE, Chat, Refused, Token
+from kexpert.abilities import Chat, Refused, Token
 from kexpert.model.decoding.answer_filter import AnswerFilter
 from kexpert.model.engines.server_connection import ServerConnection, StatusError, entry
 from kexpert.prompt.chat import Message
+from kexpert.prompt.sampling import NUCLEUS, TEMPERATURE
 
 #: Timeout of connecting and of each read. A server that loads a large model first is silent for a while.
 _TIMEOUT_SECONDS = 90.0

@@ -9,13 +9,14 @@ from collections.abc import Callable, Generator, Sequence
 import numpy
 from numpy.typing import NDArray
 
-from kexpert.abilities import NUCLEUS, TEMPERATURE, Cancelled, Chat, Failed, Token
+from kexpert.abilities import Cancelled, Chat, Failed, Token
 from kexpert.model.chat_frame import Frame
 from kexpert.model.decoding.answer_filter import AnswerFilter
 from kexpert.model.decoding.decoder import Logits, log_sum_exp
 from kexpert.model.decoding.token_healing import TokenHealing
 from kexpert.model.engines.in_process_model import InProcessModel
 from kexpert.prompt.chat import Message
+from kexpert.prompt.sampling import NUCLEUS, TEMPERATURE
 
 #: Default of the longest context in tokens. Models are made for more, but its cache takes memory.
 DEFAULT_CHAT_CONTEXT = 4096
