@@ -23,7 +23,8 @@ from kexpert.core.symbols import FileFacts, Kind, Symbol
 #: 3: no symbols of dead ``#if`` branches; the names that macros of the same file make.
 #: 4: the names that macros of other files make.
 #: 5: types in records without a tag inside functions; declarations whose heads hold macros with arguments.
-INDEX_VERSION = 5
+#: 6: enumerators and members that list macros make; heads with more annotations that no vocabulary knows.
+INDEX_VERSION = 6
 
 FILE_SHIFT = 20
 """A symbol's id is its file's id shifted by this, plus its ordinal in the file."""
