@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kexpert.core.docs.kerneldoc import inline_member_docs, parse_kerneldoc
-from kexpert.core.symbols import Kind, Symbol
+from kexpert.core.symbols import Flag, Kind, Symbol
 from kexpert.core.text import decode
 from kexpert.features.hover.card import HoverCard, plain_text, restructured_text
 from kexpert.features.hover.card_reader import CardReader, comment_of, other_variants
@@ -17,6 +17,7 @@ from kexpert.features.hover.type_sizes import layout_of
 
 _KIND_WORDS = {Kind.STRUCT: "struct", Kind.UNION: "union", Kind.ENUM: "enum"}
 _MAX_ENUMERATORS = 24
+_MAX_CALL_CHARS = 80
 _MAX_BODY_LINES = 30
 
 
@@ -46,6 +47,8 @@ def enumerator_card(reader: CardReader, symbol: Symbol) -> HoverCard:
     card = HoverCard(symbol.name, "enumerator", f"enum {symbol.scope}" if symbol.scope else "")
     data = reader.data(symbol.path) or b""
     card.code = decode(data[symbol.start : symbol.end]).strip()
+    if symbol.flags & Flag.IDIOM and card.code != symbol.name:  # a list macro makes it
+        card.code = f"{symbol.name} /* {' '.join(card.code.split())[:_MAX_CALL_CHARS]} */"
     reader.add_places(card, symbol)
     span = enum_of(reader.view, symbol)
     if span is not None:
