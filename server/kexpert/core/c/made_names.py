@@ -137,6 +137,9 @@ def _in_enums(code: bytes, text: bytes, macros: _Macros, lists: frozenset[bytes]
     for item in enum_items(code, text, bool(lists)):
         if item.name in (macros.names if item.opening >= 0 else lists):
             call = macros.call(item.name, item.start, item.end, item.arguments, "enum", item.scope)
+            if call is None and item.opening < 0:  # too long: the word is no enumerator either
+                definition = macros.before(item.name, item.start)
+                call = MadeCall(item.start, item.end, (), definition, "", "enum", item.scope)
             if call:
                 yield call
 
@@ -230,11 +233,12 @@ def declaration_in(text: str, name: str) -> str:
 
 def place_of(call: MadeCall, name: str, macro: bytes) -> int:
     """Where a made name is: the argument that is it, the word of the file's macro, an argument in it, or the call.
-    A member stays among those of its struct."""
+    Members for which a bare word stands are at that word."""
     for text, at in call.arguments:
         if text == name:
             return at
-    written = None if call.record in ("struct", "union") else _words_of(macro).get(name)
+    is_bare = call.record in ("struct", "union") and not call.arguments
+    written = None if is_bare else _words_of(macro).get(name)
     if written is not None:
         return call.macro[0] + written
     named = [(len(text), at) for text, at in call.arguments if _PASTED.match(text) and text in name]

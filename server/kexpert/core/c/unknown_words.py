@@ -27,7 +27,7 @@ _HEAD = re.compile(
 )
 _TAIL = re.compile(rb"\}[ \t]*+((?:[A-Za-z_]\w*+[ \t*]++){1,5}[A-Za-z_]\w*+)[ \t]*+([;=,\[])")
 _ONE_TAIL = re.compile(rb"\n\}[ \t]*+([A-Z][A-Z0-9_]++|__\w++)[ \t]*+;")
-_LAYOUT = re.compile(rb"PACK|ALIGN|ATTRIBUTE")
+_LAYOUT = re.compile(rb"PACKED$|ALIGN(?:ED)?$")
 #: ``u64 (*f)(void) = g;`` reads like a call.
 _POINTER = re.compile(
     rb"\n(?:(?:static|extern|const|volatile)\s+)*(\w+)\s+\(\*\s*(?:\w+\s+)*\w+\)\s*\([^;{}]*\)\s*[=;]"
