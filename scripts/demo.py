@@ -153,13 +153,12 @@ def explanation(client: Client) -> None:
 
 
 def first_search(client: Client) -> None:
-    """As soon as the folder of an open file can be searched."""
+    """As soon as an open file can be searched: it is read for search before others."""
     request = {"command": "kexpert.search", "arguments": [SEARCHED, SHOWN_RESULTS]}
-    folder = NEAR_SEARCHED.rpartition("/")[0] + "/"
     until = time.monotonic() + FIRST_SEARCH_SECONDS
     found: list[Any] = []
     took = ""
-    while time.monotonic() < until and not any(hit["path"].startswith(folder) for hit in found):
+    while time.monotonic() < until and not any(hit["path"] == NEAR_SEARCHED for hit in found):
         time.sleep(1)
         found, took = timed(lambda: client.request("workspace/executeCommand", request) or [])
     rows = [f"{hit['path']}:{hit['location']['range']['start']['line'] + 1}: {hit['name']}" for hit in found]

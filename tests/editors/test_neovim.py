@@ -66,6 +66,19 @@ def test_hover_shows_the_card(editor: Neovim, tree: Path) -> None:
     assert "Terry Toy" in card
 
 
+def test_a_place_on_a_card_is_followed(editor: Neovim, tree: Path) -> None:
+    editor.edit(tree / "drivers/toy/user.c", "? toy_|wind(car")
+    editor.lua("vim.lsp.buf.hover()")
+    assert "](" not in editor.until(FLOAT), "addresses would break the lines"
+    assert "Defined in drivers/toy/core.c:14 when CONFIG_TOY" in editor.screen()
+    editor.lua("vim.lsp.buf.hover()")  # K again enters the window
+    editor.until("return vim.fn.search('core.c:14') > 0")
+    editor.press("gf")
+    editor.until("return vim.api.nvim_buf_get_name(0):match('core.c$')")
+    assert editor.place()[1] == "int toy_wind(struct toy *toy, unsigned int turns)"
+    assert editor.lua("return #vim.api.nvim_list_wins()") == 1
+
+
 def test_members_are_offered_after_an_arrow(editor: Neovim, tree: Path) -> None:
     editor.edit(tree / "drivers/toy/core.c", "\tif (toy->|broken)")
     editor.press("i<C-x><C-o>")

@@ -122,7 +122,8 @@ def test_lines_have_permanent_links(page: Page, address: str) -> None:
 
 def test_a_line_of_another_part_of_a_large_file_is_found(page: Page, address: str) -> None:
     page.open(f"{address}/source/net/long.c#L12100")
-    page.wait("location.search === '?from=12001' && document.querySelector('#L12100.chosen') !== null")
+    shown = "location.search === '?from=12001' && document.querySelector('#L12100.chosen') !== null"
+    page.wait(shown, seconds=120)  # the first part has 12,000 lines, which a busy machine lays out slowly
 
 
 def test_a_question_is_answered_with_links_to_the_lines(page: Page, address: str) -> None:

@@ -85,7 +85,7 @@ class Page:
         assert "exceptionDetails" not in found, found["exceptionDetails"]
         return found["result"].get("value")
 
-    def wait(self, condition: str) -> Any:
+    def wait(self, condition: str, seconds: float = 30.0) -> Any:
         """Wait until an expression is true; returns its value."""
         def ask() -> Any:
             try:
@@ -95,7 +95,7 @@ class Page:
                     return ""
                 raise
 
-        return eventually(ask)
+        return eventually(ask, seconds=seconds)
 
     def text(self, selector: str) -> str:
         """What a person reads there; "" if it is not there."""

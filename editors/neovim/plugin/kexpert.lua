@@ -30,6 +30,14 @@ if vim.lsp.inline_completion then
     end,
   })
 end
+vim.api.nvim_create_autocmd("WinEnter", {
+  group = group,
+  callback = function()
+    if vim.api.nvim_win_get_config(0).relative ~= "" then
+      require("kexpert.card").entered()
+    end
+  end,
+})
 vim.api.nvim_create_autocmd("LspProgress", {
   group = group,
   callback = function(event)

@@ -35,7 +35,7 @@ _CLIENT_SETTINGS = "workspace/configuration"
 #: An update of fewer files changes little of what is drawn.
 _MIN_FILES_TO_REDRAW = 20
 #: For closing models, index and files.
-_END_SECONDS = 8.0
+_END_SECONDS = 5.0
 _REFRESHED = {
     "semanticTokens": "workspace/semanticTokens/refresh",
     "inlayHint": "workspace/inlayHint/refresh",

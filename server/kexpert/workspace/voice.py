@@ -32,6 +32,8 @@ Cancelled = Callable[[], bool]
 
 #: Seconds after which an answer that is not finished is given up.
 _MAX_SECONDS = 120.0
+#: Seconds after which so many answers are enough for a line.
+_LINE_SECONDS, _MIN_CANDIDATES = 10.0, 4
 _MODEL_SECONDS = 1.0  # between two looks for the model
 _ENDS_SENTENCE = (".", "!", "?", "\n")
 
@@ -140,7 +142,10 @@ class Voice:
             return written
         prompt = summary_question(view, source, symbol, model.budget)
         answers: list[tuple[str, bool]] = []
+        enough = time.monotonic() + _LINE_SECONDS
         for seed in range(model.candidates):
+            if seed >= _MIN_CANDIDATES and time.monotonic() > enough:
+                break
             *_, answer = self._answers(prompt, cancelled, background=background, seed=seed)
             answers.append(answer)
         text = prompt.agreed_line(answers)

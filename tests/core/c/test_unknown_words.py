@@ -277,3 +277,8 @@ def test_an_annotation_with_arguments_whose_function_is_named_on_the_next_line()
 def test_more_annotations_above_a_function_than_one_sees_at_a_glance() -> None:
     above = '__toy_line("x")\n' * 30
     check(above + "__toy_bare void /*function*/toy_run(void)\n{\n}\nint /*variable*/last;\n")
+
+
+def test_parameters_of_old_heads_are_no_annotations() -> None:
+    facts = check("int /*function*/old(a, b)\n\ttoy_t a;\n\tchar *b;\n{\n\treturn a;\n}\nint /*variable*/last;\n")
+    assert not facts.calls

@@ -110,7 +110,9 @@ export const programSteps = {
   async venv(what) {
     mkdirSync(`${job.tree}/.venv/bin`, { recursive: true });
     symlinkSync(what.program, `${job.tree}/.venv/bin/kexpert`);
+    const [before] = servers();
     await withSettings("Remote", { "kexpert.server.command": "" }, async () => {
+      await until(() => servers().length === 1 && servers()[0] !== before, "no other server");
       await ready();
       await programSteps.doctor(what);
     });

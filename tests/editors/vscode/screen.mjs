@@ -277,13 +277,16 @@ export function show(folder) {
 
 /** Load VS Code; again if that takes very long, with what is in the browser's cache by then. */
 export async function showPage(query) {
-  const bar = page.locator(".monaco-workbench .statusbar");
+  let loaded = false;
   await insist(
-    () => page.goto(`${job.address}/?${query}`, { waitUntil: "domcontentloaded", timeout: PATIENCE / 4 }),
-    async () => (await bar.count()) > 0,
+    async () => {
+      await page.goto(`${job.address}/?${query}`, { waitUntil: "domcontentloaded", timeout: PATIENCE / 4 });
+      loaded = true;
+    },
+    () => loaded,
     "VS Code does not appear",
   );
-  await bar.waitFor();
+  await page.locator(".monaco-workbench .statusbar").waitFor();
 }
 
 /** After a step that failed: discard what it changed and close what it opened. */

@@ -43,6 +43,7 @@ _ITEMS_ABOVE = re.compile(
 )
 #: ``int f(void) FOO_NORETURN;`` and ``void f(char *text, ...) foo_printf(1, 2);``, of which the head is looked at too.
 _BEHIND = re.compile(rb"\)((?:(?:[ \t]++|\n[ \t]++)[A-Za-z_]\w*+(?:\((?:[^()\n]|\([^()\n]*+\))*+\))?+)++)[ \t]*+;")
+_CALL_ARGUMENTS = re.compile(rb"\w++\((?:[^()\n]|\([^()\n]*+\))*+\)")
 _PROTOTYPE = re.compile(rb"(?!typedef\b)(?:[A-Za-z_]\w*+[ \t*]++)++\w++[ \t]*+\(")
 #: ``} FOO_ALIGN(8) foo_t;``
 _CALL_AFTER_BODY = re.compile(rb"\n\}[ \t]*+((?!while\b)\w++\((?:[^()\n]|\([^()\n]*+\))*+\))[ \t]*+[\w;=]")
@@ -80,7 +81,9 @@ def mask_unknown_words(edit: Editor) -> None:
     for match in _CALL_AFTER_BODY.finditer(edit.out):
         edit.blank(*match.span(1))
     for match in _BEHIND.finditer(edit.out):
-        if _PROTOTYPE.match(edit.out, edit.line_start(match.start()), match.start()):
+        plain = _CALL_ARGUMENTS.sub(b"", match[1]).split()
+        is_parameter = len(plain) > 1 or not _KEYWORDS.isdisjoint(plain)  # ``int f(a) foo_t a;``
+        if not is_parameter and _PROTOTYPE.match(edit.out, edit.line_start(match.start()), match.start()):
             edit.blank(*match.span(1))
     for match in _POINTER_TYPE.finditer(edit.out):
         words = [(bytes(word[0]), *word.span()) for word in _WORD.finditer(edit.out, *match.span(1))]
