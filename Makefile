@@ -30,7 +30,12 @@ test: $(DEVELOPMENT) ## all the tests
 explore: $(DEVELOPMENT) ## the property tests with new random examples, 3000 each: hours
 	@KEXPERT_EXAMPLES=3000 $(BIN)/python -m pytest --timeout 7200 -k "not test_in_chromium" $$(grep -rl "from hypothesis" tests --include="test_*.py")
 
-test-vscode: $(DEVELOPMENT) ## the extension in a real VS Code: needs Chromium, fetches 0.8 GB; SCREENSHOTS=DIR keeps pictures
+.PHONY: needs-chromium
+needs-chromium: # said before minutes of installing
+	@test -n "$$CHROMIUM" || command -v chromium > /dev/null || command -v google-chrome > /dev/null || \
+	  { echo "no Chromium: apt-get install --no-install-recommends chromium, or CHROMIUM=/path/to/it" >&2; exit 1; }
+
+test-vscode: needs-chromium $(DEVELOPMENT) ## the extension in a real VS Code: needs Chromium, fetches 0.8 GB; SCREENSHOTS=DIR keeps pictures
 	@$(BIN)/python -m tests.editors.vscode.run
 
 test-editors: $(DEVELOPMENT) ## VS Code, Neovim, Emacs and Helix, each in itself; fetches what is missing

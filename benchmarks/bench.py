@@ -26,6 +26,7 @@ from benchmarks import (
     latency,
     layouts,
     member_latency,
+    member_references,
     patches,
     tree_questions,
     variants,
@@ -84,13 +85,16 @@ def measure(
     if "questions" in parts:
         say("grep, call chains, patches")
         os.environ.update(indexing.environment(cache))
-        report["questions"] = list(tree_questions.measure(root, other, SEED, 1.0, ("grep", "callchain", "diff")))
+        asked = ("grep", "callchain", "path", "diff")
+        report["questions"] = list(tree_questions.measure(root, other, SEED, 1.0, asked))
         count = patches.PATCHES
         made = patches.drawn(root, other, count, SEED) if other else patches.of_one_tree(root, count, SEED)
         report["patches"] = patches.judge(list(made)) if shutil.which("ctags") else None
     if "members" in parts:
         say("references of members")
         report["members"] = list(member_latency.reports(root, cache, MEMBERS, MEMBER_SECONDS))
+        say("uses of members against clang")
+        report["members by clang"] = member_references.beside_clang(root, cache, make_folder(work / "members"))
     if "functions" in parts:
         say("functions against ctags")
         report["functions"] = functions.against_ctags(root)
@@ -202,6 +206,7 @@ def questions_table(report: dict[str, Any]) -> Iterator[str]:
     for found in report["members"]:
         times = " | ".join("" if found.get(key) is None else f"{found[key]:.2f}" for key in keys)
         yield f"| {found['member']} | {times} | {found['places']:,} |"
+    yield from member_references.markdown(report["members by clang"])
     yield ""
 
 

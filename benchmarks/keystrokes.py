@@ -26,6 +26,7 @@ from benchmarks.neovim_keys import neovim_waits
 from benchmarks.sample import SEED, files, uses
 from tests.editors.get_neovim import NoNeovim
 from tests.editors.vscode.get_vscode import NoVSCode
+from tests.editors.vscode.run import user_cache
 
 KEXPERT = Path(sys.executable).with_name("kexpert")
 KINDS = {
@@ -75,7 +76,7 @@ def draw(tree: Path, count: int) -> list[Place]:
     return chosen
 
 
-def vscode_waits(tree: Path, places: list[Place]) -> list[float | None]:
+def vscode_waits(tree: Path, cache: Path, places: list[Place]) -> list[float | None]:
     """Milliseconds of each place; None where nothing came. Raises NoVSCode."""
     from tests.editors.vscode.build import build, fetch_packages
     from tests.editors.vscode.get_vscode import get_vscode
@@ -87,7 +88,7 @@ def vscode_waits(tree: Path, places: list[Place]) -> list[float | None]:
     with tempfile.TemporaryDirectory(prefix="kx", ignore_cleanup_errors=True) as temporary:
         home = Path(temporary)
         out = home / "waits.json"
-        with serving(vscode, package, home, {}, keep_cache=True) as address:
+        with serving(vscode, package, home, {}, cache) as address:
             job = {"address": address, "tree": str(tree), "shots": str(home), "out": str(out),
                    "places": [asdict(place) for place in places]}  # fmt: skip
             program = Path(__file__).with_name("keystrokes.mjs")
@@ -102,8 +103,8 @@ def vscode_waits(tree: Path, places: list[Place]) -> list[float | None]:
         return waits
 
 
-EDITORS: dict[str, tuple[str, Callable[[Path, list[Place]], list[float | None]]]] = {
-    "neovim": ("Neovim", lambda tree, places: neovim_waits(KEXPERT, tree, places)),
+EDITORS: dict[str, tuple[str, Callable[[Path, Path, list[Place]], list[float | None]]]] = {
+    "neovim": ("Neovim", lambda tree, cache, places: neovim_waits(KEXPERT, tree, cache, places)),
     "vscode": ("VS Code, headless", vscode_waits),
 }
 
@@ -126,15 +127,17 @@ def main() -> int:
     parser.add_argument("--tree", type=Path, required=True, help="a kernel tree; its index is made first")
     parser.add_argument("--editor", choices=EDITORS, action="append", help="both, if not given")
     parser.add_argument("--count", type=int, default=40, help="places of each kind (40)")
+    parser.add_argument("--cache", type=Path, help="XDG_CACHE_HOME with the index of the tree (default: as it is set)")
     args = parser.parse_args()
-    tree = args.tree.resolve()
-    subprocess.run([str(KEXPERT), "index", "--tree", str(tree)], stdout=subprocess.DEVNULL, check=True)
+    tree, cache = args.tree.resolve(), (args.cache or user_cache()).resolve()
+    index = [str(KEXPERT), "index", "--tree", str(tree)]
+    subprocess.run(index, env={**os.environ, "XDG_CACHE_HOME": str(cache)}, stdout=subprocess.DEVNULL, check=True)
     places = draw(tree, args.count)
     table = ["| key to | keys | shown | p50 ms | p95 ms |", "|---|---:|---:|---:|---:|"]
     for name in args.editor or EDITORS:
         title, waits_of = EDITORS[name]
         try:
-            table += rows(title, places, waits_of(tree, places))
+            table += rows(title, places, waits_of(tree, cache, places))
         except (NoNeovim, NoVSCode) as reason:
             print(f"keystrokes: {name}: {reason}", file=sys.stderr)
     print("\n".join(table))

@@ -13,13 +13,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
+import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.member_truth import MemberUse
+from benchmarks.indexing import environment
+from benchmarks.kernel_build import TARGETS, KernelBuild
+from benchmarks.kernel_build import missing as missing_for
+from benchmarks.member_truth import Clang, MemberUse, sampled_files
 from benchmarks.sample import SEED
 from kexpert.core.symbols import Kind
 from kexpert.features.navigation.references import marked_references
@@ -56,6 +62,41 @@ def main() -> None:
             print(measure(view, struct, member))
 
 
+def beside_clang(root: Path, cache: Path, work: Path, files: int = 120, uses: int = 300) -> dict[str, Any]:
+    """Configure a kernel in ``work``, draw and judge. Where a tool is missing, the reason."""
+    if reason := missing_for(TARGETS[0]):
+        return {"missing": reason}
+    try:
+        clang = Clang(root, work)
+    except ImportError:
+        return {"missing": "libclang not installed; run: .venv/bin/pip install libclang"}
+    build = KernelBuild(root, work, TARGETS[0])
+    build.prepare()
+    build.prepare_types()
+    truth = {path: found for path in sampled_files(root, files) if (found := clang.uses(path))}
+    every = [use for found in truth.values() for use in found]
+    drawn = random.Random(SEED).sample(every, min(uses, len(every)))
+    os.environ.update(environment(cache))
+    counts = judge(SavedTree(root, print).snapshot().view, truth, drawn)
+    return {"files": len(truth), "uses": len(every), "drawn": len(drawn), **counts}
+
+
+def markdown(report: dict[str, Any]) -> Iterator[str]:
+    """The table of ``beside_clang``."""
+    yield "\n### Uses of members, against clang\n"
+    if "missing" in report:
+        yield f"Not measured: {report['missing']}."
+        return
+    claimed = report.get("right", 0) + report.get("wrong", 0)
+    yield f"| {report['uses']:,} uses in {report['files']:,} files | of | | share |"
+    yield "|---|---:|---:|---:|"
+    for what, found, total in (
+        ("true uses that are certain", report.get("certain", 0), report["drawn"]),
+        ("uses called certain that are right", report.get("right", 0), claimed),
+    ):
+        yield f"| {what} | {total:,} | {found:,} | {found / max(total, 1):.2%} |"
+
+
 def _use(row: list[Any]) -> MemberUse:
     path, start, name, home, at, record = row
     return MemberUse(path, start, name, home, at, tuple(record))
@@ -77,7 +118,7 @@ def judge(view: View, truth: dict[str, list[MemberUse]], drawn: list[MemberUse])
         state = {True: "certain", False: "possible", None: "missing"}[found.get(use.start)]
         counts[state] += 1
         if state != "certain":
-            print(f"  {state}: {use.name} in {use.path}, offset {use.start}")
+            print(f"  {state}: {use.name} in {use.path}, offset {use.start}", file=sys.stderr)
         if (use.path, use.declared_in, use.declared_at) in asked:
             continue
         asked.add((use.path, use.declared_in, use.declared_at))
@@ -85,7 +126,7 @@ def judge(view: View, truth: dict[str, list[MemberUse]], drawn: list[MemberUse])
             is_right = (meant[start].declared_in, meant[start].record) == (use.declared_in, use.record)
             counts["right" if is_right else "wrong"] += 1
             if not is_right:
-                print(f"  wrong: {use.name} in {use.path}, offset {start}")
+                print(f"  wrong: {use.name} in {use.path}, offset {start}", file=sys.stderr)
     return counts
 
 

@@ -57,12 +57,12 @@ vim.api.nvim_win_set_cursor(0, { line + 1, #text })
 """
 
 
-def neovim_waits(kexpert: Path, tree: Path, places: list[Place]) -> list[float | None]:
+def neovim_waits(kexpert: Path, tree: Path, cache: Path, places: list[Place]) -> list[float | None]:
     """Milliseconds of each place; None where nothing came. Raises NoNeovim."""
     program = get_neovim()
     with (
         tempfile.TemporaryDirectory(prefix="kx") as home,
-        Neovim(program, Path(home), kexpert, _CONFIG, own_cache=False) as editor,
+        Neovim(program, Path(home), kexpert, _CONFIG, cache) as editor,
     ):
         editor.lua(_CLOCK)
         _press(editor, tree, places[0])  # the server starts, the model is loaded

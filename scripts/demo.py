@@ -1,6 +1,7 @@
 """``make demo``: index a tree, start the real server, print what an editor would show, then search by meaning.
 
-The names come first, so that there is something to see after the first two minutes.
+The names come first, so that there is something to see after the first two minutes. Search by meaning begins with the
+folders of open files, so that it can be shown long before it knows the whole tree.
 """
 
 from __future__ import annotations
@@ -32,10 +33,12 @@ COMPLETION = "fs/read_write.c", "file->f_"
 EXPLAINED = "fs/read_write.c", "vfs_read"
 REFERENCES = ("drivers/base/class.c", "kfree"), ("drivers/char/misc.c", "mutex_lock"), ("fs/read_write.c", "vfs_read")
 SEARCHED = "wait for writeback of a folio"
+NEAR_SEARCHED = "mm/page-writeback.c"
 SHOWN_COMPLETIONS = 14
 SHOWN_RESULTS = 5
 CHAT_MODEL = "smollm2-135m"
 TIMEOUT_SECONDS = 120.0
+FIRST_SEARCH_SECONDS = 90.0
 
 console = Console(width=None if sys.stdout.isatty() else 110)
 
@@ -62,12 +65,16 @@ def run(kexpert: list[str], root: Path) -> int:
         with Client(timeout=TIMEOUT_SECONDS, quiet=True) as client:
             client.initialize(root, encodings=["utf-8"])
             say(f"kexpert serve, on {root}: initialized in {milliseconds(started)}")
-            for show in (hover, definition, completion, references, explanation):
+            client.open_file(NEAR_SEARCHED)
+            for show in (hover, definition, completion, references, first_search, explanation):
                 show(client)
     except (ServerError, OSError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
-    say("Now what search by meaning needs: about three minutes more (an editor need not wait for it; Ctrl-C stops it).")
+    say(
+        "Now search by meaning for the rest of the tree: about three minutes more. An editor does it in the "
+        "background; Ctrl-C leaves it to that."
+    )
     if code := shell([*kexpert, "index", "--tree", str(root)]):
         return code
     search(kexpert, root)
@@ -143,6 +150,20 @@ def explanation(client: Client) -> None:
     answer, took = timed(lambda: client.request("workspace/executeCommand", request))
     page = without_links(answer["markdown"]) if answer else "no answer"
     panel(f"explanation of {EXPLAINED[1]} at {place}", took, Markdown(page))
+
+
+def first_search(client: Client) -> None:
+    """As soon as an open file can be searched: it is read for search before others."""
+    request = {"command": "kexpert.search", "arguments": [SEARCHED, SHOWN_RESULTS]}
+    until = time.monotonic() + FIRST_SEARCH_SECONDS
+    found: list[Any] = []
+    took = ""
+    while time.monotonic() < until and not any(hit["path"] == NEAR_SEARCHED for hit in found):
+        time.sleep(1)
+        found, took = timed(lambda: client.request("workspace/executeCommand", request) or [])
+    rows = [f"{hit['path']}:{hit['location']['range']['start']['line'] + 1}: {hit['name']}" for hit in found]
+    title = f"search by meaning for '{SEARCHED}', in what is read so far"
+    panel(title, took, Text("\n".join(rows) or "not ready yet"))
 
 
 def search(kexpert: list[str], root: Path) -> None:

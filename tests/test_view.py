@@ -92,6 +92,11 @@ def test_a_path_that_is_no_directory_lists_nothing(view: View, path: str) -> Non
     assert view.list_dir(path) == {}
 
 
+def test_files_by_the_end_of_their_paths(view: View) -> None:
+    assert view.files_named("gizmo.h") == view.files_named("linux/gizmo.h") == ["include/linux/gizmo.h"]
+    assert view.files_named("zmo.h") == view.files_named("absent.h") == []
+
+
 def test_files_that_can_hold_a_text_are_all_that_do(view: View) -> None:
     assert "drivers/gizmo/other.c" in view.files_that_can_hold([{b'"gizmo_start"', b"no such text"}, {b"return"}])
     assert set(FILES) <= set(view.files_that_can_hold([]))

@@ -119,11 +119,13 @@ class Chat(ABC):
         cancelled: Callable[[], bool],
         beginning: str = "",
         stop: Sequence[str] = (),
+        seed: int = 0,
     ) -> Generator[Token, None, None]:
-        """Generate at most ``max_tokens`` tokens of an answer, greedily. Close the generator to stop early.
+        """Generate at most ``max_tokens`` tokens of an answer. Close the generator to stop early.
 
         ``beginning`` is a text that the answer starts with; it is not repeated. The answer ends before the first of
-        the texts in ``stop``. Raises Refused, Failed or Cancelled.
+        the texts in ``stop``. With ``seed`` 0 the likeliest token is taken each time; with another one tokens are
+        drawn (``prompt.sampling``). Raises Refused, Failed or Cancelled.
         """
 
     @abstractmethod

@@ -100,6 +100,10 @@ class View(ABC):
     def list_dir(self, path: str) -> Mapping[str, bool]:
         """Names in a directory -> whether each is a directory; empty if there is no such directory."""
 
+    @abstractmethod
+    def files_named(self, name: str) -> list[str]:
+        """The indexed and open files with this name, or whose paths end with it: ``hw/regs.h``."""
+
     def text(self, symbol: Symbol) -> bytes:
         """The bytes of a symbol's definition; empty if they cannot be read."""
         source = self.source(symbol.path)

@@ -76,7 +76,15 @@ def fetch(folder: Path) -> None:
 
 
 def download(work: Path, package: str = "neovim") -> list[Path]:
-    """A package of Debian's and all that it depends on, by an apt that knows of no installed package."""
+    """A package of Debian's and all that it depends on."""
+    environment = private_apt(work)
+    wanted = ("--download-only", "--no-install-recommends", package)
+    run("apt-get", "-q", "-o", "Debug::NoLocking=1", "install", "-y", *wanted, env=environment)
+    return sorted((work / "apt/archives").glob("*.deb"))
+
+
+def private_apt(work: Path) -> dict[str, str]:
+    """The variables for an apt that knows the packages of ``SUITE`` and of no installed one."""
     apt = work / "apt"
     for name in ("lists/partial", "archives/partial", "sources.d", "preferences.d"):
         (apt / name).mkdir(parents=True)
@@ -100,9 +108,7 @@ Acquire::Languages "none";
     )
     environment = {**os.environ, "APT_CONFIG": str(apt / "apt.conf")}
     run("apt-get", "-q", "update", env=environment)
-    wanted = ("--download-only", "--no-install-recommends", package)
-    run("apt-get", "-q", "-o", "Debug::NoLocking=1", "install", "-y", *wanted, env=environment)
-    return sorted((apt / "archives").glob("*.deb"))
+    return environment
 
 
 def mirror() -> str:
@@ -142,10 +148,10 @@ exec {shlex.quote(str(placed / "usr/bin/nvim"))} "$@"
     wrapper.chmod(0o755)
 
 
-def run(*command: str, env: dict[str, str] | None = None) -> str:
+def run(*command: str, env: dict[str, str] | None = None, folder: Path | None = None) -> str:
     """Run a program; its output. Raises NoNeovim with its last line of stderr."""
     try:
-        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
+        done = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
     except (OSError, subprocess.TimeoutExpired) as problem:
         raise NoNeovim(f"{command[0]}: {problem}") from problem
     if done.returncode:

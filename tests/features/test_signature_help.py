@@ -51,7 +51,7 @@ def help_at(code: str) -> SignatureHelp | None:
         ("say(\"x\", 1, 2/*|*/);", "say(fmt, ...)", "..."),
         ("o->open(o, /*|*/);", "int (*open)(struct ops *ops, int flags)", "int flags"),
         ("cb(/*|*/);", "int (*cb)(int a)", "int a"),
-        ("h(1, /*|*/);", "int h(int, void *)", "void *"),
+        ("h(1, /*|*/);", "int (*h)(int irq, void *data)", "void *data"),
         ("sys_open(/*|*/);", "long sys_open(const char __user *filename, int flags)", "const char __user *filename"),
     ],
 )  # fmt: skip

@@ -123,13 +123,20 @@ def test_progress_says_how_much_and_how_long() -> None:
     assert rate.seconds_left(Progress("Ordering", 0, 10), 21.0) is None
 
 
+def test_what_is_typed_never_changes_elsewhere_at_once() -> None:
+    """Linked editing is off: a name in C may be another thing a line further on."""
+    asked = {"capabilities": {"textDocument": {**DRAWS, "linkedEditingRange": {"dynamicRegistration": True}}}}
+    assert "linkedEditingRangeProvider" not in initialize_result(Announced(asked, "utf-16"))["capabilities"]
+
+
 def test_navigation_can_be_left_to_another_server() -> None:
     """clangd answers jumps; cards, search and suggestions stay, and nothing is answered twice."""
     drawing = {"capabilities": {"textDocument": DRAWS}}
     for options in ({"navigation": {"enabled": False}}, {"navigation.enabled": False}):
         left = initialize_result(Announced({**drawing, "initializationOptions": options}, "utf-16"))["capabilities"]
-        assert not {"definitionProvider", "completionProvider", "semanticTokensProvider", "workspaceSymbolProvider",
-                    "callHierarchyProvider", "typeHierarchyProvider"} & left.keys()  # fmt: skip
+        for gone in ("definition", "completion", "semanticTokens", "workspaceSymbol", "callHierarchy", "typeHierarchy",
+                     "inactiveRegions"):  # fmt: skip
+            assert f"{gone}Provider" not in left
         assert {"hoverProvider", "executeCommandProvider", "inlineCompletionProvider",
                 "codeActionProvider"} <= left.keys()  # fmt: skip
 

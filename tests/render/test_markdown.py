@@ -82,8 +82,24 @@ def test_kconfig_entry() -> None:
     assert text.startswith('`CONFIG_SPIN` (tristate) = `m` in `.config`\n\n**Spin "fast"** if `EXPERT`\n\n')
     assert "- depends on `PCI && (ARM || X86)`" in text
     assert "- selects `CORE` if `OF`, `CRC32`" in text
-    assert "- drivers/widget/Kconfig:1\n\nFirst line," in text
+    assert "- `drivers/widget/Kconfig:1`\n\nFirst line," in text
     assert " = " not in documented(OptionHelp(tuple(entries), None))
+
+
+def test_the_help_of_an_option_that_architectures_define_anew_is_shown_once() -> None:
+    data = b"config SMP\n\tbool \"Symmetric\"\n\thelp\n\t  Say Y here.\n"
+    entries = [parse_kconfig(data, f"arch/{arch}/Kconfig").named("SMP")[0] for arch in ("x86", "alpha")]
+    text = documented(OptionHelp(tuple(entries), None))
+    assert text.count("Say Y here.") == 1
+    assert text.index("arch/x86/Kconfig:1") < text.index("Say Y here.") < text.index("arch/alpha/Kconfig:1")
+
+
+def test_the_card_of_a_completion_has_no_rules() -> None:
+    card = HoverCard("spin", "function", code="void spin(void)", documentation=(PlainText("a type * to spin"),))
+    assert "\n---\n" in markdown.hover_card(card)
+    assert "---" not in markdown.completion_card(card)
+    assert "a type * to spin" in markdown.completion_card(card)
+    assert markdown.escape("* item, *bold* and a * b") == r"\* item, \*bold\* and a * b"
 
 
 def test_lock_and_context_rules() -> None:

@@ -16,30 +16,29 @@ from tests.support.waiting import eventually
 
 PLUGIN = Path(__file__).resolve().parents[2] / "editors" / "neovim"
 #: Maximum wait for anything, in milliseconds.
-PATIENCE = 1000 * int(os.environ.get("PATIENCE_SECONDS", "20"))
+PATIENCE = 1000 * int(os.environ.get("PATIENCE_SECONDS", "60"))
 
 
 class Neovim:
     """One Neovim with the plugin installed as its README says, in folders of its own. ``config`` is its init.lua.
 
-    Without ``own_cache`` the server uses the indexes of this user.
+    ``cache``: an XDG_CACHE_HOME whose indexes the server uses.
     """
 
-    def __init__(self, program: Path, home: Path, kexpert: Path, config: str = "", *, own_cache: bool = True) -> None:
+    def __init__(self, program: Path, home: Path, kexpert: Path, config: str = "", cache: Path | None = None) -> None:
         settings = home / "config" / "nvim" / "init.lua"
         settings.parent.mkdir(parents=True)
         settings.write_text(config)
         packages = home / "data" / "nvim" / "site" / "pack" / "kexpert" / "start"
         packages.mkdir(parents=True)
         (packages / "kexpert").symlink_to(PLUGIN)
-        own = ("config", "data", "state", *(["cache"] if own_cache else []))
         self._program = program
         self._environment = {
-            "XDG_CACHE_HOME": os.path.expanduser("~/.cache"),
             **os.environ,
             "HOME": str(home),
             "PATH": f"{kexpert.parent}{os.pathsep}{os.environ['PATH']}",
-            **{f"XDG_{kind.upper()}_HOME": str(home / kind) for kind in own},
+            **{f"XDG_{kind.upper()}_HOME": str(home / kind) for kind in ("config", "data", "state")},
+            "XDG_CACHE_HOME": str(cache or home / "cache"),
         }
         # A socket's path has room for about a hundred characters.
         self._sockets = tempfile.mkdtemp(prefix="nvim")
@@ -62,6 +61,7 @@ class Neovim:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.keep_screen()
         self._process.terminate()
         try:
             self._process.wait(10)
@@ -122,6 +122,14 @@ class Neovim:
             """
         )
         return "\n".join(rows)
+
+    def keep_screen(self) -> None:
+        """Write what is on the screen into SCREENSHOTS=DIR, under the name of the test that runs."""
+        if folder := os.environ.get("SCREENSHOTS"):
+            test = os.environ.get("PYTEST_CURRENT_TEST", "neovim").split("::")[-1].split(" ")[0]
+            path = Path(folder, "neovim", f"{test.replace('/', '-')}.txt")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(self.screen() + "\n")
 
     def ask(self, method: str, parameters: str) -> Any:
         """The server's result of a request about the document; ``parameters`` is Lua."""

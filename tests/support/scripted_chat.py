@@ -20,6 +20,7 @@ class ScriptedModel:
     identity: str = "parrot-1"
     tasks: tuple[str, ...] = ()
     budget: Budget = LARGE
+    candidates: int = 1
 
 
 @dataclass
@@ -38,6 +39,8 @@ class ScriptedChat:
     asked: list[Sequence[Message]] = field(default_factory=list)
     #: The answers to questions with a beginning, by the mark of its last line: {"@toy": "the toy to wind"}.
     lines: dict[str, str] = field(default_factory=dict)
+    #: The answers to a task that are drawn with the seeds 1, 2, …
+    drawn: dict[Task, Sequence[str]] = field(default_factory=dict)
     beginnings: list[str] = field(default_factory=list)
 
     def model(self) -> ScriptedModel | None:
@@ -57,6 +60,7 @@ class ScriptedChat:
         cancelled: Callable[[], bool],
         beginning: str = "",
         stop: Sequence[str] = (),
+        seed: int = 0,
         *,
         background: bool = False,
     ) -> Generator[Token, None, None]:
@@ -67,6 +71,8 @@ class ScriptedChat:
         if self.problem is not None:
             raise self.problem
         answer = self.answers.get(task_of(messages), "")
+        if seed:
+            answer = self.drawn[task_of(messages)][seed - 1]
         if beginning:
             self.beginnings.append(beginning)
             answer = self.lines.get(beginning.rpartition("\n")[2].partition(":")[0], "")

@@ -111,6 +111,28 @@ def test_the_page_names_the_model_its_adapter_and_its_sources(voice: Voice, chat
     assert to_json(page())["explanation"] is None
 
 
+def test_of_several_lines_the_one_that_most_agree_with_is_kept(voice: Voice, chat: ScriptedChat) -> None:
+    chat.known = ScriptedModel(candidates=4)
+    chat.answers[Task.SUMMARY] = "Wind the toy"
+    chat.drawn[Task.SUMMARY] = ["Start a toy", "Start the toy", "Start the toy"]
+    found = pages(voice)[-1].written_summary
+    assert found is not None
+    assert found.text == "Start the toy"
+    assert len(chat.asked) == 4 + 1  # and the sentences
+
+
+@pytest.mark.parametrize("lines", [
+    ["Start the toy", "Free its queue", "Register all buses"],  # the model does not know
+    ["Call zap_zap() once", "Call zap_zap() now", "Start a toy"],  # most agree on what may not be shown
+])  # fmt: skip
+def test_several_lines_that_do_not_agree_or_agree_on_nonsense_are_not_shown(
+    voice: Voice, chat: ScriptedChat, lines: list[str]
+) -> None:
+    chat.known = ScriptedModel(candidates=3)
+    chat.answers[Task.SUMMARY], chat.drawn[Task.SUMMARY] = lines[0], lines[1:]
+    assert pages(voice)[-1].written_summary is None
+
+
 def test_the_authors_own_words_come_before_the_models(voice: Voice, chat: ScriptedChat) -> None:
     found = pages(voice, "toy_name")
     assert [each.written_summary for each in found] == [None] * len(found)

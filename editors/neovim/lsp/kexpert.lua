@@ -21,9 +21,9 @@ return {
       on_dir(root)
     end
   end,
-  -- What the protocol has no words for.
+  -- What the protocol has no words for. No links in cards: Neovim wraps lines as if it showed the addresses.
   capabilities = {
-    experimental = { kexpertExplain = true, kexpertLinks = true, serverStatusNotification = true },
+    experimental = { kexpertExplain = true, serverStatusNotification = true },
     textDocument = { inactiveRegionsCapabilities = { inactiveRegions = true } },
   },
   handlers = server.handlers,

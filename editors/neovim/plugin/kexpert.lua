@@ -30,21 +30,18 @@ if vim.lsp.inline_completion then
     end,
   })
 end
--- Indexing, with a bar where this Neovim has one.
+vim.api.nvim_create_autocmd("WinEnter", {
+  group = group,
+  callback = function()
+    if vim.api.nvim_win_get_config(0).relative ~= "" then
+      require("kexpert.card").entered()
+    end
+  end,
+})
 vim.api.nvim_create_autocmd("LspProgress", {
   group = group,
   callback = function(event)
-    local client = vim.lsp.get_client_by_id(event.data.client_id)
-    local value = event.data.params.value
-    if client and client.name == "kexpert" and type(value) == "table" and value.percentage then
-      pcall(vim.api.nvim_echo, { { value.message or "" } }, false, {
-        id = "kexpert." .. client.id,
-        kind = "progress",
-        title = "kexpert: " .. (value.title or ""),
-        status = "running",
-        percent = value.percentage,
-      })
-    end
+    require("kexpert.progress").show(event)
   end,
 })
 

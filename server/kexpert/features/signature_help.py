@@ -22,6 +22,7 @@ _CALLABLE = (Kind.FUNCTION, Kind.PROTOTYPE, Kind.MACRO, Kind.SYSCALL, Kind.VARIA
 _MAX_HEADER_BYTES = 2000
 _MAX_VARIANTS = 4
 _DEFINE = re.compile(r"\s*#\s*define\s+(\w+\([^)]*\))")
+_TYPEDEF = re.compile(rb"\s*(?:__extension__\s+)?typedef\b")
 _SPACE = re.compile(r"\s+")
 _BODY = re.compile(rb"^\{|[{;]\s*$", re.M)
 
@@ -144,15 +145,20 @@ def _of_syscall(text: bytes, name: str, call: CallSite, doc: KernelDoc | None) -
 
 
 def _of_type(cursor: CursorContext, call: CallSite) -> SignatureHelp | None:
-    """From the type of the callee alone, which has no names of parameters."""
+    """From the type of the callee: its typedef, which may name the parameters, or the type alone."""
     tokens, types = cursor.tokens, cursor.types
     callee = types.at(tokens, *call.callee, cursor.offset)
+    name = tokens[call.opening - 1] if tokens.is_word(call.opening - 1) else "call"
+    for row in types.lookup(callee.name, (Kind.TYPEDEF,))[:1] if callee and not callee.keyword else ():
+        text = _TYPEDEF.sub(b"", cursor.view.text(row), count=1)
+        text = re.sub(rb"\b%s\b" % row.name.encode(), name.encode(), text, count=1)
+        if found := _of_text(text, name, call):
+            return found
     callee = types.resolved(callee) if callee else None
     returned = callee.returned() if callee else None
     if callee is None or returned is None:
         return None
     parameters = next(step for step in callee.derived if step.startswith("("))
-    name = tokens[call.opening - 1] if tokens.is_word(call.opening - 1) else "call"
     return _of_text(f"{returned.text} {name}{parameters}".encode("latin-1", "replace"), name, call)
 
 

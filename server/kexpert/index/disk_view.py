@@ -134,6 +134,10 @@ class DiskView(View):
         except (OSError, ValueError):
             return {}
 
+    def files_named(self, name: str) -> list[str]:
+        known = {*self._reader.files_named(name), *(path for path in self._overlay if f"/{path}".endswith(f"/{name}"))}
+        return sorted(path for path in known if self.exists(path))
+
     # -- symbols --------------------------------------------------------------------------------
 
     def lookup(self, name: str, kinds: Collection[Kind] = (), limit: int = 200) -> list[Symbol]:

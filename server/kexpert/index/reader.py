@@ -298,6 +298,11 @@ class IndexReader:
             found.update(self._rows(f"SELECT name, callers FROM popular WHERE name IN ({marks})", part))
         return found
 
+    def files_named(self, name: str) -> list[str]:
+        """Paths of files that end with a name."""
+        rows = self._rows("SELECT path FROM files WHERE substr('/' || path, -length(?)) = ?", (f"/{name}", f"/{name}"))
+        return [row[0] for row in rows]
+
     def exported(self, names: Sequence[str]) -> set[str]:
         """Those of ``names`` that an EXPORT_SYMBOL gives to modules."""
         found: set[str] = set()

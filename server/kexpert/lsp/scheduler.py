@@ -25,7 +25,7 @@ Cancelled = Callable[[], bool]
 #: about it at once, and two threads of one interpreter are slower than one after the other.
 _QUIET_SECONDS = 0.05
 #: Seconds that the end of a session waits for work that does not look at its cancel flag.
-_STOP_SECONDS = 3.0
+_STOP_SECONDS = 2.0
 #: Seconds between two looks at the work under way.
 _WATCH_SECONDS = 1.0
 #: CPU seconds of the process between two looks. If no look comes for so long, something keeps the interpreter for

@@ -35,7 +35,7 @@ _CLIENT_SETTINGS = "workspace/configuration"
 #: An update of fewer files changes little of what is drawn.
 _MIN_FILES_TO_REDRAW = 20
 #: For closing models, index and files.
-_END_SECONDS = 8.0
+_END_SECONDS = 5.0
 _REFRESHED = {
     "semanticTokens": "workspace/semanticTokens/refresh",
     "inlayHint": "workspace/inlayHint/refresh",
@@ -318,6 +318,8 @@ class Server:
         snapshot = tree.workspace.snapshot()
         key = ("warm", document.uri)
         self.scheduler.start(key, ThreadIntent.BACKGROUND, lambda cancelled: snapshot.warm(path))
+        if isinstance(self.client.can("textDocument", "inlineCompletion"), dict):
+            snapshot.read_ahead(path)
         self._show_inactive(tree, [path])
 
     def did_change(self, params: Any) -> None:

@@ -92,6 +92,13 @@ def card_markup(card: HoverCard, rich: bool, places: LocationMapper | None = Non
     return _markup(markdown.hover_card(card, link), rich)
 
 
+def completion_markup(card: HoverCard, rich: bool) -> Json:
+    """The card of a completion item as MarkupContent."""
+    from kexpert.render import markdown, plain_text
+
+    return _markup(markdown.completion_card(card) if rich else plain_text.hover_card(card), rich)
+
+
 def explanation(places: LocationMapper, found: Explanation, hint: str = "") -> Json:
     """A page with links to files, and what it says as JSON. ``hint``: the last line of the page."""
     from kexpert.render import explain

@@ -58,10 +58,12 @@ def _option(entries: Sequence[KconfigEntry], value: str | None, markup: Markup) 
     types = list(dict.fromkeys(entry.type for entry in entries if entry.type))
     head += f" ({', '.join(types)})" if types else ""
     head += f" = {markup.code(value)} in {markup.code('.config')}" if value is not None else ""
-    return "\n\n".join([head, *(_entry(entry, markup) for entry in entries)])
+    # architectures define an option anew with the same words: the help is shown once
+    helped = next((entry for entry in entries if entry.help), None)
+    return "\n\n".join([head, *(_entry(entry, markup, entry is helped) for entry in entries)])
 
 
-def _entry(entry: KconfigEntry, markup: Markup) -> str:
+def _entry(entry: KconfigEntry, markup: Markup, with_help: bool) -> str:
     parts = []
     if entry.prompt:
         condition = f" if {markup.code(entry.prompt_if)}" if entry.prompt_if else ""
@@ -77,9 +79,9 @@ def _entry(entry: KconfigEntry, markup: Markup) -> str:
     facts += [_conditional(f"{low} to {high}", condition, markup) for low, high, condition in entry.ranges]
     if entry.menus:
         facts.append("in menu " + markup.prompt(" > ".join(entry.menus)))
-    facts.append(f"{entry.path}:{entry.line + 1}")
+    facts.append(markup.place(entry.path, entry.line))
     parts.append("\n".join(f"- {fact}" for fact in facts))
-    if entry.help:
+    if with_help:
         parts.append(markup.option_help(entry.help))
     return "\n\n".join(parts)
 

@@ -12,12 +12,19 @@ from kexpert.render.markup import Markup
 
 #: Inside a word ``_`` is no markup, and an editor that shows the text as it is would show a backslash.
 _SPECIAL = re.compile(r"([\\`*\[\]<>|#~]|(?<!\w)_|_(?!\w))")
+#: A star between blanks within a line emphasises nothing, and some readers see the backslash.
+_ALONE = re.compile(r"(?<=\S )\\\*(?= )")
 _BACKTICKS = re.compile(r"`+")
 
 
 def hover_card(card: HoverCard, link: Callable[[str, int], str] | None = None) -> str:
-    """The card of a hover or of a completion item. ``link`` gives the target of a place, by path and line from 0."""
+    """The card of a hover. ``link`` gives the target of a place, by path and line from 0."""
     return write_card(card, _MARKDOWN if link is None else _LinkedMarkdown(link))
+
+
+def completion_card(card: HoverCard) -> str:
+    """The card of a completion item: without rules, which the menus of some editors show as they are written."""
+    return write_card(card, _WITHOUT_RULES)
 
 
 def signature_documentation(text: str) -> str:
@@ -27,7 +34,7 @@ def signature_documentation(text: str) -> str:
 
 def escape(text: str) -> str:
     """Prose that renders as it is written."""
-    return _SPECIAL.sub(r"\\\1", text)
+    return _ALONE.sub("*", _SPECIAL.sub(r"\\\1", text))
 
 
 def code(text: str) -> str:
@@ -88,4 +95,9 @@ class _LinkedMarkdown(_Markdown):
         return f"[{escape(path)}:{line + 1}](<{self._link(path, line)}>)"
 
 
+class _WithoutRules(_Markdown):
+    separator = "\n\n"
+
+
+_WITHOUT_RULES = _WithoutRules()
 _MARKDOWN = _Markdown()

@@ -147,10 +147,11 @@ def _highest(scores: NDArray[np.float32], limit: int) -> NDArray[np.int64]:
         found = np.flatnonzero(scores >= top * np.float32(share))
         if len(found) >= limit:
             return found
-    steps = (scores * np.float32(1000 / top)).astype(np.int16)
+    found = np.flatnonzero(scores > 0)  # many fewer than all: the rest costs by their number
+    steps = (scores[found] * np.float32(1000 / top)).astype(np.int16)
     at_least = np.bincount(steps, minlength=1)[::-1].cumsum()[::-1]
     sufficient = np.flatnonzero(at_least >= limit)
-    return np.flatnonzero((steps >= (sufficient[-1] if len(sufficient) else 0)) & (scores > 0))
+    return found[steps >= (sufficient[-1] if len(sufficient) else 0)]
 
 
 def write_posting_lists(store: ChunkStore, path: Path) -> Iterator[None]:

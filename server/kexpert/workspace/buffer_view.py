@@ -44,6 +44,9 @@ class BufferView(View):
     def list_dir(self, path: str) -> Mapping[str, bool]:
         return {}
 
+    def files_named(self, name: str) -> list[str]:
+        return sorted(path for path in self._sources if f"/{path}".endswith(f"/{name}"))
+
     def lookup(self, name: str, kinds: Collection[Kind] = (), limit: int = 200) -> list[Symbol]:
         return [s for s in self._symbols() if s.name == name and (not kinds or s.kind in kinds)][:limit]
 

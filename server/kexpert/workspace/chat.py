@@ -27,6 +27,8 @@ Cancelled = Callable[[], bool]
 #: Interval at which a waiting request looks at ``cancelled()``.
 _POLL_SECONDS = 0.01
 _OFF = "chat.enabled is off"
+#: The weights of a model that writes several lines in a second.
+_SMALL_BYTES = 500 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class ChatModel:
     tasks: tuple[str, ...]
     budget: Budget  # for the prompts
     is_remote: bool  # a server that chat.url names
+    #: Answers that are asked for a summary line, of which the one that the others agree with most is kept.
+    candidates: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,7 @@ class ChatSession:
         cancelled: Cancelled,
         beginning: str = "",
         stop: Sequence[str] = (),
+        seed: int = 0,
         *,
         background: bool = False,
     ) -> Generator[Token, None, None]:
@@ -107,7 +112,7 @@ class ChatSession:
         """
         with self._turns.take(cancelled, background) as is_over:
             engine = self._ready_engine(is_over)
-            with contextlib.closing(engine.answer(messages, max_tokens, is_over, beginning, stop)) as tokens:
+            with contextlib.closing(engine.answer(messages, max_tokens, is_over, beginning, stop, seed)) as tokens:
                 yield from tokens
 
     def close(self) -> None:
@@ -217,6 +222,8 @@ def wanted_chat_model(settings: Settings) -> ChatSettings | None:
 
 
 def _describe(choice: EngineChoice, settings: ChatSettings) -> ChatModel:
+    from kexpert.features.explain.agreement import CANDIDATES
+
     manifest, is_remote = choice.manifest, choice.kind == "remote"
     parts = [choice.kind, settings.url, settings.name] if is_remote else [choice.kind, *_file_identities(choice)]
     is_fast = is_remote or choice.on_gpu
@@ -228,7 +235,17 @@ def _describe(choice: EngineChoice, settings: ChatSettings) -> ChatModel:
         tasks=manifest.tasks if manifest else (),
         budget=LARGE if is_fast and not is_trained else SMALL,
         is_remote=is_remote,
+        candidates=CANDIDATES if is_trained and 0 < _size(choice) <= _SMALL_BYTES else 1,
     )
+
+
+def _size(choice: EngineChoice) -> int:
+    """Bytes of the weights; 0 for a server."""
+    path = choice.path
+    files = [] if path is None else path.iterdir() if path.is_dir() else [path]
+    with contextlib.suppress(OSError):
+        return sum(file.stat().st_size for file in files)
+    return 0
 
 
 def _file_identities(choice: EngineChoice) -> Iterator[str]:

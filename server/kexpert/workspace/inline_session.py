@@ -5,6 +5,7 @@ Not every client cancels a request when it sends the next one, so a newer reques
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 from collections.abc import Callable
@@ -21,13 +22,15 @@ if TYPE_CHECKING:
     from kexpert.workspace.listener import Listener
     from kexpert.workspace.settings import Settings
 
+_C_FILES = (".c", ".h")
 Cancelled = Callable[[], bool]
 #: Runs one piece of work when nothing more urgent is to do; a newer piece cancels it.
 RunInBackground = Callable[[Callable[[Cancelled], None]], None]
 
 
 class InlineSession:
-    """Made once; ``configure`` follows each change of the settings. Loads nothing before the first request."""
+    """Made once; ``configure`` follows each change of the settings. Loads nothing before the first request, or the
+    first file of a client that will make one."""
 
     def __init__(self, listener: Listener, run_in_background: RunInBackground) -> None:
         self._listener = listener
@@ -96,6 +99,27 @@ class InlineSession:
         if settings.inline_ahead and found.origin != "typed through":
             self._anticipate(view, *ahead(source, found), settings)
         return [found, second] if second else [found]
+
+    def read_ahead(self, view: View, source: Source, settings: Settings) -> None:
+        """Load the model and let it read what surrounds a file that was just opened, as soon as it has nothing else to
+        do: the first question then has as much to copy from as the later ones."""
+        if not is_on(settings, source.path) or not source.path.endswith(_C_FILES):
+            return
+        newest = self._newest
+
+        def work(cancelled: Cancelled) -> None:
+            from kexpert.abilities import Cancelled, Failed, Refused
+            from kexpert.features.inline.neighbours import NeighbourCache, find_neighbours
+            from kexpert.features.inline.prompt_context import RecentEdits
+            from kexpert.features.semantics.cursor import CursorContext
+
+            read = getattr(self._opened(), "read", None)
+            if read is not None:
+                near = find_neighbours(CursorContext(view, source, 0), NeighbourCache(), RecentEdits())
+                with contextlib.suppress(Cancelled, Failed, Refused):
+                    read(near, lambda: cancelled() or self._newest != newest)
+
+        self._run_in_background(work)
 
     def recall(self, view: View, source: Source, offset: int, settings: Settings) -> Suggestion | None:
         """A suggestion that is known already; one that is not is worked out meanwhile."""

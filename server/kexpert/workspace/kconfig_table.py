@@ -22,7 +22,8 @@ from kexpert.core.kernel.kconfig_values import kconfig_values
 
 #: Rises when the values that are computed, or the form of the file, change.
 _VERSION = 1
-_MAX_TABLES = 8
+#: One for each architecture, since questions about the whole tree need them all, and some more.
+_MAX_TABLES = 32
 _MAX_FILE_BYTES = 4 << 20
 #: A tree with no more Kconfig files is read in this process: starting another would take longer.
 _FEW_FILES = 60

@@ -464,6 +464,12 @@ class Snapshot(TreeQuestions):
             hover.warm(self.view, document.source)
             document.source.facts  # noqa: B018
 
+    def read_ahead(self, path: str) -> None:
+        """Have the model of inline completion read what surrounds a document that was opened."""
+        document = self.documents.get(path)
+        if document is not None and self.inline is not None:
+            self.inline.read_ahead(self.view, document.source, self.settings)
+
 
 def _hover_config(settings: Settings) -> HoverConfig:
     from kexpert.features.hover.card_reader import HoverConfig

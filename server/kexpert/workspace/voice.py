@@ -32,6 +32,8 @@ Cancelled = Callable[[], bool]
 
 #: Seconds after which an answer that is not finished is given up.
 _MAX_SECONDS = 120.0
+#: Seconds after which so many answers are enough for a line.
+_LINE_SECONDS, _MIN_CANDIDATES = 10.0, 4
 _MODEL_SECONDS = 1.0  # between two looks for the model
 _ENDS_SENTENCE = (".", "!", "?", "\n")
 
@@ -139,7 +141,14 @@ class Voice:
         if is_known or model is None:
             return written
         prompt = summary_question(view, source, symbol, model.budget)
-        *_, text = self._texts(prompt, cancelled, background=background)
+        answers: list[tuple[str, bool]] = []
+        enough = time.monotonic() + _LINE_SECONDS
+        for seed in range(model.candidates):
+            if seed >= _MIN_CANDIDATES and time.monotonic() > enough:
+                break
+            *_, answer = self._answers(prompt, cancelled, background=background, seed=seed)
+            answers.append(answer)
+        text = prompt.agreed_line(answers)
         self.texts.put(self._summary_key(model, source, symbol), text)
         return prompt.written(text, model.name, model.adapter)
 
@@ -148,7 +157,7 @@ class Voice:
         from kexpert.features.explain.voice import code_of
 
         what = (source.path, symbol.name, code_of(source, symbol))
-        return key_of(Task.SUMMARY, _versions(), model.identity, *what)
+        return key_of(Task.SUMMARY, _versions(), model.identity, str(model.candidates), *what)
 
     # -- a page ---------------------------------------------------------------------------------
 
@@ -193,7 +202,8 @@ class Voice:
         if text is not None:
             return
         shown = ""
-        for text in self._texts(prompt, cancelled, background=False):
+        for answer, ended in self._answers(prompt, cancelled, background=False):
+            text = prompt.checked(answer, ended=ended)
             if text != shown:
                 shown = text
                 yield replace(found, written_text=prompt.written(text, model.name, model.adapter))
@@ -201,26 +211,26 @@ class Voice:
 
     # -- the model ------------------------------------------------------------------------------
 
-    def _texts(self, prompt: ChatPrompt, cancelled: Cancelled, *, background: bool) -> Iterator[str]:
-        """What may be shown of an answer, each time that a sentence is added; the last is the whole.
+    def _answers(
+        self, prompt: ChatPrompt, cancelled: Cancelled, *, background: bool, seed: int = 0
+    ) -> Iterator[tuple[str, bool]]:
+        """(an answer, whether the model ended it), each time that a sentence is added; the last is the whole.
 
         Raises ``abilities.Cancelled`` or Unavailable.
         """
         end = time.monotonic() + _MAX_SECONDS
-        answer, shown, ended = "", "", False
+        answer, ended = "", False
         streams = prompt.max_sentences > 1
         stream = self._chat.answer(
-            prompt.messages, prompt.max_tokens, lambda: cancelled() or time.monotonic() > end, background=background
-        )
+            prompt.messages, prompt.max_tokens, lambda: cancelled() or time.monotonic() > end, seed=seed,
+            background=background,
+        )  # fmt: skip
         try:
             for token in stream:
                 answer += token.text
                 ended = ended or token.last
                 if streams and token.text.rstrip(" ").endswith(_ENDS_SENTENCE):
-                    text = prompt.checked(answer + " ", ended=False)
-                    if text != shown:
-                        shown = text
-                        yield text
+                    yield answer + " ", False
         except WasCancelled:
             if time.monotonic() <= end:
                 raise
@@ -232,7 +242,7 @@ class Voice:
         finally:
             stream.close()
         self._failure = ""
-        yield prompt.checked(answer, ended=ended)
+        yield answer, ended
 
     def _failed(self, reason: str, *, for_good: bool) -> None:
         """Log a failure once until the model answers again. Raises Unavailable."""

@@ -182,3 +182,11 @@ def test_the_assembly_half_of_a_header_does_not_hide_the_other() -> None:
 
 def test_a_group_without_an_end_leaves_all_branches() -> None:
     assert names(facts_of("#if X\nint a;\n#else\nint b;\n"), Kind.VARIABLE) == ["a", "b"]
+
+
+def test_heads_whose_type_is_above_the_group() -> None:
+    facts = facts_of(
+        "static int\n#ifdef CONFIG_TOY\ntoy_run(int a)\n#else\ntoy_walk(int a, int b)\n#endif\n{\n\treturn a;\n}\n"
+        "int after(void) { return 0; }\n"
+    )
+    assert names(facts, Kind.FUNCTION) == ["toy_run", "toy_walk", "after"]

@@ -110,3 +110,36 @@ def test_members_by_a_macro_that_ends_without_a_semicolon() -> None:
     };
     """
     assert [name for _, name, _ in made(text) if name != "val"] == ["queue", "head", "tail", "wq"]
+
+
+def test_enumerators_of_lists_on_the_line_of_the_enum() -> None:
+    text = """\
+    #define DOORS(X) X(front) X(back)
+    #define DOOR(x) DOOR_##x,
+    enum door { DOORS(DOOR) DOOR_MAX, DOOR_BITS = (1 << 3) };
+    """
+    assert made(text) == [
+        ("enum", "door", 3), ("enumerator", "DOOR_back", 3), ("enumerator", "DOOR_front", 3),
+        ("enumerator", "DOOR_MAX", 3), ("enumerator", "DOOR_BITS", 3),
+    ]  # fmt: skip
+
+
+def test_lists_without_parameters() -> None:
+    text = """\
+    #define COMMON int kind; \\
+    	int size;
+    #define STATES STATE(open) STATE(shut)
+    #define STATE(name) STATE_##name,
+    struct toy {
+    	COMMON
+    	int own;
+    };
+    enum state {
+    	STATES
+    	STATE_MAX = STATE(3)
+    };
+    """
+    assert made(text) == [
+        ("struct", "toy", 5), ("member", "kind", 6), ("member", "size", 6), ("member", "own", 7), ("enum", "state", 9),
+        ("enumerator", "STATE_open", 10), ("enumerator", "STATE_shut", 10), ("enumerator", "STATE_MAX", 11),
+    ]  # fmt: skip

@@ -190,3 +190,19 @@ def test_the_walk_compiles_what_a_plain_preprocessor_does(
             if line == "int x;" and path in unit.files:
                 assert unit.state(path, at, len(files[path])) is (number in seen), (path, number)
             at += len(line) + 1
+
+
+def test_what_is_read_later_is_greater() -> None:
+    files = {
+        "main.c": "#include <a.h>\n#include <b.h>\nint x;\n",
+        "a.h": "#define M 1\n#include <c.h>\n#define M 3\n",
+        "b.h": "#define M 4\n#ifdef CONFIG_OFF\n#define M 5\n#endif\n",
+        "c.h": "#define M 2\n",
+    }
+    unit, _ = walk("".join(f"//- {path}\n{text}" for path, text in files.items()))
+    first, third = files["a.h"].index("#define"), files["a.h"].rindex("#define")
+    read = [unit.read_at("a.h", first), unit.read_at("c.h", 0), unit.read_at("a.h", third), unit.read_at("b.h", 0)]
+    assert read == sorted(read)
+    assert len(set(read)) == len(read)
+    assert unit.read_at("b.h", files["b.h"].rindex("#define")) == ()
+    assert unit.read_at("other.h", 0) == ()

@@ -221,3 +221,64 @@ def test_types_in_a_record_without_a_tag_inside_a_function() -> None:
         }
         """
     )
+
+
+def test_annotations_with_arguments_before_and_after_what_they_say_something_of() -> None:
+    check(
+        """
+        int __toy_section(".x") /*function*/toy_run(void)
+        {
+        	return 1;
+        }
+        bool /*prototype*/toy_try(struct toy *toy) TOY_TRIES(true, *toy);
+        void toy_noreturn /*prototype*/toy_die(const char *fmt, ...) toy_printf(1, 2);
+        static int /*prototype*/toy_init(void) toy_section;
+        typedef struct {
+        	int /*member*/y;
+        } TOY_ALIGN(8) /*typedef*/toy_point_t;
+        struct /*struct*/toy {
+        	int /*member*/z;
+        } TOY_ALIGN(8) /*variable*/one = { 1 };
+        static DEFINE_SPINLOCK(/*variable*/toy_lock) toy_cacheline;
+        int /*variable*/last;
+        """
+    )
+
+
+def test_annotations_of_pointers_to_functions() -> None:
+    check(
+        """
+        typedef void toy_call (*/*typedef*/toy_hook_t)(void);
+        typedef struct toy *toy_call (*/*typedef*/toy_find_t)(int);
+        typedef unsigned long (*/*typedef*/toy_count_t)(void);
+        u8 (*/*variable*/toy_read)(void);
+        int /*variable*/last;
+        """
+    )
+
+
+def test_a_macro_without_semicolon_leaves_the_next_line_alone() -> None:
+    check("MODULE_TOY(x)\nint /*variable*/toy;\ntypedef typeof(int)\n\t/*typedef*/toy_t;\n")
+
+
+def test_an_annotation_with_arguments_whose_function_is_named_on_the_next_line() -> None:
+    check(
+        """
+        static TOY_TARGET("fast") size_t
+        /*function*/toy_code(struct toy *toy)
+        {
+        	return 0;
+        }
+        int /*variable*/last;
+        """
+    )
+
+
+def test_more_annotations_above_a_function_than_one_sees_at_a_glance() -> None:
+    above = '__toy_line("x")\n' * 30
+    check(above + "__toy_bare void /*function*/toy_run(void)\n{\n}\nint /*variable*/last;\n")
+
+
+def test_parameters_of_old_heads_are_no_annotations() -> None:
+    facts = check("int /*function*/old(a, b)\n\ttoy_t a;\n\tchar *b;\n{\n\treturn a;\n}\nint /*variable*/last;\n")
+    assert not facts.calls

@@ -39,6 +39,11 @@ export async function withSettings(kind, changed, act) {
 
 export async function hover(what) {
   await open(what);
+  await hoverHere(what);
+}
+
+/** The card of what the cursor is on. */
+export async function hoverHere(what) {
   await see(what, CARD, async () => {
     const cursor = await page.locator(".editor-group-container.active .editor-instance .cursor").first().boundingBox();
     await page.mouse.move(cursor.x + 300, 840);
@@ -215,6 +220,31 @@ export const codeSteps = {
     await page.keyboard.press("Tab");
     await until(async () => (await typed()).includes(what.sees[0]), async () => `Tab gives ${await typed()}`);
     await revert();
+  },
+  /** Of a suggestion of several lines the next one is its first line; there and back. */
+  async next(what) {
+    await withSettings("User", { "kexpert.model.path": what.model }, async () => {
+      await open(what);
+      await ready();
+      await page.keyboard.press("End");
+      const shows = async (more) => {
+        const text = await read(".editor-instance");
+        return text.includes(what.first) && text.includes(what.more) === more;
+      };
+      const otherwise = async () => `shown: ${await read(".editor-instance")}`;
+      await insist(async () => { // once the model is another one
+        await page.keyboard.press("Escape");
+        await page.keyboard.press("Enter");
+      }, () => shows(true), otherwise);
+      await shot("next-before");
+      await page.keyboard.press("Alt+]");
+      await until(() => shows(false), otherwise);
+      await shot("next-after");
+      await page.keyboard.press("Alt+[");
+      await until(() => shows(true), otherwise);
+      await page.keyboard.press("Escape");
+      await revert();
+    });
   },
   /** A word, then a line; Escape takes nothing. */
   async parts(what) {

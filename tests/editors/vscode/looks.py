@@ -14,27 +14,46 @@ Look = dict[str, dict[str, Any]]
 #: Screenshots that are pictures of the extension's guide.
 PICTURES = {"hover": "hover", "search-list": "search", "explain-page": "explain", "ghost-shown": "ghost"}
 
-#: Besides the toy tree: a configuration and what it leaves out.
+#: Besides the toy tree: a configuration and what it leaves out, and a function that somebody has begun to write.
 MORE_FILES = {
     ".config": "# CONFIG_TOY_OLD is not set\nCONFIG_TOY=m\n",
     "drivers/toy/variants.c": "#ifdef CONFIG_TOY_OLD\nint left_out;\n#else\nint compiled;\n#endif\n",
+    "drivers/toy/train.c": """\
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/toy.h>
+
+static int train_wind(struct toy *toy, unsigned int turns)
+{
+}
+
+static const struct toy_ops train_ops = {
+	.wind = train_wind,
+};
+""",
     "Kconfig": 'config TOY\n\ttristate "Toy support"\n\tdepends on \n\thelp\n\t  Say Y to play.\n',
 }
 
 #: What the model of the toy tree says wherever it is asked.
 SENTENCE = ("{\n", "\treturn", " toy", "_wind", "(to", "y", ",", " ", "1", ");")
 
+#: A model of the toy tree that writes several lines.
+LONG_WINDED = "lines"
+LINES = ("{\n", "\tif", " (toy", ") {\n", "\t\treturn", " 1", ";\n", "\t}\n")
+#: A folder that is in no kernel tree.
+OUTSIDE = "other"
+#: A program that is kexpert, but ends at once while a file named ``broken`` is beside it.
+BROKEN = "bin/kexpert"
+
 _CORE, _USER = "drivers/toy/core.c", "drivers/toy/user.c"
 _PROTOTYPE = "toy_wind(struct toy *toy, unsigned int turns)"
 _TOY_WIND = {"file": _CORE, "at": f"int |{_PROTOTYPE}\n{{"}
 _STAYS_DOWN = ["the server ended 5 times within 3 minutes", "Restart", "Show Log"]
 _HOVER = {"file": _USER, "at": "return toy_|wind(car, 3)", "sees": ["wind a toy up"]}
-_GHOST = {"file": _USER, "at": "unsigned int turns)\n|{", "sees": ["return toy_wind(toy, 1);"]}
+_GHOST = {"file": "drivers/toy/train.c", "at": "unsigned int turns)\n{|", "sees": ["return toy_wind(toy, 1);"]}
 
 
-def toy(outside: Path, broken: Path) -> Look:
-    """The toy tree. ``outside`` is a folder that is in no kernel tree, ``broken`` a program that does not run while
-    a file beside it is there."""
+def toy(home: Path) -> Look:
+    """The toy tree, whose files are below ``home``."""
     return {
         "hover": {**_HOVER, "sees": [f"int {_PROTOTYPE}", "wind a toy up", "Terry Toy"]},
         "link": {**_HOVER, "follows": "drivers/toy/core.c:14", "lands": _TOY_WIND},
@@ -95,7 +114,11 @@ def toy(outside: Path, broken: Path) -> Look:
         },
         "ghost": _GHOST,
         "parts": {**_GHOST, "word": "return"},
-        "menu": {"sees": ["Ghost Text Off", "Configuration", "Re-index", "Doctor", "Show Log", "Choose Model"]},
+        "next": {**_GHOST, "model": str(home / LONG_WINDED), "first": "if (toy) {", "more": "return 1;"},
+        "menu": {
+            "sees": ["Ghost Text Off", "Ghost Text Off in drivers/toy", "Ghost Text Off in *.c", "Configuration",
+                     "Re-index", "Doctor", "Show Log", "Choose Model"],
+        },
         "model": {"sees": ["kexpert-2m", "smollm2-135m"]},
         "toggle": {"sees": ["Ghost Text On"], "then": ["Ghost Text Off"]},
         "doctor": {"sees": ["Nothing is wrong", "server", "kexpert.server.command", "SQLite"]},
@@ -103,11 +126,13 @@ def toy(outside: Path, broken: Path) -> Look:
         "walkthrough": {"takes": "kexpert: Linux Kernel C", "sees": ["The server", "Search by meaning", "Ghost text"]},
         "killed": _HOVER,
         "outside": {
-            "folder": str(outside),
-            "file": f"../{outside.name}/main.c",
+            "folder": str(home / OUTSIDE),
+            "file": f"../{OUTSIDE}/main.c",
             "at": "|int main",
             "sees": ["a server starts with a folder or a file of a kernel tree"],
         },
+        "single": _HOVER,
+        "venv": {"program": str(home / BROKEN), "sees": ["Nothing is wrong", ".venv of"]},
         "missing": {
             "sees": ["kexpert: ", "Install with pipx", "Open Settings"],
             "types": "/src/kexpert",
@@ -115,8 +140,8 @@ def toy(outside: Path, broken: Path) -> Look:
         },
         "crashes": {"works": _HOVER, "sees": _STAYS_DOWN},
         "broken": {
-            "program": str(broken),
-            "mark": str(broken.with_name("broken")),
+            "program": str(home / BROKEN),
+            "mark": str((home / BROKEN).with_name("broken")),
             "says": ["ends at once: ModuleNotFoundError: No module named 'kexpert'", "Doctor", "Show Log"],
             "mends": ["ModuleNotFoundError", "install kexpert again"],
             "sees": _STAYS_DOWN,
@@ -137,6 +162,23 @@ KERNEL_FILES = {
 #include <linux/slab.h>
 #include <linux/string.h>
 
+char *twice(const char *s, gfp_t gfp)
+{
+	size_t len;
+	char *buf;
+
+	if (!s)
+		return NULL;
+
+	len = strlen(s);
+	buf = kmalloc(2 * len + 1, gfp);
+	if (!buf)
+		return NULL;
+	memcpy(buf, s, len);
+	memcpy(buf + len, s, len + 1);
+	return buf;
+}
+
 char *again(const char *s, gfp_t gfp)
 {
 	size_t len;
@@ -149,6 +191,7 @@ char *again(const char *s, gfp_t gfp)
 
 #: mm/, kernel/ and include/ of a real kernel, with the model that comes with kexpert.
 KERNEL: Look = {
+    "indexing": {"sees": ["Indexing", " of ", " files", " left"]},
     "hover": {**_EXPORTED, "sees": ["char *kstrdup(const char *s, gfp_t gfp)", _DOCUMENTED]},
     "completion": {"file": "mm/mmap.c", "at": "vma->|vm_start", "sees": ["vm_start", "vm_end"]},
     "folded": {"file": "kernel/fork.c", "at": "struct task_|struct *", "sees": ["struct task_struct", "more"]},
@@ -160,7 +203,7 @@ KERNEL: Look = {
     "search": {
         "file": "kernel/panic.c",
         "at": "EXPORT_SYMBOL(pa|nic);",
-        "asks": "make a string end with NUL",
+        "asks": "create a NUL-terminated string from unterminated data",
         "sees": ["kmemdup_nul", f"function in {_UTIL}"],
         "lands": {"file": _UTIL, "at": "char *kmemdup_|nul(const char *s, size_t len, gfp_t gfp)\n{"},
     },
@@ -169,7 +212,7 @@ KERNEL: Look = {
     "ask": {"asks": "who calls kstrdup_const()?", "sees": ["is called by"]},
     "ghost": {
         "file": _AGAIN,
-        "at": "if (!s)|",
+        "at": "if (!s)|\n}",
         "sees": ["return NULL;"],
     },
     "saved": {

@@ -1,9 +1,10 @@
 // Steps about the program: its state, its choices, and what happens where it is missing or ends.
 
-import { rmSync, writeFileSync } from "node:fs";
-import { codeSteps, hover, withSettings } from "./code_steps.mjs";
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { codeSteps, hover, hoverHere, withSettings } from "./code_steps.mjs";
 import {
-  answer, closePage, command, job, kill, open, page, read, ready, see, seeInPage, seeListed, servers, shot, show, until,
+  answer, closePage, command, job, kill, lands, open, openByPath, page, place, read, ready, see, seeInPage, seeListed,
+  servers, shot, show, showPage, until,
 } from "./screen.mjs";
 
 const TOAST = ".notification-toast";
@@ -31,6 +32,11 @@ function press(button) {
 }
 
 export const programSteps = {
+  /** How far the tree is read and how long it takes, while cards are there already. */
+  async indexing(what) {
+    await see(what, ".part.statusbar");
+    await shot("indexing-bar");
+  },
   async menu(what) {
     await seeMenu(what);
     await shot("menu-list");
@@ -84,6 +90,33 @@ export const programSteps = {
     if (found.length) {
       throw new Error("a server runs outside a kernel tree");
     }
+    await ready();
+  },
+  /** A file of a kernel tree in a window without a folder. */
+  async single(what) {
+    await showPage("ew=true");
+    await openByPath(`${job.tree}/${what.file}`);
+    const { line, column } = place(what);
+    await page.keyboard.press("Control+g");
+    await page.locator(".quick-input-widget input").first().fill(`:${line}:${column}`);
+    await page.keyboard.press("Enter");
+    await lands(what);
+    await hoverHere(what);
+    await shot("single-file", { mouse: true });
+    await show(job.tree);
+    await ready();
+  },
+  /** Without the setting the `kexpert` of the folder's .venv is started. */
+  async venv(what) {
+    mkdirSync(`${job.tree}/.venv/bin`, { recursive: true });
+    symlinkSync(what.program, `${job.tree}/.venv/bin/kexpert`);
+    const [before] = servers();
+    await withSettings("Remote", { "kexpert.server.command": "" }, async () => {
+      await until(() => servers().length === 1 && servers()[0] !== before, "no other server");
+      await ready();
+      await programSteps.doctor(what);
+    });
+    rmSync(`${job.tree}/.venv`, { recursive: true });
     await ready();
   },
   async missing(what) {

@@ -35,7 +35,7 @@ from tests.support.waiting import eventually
 
 HERE = Path(__file__).resolve().parent
 KEXPERT = Path(sys.executable).with_name("kexpert")
-START_SECONDS = 60
+START_SECONDS = 240
 
 #: In a browser's VS Code the server is remote, and what belongs to a machine is not among the user's settings.
 MACHINE_SETTINGS = {"kexpert.server.command": str(KEXPERT)}
@@ -78,7 +78,7 @@ def run_in(
     package: Path,
     name: str,
     make: Callable[[Path], Path],
-    look: looks.Look | Callable[[Path, Path], looks.Look],
+    look: looks.Look | Callable[[Path], looks.Look],
 ) -> int:
     """Look at a tree that ``make`` puts below a new home; ``name`` is empty for a tree of the user's."""
     with tempfile.TemporaryDirectory(prefix="kx", ignore_cleanup_errors=True) as temporary:
@@ -92,7 +92,7 @@ def run_in(
         shots.mkdir(parents=True, exist_ok=True)
         model = {"kexpert.model.path": str(speaking_model(home / "model", looks.SENTENCE))} if name == "toy" else {}
         print(f"In {tree}:", flush=True)
-        with serving(vscode, package, home, model, keep_cache=not name) as address:
+        with serving(vscode, package, home, model, home / "cache" if name else user_cache()) as address:
             job = {
                 "address": address,
                 "tree": str(tree),
@@ -101,7 +101,7 @@ def run_in(
                     "User": str(home / "user/User/settings.json"),
                     "Remote": str(home / "user/Machine/settings.json"),
                 },
-                "look": look(outside(home), broken(home)) if callable(look) else look,
+                "look": look(home) if callable(look) else look,
             }
             failed = drive(vscode, job)
         if os.environ.get("PICTURES") and name == "toy" and not failed:
@@ -111,7 +111,10 @@ def run_in(
 
 
 def make_toy(home: Path) -> Path:
-    """The toy tree, in git, so that there is something that changes are compared with."""
+    """The toy tree, in git, so that there is something that changes are compared with, and what ``looks.toy`` names."""
+    make_outside(home / looks.OUTSIDE)
+    make_broken(home / looks.BROKEN)
+    speaking_model(home / looks.LONG_WINDED, looks.LINES)
     tree = write_tree(home / "linux", {**TOY_FILES, **looks.MORE_FILES})
     who = ("-c", "user.name=Terry Toy", "-c", "user.email=terry@example.org")
     for words in (("init", "-q"), ("add", "-A"), (*who, "commit", "-q", "-m", "toys")):
@@ -127,39 +130,34 @@ def make_kernel(home: Path) -> Path:
     return tree
 
 
-def outside(home: Path) -> Path:
+def make_outside(folder: Path) -> None:
     """A folder that is in no kernel tree."""
-    folder = home / "other"
     folder.mkdir()
     (folder / "main.c").write_text("int main(void)\n{\n\treturn 0;\n}\n")
-    return folder
 
 
-def broken(home: Path) -> Path:
+def make_broken(program: Path) -> None:
     """A program that is kexpert, but ends at once while a file named ``broken`` is beside it."""
-    program = home / "bin" / "kexpert"
     program.parent.mkdir()
     words = "ModuleNotFoundError: No module named 'kexpert'"
     mark = program.with_name("broken")
     program.write_text(f'#!/bin/sh\n[ -e {mark} ] && {{ echo "{words}" >&2; exit 1; }}\nexec {KEXPERT} "$@"\n')
     program.chmod(0o755)
-    return program
 
 
 @contextmanager
-def serving(vscode: VSCode, package: Path, home: Path, settings: dict[str, Any], keep_cache: bool) -> Iterator[str]:
-    """code-server with the extension, in folders below ``home``; its address."""
+def serving(vscode: VSCode, package: Path, home: Path, settings: dict[str, Any], cache: Path) -> Iterator[str]:
+    """code-server with the extension, in folders below ``home``; its address. ``cache``: where the indexes are."""
     user = home / "user"
     for kind, values in {"User": SETTINGS | settings, "Machine": MACHINE_SETTINGS}.items():
         (user / kind).mkdir(parents=True)
         (user / kind / "settings.json").write_text(json.dumps(values))
     folders = ["--user-data-dir", str(user), "--extensions-dir", str(home / "extensions")]
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     environment = {
         **vscode.environment(),
         "HOME": str(home),
         **{f"XDG_{kind.upper()}_HOME": str(home / kind) for kind in ("config", "data", "state")},
-        "XDG_CACHE_HOME": cache if keep_cache else str(home / "cache"),
+        "XDG_CACHE_HOME": str(cache),
         "TMPDIR": str(home),  # it holds sockets, whose paths must be short
     }
     run([vscode.node, vscode.server, *folders, "--install-extension", str(package)], home, environment)
@@ -182,6 +180,11 @@ def serving(vscode: VSCode, package: Path, home: Path, settings: dict[str, Any],
         yield address
     finally:
         end(process)
+
+
+def user_cache() -> Path:
+    """The user's own indexes."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

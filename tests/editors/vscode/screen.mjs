@@ -131,6 +131,20 @@ export async function openLine(file, line, column) {
   );
 }
 
+/** Open a file by the dialog that asks for a path: Ctrl+P finds nothing in a window without a folder. */
+export async function openByPath(path) {
+  await command("File: Open File...");
+  const box = page.locator(".quick-input-widget input").first();
+  await insist(
+    async () => {
+      await box.fill(path, { timeout: TRY_MS });
+      await page.keyboard.press("Enter");
+    },
+    async () => (await page.locator(`.tab.active[data-resource-name="${path.split("/").at(-1)}"]`).count()) > 0,
+    () => `${path} does not open`,
+  );
+}
+
 /** Whether keys go into the text of an editor. */
 export function hasFocus() {
   return page.evaluate(() => Boolean(document.activeElement?.closest(".editor-instance .monaco-editor")));
@@ -257,8 +271,21 @@ export async function save() {
   await until(async () => (await page.locator(".tab.active.dirty").count()) === 0, "the file is not saved");
 }
 
-export async function show(folder) {
-  await page.goto(`${job.address}/?folder=${encodeURIComponent(folder)}`, { waitUntil: "domcontentloaded" });
+export function show(folder) {
+  return showPage(`folder=${encodeURIComponent(folder)}`);
+}
+
+/** Load VS Code; again if that takes very long, with what is in the browser's cache by then. */
+export async function showPage(query) {
+  let loaded = false;
+  await insist(
+    async () => {
+      await page.goto(`${job.address}/?${query}`, { waitUntil: "domcontentloaded", timeout: PATIENCE / 4 });
+      loaded = true;
+    },
+    () => loaded,
+    "VS Code does not appear",
+  );
   await page.locator(".monaco-workbench .statusbar").waitFor();
 }
 

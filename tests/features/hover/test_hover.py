@@ -222,6 +222,7 @@ def test_card_for_a_completion_item() -> None:
     member = card_for_symbol(view, view.lookup("close", (Kind.MEMBER,))[0])
     assert member is not None
     assert member.documentation == (PlainText("may be NULL"),)
+    assert "Member of `struct foo_ops`" in markdown.hover_card(member)
 
 
 def test_every_symbol_of_a_tree_has_a_card_or_none_without_an_error() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kexpert.features.inline.filter import reason_to_hide
+from kexpert.features.inline.placement import misplaced
 from kexpert.features.inline.suggest import InlineConfig
 from kexpert.features.semantics.cursor import CursorContext
 from tests.support.complexity import assert_linear
@@ -31,6 +32,18 @@ from tests.support.scripted_completer import TREE, ScriptedCompleter, suggested
         ("\t{}", "helper(turns, turns, turns, turns);", "repetition", "turns"),
         ("\t{}\n\tif (a)\n\t\treturn helper(1);", "if (a)\n\t\treturn helper(1);", "repetition", "if (a)"),
         ("\t{}", " ", "empty", ""),
+        ("\tif (toy->spring{}", "))", "misplaced", ")"),
+        ("\tif (toy->spring){}", ")", "misplaced", ")"),
+        ("\ttoy_wind({})", "toy, 1", "", ""),
+        ("\t{}", "toy_wind(toy, helper(1)));", "misplaced", ")"),
+        ("\tint a[2] = { {} };", "helper(1);", "misplaced", ";"),
+        ("\tstruct toy t = {\n\t\t{}\n\t};", "return helper(1)", "misplaced", "return"),
+        ("\t{}", "*/", "misplaced", "*/"),
+        ("\thelper(1);\n\t{}", "else", "misplaced", "else"),
+        ("\tif (toy)\n\t\thelper(1);\n\t{}", "else\n\t\thelper(2);", "", ""),
+        ("\tif (toy) {\n\t\thelper(1);\n\t} {}", "else {\n\t\thelper(2);\n\t}", "", ""),
+        ("\t{}\n}\nint g(int elsewhere)\n{", "helper(elsewhere);", "unknown name", "elsewhere"),
+        ("\tDECLARE_THING(made, 1);\n\t{}", "helper(made);", "", ""),
     ],
 )
 def test_doubtful_suggestion_is_hidden(code: str, answer: str, reason: str, detail: str) -> None:
@@ -38,6 +51,26 @@ def test_doubtful_suggestion_is_hidden(code: str, answer: str, reason: str, deta
     assert found
     assert (found.hidden_reason, found.hidden_detail) == (reason, detail)
     assert found.shown == (not reason)
+
+
+@pytest.mark.parametrize(
+    ("code", "answer", "wrong"),
+    [
+        ("int x[] = {\n\t{}\n};\n", "1, 2,", ""),
+        ("int x[] = {\n\t{}", "};", ""),
+        ("struct s x = {\n\t.a = {\n\t\t{}\n\t},\n};\n", "struct t *b;", ";"),
+        ("int f(int a, {}", "int b)", ""),
+        ("int f(int a, {}", "int b))", ")"),
+        ("int f(void)\n{\n\tg({});\n}\n", "a)", ")"),
+        ("int f(void)\n{\n\tif (a) {\n\t\t{}\n", "g();\n\t}\n}", ""),
+        ("int f(void)\n{\n\tdo {\n\t\tg();\n\t} {}\n}\n", "while (0);", ""),
+        ("/* {} */\n", "words */", ""),
+        ("{}", "int a;", ""),
+    ],
+)
+def test_what_cannot_stand_at_the_cursor_is_named(code: str, answer: str, wrong: str) -> None:
+    view, source, offset = at_cursor(f"//- a.c\n{code.replace('{}', CURSOR, 1)}")
+    assert misplaced(CursorContext(view, source, offset), answer.encode()) == wrong
 
 
 CALL = f"int f(int a)\n{{\n\ta = {CURSOR}\n}}\n"

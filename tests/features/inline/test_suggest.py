@@ -135,10 +135,8 @@ class NeighbourlyCompleter(ScriptedCompleter):
     def stream(
         self, context: Context, max_tokens: int, cancelled: Callable[[], bool], neighbours: Neighbours = NO_NEIGHBOURS
     ) -> Generator[Token, None, None]:
-        own = self.text
-        self.text = own if neighbours == NO_NEIGHBOURS else "a = helper(1);\n"
-        yield from super().stream(context, max_tokens, cancelled, neighbours)
-        self.text = own
+        said = self if neighbours == NO_NEIGHBOURS else ScriptedCompleter("a = helper(1);\n")
+        return ScriptedCompleter.stream(said, context, max_tokens, cancelled)
 
 
 def test_a_second_suggestion_is_written_without_copying_and_remembered_behind_the_first() -> None:

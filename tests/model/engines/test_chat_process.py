@@ -67,6 +67,7 @@ def test_an_answer_is_passed_on_token_by_token(chat: ChatProcess) -> None:
 def test_beginning_stop_and_limit_are_passed_on(chat: ChatProcess) -> None:
     assert answered(chat, beginning="Start the") == " foo."
     assert answered(chat, stop=[" foo"]) == "Start the"
+    assert answered(chat, seed=5) == "Start the foo."  # the model is certain
     assert len(list(chat.answer(MESSAGES, 2, never))) == 2
 
 

@@ -74,6 +74,13 @@ def test_messages_are_sent_and_the_answer_is_streamed(base: str) -> None:
     }  # fmt: skip
 
 
+def test_a_seed_asks_for_an_answer_that_is_drawn() -> None:
+    with closing(Server(says("Start"))) as server:
+        list(ChatServer(server.url, "m", KEY).answer(MESSAGES, 40, never, seed=3))
+    body = server.asked[0][1]
+    assert (body["seed"], body["temperature"], body["top_p"]) == (3, 0.7, 0.95)
+
+
 def test_an_answer_that_is_cut_has_no_last_token() -> None:
     with closing(Server(says("Start", reason="length"))) as server:
         tokens = list(ChatServer(server.url, "m", KEY).answer(MESSAGES, 40, never))

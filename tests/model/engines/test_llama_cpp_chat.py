@@ -56,6 +56,19 @@ def random_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_model(tmp_path_factory.mktemp("random") / "m.gguf", chat_vocabulary("foo"))
 
 
+def test_answers_are_drawn_with_a_seed(random_path: Path) -> None:
+    model = LlamaCppChat(random_path, None, None, 1, 0)
+    likeliest = answered(model, max_tokens=12)
+    drawn = [answered(model, max_tokens=12, seed=seed) for seed in (1, 2, 1)]
+    assert drawn[0] == drawn[2]
+    assert len({likeliest, *drawn}) == 3
+    assert answered(model, max_tokens=12) == likeliest  # the prompt that is kept was not changed
+
+
+def test_a_certain_model_draws_what_is_likeliest(model: LlamaCppChat) -> None:
+    assert [answered(model, seed=seed) for seed in (1, 2, 3)] == [answered(model)] * 3
+
+
 def test_an_answer_ends_with_the_models_end_token(model: LlamaCppChat) -> None:
     tokens = list(model.answer(MESSAGES, 40, never))
     assert [token.text for token in tokens] == ["Start", " the", " foo", ".", ""]

@@ -21,6 +21,7 @@ from kexpert_trainer.evaluation.documentation import (
     NAME,
     NEAREST,
     SIMPLE,
+    Writer,
     evaluate,
     first_sentence,
     writers_of,
@@ -232,6 +233,29 @@ def test_a_batch_gives_the_answers_of_single_prompts(base: Path, tmp_path: Path)
     assert together == single
 
 
+def test_answers_that_are_drawn_are_kept_apart_by_seed(base: Path, tmp_path: Path) -> None:
+    prompts = [Prompt((Message("user", "int a;"),), 8, seed) for seed in range(4)]
+    store = AnswerStore(tmp_path / "a")
+    texts = [answer.text for answer in ChatModel(base).answers(prompts, store)]
+    assert len(store.answers) == 4
+    assert len(set(texts)) > 1
+    assert [answer.text for answer in ChatModel(base).answers(prompts, AnswerStore(tmp_path / "b"))] == texts
+
+
+def test_of_several_answers_the_one_that_most_agree_with_counts(trees: tuple[Path, Path], tmp_path: Path) -> None:
+    class Drawing(Scripted):
+        def answers(self, prompts: Any, store: AnswerStore, advance: Any = None) -> list[Answer]:
+            lines = ["Calls foo_invented() here", "start an engine", "start the engine", "start the engine"]
+            return [Answer(lines[prompt.seed]) for prompt in prompts]
+
+    sets, _ = function_sets(*trees, tmp_path, None, 0, 0)
+    writer = Writer("several", Drawing(None), True, 4)
+    report, _ = evaluate(sets[:1], None, [writer], Embeddings(shipped_embedder()), AnswerStore(tmp_path / "a"), 4)
+    found = report["sets"]["new in newer"]["writers"]["several"]
+    assert (found["invented"], found["shown"]) == (0.0, 1.0)
+    assert report["kernel_doc"] == {}  # no texts are drawn
+
+
 def test_a_base_with_another_frame_than_chatml_is_asked_in_its_own(tmp_path: Path) -> None:
     markers = ("<|start_of_role|>", "<|start_of_role|>", "<|end_of_text|>", "<|end_of_role|>")
     model = ChatModel(chat_base(tmp_path / "granite", "granite", markers))
@@ -255,7 +279,8 @@ def test_the_documentation_command(trees: tuple[Path, Path], base: Path, adapter
     assert main(command) == 0
     report = json.loads((out / "report.json").read_text())
     writers = report["sets"]["new in newer"]["writers"]
-    assert {"base", "base + retrieval", "adapter", "adapter + retrieval", "gate", *SIMPLE} == set(writers)
+    drawn = "adapter + retrieval, most agreed of 8"
+    assert {"base", "base + retrieval", "adapter", "adapter + retrieval", drawn, "gate", *SIMPLE} == set(writers)
     assert "adapter + retrieval - base" in report["sets"]["new in newer"]["differences"]
     assert (out / "chrf.png").read_bytes().startswith(b"\x89PNG")
     assert "| adapter + retrieval |" in (out / "report.md").read_text()

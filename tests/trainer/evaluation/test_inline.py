@@ -209,7 +209,8 @@ def test_the_serving_path_is_evaluated(
     model = speaking_model(tmp_path / "model", ("{\n", "\tint", " ret", ";"), (";\n\n", "\treturn", " 0", ";"))
     details = tmp_path / "details.jsonl"
     found = evaluate(newer, older, str(model), count=2, files=100, details=details)
-    assert set(found) == {"kexpert", "n-gram", "similar line"}
+    opened = "kexpert, opened 0.5 s ago"
+    assert set(found) == {"kexpert", opened, "n-gram", "similar line"}
     for kind in KINDS:
         served = found["kexpert"][kind]
         assert served["holes"] == 2
@@ -217,6 +218,8 @@ def test_the_serving_path_is_evaluated(
         assert served["ms_p50"] > 0
         assert served["typed_ms_p50"] > 0
         assert math.isnan(found["n-gram"][kind]["ms_p50"])
+        assert found[opened][kind]["holes"] == 2
+    assert sum(found[opened][kind]["shown"] for kind in KINDS) > 0
     answers = [json.loads(line)["kexpert"] for line in details.read_text().splitlines()]
     given = [answer["origin"] for answer in answers if answer["text"]]
     assert set(given) <= {"model", "copied"}
@@ -224,4 +227,4 @@ def test_the_serving_path_is_evaluated(
     assert sum(found["kexpert"][kind]["by_model"] for kind in KINDS) == given.count("model")
     assert len(answers) == 6
     assert answers[0]["bytes"] > 0
-    assert table(found).count("\n") == 10
+    assert table(found).count("\n") == 13

@@ -31,14 +31,15 @@ def add_effort(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=0, help="default: as many as PyTorch chooses")
 
 
-def models_of(args: argparse.Namespace) -> tuple[ChatModel, list[Writer]]:
-    """The base, and who answers: base and adapter, each with and without retrieval."""
+def models_of(args: argparse.Namespace, candidates: int = 1) -> tuple[ChatModel, list[Writer]]:
+    """The base, and who answers: base and adapter, each with and without retrieval; for ``candidates`` see
+    ``writers_of``."""
     from kexpert_trainer.evaluation.chat_model import ChatModel
     from kexpert_trainer.evaluation.documentation import writers_of
 
     base = ChatModel(args.base, threads=args.threads)
     adapter = ChatModel(args.base, args.adapter, args.threads) if args.adapter else None
-    writers = writers_of(base, adapter)
+    writers = writers_of(base, adapter, candidates)
     if args.without_base and adapter is not None:
         writers = [writer for writer in writers if writer.model is adapter]
     return base, writers

@@ -18,6 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--functions", type=int, default=300, help="that 6.12 alone has (default: 300; 0: all)")
     parser.add_argument("--held-out-functions", type=int, default=60, help="of 6.1, for the gate too (default: 60)")
     parser.add_argument("--kernel-docs", type=int, default=40, help="whole kernel-doc comments (default: 40)")
+    parser.add_argument("--candidates", type=int, default=0, metavar="N",
+                        help="judge the most agreed of N answers too (default: as when served; 1: no)")  # fmt: skip
     add_effort(parser)
 
 
@@ -28,7 +30,7 @@ def run(args: argparse.Namespace) -> None:
     from kexpert_trainer.evaluation.documented_functions import function_sets
     from kexpert_trainer.evaluation.rivals import Embeddings, shipped_embedder
 
-    base, writers = models_of(args)
+    base, writers = models_of(args, args.candidates)
     sets, fitting = function_sets(
         args.tree612, args.tree61, args.work, args.held_out, args.functions, args.held_out_functions
     )

@@ -1,4 +1,4 @@
-"""Answers of a chat model, with or without an adapter: greedy, in batches, kept so that a run can go on.
+"""Answers of a chat model, with or without an adapter: in batches, kept so that a run can go on.
 
 Prompts are tokenized as in training. The weights are those of a Hugging Face folder, not the quantised GGUF that is
 shipped; ``kexpert-train export`` compares the two.
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kexpert.prompt.chat import Message, chatml_pieces
+from kexpert.prompt.sampling import NUCLEUS, TEMPERATURE
 from kexpert_trainer.errors import UserError
 
 _BATCH_TOKENS = 4_000  # of prompts, with padding
@@ -21,10 +22,14 @@ _BATCH_TOKENS = 4_000  # of prompts, with padding
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Messages, and the most tokens that an answer may have."""
+    """Messages, and the most tokens that an answer may have.
+
+    ``seed``: as in ``abilities.Chat.answer``; what is drawn depends on the prompts of the same batch too.
+    """
 
     messages: tuple[Message, ...]
     max_tokens: int
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,8 @@ class AnswerStore:
 
 
 def key_of(identity: str, prompt: Prompt) -> str:
-    text = "\0".join([identity, str(prompt.max_tokens), *chatml_pieces(prompt.messages)])
+    drawn = [f"seed {prompt.seed}"] if prompt.seed else []
+    text = "\0".join([identity, str(prompt.max_tokens), *drawn, *chatml_pieces(prompt.messages)])
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 
@@ -88,10 +94,12 @@ class ChatModel:
         advance(len(keys) - sum(key in missing for key in keys))
         if missing:
             model, encode, decode, ends = self._load()
-            encoded = sorted(((encode(prompt), prompt.max_tokens, key) for key, prompt in missing.items()),
-                             key=lambda each: (each[1], len(each[0]), each[2]))  # fmt: skip
+            encoded = sorted(
+                ((encode(prompt), (prompt.max_tokens, prompt.seed), key) for key, prompt in missing.items()),
+                key=lambda each: (each[1], len(each[0]), each[2]),
+            )
             for batch in _batches(encoded):
-                answers = _generate(model, [tokens for tokens, _, _ in batch], batch[0][1], ends, decode)
+                answers = _generate(model, [tokens for tokens, _, _ in batch], *batch[0][1], ends, decode)
                 store.add((key, answer) for (_, _, key), answer in zip(batch, answers, strict=True))
                 advance(sum(keys.count(key) for _, _, key in batch))
         return [store.answers[key] for key in keys]
@@ -125,9 +133,12 @@ class ChatModel:
         return self._loaded
 
 
-def _batches(encoded: Sequence[tuple[list[int], int, str]]) -> list[list[tuple[list[int], int, str]]]:
-    """Prompts of like length and the same limit, up to ``_BATCH_TOKENS`` with padding."""
-    found: list[list[tuple[list[int], int, str]]] = []
+Encoded = tuple[list[int], tuple[int, int], str]  # tokens, (limit, seed), key
+
+
+def _batches(encoded: Sequence[Encoded]) -> list[list[Encoded]]:
+    """Prompts of like length, with the same limit and seed, up to ``_BATCH_TOKENS`` with padding."""
+    found: list[list[Encoded]] = []
     for each in encoded:
         fits = bool(found) and found[-1][0][1] == each[1] and (len(found[-1]) + 1) * len(each[0]) <= _BATCH_TOKENS
         if fits:
@@ -138,11 +149,16 @@ def _batches(encoded: Sequence[tuple[list[int], int, str]]) -> list[list[tuple[l
 
 
 def _generate(
-    model: Any, prompts: Sequence[list[int]], max_tokens: int, ends: tuple[int, int],
+    model: Any, prompts: Sequence[list[int]], max_tokens: int, seed: int, ends: tuple[int, int],
     decode: Callable[[Sequence[int]], str],
 ) -> list[Answer]:  # fmt: skip
-    """Greedy answers; padding is on the left and masked."""
+    """The likeliest answers, or with a seed drawn ones; padding is on the left and masked."""
     import torch
+
+    how: dict[str, Any] = {"do_sample": False}
+    if seed:
+        torch.manual_seed(seed)
+        how = {"do_sample": True, "temperature": TEMPERATURE, "top_p": NUCLEUS, "top_k": 0}
 
     width = max(map(len, prompts))
     ids = torch.full((len(prompts), width), ends[0], dtype=torch.long)
@@ -153,7 +169,7 @@ def _generate(
     with torch.inference_mode():
         out = model.generate(
             input_ids=ids.to(model.device), attention_mask=mask.to(model.device), max_new_tokens=max_tokens,
-            do_sample=False, num_beams=1, repetition_penalty=1.0, eos_token_id=list(ends), pad_token_id=ends[0],
+            **how, num_beams=1, repetition_penalty=1.0, eos_token_id=list(ends), pad_token_id=ends[0],
         )  # fmt: skip
     found = []
     for row in out[:, width:].tolist():

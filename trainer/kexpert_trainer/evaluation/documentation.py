@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kexpert.features.explain.check import Evidence, checked_summary, finished_part
+from kexpert.features.explain.agreement import CANDIDATES, MIN_AGREEMENT, most_agreed
+from kexpert.features.explain.check import Evidence, checked_summary, finished_part, summary_line
 from kexpert_trainer.data.rows import Row
 from kexpert_trainer.evaluation.answer_checks import (
     check_kernel_doc,
@@ -45,12 +46,19 @@ class Writer:
     name: str
     model: ChatModel
     retrieval: bool
+    #: Answers, of which the one counts that the others agree with most.
+    candidates: int = 1
 
 
-def writers_of(base: ChatModel, adapter: ChatModel | None) -> list[Writer]:
+def writers_of(base: ChatModel, adapter: ChatModel | None, candidates: int = 1) -> list[Writer]:
+    """Base and adapter. With more than one candidate, or 0 for as many as when a small model is served, also the
+    adapter with so many answers."""
+    candidates = candidates or CANDIDATES
     found = [Writer("base", base, False), Writer("base + retrieval", base, True)]
     if adapter is not None:
         found += [Writer("adapter", adapter, False), Writer("adapter + retrieval", adapter, True)]
+        if candidates > 1:
+            found.append(Writer(f"adapter + retrieval, most agreed of {candidates}", adapter, True, candidates))
     return found
 
 
@@ -75,11 +83,11 @@ def evaluate(
             NEAREST: [test.pool[at].summary.output for at in test.nearest],
             ELSEWHERE: [test.pool[at].summary.output for at in test.elsewhere],
         }
-        raw: dict[str, list[Answer]] = {}
+        raw: dict[str, list[list[Answer]]] = {}
         for writer in writers:
             raw[writer.name] = _summaries(writer, test.rows, store)
             texts[writer.name] = [
-                first_sentence(answer.text, row) for answer, row in zip(raw[writer.name], test.rows, strict=True)
+                _agreed(answers, row) for answers, row in zip(raw[writer.name], test.rows, strict=True)
             ]
         if threshold is not None and test is not fitting:
             texts["gate"] = gated(threshold, test.cosines, texts[NEAREST], texts[last.name])
@@ -119,9 +127,9 @@ def _prepare(test: FunctionSet, embeddings: Embeddings) -> None:
 
 
 def _fitted(fitting: FunctionSet, last: Writer, store: AnswerStore) -> dict[str, Any]:
-    answers = _summaries(last, fitting.rows, store)
-    model = [chrf(first_sentence(answer.text, row), row.output)
-             for answer, row in zip(answers, fitting.rows, strict=True)]  # fmt: skip
+    written = _summaries(last, fitting.rows, store)
+    model = [chrf(_agreed(answers, row), row.output)
+             for answers, row in zip(written, fitting.rows, strict=True)]  # fmt: skip
     copied = [chrf(fitting.pool[at].summary.output, row.output)
               for at, row in zip(fitting.nearest, fitting.rows, strict=True)]  # fmt: skip
     cosine = fit_gate(fitting.cosines, copied, model)
@@ -133,10 +141,21 @@ def prompt_of(row: Row, retrieval: bool, max_tokens: int) -> Prompt:
     return Prompt(tuple((row if retrieval else replace(row, neighbours=())).messages()), max_tokens)
 
 
-def _summaries(writer: Writer, rows: Sequence[Row], store: AnswerStore) -> list[Answer]:
-    prompts = [prompt_of(row, writer.retrieval, _SUMMARY_TOKENS) for row in rows]
+def _summaries(writer: Writer, rows: Sequence[Row], store: AnswerStore) -> list[list[Answer]]:
+    """For each row the answers of a writer, the likeliest first."""
+    prompts = [
+        replace(prompt_of(row, writer.retrieval, _SUMMARY_TOKENS), seed=seed)
+        for seed in range(writer.candidates) for row in rows
+    ]  # fmt: skip
     with progress(f"Summaries by {writer.name}", len(prompts)) as advance:
-        return writer.model.answers(prompts, store, lambda count: advance(count))
+        answers = writer.model.answers(prompts, store, lambda count: advance(count))
+    return [answers[at :: len(rows)] for at in range(len(rows))]
+
+
+def _agreed(answers: Sequence[Answer], row: Row) -> str:
+    """What most of the answers say."""
+    texts = [first_sentence(answer.text, row) for answer in answers]
+    return texts[most_agreed(texts)[0]]
 
 
 def first_sentence(text: str, row: Row) -> str:
@@ -167,14 +186,16 @@ def _evidence(row: Row, retrieval: bool) -> tuple[str, ...]:
     return (row.name, row.path, row.code, *neighbours)
 
 
-def _shown(answers: Sequence[Answer], rows: Sequence[Row], retrieval: bool) -> dict[str, float]:
+def _shown(written: Sequence[Sequence[Answer]], rows: Sequence[Row], retrieval: bool) -> dict[str, float]:
     """What is left after the server's check: how often it shows a line, and how good that is."""
     pairs = []
-    for answer, row in zip(answers, rows, strict=True):
-        text = answer.text if answer.ended else finished_part(answer.text)
+    for answers, row in zip(written, rows, strict=True):
         evidence = Evidence(_evidence(row, retrieval))
         briefs = [brief for _, brief in row.neighbours] if retrieval else []
-        if line := checked_summary(text, evidence, row.name, row.code, briefs):
+        texts = [answer.text if answer.ended else finished_part(answer.text) for answer in answers]
+        at, agreement = most_agreed([summary_line(text, row.name) for text in texts])
+        line = checked_summary(texts[at], evidence, row.name, row.code, briefs)
+        if line and agreement >= MIN_AGREEMENT:
             pairs.append((line, row))
     return {
         "shown": len(pairs) / max(len(rows), 1),
@@ -210,7 +231,7 @@ def _kernel_docs(
 ) -> dict[str, Any]:
     rows = [each.kernel_doc for each in test.functions if each.kernel_doc is not None][:count]
     found: dict[str, Any] = {}
-    for writer in writers if rows else ():
+    for writer in [each for each in writers if each.candidates == 1] if rows else ():
         prompts = [prompt_of(row, writer.retrieval, _KERNEL_DOC_TOKENS) for row in rows]
         with progress(f"Kernel-doc by {writer.name}", len(prompts)) as advance:
             answers = writer.model.answers(prompts, store, lambda by, advance=advance: advance(by))  # type: ignore[misc]

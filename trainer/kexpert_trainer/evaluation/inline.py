@@ -25,6 +25,7 @@ from kexpert.core.c.repair import errors
 from kexpert_trainer.data.tree import c_files, require_tree
 from kexpert_trainer.errors import UserError
 from kexpert_trainer.evaluation.baselines import NGrams, SimilarLines
+from kexpert_trainer.evaluation.editor_session import ask_server
 from kexpert_trainer.evaluation.eval_holes import KINDS, Hole, cut_holes
 from kexpert_trainer.evaluation.metrics import mean, percentile
 from kexpert_trainer.evaluation.new_functions import names_in_tree, new_functions
@@ -90,7 +91,8 @@ def evaluate(
     newer: Path, older: Path, model: str = "", count: int = 100, files: int = 400, seed: int = 1,
     say: Callable[[str], None] = lambda _: None, details: Path | None = None,
 ) -> Report:  # fmt: skip
-    """Metrics of "kexpert", "n-gram" and "similar line". Reads both trees. Raises UserError, OSError."""
+    """Metrics of "kexpert", the same through the protocol, "n-gram" and "similar line". Reads both trees. Raises
+    UserError, OSError."""
     for tree in (newer, older):
         require_tree(tree)
     functions = new_functions(newer, older, files, seed)
@@ -98,7 +100,11 @@ def evaluate(
     holes = cut_holes(functions, count, seed)
     if not holes:
         raise UserError(f"{newer}: no function to cut holes into that {older} does not have; look in more --files")
-    answers = {"kexpert": serve(newer, model, holes, say)}
+    answers = {
+        "kexpert": serve(newer, model, holes, say),
+        # what an editor shows; the answers that it does not get are empty
+        "kexpert, opened 0.5 s ago": [Answer(text, ms=ms) for text, ms in ask_server(newer, model, holes, say)],
+    }
     ngrams = NGrams(_sample(older, _NGRAM_CHARACTERS, seed))
     answers["n-gram"] = [Answer(ngrams.fill(hole)) for hole in holes]
     say("n-gram baseline done")

@@ -14,9 +14,13 @@ _PAIRS = Query(
     LANGUAGE,
     """
     (initializer_pair designator: (field_designator (field_identifier) @member)
-                      value: [(identifier) @function (pointer_expression argument: (identifier) @function)]) @pair
+                      value: [(identifier) @function (pointer_expression argument: (identifier) @function)
+                              (call_expression function: (identifier) @wrapper
+                                               arguments: (argument_list . (identifier) @function .))]) @pair
     """,
 )
+#: ``.suspend = pm_sleep_ptr(foo_suspend)``: macros that give their argument or NULL.
+_WRAPPERS = frozenset({"pm_ptr", "pm_sleep_ptr", "of_match_ptr"})
 _RECORDS = ("struct_specifier", "union_specifier", "enum_specifier")
 _MAX_NESTING = 64
 
@@ -30,6 +34,8 @@ def assignments(path: str, compact: CompactText, root: Node, base: int = 0, line
     owners: dict[int, tuple[str, str]] = {}
     for _, captures in QueryCursor(_PAIRS).matches(root):
         function, member, pair = captures["function"][0], captures["member"][0], captures["pair"][0]
+        if "wrapper" in captures and _text(text, captures["wrapper"][0]) not in _WRAPPERS:
+            continue
         name = _text(text, function)
         if name.isupper() or len(name) < 3 or name in ("true", "false", "NULL"):
             continue

@@ -19,6 +19,7 @@ Span = tuple[int, int]
 
 _MAX_DEPTH = 60  # nested groups
 _MAX_HEAD_BYTES = 4000
+_MAX_TYPE_BYTES = 300
 _BLANKS = bytes(c if c in b"\n\r" else 0x20 for c in range(256))
 _CONDITION = re.compile(rb"\s*#[ \t]*\w+[ \t]*(.*)", re.S)
 #: Conditions that the kernel's C never and always fulfils.
@@ -27,7 +28,7 @@ _ALWAYS = frozenset({"1", "!0", "!__ASSEMBLY__", "!__ASSEMBLER__", "!__cplusplus
 _DECIDING = re.compile(rb"\b(?:0|1|__ASSEMBLY__|__ASSEMBLER__|__cplusplus|LINKER_SCRIPT)\b")
 _HEAD = re.compile(
     rb"\s*(?:(?P<record>struct|union|enum)\s+(?:__\w+\s+)*(?P<tag>\w+)"
-    rb"|(?!typedef\b)\w[\w\s*]*?\b(?P<name>\w+)\s*\([^;{}]*\)(?:\s*__\w+)*)\s*(?P<brace>\{?)\s*",
+    rb"|(?!typedef\b)(?P<type>\w[\w\s*]*?\b)??(?P<name>\w+)\s*\([^;{}]*\)(?:\s*__\w+)*)\s*(?P<brace>\{?)\s*",
     re.S,
 )
 _COLUMN_ZERO = re.compile(rb"\s*\n(?=\w)|(?=\w)")
@@ -82,11 +83,13 @@ class _Chooser:
         self.out = bytearray(text)
         self.code = code
         self.choice = Choice()
+        self.begin = 0  # of the group that is decided
         self.taken: dict[str, bool] = {}  # what earlier groups assumed of a condition
 
     def group(self, directives: list[Conditional]) -> None:
         """Decide one group whose inner groups are decided."""
         out = self.out
+        self.begin = directives[0].start
         branches = [(a.end, b.start) for a, b in pairwise(directives)]
         dead = self._dead(directives)
         for at in dead:
@@ -159,7 +162,11 @@ class _Chooser:
         begin = _COLUMN_ZERO.match(self.out, start, end)
         if begin is None or end - start > _MAX_HEAD_BYTES:
             return None
-        return _HEAD.fullmatch(self.out, begin.end(), end)
+        found = _HEAD.fullmatch(self.out, begin.end(), end)
+        if found and found["name"] and not found["type"]:  # the type is above the group
+            above = bytes(self.out[max(self.begin - _MAX_TYPE_BYTES, 0) : self.begin]).rstrip()[-1:]
+            return found if above.isalnum() or above in (b"_", b"*") else None
+        return found
 
     def _head(self, span: Span, group_end: int) -> None:
         match = self._matched_head(span)

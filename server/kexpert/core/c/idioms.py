@@ -26,7 +26,7 @@ class Idiom:
 
 @dataclass(frozen=True, slots=True)
 class Using:
-    """A function that the macro takes: ``{}_show`` of argument 0, as the member ``show`` of a struct."""
+    """A function or table that the macro takes: ``{}_show`` of argument 0, as the member ``show`` of a struct."""
 
     argument: int
     template: str
@@ -41,6 +41,8 @@ def _variables(*macros: str) -> dict[str, Idiom]:
 def _attribute(struct: str, argument: int, *members: str, form: str = "{}_") -> tuple[Using, ...]:
     return tuple(Using(argument, form + member, struct, member) for member in members)
 
+
+_GROUPS = (Using(0, "{}_attrs", "attribute_group", "attrs"),)
 
 _TABLE: dict[str, Idiom] = {
     **_variables(
@@ -57,13 +59,17 @@ _TABLE: dict[str, Idiom] = {
         Kind.VARIABLE, 0, ("{}_fops", "{}_open"),
         uses=(Using(0, "{}_show", "seq_operations", "show"), Using(0, "{}_write", "file_operations", "write")),
     ),
-    "DEFINE_SEQ_ATTRIBUTE": Idiom(Kind.VARIABLE, 0, ("{}_fops", "{}_open")),
+    "DEFINE_SEQ_ATTRIBUTE": Idiom(
+        Kind.VARIABLE, 0, ("{}_fops", "{}_open"), uses=(Using(0, "{}_sops", "seq_file", "op"),)
+    ),
     "DEFINE_PROC_SHOW_ATTRIBUTE": Idiom(
         Kind.VARIABLE, 0, ("{}_proc_ops", "{}_open"), uses=(Using(0, "{}_show", "seq_operations", "show"),)
     ),
-    "ATTRIBUTE_GROUPS": Idiom(Kind.VARIABLE, 0, ("{}_groups", "{}_group")),
+    "ATTRIBUTE_GROUPS": Idiom(Kind.VARIABLE, 0, ("{}_groups", "{}_group"), uses=_GROUPS),
     "__ATTRIBUTE_GROUPS": Idiom(Kind.VARIABLE, 0, ("{}_groups",)),
-    "BIN_ATTRIBUTE_GROUPS": Idiom(Kind.VARIABLE, 0, ("{}_groups", "{}_group")),
+    "BIN_ATTRIBUTE_GROUPS": Idiom(
+        Kind.VARIABLE, 0, ("{}_groups", "{}_group"), uses=(Using(0, "{}_attrs", "attribute_group", "bin_attrs"),)
+    ),
     "TRACE_EVENT": Idiom(Kind.TRACEPOINT, 0, ("trace_{}",)),
     "TRACE_EVENT_FN": Idiom(Kind.TRACEPOINT, 0, ("trace_{}",)),
     "TRACE_EVENT_FN_COND": Idiom(Kind.TRACEPOINT, 0, ("trace_{}",)),

@@ -14,7 +14,7 @@ from kexpert.core.c.compact_text import CompactText
 from kexpert.core.c.extract import extract
 from kexpert.core.c.idioms import declares_as_known, idiom_of
 from kexpert.core.c.macro_text import MAX_TEXT, Macro, arguments_of, parse_macro, skip_blanks, substitute, tokenize
-from kexpert.core.c.made_names import MadeCall, call_at, place_of, read_made
+from kexpert.core.c.made_names import FRAME, MadeCall, call_at, place_of, read_made
 from kexpert.core.c.parse import parse_compact
 from kexpert.core.c.skeleton import skeleton
 from kexpert.core.symbols import Flag, Kind, OpenCall, Symbol
@@ -44,7 +44,8 @@ class Expander:
         """(macro of an open call, macro that its expansion needed)."""
 
     def expand(self, call: OpenCall, makes: dict[Macro, bool]) -> str:
-        """Expand a call by the first definition that makes names; "" if none does.
+        """Expand a call by the first definition that makes names; "" if none does. Among enumerators, without the
+        head of the enum.
 
         ``makes`` remembers which definitions do.
         """
@@ -53,6 +54,10 @@ class Expander:
         for macro in self._resolved(call.macro) if found else ():
             if makes.get(macro, True) and found:
                 text = self._filled(macro, found[0], frozenset((call.macro,)), 0)
+                if call.prefix.endswith("{"):
+                    if text and _makes_names(f"{call.prefix}{text}}}", ""):
+                        return text
+                    continue
                 if macro not in makes and text:
                     guessed = "".join(found[0][0]).strip() if idiom_of(call.macro) else ""
                     makes[macro] = _makes_names(text, guessed)
@@ -123,7 +128,8 @@ def symbols_made(
     for call in calls:
         if text := expander.expand(call, makes):
             opened.append(call)
-            made.append(MadeCall(call.start, call.end, _places(call), (0, 0), text, "", ""))
+            record, scope = ("enum", call.prefix[5:-2]) if call.prefix.endswith("{") else ("", "")
+            made.append(MadeCall(call.start, call.end, _places(call), (0, 0), text, record, scope))
     if not made:
         return [], []
     facts, starts = read_made(path, made, extract)
@@ -132,7 +138,7 @@ def symbols_made(
     symbols: list[Symbol] = []
     for number, symbol in enumerate(facts.symbols):
         at = max(bisect_right(starts, symbol.name_start) - 1, 0)
-        if not _is_name(symbol) or symbol.name in taken:
+        if not _is_name(symbol) or symbol.name in taken or symbol.name == FRAME:
             continue
         call = opened[at]
         place = place_of(made[at], symbol.name, b"")
@@ -140,7 +146,7 @@ def symbols_made(
         numbers[number] = len(symbols)
         symbols.append(
             Symbol(symbol.name, symbol.kind, path, call.line + written.count("\n"), place, call.start, call.end,
-                   symbol.scope, symbol.flags | Flag.IDIOM)
+                   made[at].scope if symbol.scope == FRAME else symbol.scope, symbol.flags | Flag.IDIOM)
         )  # fmt: skip
     return symbols, [(numbers[caller], callee) for caller, callee in facts.calls if caller in numbers]
 

@@ -25,21 +25,22 @@ NEXT_CALL = re.compile(rb"[ \t]++([A-Za-z_]\w*+)[ \t]*+\(")
 _CALLED = re.compile(rb"(\w++)[ \t]*+\(")
 _BRACES = re.compile(rb"[{}]")
 _ENUM = re.compile(rb"\benum\b[\w\s]*+\{")
-#: A word that begins an enumerator, with the ``(`` of a call; all of an enumerator with its comma; the comma alone.
+#: A word that begins an enumerator, with the ``(`` of a call; the rest of an enumerator with its comma.
 _ITEM = re.compile(rb"\s*+([A-Za-z_]\w*+)(\s*+\()?+")
 _REST_OF_ITEM = re.compile(rb"[^,(){}]*+(?:\((?:[^(){}]|\((?:[^(){}]|\([^(){}]*+\))*+\))*+\)[^,(){}]*+)*+,?+")
-_AFTER_ITEM = re.compile(rb"\s*+,?+")
 _SEPARATORS = re.compile(rb"[(),]")
 _RECORD = re.compile(rb"\b(struct|union|enum)\b(?:\s+\w+)*?(?:\s+(\w+))?\s*\{$")
 _PASTED = re.compile(r"\w+\Z")
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _NAMED_BY_MACRO = re.compile(r"\b[A-Z_][A-Z0-9_]*\(\s*(\w+)\s*\)\s*\(")
 _LEFT_OUT = frozenset({Kind.MACRO, Kind.CONFIG})
-_FRAME = "__made"  # the tag around members that are read apart
+#: The tag around members that are read apart.
+FRAME = "__made"
 _MAX_DEPTH = 8
 _MAX_CALLS = 3000  # of one file
 _MAX_STEPS = 20_000  # macros expanded in one file
 _MAX_LOOKBACK_BYTES = 20_000
+_MAX_GAP_BYTES = 4000
 
 Extract = Callable[[str, bytes], FileFacts]
 
@@ -99,20 +100,45 @@ def _bare_lists(code: bytes, text: bytes, macros: _Macros, lists: frozenset[byte
             yield call
 
 
-def _in_enums(code: bytes, text: bytes, macros: _Macros, lists: frozenset[bytes]) -> Iterator[MadeCall]:
-    """Enumerators that macros make: ``enum foo { FOO_LIST(MAKE) FOO_MORE, }``, ``{ FOO_LIST }``."""
+class EnumItem(NamedTuple):
+    """The beginning of an enumerator, or of a macro that stands for some."""
+
+    name: bytes
+    start: int
+    opening: int  # of a call; -1 for a plain word
+    arguments: tuple[tuple[str, int], ...]
+    end: int  # after the word, or after the ``)``
+    scope: str
+
+
+def enum_items(code: bytes, text: bytes, words: bool) -> Iterator[EnumItem]:
+    """The items of enums in ``text``, which is ``code`` without directives and bodies; without ``words`` only of enums
+    that hold a call."""
     for body in _ENUM.finditer(text):
-        record, scope = _record_around(text, body.end())
+        if not words and text.find(b"(", body.end(), text.find(b"}", body.end())) < 0:
+            continue
+        _, scope = _record_around(text, body.end())
         at = body.end()
         while match := _ITEM.match(text, at):
-            name, (start, at) = match[1], match.span(1)
-            arguments: tuple[tuple[str, int], ...] = ()
-            is_made = name in lists
-            if name in macros.names and match[2] and (called := call_at(code, match.end(2) - 1)):
-                (arguments, at), is_made = called, True
-            if is_made and (call := macros.call(name, start, at, arguments, record, scope)):
+            start, at = match.span(1)
+            called = call_at(code, match.end(2) - 1) if match[2] else None
+            if called:
+                yield EnumItem(match[1], start, match.end(2) - 1, *called, scope)
+                at = called[1]
+            else:
+                yield EnumItem(match[1], start, -1, (), at, scope)
+            if text[at : at + _MAX_GAP_BYTES].lstrip()[:1] in (b"=", b"(", b","):
+                rest = _REST_OF_ITEM.match(text, at)
+                at = rest.end() if rest else at
+
+
+def _in_enums(code: bytes, text: bytes, macros: _Macros, lists: frozenset[bytes]) -> Iterator[MadeCall]:
+    """Enumerators that macros make: ``enum foo { FOO_LIST(MAKE) FOO_MORE, }``, ``{ FOO_LIST }``."""
+    for item in enum_items(code, text, bool(lists)):
+        if item.name in (macros.names if item.opening >= 0 else lists):
+            call = macros.call(item.name, item.start, item.end, item.arguments, "enum", item.scope)
+            if call:
                 yield call
-            at = _REST_OF_ITEM.match(text, at).end() if not is_made else _AFTER_ITEM.match(text, at).end()
 
 
 def _apart(calls: list[MadeCall]) -> list[MadeCall]:
@@ -139,7 +165,7 @@ def read_made(path: str, calls: Sequence[MadeCall], extract: Extract) -> tuple[F
         text = call.text
         if call.record:
             end = ";" if call.record != "enum" and not text.rstrip().endswith(";") else ""
-            text = f"{call.record} {_FRAME} {{\n{text}{end}\n}}"
+            text = f"{call.record} {FRAME} {{\n{text}{end}\n}}"
         pieces.append(f"\n{text}\n;\n".encode("utf-8", "replace"))
         starts.append(size)
         size += len(pieces[-1])
@@ -155,11 +181,11 @@ def add_made_symbols(path: str, cut: Skeleton, facts: FileFacts, extract: Extrac
     lines = _Lines(cut.all_code)
     for number, symbol in enumerate(made.symbols):
         call = cut.made[max(bisect_right(starts, symbol.name_start) - 1, 0)]
-        if symbol.kind in _LEFT_OUT or symbol.name == _FRAME or symbol.name in _named_elsewhere(call.text):
+        if symbol.kind in _LEFT_OUT or symbol.name == FRAME or symbol.name in _named_elsewhere(call.text):
             continue
         place = place_of(call, symbol.name, cut.all_code[slice(*call.macro)])
         inside = call.start <= place < call.end
-        scope = call.scope if symbol.scope == _FRAME else symbol.scope
+        scope = call.scope if symbol.scope == FRAME else symbol.scope
         numbers[number] = len(facts.symbols)
         facts.symbols.append(
             Symbol(symbol.name, symbol.kind, path, lines.at(place), place, call.start if inside else place,
@@ -203,11 +229,12 @@ def declaration_in(text: str, name: str) -> str:
 
 
 def place_of(call: MadeCall, name: str, macro: bytes) -> int:
-    """Where a made name is: the argument that is it, the word of the file's macro, an argument in it, or the call."""
+    """Where a made name is: the argument that is it, the word of the file's macro, an argument in it, or the call.
+    A member stays among those of its struct."""
     for text, at in call.arguments:
         if text == name:
             return at
-    written = _words_of(macro).get(name)
+    written = None if call.record in ("struct", "union") else _words_of(macro).get(name)
     if written is not None:
         return call.macro[0] + written
     named = [(len(text), at) for text, at in call.arguments if _PASTED.match(text) and text in name]

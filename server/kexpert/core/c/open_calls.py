@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from kexpert.core.c.idioms import declares_as_known
-from kexpert.core.c.made_names import NEXT_CALL, call_at
+from kexpert.core.c.made_names import NEXT_CALL, call_at, enum_items
 from kexpert.core.c.vocabulary import ANNOTATION_CALLS
 from kexpert.core.symbols import OpenCall
 
@@ -41,7 +41,21 @@ def find_open_calls(code: bytes, text: bytes, own: Collection[bytes]) -> list[Op
             if not following:
                 break
             name, prefix, start, opening = following[1], "", following.start(1), following.end() - 1
+    if b"enum" in text:
+        found += _in_enums(code, text, own)
+        found.sort(key=lambda call: call.start)
     return found
+
+
+def _in_enums(code: bytes, text: bytes, own: Collection[bytes]) -> Iterator[OpenCall]:
+    """Calls that may stand for enumerators: ``enum foo { FOO_LIST(MAKE) }``. The prefix is the head of the enum."""
+    for item in enum_items(code, text, False):
+        if item.opening < 0 or item.name in own or item.end - item.opening > _MAX_BYTES:
+            continue
+        written = code[item.opening : item.end].decode("latin-1")
+        line = code.count(b"\n", 0, item.start)
+        prefix = f"enum {item.scope} {{"
+        yield OpenCall(item.name.decode(), prefix, written, item.start, item.end, line, item.opening, written)
 
 
 def _may_declare(name: bytes, own: Collection[bytes]) -> bool:

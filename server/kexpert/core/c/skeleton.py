@@ -17,6 +17,7 @@ from kexpert.core.c.idioms import idiom_of
 from kexpert.core.c.lex import blank_comments
 from kexpert.core.c.made_names import MadeCall, made_calls
 from kexpert.core.c.open_calls import find_open_calls
+from kexpert.core.c.unclosed import close_records
 from kexpert.core.symbols import OpenCall
 
 _BLANKS = bytes(c if c in b"\n\r" else 0x20 for c in range(256))
@@ -47,6 +48,8 @@ _LIST = re.compile(rb"\{\s*\.\w+\s*=")
 PAIR = re.compile(rb"\.\w+\s*(?:\[[^\]\n]*\]\s*)?=\s*&?\s*(?:[A-Z_][A-Z0-9_]*+)?[a-z]")
 _AFTER_ITEM = re.compile(rb"[ \t]*,?")
 _AFTER_CALL = re.compile(rb"[ \t]*;?")
+#: ``static DEFINE_MUTEX(x) foo_aligned;``
+_ANNOTATED = re.compile(rb"[ \t]+[A-Za-z_]\w*(?:\([^()\n]*\))?[ \t]*;")
 _BRACE = re.compile(rb"\s*\{")
 #: A brace or a word in column 0 that is no label: it begins another declaration.
 MARGIN_CODE = re.compile(rb"\n(?:\{|[A-Za-z_]\w*+(?![ \t]*:))")
@@ -137,6 +140,7 @@ def skeleton(data: bytes) -> Skeleton:
     text = _blank(text, _merged(choice.dead + choice.unfit))
     cut = Skeleton(all_code, code, b"", macros, tables, heads=choice.heads)
     text, bodies = _without_bodies(_without_values(text), cut)
+    text = close_records(text)
     own = {macro.name for macro in macros if macro.function_like}
     if macros and (own or b"struct" in text or b"union" in text):
         cut.made = made_calls(all_code, macros, text)
@@ -356,6 +360,8 @@ def _without_calls(text: bytes, bodies: dict[int, int]) -> tuple[bytes, list[Mac
                 continue
         call = MacroCall(match[1], start, arguments, end, body)
         tail = _AFTER_CALL.match(text, end)
+        if not body and (annotated := _ANNOTATED.match(text, end)) and idiom_of(match[1].decode()):
+            tail = annotated
         stop = body[1] if body else (tail.end() if tail else end)
         if not body and not _ends_statement(text, stop, tail is not None and tail[0].endswith(b";")):
             at = arguments

@@ -27,18 +27,28 @@ _HEAD = re.compile(
 )
 _TAIL = re.compile(rb"\}[ \t]*+((?:[A-Za-z_]\w*+[ \t*]++){1,5}[A-Za-z_]\w*+)[ \t]*+([;=,\[])")
 _ONE_TAIL = re.compile(rb"\n\}[ \t]*+([A-Z][A-Z0-9_]++|__\w++)[ \t]*+;")
+_LAYOUT = re.compile(rb"PACK|ALIGN|ATTRIBUTE")
 #: ``u64 (*f)(void) = g;`` reads like a call.
 _POINTER = re.compile(
     rb"\n(?:(?:static|extern|const|volatile)\s+)*(\w+)\s+\(\*\s*(?:\w+\s+)*\w+\)\s*\([^;{}]*\)\s*[=;]"
 )
 #: ``static inline void PRINTF(1, 2) die(const char *text)`` and ``void f(int x)\n\tACQUIRES(lock)\n{``
 _CALL_AHEAD = re.compile(
-    rb"\n(?:[A-Za-z_]\w*+[ \t*]++){1,6}?([A-Z][A-Z0-9_]*+\([^()\n]*+\))[ \t*]++(?:\w++[ \t*]++)*?\w++[ \t]*+\("
+    rb"\n(?:[A-Za-z_]\w*+[ \t*]++){1,6}?((?:[A-Z][A-Z0-9_]*+|(?!__typeof)__\w++)\([^()\n]*+\))[ \t*]++"
+    rb"(?:\w++[ \t*\n]++)*?\w++[ \t]*+\("
 )
 #: ``__success __failure_unpriv __retval(1)`` above ``void run(void)``
 _ITEMS_ABOVE = re.compile(
-    rb"\n((?:[ \t]*__\w+(?:\([^()\n]*\))?[ \t\n]+){2,12}?)(?:[A-Za-z]\w*+[ \t*]++){1,6}\w++\("
+    rb"\n((?:[ \t]*__\w+(?:\([^()\n]*\))?[ \t\n]+){2,60}?)(?:[A-Za-z]\w*+[ \t*]++){1,6}\w++\("
 )
+#: ``int f(void) FOO_NORETURN;`` and ``void f(char *text, ...) foo_printf(1, 2);``, of which the head is looked at too.
+_BEHIND = re.compile(rb"\)((?:(?:[ \t]++|\n[ \t]++)[A-Za-z_]\w*+(?:\((?:[^()\n]|\([^()\n]*+\))*+\))?+)++)[ \t]*+;")
+_CALL_ARGUMENTS = re.compile(rb"\w++\((?:[^()\n]|\([^()\n]*+\))*+\)")
+_PROTOTYPE = re.compile(rb"(?!typedef\b)(?:[A-Za-z_]\w*+[ \t*]++)++\w++[ \t]*+\(")
+#: ``} FOO_ALIGN(8) foo_t;``
+_CALL_AFTER_BODY = re.compile(rb"\n\}[ \t]*+((?!while\b)\w++\((?:[^()\n]|\([^()\n]*+\))*+\))[ \t]*+[\w;=]")
+#: ``typedef foo_t foo_call (*f)(void);``
+_POINTER_TYPE = re.compile(rb"\ntypedef[ \t]++((?:\w++[ \t*]++)++)\(\*[ \t]*+\w++\)[ \t]*+\(")
 _CALLS_BEHIND = re.compile(rb"\)((?:\s++[A-Z][A-Z0-9_]*+\([^()\n]*+\))++)\s*+(?<=\n)\{")
 _FUNCTION_TYPE = re.compile(rb"\ntypedef\s+((?:unsigned|signed|long|short|int)\s+)+\w+\s*\(\s*\w+\s*\)\s*\(")
 #: Signs of macros among members or enumerators; only with one of them are the bodies read.
@@ -68,21 +78,33 @@ def mask_unknown_words(edit: Editor) -> None:
     for pattern in (_CALL_AHEAD, _ITEMS_ABOVE, _CALLS_BEHIND):
         for match in pattern.finditer(edit.out):
             edit.blank(*match.span(1))
+    for match in _CALL_AFTER_BODY.finditer(edit.out):
+        edit.blank(*match.span(1))
+    for match in _BEHIND.finditer(edit.out):
+        plain = _CALL_ARGUMENTS.sub(b"", match[1]).split()
+        is_parameter = len(plain) > 1 or not _KEYWORDS.isdisjoint(plain)  # ``int f(a) foo_t a;``
+        if not is_parameter and _PROTOTYPE.match(edit.out, edit.line_start(match.start()), match.start()):
+            edit.blank(*match.span(1))
+    for match in _POINTER_TYPE.finditer(edit.out):
+        words = [(bytes(word[0]), *word.span()) for word in _WORD.finditer(edit.out, *match.span(1))]
+        for word in _after_type(words):
+            edit.blank(*word[1:])
     for match in _FUNCTION_TYPE.finditer(edit.out):
         edit.blank(edit.out.index(b"typedef", match.start()) + 7, match.end(1))
     for match in _POINTER.finditer(edit.out):
         if match[1] not in _KEYWORDS:
-            edit.put(*match.span(1), b"int" if match.end(1) - match.start(1) > 2 else b"")
+            start = match.start(1)
+            edit.put(start, max(match.end(1), start + 3), b"int" if match.end(1) > start + 1 else b"")
     if any(sign.search(edit.out) for sign in _MEMBER_MACROS):
         _bodies(edit)
 
 
 def _tails(edit: Editor) -> None:
-    """Blank the word of ``} FOO_PACKED;`` if it cannot be a variable: it comes twice or is a common annotation."""
+    """Blank the word of ``} FOO_PACKED;`` if it cannot be a variable: it comes twice or says what it is."""
     tails = [(match[1], match.span(1)) for match in _ONE_TAIL.finditer(edit.out)]
     counts = Counter(word for word, _ in tails)
     for word, span in tails:
-        if counts[word] > 1 or is_annotation(word.decode()):
+        if counts[word] > 1 or is_annotation(word.decode()) or _LAYOUT.search(word):
             edit.blank(*span)
 
 
@@ -94,6 +116,13 @@ def _head(edit: Editor, match: re.Match[bytes], closes: bool) -> None:
         words = [(bytes(word[0]), *word.span()) for word in _WORD.finditer(edit.out, *match.span(1))]
         for word in superfluous(words, follow, closes):
             edit.blank(*word[1:])
+
+
+def _after_type(words: list[tuple[bytes, int, int]]) -> list[tuple[bytes, int, int]]:
+    """Those (word, start, end) of a type that are neither its keywords nor its name."""
+    texts = [word[0] for word in words]
+    names = [word for word in words if word[0] not in _KEYWORDS]
+    return names if not _PRIMITIVE.isdisjoint(texts) else names[1:]
 
 
 def superfluous(words: list[tuple[bytes, int, int]], follow: bytes, closes: bool) -> list[tuple[bytes, int, int]]:

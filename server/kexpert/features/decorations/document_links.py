@@ -14,6 +14,7 @@ from kexpert.view import View
 
 _DOCUMENT = re.compile(rb"Documentation/[\w./+-]*\w")
 _LISTED = re.compile(rb"^F:\s*(\S+[^\s/])[ \t]*$", re.M)
+_DIRECTIVE = re.compile(rb"^[ \t]*\.\.[ \t]+(?:kernel-doc|kernel-include)::[ \t]+(\S+)", re.M)
 _WILDCARDS = re.compile(rb"[*?\[]")
 _MAX_LINKS = 20_000
 
@@ -48,6 +49,10 @@ def _all(view: View, source: Source) -> Iterator[Link]:
             if not _WILDCARDS.search(match[1]) and view.exists(path := match[1].decode("latin-1")):
                 yield Link(*match.span(1), path)
         return
+    elif source.path.endswith(".rst"):
+        for match in _DIRECTIVE.finditer(source.data):
+            if view.exists(path := match[1].decode("latin-1")):
+                yield Link(*match.span(1), path)
     else:
         for include in includes_of(source):
             included = resolve_include(view, source, include.name, include.quoted)

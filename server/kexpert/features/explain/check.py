@@ -208,14 +208,19 @@ _LEAD = re.compile(
 )
 
 
+def summary_line(text: str, name: str) -> str:
+    """The first sentence of an answer, without the words that only lead to it; not checked."""
+    lead = re.compile(rf"(?:summary|{re.escape(name)})(?:\(\))?\s*[-:]+\s*", re.I)
+    first = next(sentences(_cleaned(text).strip().partition("\n")[0]), "")
+    return _LEAD.sub("", lead.sub("", _unquoted(first), count=1), count=1)
+
+
 def checked_summary(text: str, evidence: Evidence, name: str, code: str, briefs: Iterable[str] = ()) -> str:
     """The summary line of ``name`` that may be shown, without a full stop; "" if none may.
 
     Nothing is left of a summary that says the name, the code or one of the ``briefs`` of other functions again.
     """
-    lead = re.compile(rf"(?:summary|{re.escape(name)})(?:\(\))?\s*[-:]+\s*", re.I)
-    first = next(sentences(_cleaned(text).strip().partition("\n")[0]), "")
-    first = _LEAD.sub("", lead.sub("", _unquoted(first), count=1), count=1)
+    first = summary_line(text, name)
     if not first or not _is_clean(first) or not evidence.bears_out(first):
         return ""
     line = _unquoted(_without_marks(first).rstrip(".:;, "))

@@ -1,4 +1,4 @@
-"""Functions that are given to others by name: callbacks of iterators, work items, ``module_init()``."""
+"""Functions that are given away by name: to iterators, to ``module_init()``, into members (``bio->bi_end_io = f``)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CALLED = re.compile(rb"([A-Za-z_]\w*)\s*\Z")
 
 
 def passed_to(view: View, symbol: Symbol, paths: list[str]) -> list[tuple[str, Location]]:
-    """("passed to `foo()` by `bar()`", where) for the first few calls in these files that have it as an argument."""
+    """("passed to `foo()` by `bar()`" or "assigned to `x->done` by `bar()`", where), the first few in these files."""
     found: dict[str, Location] = {}
     for path in paths:
         source = view.source(path)
@@ -28,12 +28,11 @@ def passed_to(view: View, symbol: Symbol, paths: list[str]) -> list[tuple[str, L
             continue
         code = blank_comments(source.data)
         functions = [row for row in view.symbols_in(path) if row.kind in (Kind.FUNCTION, Kind.SYSCALL)]
-        for at, receiver in _arguments(code, symbol.name):
+        for at, receiver in sorted([*_arguments(code, symbol.name), *_assignments(code, symbol.name)]):
             around = next((row for row in functions if row.start <= at < row.end), None)
             if around is not None and around.name == symbol.name:
                 continue
-            text = f"passed to {as_code(receiver + '()')}"
-            text += f" by {as_code(around.name + '()')}" if around is not None else ""
+            text = receiver + (f" by {as_code(around.name + '()')}" if around is not None else "")
             found.setdefault(text, Location(path, source.lines.line_of(at)))
             if len(found) == _MAX_PLACES:
                 return list(found.items())
@@ -41,11 +40,18 @@ def passed_to(view: View, symbol: Symbol, paths: list[str]) -> list[tuple[str, L
 
 
 def _arguments(code: bytes, name: str) -> Iterator[tuple[int, str]]:
-    """(offset, called name) for each place where ``name`` is a whole argument of a call."""
+    """(offset, "passed to `foo()`") for each place where ``name`` is a whole argument of a call."""
     for match in re.finditer(rb"(?<=[(,])\s*&?\s*(" + re.escape(name.encode()) + rb")\s*(?=[,)])", code):
         called = _call_around(code, match.start())
         if called and not _NO_USE.fullmatch(called):
-            yield match.start(1), called
+            yield match.start(1), f"passed to {as_code(called + '()')}"
+
+
+def _assignments(code: bytes, name: str) -> Iterator[tuple[int, str]]:
+    """(offset, "assigned to `x->done`") for each place where a member becomes ``name``."""
+    pattern = rb"([A-Za-z_][\w.>\[\]-]{0,100}(?:->|\.)\w+)\s*=\s*&?\s*(" + re.escape(name.encode()) + rb")\s*;"
+    for match in re.finditer(pattern, code):
+        yield match.start(2), f"assigned to {as_code(decode(match[1]))}"
 
 
 def _call_around(code: bytes, at: int) -> str:

@@ -18,6 +18,7 @@ from kexpert.view import View
 
 _SENTENCE = re.compile(r"(.{15,240}?[.!?])(?:\s|\Z)", re.S)
 _NAMED = re.compile(r"\w{1,80}(?:\(\))? - ")  # "dput - release a dentry"
+_GIVEN = ("is passed to", "is assigned to")
 _MAX_CHARS = 240
 _MAX_CALLS = 3
 
@@ -57,7 +58,7 @@ def _comment(source: Source, start: int) -> tuple[str, int] | None:
 
 
 def _from_facts(view: View, body: Body, found: Explanation, flow: Flow) -> Summary:
-    passed = [fact for fact in found.facts if fact.kind is FactKind.ENTRY and fact.text.startswith("is passed to")]
+    passed = [fact for fact in found.facts if fact.kind is FactKind.ENTRY and fact.text.startswith(_GIVEN)]
     entries = [fact for fact in found.facts if fact.kind is FactKind.ENTRY and fact not in passed]
     sources: list[Location] = []
     parts: list[str] = []

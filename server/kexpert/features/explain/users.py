@@ -62,7 +62,7 @@ def users(view: View, symbol: Symbol) -> Users:
         statements.append(Statement(text[:1].upper() + text[1:], (location,)))
         facts.append(Fact(FactKind.ENTRY, text, location.path, location.line))
     for text, location in passed_to(view, symbol, _files_of_users(view, symbol, bool(callers or statements))):
-        if attributes and "_ATTR" in text:
+        if (attributes and "_ATTR" in text) or any(location in each.locations for each in statements):
             continue
         statements.append(Statement(text[:1].upper() + text[1:], (location,)))
         facts.append(Fact(FactKind.ENTRY, f"is {text}", location.path, location.line))

@@ -55,10 +55,15 @@ class _Unknown(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What is known of a part of a pattern: all texts that it matches, or None if they are too many, and clauses."""
+    """What is known of a part of a pattern: all texts that it matches, or None if they are too many, and clauses.
+
+    If they are too many, every match begins with one of ``begins`` and ends with one of ``ends``.
+    """
 
     exact: Clause | None
     clauses: tuple[Clause, ...] = ()
+    begins: Clause = frozenset({b""})
+    ends: Clause = frozenset({b""})
 
 
 _ANYTHING = _Part(None)
@@ -76,21 +81,27 @@ def _joined(parts: Sequence[_Part]) -> _Part:
         return _NOTHING
     clauses: list[Clause] = []
     run: Clause = frozenset({b""})
-    is_exact = True
+    begins: Clause | None = None  # of the whole, once a part is not exact
     for part in parts:
         clauses += part.clauses
-        texts = part.exact
-        if texts is not None and len(run) * len(texts) <= _MAX_ALTERNATIVES:
-            longer = frozenset(left + right for left in run for right in texts)
-            if max(map(len, longer), default=0) <= _MAX_BYTES:
-                run = longer
-                continue
+        if part.exact is not None and (longer := _in_a_row(run, part.exact)):
+            run = longer
+            continue
+        run = _in_a_row(run, part.begins) or run if part.exact is None else run
+        begins = run if begins is None else begins
         clauses.append(run)
-        run = texts if texts is not None else frozenset({b""})
-        is_exact = False
-    if is_exact:
+        run = part.ends if part.exact is None else part.exact
+    if begins is None:
         return _Part(run, tuple(clauses))
-    return _Part(None, tuple(clause for clause in (*clauses, run) if all(clause)))
+    return _Part(None, tuple(clause for clause in (*clauses, run) if all(clause)), begins, run)
+
+
+def _in_a_row(left: Clause, right: Clause) -> Clause:
+    """Each text of ``left`` with each of ``right`` after it; none if they are too many or too long."""
+    if len(left) * len(right) > _MAX_ALTERNATIVES:
+        return frozenset()
+    longer = frozenset(one + other for one in left for other in right)
+    return longer if max(map(len, longer), default=0) <= _MAX_BYTES else frozenset()
 
 
 def _either(parts: Sequence[_Part]) -> _Part:
@@ -119,7 +130,8 @@ def _repeated(part: _Part, least: int, most: int | None) -> _Part:
         return _NOTHING if most == 0 else _ANYTHING
     if least == most and least <= 8:
         return _joined([part] * least)
-    return _Part(None, tuple(clause for clause in _with_exact(part) if all(clause)))
+    clauses = tuple(clause for clause in _with_exact(part) if all(clause))
+    return _Part(None, clauses, part.exact or part.begins, part.exact or part.ends)
 
 
 class _Parser:

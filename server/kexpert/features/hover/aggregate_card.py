@@ -11,7 +11,7 @@ from kexpert.features.hover.card import HoverCard, plain_text, restructured_text
 from kexpert.features.hover.card_reader import CardReader, comment_of, other_variants
 from kexpert.features.hover.code_card import declaration_head, first_lines
 from kexpert.features.hover.comment_text import comment_above_line, comment_beside_text
-from kexpert.features.hover.enum_values import enclosing_enum
+from kexpert.features.hover.enum_values import enum_of
 from kexpert.features.hover.macro_meanings import meanings_in
 from kexpert.features.hover.type_sizes import layout_of
 
@@ -47,7 +47,7 @@ def enumerator_card(reader: CardReader, symbol: Symbol) -> HoverCard:
     data = reader.data(symbol.path) or b""
     card.code = decode(data[symbol.start : symbol.end]).strip()
     reader.add_places(card, symbol)
-    span = enclosing_enum(data, symbol.name_start)
+    span = enum_of(reader.view, symbol)
     if span is not None:
         text = data[span[0] : span[1]]
         values = {each.name: each.value for each in meanings_in(reader, symbol.path).enumerators(symbol.path, *span)}

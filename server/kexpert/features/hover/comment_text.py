@@ -17,6 +17,8 @@ _AUTHOR = re.compile(
 )
 _INSTRUCTION = re.compile(r"^\s*(?:private|public):\s*", re.I)
 _FILE_NAME = re.compile(r"[\w./-]+\.[chS](?:\s*[-:]+\s*|\s*$)")
+#: The comment after an ``#if`` or ``#endif``, which says nothing of what comes below.
+_MACRO = re.compile(r"!?[A-Z_][A-Z0-9_]*")
 _MAX_COMMENT_CHARS = 500
 _HEAD_BYTES = 16384
 _MAX_HEAD_COMMENTS = 4
@@ -34,7 +36,8 @@ def comment_above_line(data: bytes, at: int) -> str:
     span = comment_above(data, data.rfind(b"\n", 0, at) + 1)
     if span is None or data.startswith(b"/**", span[0]):
         return ""
-    return _described(data[span[0] : span[1]])[:_MAX_COMMENT_CHARS]
+    text = _described(data[span[0] : span[1]])[:_MAX_COMMENT_CHARS]
+    return "" if _MACRO.fullmatch(text.strip()) else text
 
 
 def _described(comment: bytes) -> str:

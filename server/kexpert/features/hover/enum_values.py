@@ -6,8 +6,10 @@ import re
 
 from kexpert.core.c.lex import blank_comments
 from kexpert.core.c.tokens import Tokens
+from kexpert.core.symbols import Flag, Kind, Symbol
 from kexpert.features.hover.card import Enumerator
 from kexpert.features.semantics.macro_expansion import Lookup, evaluate
+from kexpert.view import View
 
 MAX_ENUM_BYTES = 256 * 1024
 _MAX_HEAD_BYTES = 300
@@ -49,6 +51,15 @@ def enumerator_values(text: bytes, lookup: Lookup) -> list[Enumerator]:
             known[name] = value
             value += 1
     return found
+
+
+def enum_of(view: View, row: Symbol) -> tuple[int, int] | None:
+    """The (start, end) of the enum of an enumerator in its file, also of one that a list macro elsewhere names."""
+    found = enclosing_enum(view.data(row.path) or b"", row.name_start)
+    if found or not row.scope or not row.flags & Flag.IDIOM:
+        return found
+    enums = (each for each in view.lookup(row.scope, (Kind.ENUM,)) if each.path == row.path)
+    return next(((each.start, each.end) for each in enums), None)
 
 
 def enclosing_enum(data: bytes, at: int) -> tuple[int, int] | None:

@@ -9,7 +9,7 @@ from kexpert.core.symbols import Kind, Symbol
 from kexpert.core.text import decode, encode
 from kexpert.features.hover.card import Enumerator
 from kexpert.features.hover.card_reader import CardReader, is_in_reach
-from kexpert.features.hover.enum_values import MAX_ENUM_BYTES, enclosing_enum, enumerator_values
+from kexpert.features.hover.enum_values import MAX_ENUM_BYTES, enum_of, enumerator_values
 from kexpert.features.semantics.compiled_text import Compilation
 from kexpert.features.semantics.definition_ranking import NOT_KERNEL, is_private
 from kexpert.features.semantics.macro_expansion import Lookup, Macro, Measure, evaluate, parse_macro
@@ -103,8 +103,7 @@ class MacroMeanings:
     def _enumerator(self, rows: list[Symbol]) -> Macro | None:
         values: set[int | None] = set()
         for row in rows:
-            data = self._reader.data(row.path) or b""
-            span = enclosing_enum(data, row.name_start)
+            span = enum_of(self._reader.view, row)
             found = self.enumerators(row.path, *span) if span else []
             values.add(next((each.value for each in found if each.name == row.name), None))
         value = values.pop() if len(values) == 1 else None

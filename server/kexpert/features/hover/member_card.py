@@ -10,6 +10,8 @@ from kexpert.features.hover.code_card import as_declaration, first_lines, on_one
 from kexpert.features.hover.comment_text import comment_above_line, comment_beside_text
 from kexpert.features.semantics.resolve import Resolved
 
+_KEYWORDS = {Kind.STRUCT: "struct ", Kind.UNION: "union "}
+_RECORDS = (Kind.STRUCT, Kind.UNION, Kind.TYPEDEF)
 _MAX_IMPLEMENTATIONS = 5000
 _MAX_NAMED_IMPLEMENTATIONS = 6
 
@@ -31,7 +33,9 @@ def member_card(reader: CardReader, found: Resolved) -> HoverCard | None:
 
 def member_symbol_card(reader: CardReader, symbol: Symbol) -> HoverCard:
     """A member that is known from the index alone."""
-    card = HoverCard(symbol.name, "member", symbol.scope)
+    record = _enclosing_record(reader, symbol)
+    keyword = _KEYWORDS.get(record.kind, "") if record is not None else ""
+    card = HoverCard(symbol.name, "member", keyword + symbol.scope)
     card.code = _declaration(reader, symbol)
     _describe(reader, symbol, card)
     if "(" in card.code:
@@ -78,17 +82,27 @@ def _documentation(reader: CardReader, data: bytes, member: Symbol) -> tuple[Doc
         inline = inline_member_docs(data[record.start : record.end])
         documented = {param.name: param.text for param in doc.params} if doc else {}
         path = f"{member.scope.partition('.')[2]}.{member.name}".lstrip(".")
-        nested = (text for name, text in documented.items() if name.endswith("." + member.name))
         text = documented.get(path) or inline.get(path) or documented.get(member.name) or inline.get(member.name)
-        text = text or next(nested, "")
+        text = text or _documented_outside(reader, data, member)
         if text:
             return restructured_text(text)
     return plain_text(comment_beside_text(data, member.end) or comment_above_line(data, member.start))
 
 
+def _documented_outside(reader: CardReader, data: bytes, member: Symbol) -> str:
+    """The text of ``@stats.rx`` above the outermost struct for a member of ``struct foo_stats { … } stats`` in it."""
+    at = member.name_start
+    around = [row for row in reader.view.symbols_in(member.path) if row.start <= at < row.end and row.name_start != at]
+    outermost = next((row for row in sorted(around, key=lambda row: row.start) if row.kind in _RECORDS), None)
+    doc = parse_kerneldoc(comment_of(data, outermost.start)) if outermost else None
+    names = [row.name for row in sorted(around, key=lambda row: row.start) if row.kind is Kind.MEMBER]
+    path = ".".join([*names, member.name])
+    return next((param.text for param in doc.params if param.name == path), "") if doc else ""
+
+
 def _enclosing_record(reader: CardReader, member: Symbol) -> Symbol | None:
     """The struct or union with a tag or a typedef that holds a member's declaration."""
     outermost = member.scope.partition(".")[0]
-    records = reader.lookup(outermost, (Kind.STRUCT, Kind.UNION, Kind.TYPEDEF)) if outermost else []
+    records = reader.lookup(outermost, _RECORDS) if outermost else []
     at = member.name_start
     return next((row for row in records if row.path == member.path and row.start <= at < row.end), None)

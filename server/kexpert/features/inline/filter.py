@@ -6,19 +6,22 @@ import re
 from functools import lru_cache
 from typing import Literal
 
+from kexpert.core.c.function_extent import Function
 from kexpert.core.c.keywords import KEYWORDS
 from kexpert.core.c.postfix import chain_start
 from kexpert.core.c.scope import block_locals
 from kexpert.core.c.source import Source
 from kexpert.core.c.tokens import Tokens
+from kexpert.core.symbols import Kind
 from kexpert.core.text import decode
+from kexpert.features.inline.placement import misplaced
 from kexpert.features.semantics.cursor import CursorContext
-from kexpert.view import View
 
 #: The reason for which a suggestion is hidden; "" for a shown suggestion.
-HiddenReason = Literal["", "empty", "unsure", "repetition", "unknown name"]
+HiddenReason = Literal["", "empty", "unsure", "repetition", "misplaced", "unknown name"]
 
 _WORD = re.compile(rb"[A-Za-z_]\w*")
+_BESIDE_MEMBERS = tuple(kind for kind in Kind if kind is not Kind.MEMBER)
 #: Maximum names looked up for one suggestion.
 _MAX_NAMES = 40
 _MAX_FILE_BYTES = 400_000
@@ -45,9 +48,11 @@ def reason_to_hide(
         return "unsure", f"{logprob:.2f}"
     if repeated := _repetition(cursor.source.data, cursor.offset, text):
         return "repetition", repeated
+    if wrong := misplaced(cursor, text):
+        return "misplaced", wrong
     tokens = _tokens_of_lines(cursor, text)
-    for name in _new_names(cursor, text, tokens):
-        if not _exists(cursor.view, cursor.source, name):
+    for name, is_member in _new_names(cursor, text, tokens):
+        if not _exists(cursor, name, is_member):
             return "unknown name", name
     if member := _missing_member(cursor, text, tokens):
         return "unknown name", member
@@ -93,17 +98,18 @@ def _tokens_of_lines(cursor: CursorContext, text: bytes) -> Tokens:
     return Tokens(data[line_start:offset] + text + rest[:_MAX_REST_OF_LINE], base=line_start)
 
 
-def _new_names(cursor: CursorContext, text: bytes, tokens: Tokens) -> list[str]:
-    """Identifiers that a suggestion uses and does not declare, each once; all of a word that it completes."""
+def _new_names(cursor: CursorContext, text: bytes, tokens: Tokens) -> list[tuple[str, bool]]:
+    """(identifier, whether it names a member) of those that a suggestion uses and does not declare, each once; all of
+    a word that it completes."""
     data, offset = cursor.source.data, cursor.offset
     line_start, end = data.rfind(b"\n", 0, offset) + 1, offset + len(text)
     as_block = Tokens(b"{" + data[line_start:offset] + text + b"}")
     declared = {local.name for local in block_locals(as_block, 0) if local.name_start > offset - line_start}
-    found: dict[str, None] = {}
+    found: dict[tuple[str, bool], None] = {}
     for at, token in enumerate(tokens.items):
         touches = token.end > offset and token.start < end
         if touches and tokens.is_word(at) and token.text not in KEYWORDS and token.text not in declared:
-            found[token.text] = None
+            found[token.text, tokens[at - 1] in (".", "->")] = None
     return list(found)[:_MAX_NAMES]
 
 
@@ -112,11 +118,21 @@ def _words_of_file(source: Source) -> frozenset[bytes]:
     return frozenset(_WORD.findall(source.data[:_MAX_FILE_BYTES]))
 
 
-def _exists(view: View, source: Source, name: str) -> bool:
-    """True if the file or the index has a name."""
-    if name.encode() in _words_of_file(source) or name in _DIRECTIVES or _BUILT_IN.fullmatch(name):
+@lru_cache(maxsize=2)
+def _words_of_function(source: Source, function: Function) -> frozenset[bytes]:
+    return frozenset(_WORD.findall(source.data[function.start : function.end]))
+
+
+def _exists(cursor: CursorContext, name: str, is_member: bool) -> bool:
+    """True if a name is known at the cursor: inside a function the locals of others are not."""
+    if name in _DIRECTIVES or _BUILT_IN.fullmatch(name):
         return True
-    return bool(view.lookup(name, limit=1))
+    word = name.encode()
+    if is_member or cursor.function is None:
+        return word in _words_of_file(cursor.source) or bool(cursor.view.lookup(name, limit=1))
+    if word in _words_of_function(cursor.source, cursor.function):
+        return True
+    return bool(cursor.view.lookup(name, _BESIDE_MEMBERS, limit=1))
 
 
 def _missing_member(cursor: CursorContext, text: bytes, tokens: Tokens) -> str:

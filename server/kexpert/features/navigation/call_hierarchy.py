@@ -14,7 +14,8 @@ from kexpert.core.c.assembly import calls_below
 from kexpert.core.c.source import Source
 from kexpert.core.c.tokens import Tokens
 from kexpert.core.c.word_scan import NOT_CALLS
-from kexpert.core.symbols import Kind, Span, Symbol
+from kexpert.core.symbols import Flag, Kind, Span, Symbol
+from kexpert.features.navigation.definition import name_span
 from kexpert.features.navigation.indirect_calls import (
     operations_of,
     users_of_cleanup,
@@ -145,6 +146,8 @@ def _direct(view: View, symbol: Symbol, cancelled: Callable[[], bool], limit: in
             for call in _calls_of(view, source.data, caller)
             if call.name == symbol.name and not call.member
         ]
+        if not spans and caller.flags & Flag.IDIOM:  # a macro makes the caller with the call
+            spans = [name_span(view, caller)]
         if spans:
             calls.append(Call(caller, spans))
     return calls

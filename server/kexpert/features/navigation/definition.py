@@ -9,6 +9,7 @@ from kexpert.core.c.source import Source
 from kexpert.core.symbols import Assignment, Flag, Kind, Span, Symbol
 from kexpert.core.text import decode, identifier_at
 from kexpert.features.build_files.objects import parts_of
+from kexpert.features.navigation.assigned_in_code import assigned_in_code
 from kexpert.features.semantics.definition_ranking import kernel_first, rank_definitions
 from kexpert.features.semantics.resolve import Resolved, resolve, type_of
 from kexpert.features.semantics.type_inference import Types
@@ -97,7 +98,8 @@ def implementation(view: View, source: Source, offset: int) -> list[Span]:
         return []
     if found.kind == "member":
         struct = found.member.struct if found.member else ""
-        return _assigned(view, view.implementations(tag_of(struct), found.name))
+        assigned = view.implementations(tag_of(struct), found.name)
+        return _assigned(view, assigned + assigned_in_code(view, source, struct, found.name))
     if found.kind != "symbol":
         return []
     if found.symbols[0].kind == Kind.MEMBER:  # of a struct that is not known

@@ -26,6 +26,7 @@ _MAX_USE_BYTES = 60
 _MAX_OPERATIONS = 8
 _MAX_MACROS = 10
 _MAX_FILES = 1500
+_MAX_FILES_OF_MACRO = 200
 _MAX_MACRO_LINES = 60
 
 Cancelled = Callable[[], bool]
@@ -47,20 +48,26 @@ class Wrappers(NamedTuple):
 
 
 def wrappers_of(view: View, symbol: Symbol, cancelled: Cancelled) -> Wrappers:
-    """The macros with parameters, guards and the like whose definitions call a function; none for names that very many
-    files mention."""
-    paths = [symbol.path] if is_private(symbol) else view.files_mentioning(symbol.name)
+    """The macros with parameters, guards and the like whose definitions call a function, by way of other macros too;
+    none for names that very many files mention."""
     macros: dict[str, None] = {}
     cleanups: dict[str, None] = {}
-    for file in view.references(symbol.name, cancelled, paths) if len(paths) <= _MAX_FILES else ():
-        data = view.data(file.path) or b""
-        for start in file.starts:
-            if data[start + file.size : start + file.size + 1] != b"(":
-                continue
-            if (macro := _macro_around(data, start)) and macro != symbol.name:
-                macros[macro] = None
-            elif cleanup := _cleanup_around(data, start):
-                cleanups[cleanup] = None
+    called = [symbol.name]
+    for name in called:
+        paths = [symbol.path] if is_private(symbol) else view.files_mentioning(name)
+        limit = _MAX_FILES if name == symbol.name else _MAX_FILES_OF_MACRO
+        for file in view.references(name, cancelled, paths) if len(paths) <= limit else ():
+            data = view.data(file.path) or b""
+            for start in file.starts:
+                if data[start + file.size : start + file.size + 1] != b"(":
+                    continue
+                if (macro := _macro_around(data, start)) and macro not in called:
+                    macros[macro] = None
+                    called.append(macro)
+                elif not macro and (cleanup := _cleanup_around(data, start)):
+                    cleanups[cleanup] = None
+        if len(macros) >= _MAX_MACROS:
+            break
     return Wrappers(list(macros)[:_MAX_MACROS], list(cleanups)[:_MAX_MACROS])
 
 

@@ -253,8 +253,9 @@ def _after_keyword(data: bytes, start: int) -> bool:
 
 
 def _with_pasted(view: View, primary: Symbol, files: list[FileUses]) -> list[FileUses]:
-    """Add the places where a macro takes a function by a part of its name: DEVICE_ATTR_RO(gain) takes gain_show."""
-    if primary.kind is not Kind.FUNCTION:
+    """Add the places where a macro takes a function or a table by a part of its name: DEVICE_ATTR_RO(gain) takes
+    gain_show."""
+    if primary.kind not in (Kind.FUNCTION, Kind.VARIABLE):
         return files
     known = {(file.path, start) for file in files for start in file.starts}
     spans = []

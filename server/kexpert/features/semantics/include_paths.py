@@ -98,7 +98,16 @@ def resolve_include(view: View, source: Source, name: str, quoted: bool) -> str 
         for arch in sorted(view.list_dir("arch")):
             if view.exists(path := f"arch/{arch}/include/{name}"):
                 return path
-    return None
+    return _only_header(view, source.path, name, quoted)
+
+
+def _only_header(view: View, path: str, name: str, quoted: bool) -> str | None:
+    """The one file of the tree with this name; programs beside the kernel include the headers of libraries."""
+    is_library = not quoted and path.startswith(("tools/", "scripts/", "samples/", "usr/", "Documentation/"))
+    if is_library or name.startswith("asm/") or not name or ".." in name:
+        return None
+    found = view.files_named(name)
+    return found[0] if len(found) == 1 else None
 
 
 def makefile_folders(view: View, path: str) -> list[str]:

@@ -45,6 +45,8 @@ _CALLED = frozenset({Kind.FUNCTION, Kind.PROTOTYPE, Kind.MACRO, Kind.SYSCALL, Ki
 _DOCUMENT = re.compile(rb"Documentation/[\w./+-]*\w")
 #: A file in MAINTAINERS.
 _LISTED = re.compile(rb"[FXN]:\s*(\S+)")
+#: A file of the tree in reStructuredText.
+_DIRECTIVE = re.compile(rb"\.\.[ \t]+(?:kernel-doc|kernel-include)::[ \t]+(\S+)")
 _TAG_BEFORE = re.compile(rb"\b(struct|union|enum)\s+&?$")
 #: ``SYSCALL_DEFINE3(open, …)``: the macro before the argument that names what it makes.
 _MAKER = re.compile(rb"^(?:static[ \t]+)?(\w+)[ \t]*\((?:[ \t]*\w+[ \t]*,)*[ \t]*\Z", re.M)
@@ -115,7 +117,7 @@ def _in_kconfig(view: View, source: Source, offset: int) -> Resolved | None:
 
 def _path_at(view: View, source: Source, offset: int) -> Resolved | None:
     for include in includes_of(source):
-        if include.start <= offset <= include.end:
+        if include.start - 1 <= offset <= include.end:  # also on the first quote
             path = resolve_include(view, source, include.name, include.quoted)
             return Resolved("include", include.name, include.start, include.end, path=path)
         if include.start > offset:
@@ -128,6 +130,10 @@ def _path_at(view: View, source: Source, offset: int) -> Resolved | None:
     if listed and listed.start(1) <= offset <= listed.end(1):
         name = listed[1].decode("latin-1")
         return Resolved("document", name, *listed.span(1), path=name if view.exists(name) else None)
+    quoted = _DIRECTIVE.search(data, begin, stop) if source.path.endswith(".rst") else None
+    if quoted and quoted.start(1) <= offset <= quoted.end(1):
+        name = quoted[1].decode("latin-1")
+        return Resolved("document", name, *quoted.span(1), path=name if view.exists(name) else None)
     for match in _DOCUMENT.finditer(data, begin, end if end >= 0 else offset + _MAX_LINE_BYTES):
         if match.start() <= offset <= match.end():
             name = match[0].decode("latin-1")
@@ -181,6 +187,8 @@ def _in_code(view: View, source: Source, name: str, start: int, end: int) -> Res
     member = member or argument_member(types, tokens, at, start)
     if member:
         return Resolved("member", name, start, end, member=member)
+    if local := types.local_by_macro(name, start):
+        return Resolved("local", name, start, end, local=local)
     return _symbol(view, source, name, start, end, _CALLED if tokens[at + 1] == "(" else ())
 
 

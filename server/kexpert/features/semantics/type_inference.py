@@ -22,10 +22,11 @@ from kexpert.core.c.declarators import (
 )  # fmt: skip
 from kexpert.core.c.macro_text import Macro, parse_macro
 from kexpert.core.c.macro_types import macro_type
-from kexpert.core.c.scope import block_locals, locals_at
+from kexpert.core.c.scope import Local, block_locals, locals_at
 from kexpert.core.c.source import Source
 from kexpert.core.c.tokens import Tokens
 from kexpert.core.symbols import Flag, Kind, Symbol
+from kexpert.features.semantics.declaring_macros import local_by_macro
 from kexpert.features.semantics.definition_ranking import can_mean, rank_definitions
 from kexpert.features.semantics.expression_tokens import PREFIX, cast_end, operators_of, starts_type
 from kexpert.features.semantics.lookups import Lookups
@@ -246,8 +247,13 @@ class Types:
             return _BUILT_IN[name]
         if name not in self._names:
             self._names[name] = None  # a macro that names itself
-            self._names[name] = self._global(name, scope)
+            local = self.local_by_macro(name, self._offset) if self._offset >= 0 else None
+            self._names[name] = self.plain(local.type, scope) if local else self._global(name, scope)
         return self._names[name]
+
+    def local_by_macro(self, name: str, offset: int) -> Local | None:
+        """The local of a name that a macro of another file declares above an offset."""
+        return local_by_macro(self.source, name, offset, self._macro)
 
     def _global(self, name: str, scope: Scope) -> CType | None:
         for symbol in self.lookup(name, VALUES)[:_MAX_VARIANTS]:

@@ -40,6 +40,6 @@ def resolve(request: Request) -> Any:
     card = request.snapshot.card_of(symbol) if symbol else None
     if card is not None:
         rich = request.likes_markdown("completion", "completionItem", "documentationFormat")
-        markup = to_protocol.card_markup(card, rich)
+        markup = to_protocol.completion_markup(card, rich)
         item.documentation = types.MarkupContent(types.MarkupKind(markup["kind"]), markup["value"])
     return item

@@ -26,6 +26,7 @@ class ChatProcess(ModelProcess, Chat):
         cancelled: Callable[[], bool],
         beginning: str = "",
         stop: Sequence[str] = (),
+        seed: int = 0,
     ) -> Generator[Token, None, None]:
         """See ``Chat.answer``."""
         request: ChildMessage = {
@@ -33,6 +34,7 @@ class ChatProcess(ModelProcess, Chat):
             "max_tokens": max_tokens,
             "beginning": beginning,
             "stop": list(stop),
+            "seed": seed,
         }
         with contextlib.closing(self._ask(lambda child: request, cancelled)) as replies:
             for reply in replies:

@@ -10,6 +10,7 @@ from kexpert.abilities import Chat, Refused, Token
 from kexpert.model.decoding.answer_filter import AnswerFilter
 from kexpert.model.engines.server_connection import ServerConnection, StatusError, entry
 from kexpert.prompt.chat import Message
+from kexpert.prompt.sampling import NUCLEUS, TEMPERATURE
 
 #: Timeout of connecting and of each read. A server that loads a large model first is silent for a while.
 _TIMEOUT_SECONDS = 90.0
@@ -59,6 +60,7 @@ class ChatServer(Chat):
         cancelled: Callable[[], bool],
         beginning: str = "",
         stop: Sequence[str] = (),
+        seed: int = 0,
     ) -> Generator[Token, None, None]:
         """See ``Chat.answer``. The model does not see ``beginning``: it is removed if the answer repeats it."""
         self._newest += 1
@@ -67,6 +69,7 @@ class ChatServer(Chat):
             "messages": [{"role": message.role, "content": message.text} for message in messages],
             "max_tokens": max_tokens, "temperature": 0, "stream": True,
         }  # fmt: skip
+        body |= {"temperature": TEMPERATURE, "top_p": NUCLEUS, "seed": seed} if seed else {}
         body |= {"stop": list(stop[:_MAX_STOP_TEXTS])} if stop else {}
         body |= {"model": self._model} if self._model else {}
         filtered, start = AnswerFilter(stop), _Beginning(beginning)

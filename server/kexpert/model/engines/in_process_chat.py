@@ -1,10 +1,13 @@
-"""Chat by a model in this process: the prompt's tokens, and greedy decoding up to a stop text or a loop."""
+"""Chat by a model in this process: the prompt's tokens, and decoding up to a stop text or a loop."""
 
 from __future__ import annotations
 
 import codecs
 from abc import abstractmethod
 from collections.abc import Callable, Generator, Sequence
+
+import numpy
+from numpy.typing import NDArray
 
 from kexpert.abilities import Cancelled, Chat, Failed, Token
 from kexpert.model.chat_frame import Frame
@@ -13,6 +16,7 @@ from kexpert.model.decoding.decoder import Logits, log_sum_exp
 from kexpert.model.decoding.token_healing import TokenHealing
 from kexpert.model.engines.in_process_model import InProcessModel
 from kexpert.prompt.chat import Message
+from kexpert.prompt.sampling import NUCLEUS, TEMPERATURE
 
 #: Default of the longest context in tokens. Models are made for more, but its cache takes memory.
 DEFAULT_CHAT_CONTEXT = 4096
@@ -34,6 +38,7 @@ class InProcessChat(InProcessModel, Chat):
         cancelled: Callable[[], bool],
         beginning: str = "",
         stop: Sequence[str] = (),
+        seed: int = 0,
     ) -> Generator[Token, None, None]:
         """See ``Chat.answer``. The token that ends an answer has the text that was held back, mostly "".
 
@@ -49,12 +54,13 @@ class InProcessChat(InProcessModel, Chat):
         healing = TokenHealing(self.vocabulary, tail)
         utf8 = codecs.getincrementaldecoder("utf-8")("replace")
         filtered = AnswerFilter(stop)
+        draws = numpy.random.default_rng(seed) if seed else None
         token, logprob = None, 0.0
         for _ in range(min(max_tokens, room)):
             if cancelled():
                 raise Cancelled
             logits = self._evaluate(ids, cancelled) if token is None else self._advance(token)
-            token, logprob = self._best(logits, healing)
+            token, logprob = _chosen(logits, healing.allowed(), draws)
             piece = self.vocabulary.pieces[token]
             if not piece:
                 held = filtered.add(utf8.decode(b"", final=True)) + filtered.flush()
@@ -82,12 +88,22 @@ class InProcessChat(InProcessModel, Chat):
             text = ""
         return [*ids, *self.encode(text)], beginning[len(head) :].encode()
 
-    def _best(self, logits: Logits, healing: TokenHealing) -> tuple[int, float]:
-        """The most probable token, and its log-probability among those that are allowed."""
-        allowed = healing.allowed()
-        if allowed is None or not len(allowed):
-            best = int(logits.argmax())
-            return best, float(logits[best]) - log_sum_exp(logits)
-        chosen = logits[allowed]
-        at = int(chosen.argmax())
-        return int(allowed[at]), float(chosen[at]) - log_sum_exp(chosen)
+
+def _chosen(
+    logits: Logits, allowed: NDArray[numpy.intp] | None, draws: numpy.random.Generator | None
+) -> tuple[int, float]:
+    """The most probable token of those that are allowed, or one that is drawn, and its log-probability."""
+    if allowed is not None and len(allowed):
+        logits = logits[allowed]
+    at = int(logits.argmax()) if draws is None else _drawn(logits, draws)
+    token = int(allowed[at]) if allowed is not None and len(allowed) else at
+    return token, float(logits[at]) - log_sum_exp(logits)
+
+
+def _drawn(logits: Logits, draws: numpy.random.Generator) -> int:
+    """An index drawn from the nucleus: the likeliest ones, until their probabilities reach ``NUCLEUS``."""
+    scaled = numpy.exp((logits.astype(numpy.float64) - float(logits.max())) / TEMPERATURE)
+    order = numpy.argsort(-scaled, kind="stable")
+    reached = numpy.cumsum(scaled[order] / scaled.sum())
+    size = int(numpy.searchsorted(reached, NUCLEUS)) + 1
+    return int(order[min(int(numpy.searchsorted(reached, draws.random() * reached[:size][-1])), size - 1)])

@@ -19,6 +19,7 @@ from kexpert.abilities import Cancelled, Failed, Refused
 from kexpert.model.chat_frame import Frame, chatml_frame, template_frame
 from kexpert.model.decoding.decoder import Logits
 from kexpert.model.decoding.vocabulary import Vocabulary, without_leading_space
+from kexpert.model.engines.free_cpus import decoding_threads
 from kexpert.model.engines.in_process_chat import DEFAULT_CHAT_CONTEXT, InProcessChat
 from kexpert.model.engines.in_process_engine import InProcessEngine, markers_among
 from kexpert.model.engines.in_process_model import (
@@ -84,6 +85,7 @@ class LlamaCppModel(InProcessModel):
         self._encode = without_leading_space(self._tokens, self.vocabulary)
         trained = manifest.context if manifest else llama.llama_model_n_ctx_train(self._model)
         self.context = min(context, max(trained, MIN_PROMPT_TOKENS), MAX_CONTEXT)
+        self._threads = threads
         self._context = self._new_context(threads)
         self._cancelled: Callable[[], bool] = lambda: False
         self._abort = llama.ggml_abort_callback(lambda _: self._cancelled())  # called for every node of the graph
@@ -152,6 +154,7 @@ class LlamaCppModel(InProcessModel):
         self._keep(done)
         done = len(self._cached)
         self._cancelled = cancelled
+        llama.llama_set_n_threads(self._context, decoding_threads(self._threads), self._threads)
         while done < len(ids):
             if cancelled():
                 raise Cancelled

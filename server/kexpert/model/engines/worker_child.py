@@ -133,7 +133,8 @@ def _answer(engine: InProcessChat, request: Message, cancelled: Callable[[], boo
     if "messages" not in request:
         return
     messages = [chat.Message(role, text) for role, text in request["messages"]]
-    for token in engine.answer(messages, request["max_tokens"], cancelled, request["beginning"], request["stop"]):
+    more = request["beginning"], request["stop"], request["seed"]
+    for token in engine.answer(messages, request["max_tokens"], cancelled, *more):
         send(text=token.text, logprob=token.logprob, last=token.last)
 
 
