@@ -201,6 +201,17 @@ def test_damage_found_while_serving_is_repaired(make_tree: Maker, start: Callabl
     eventually(lambda: names(service, "do_exit") == [("kernel/exit.c", Kind.FUNCTION)], seconds=10)
 
 
+def test_a_start_that_finds_nothing_different_reports_no_change(
+    make_tree: Maker, start: Callable[..., IndexService]
+) -> None:
+    root = make_tree({"a.c": "int alpha;\n"})
+    build(root)
+    reported: list[object] = []
+    service = start(root, on_updated=lambda paths, _: reported.append(paths))
+    assert service.wait_idle(60)
+    assert reported == [set()], "None would mean any file: what was learnt of all files is forgotten for it"
+
+
 def test_after_a_kill_indexing_goes_on_where_it_was(make_tree: Maker) -> None:
     many = {f"drivers/d{i}/x{j}.c": b"int v_%d_%d;\n" % (i, j) + b"/* some text */\n" * 8000
             for i in range(20) for j in range(8)}  # fmt: skip

@@ -204,6 +204,13 @@ def test_other_features_work_without_a_model(client: Client, tree: Path, tmp_pat
     assert client.leave() == 0
 
 
+def test_the_model_is_loaded_when_a_file_is_opened(client: Client, tree: Path, model: Path) -> None:
+    """The first question of a client that will ask waits for less, and may copy from what was read meanwhile."""
+    uri = start(client, tree, model)
+    client.open(uri, PLACE)
+    assert eventually(lambda: children_of(client))
+
+
 def test_a_worker_that_dies_costs_one_suggestion(client: Client, tree: Path, model: Path) -> None:
     uri = start(client, tree, model, **{"inline.ahead": False})
     client.open(uri, "")

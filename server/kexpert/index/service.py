@@ -177,9 +177,9 @@ class IndexService:
             discard(self.database)
             prepare(self.root, self.database)
             rescan = True
-        self._update(changed, rescan)
+        differs = self._update(changed, rescan)
         if self._on_updated is not None and self._reader.complete:
-            self._on_updated(None if rescan else changed, self._open_paths)
+            self._on_updated(None if rescan and differs else changed, self._open_paths)
         self._tidy_up()
 
     def _become_writer(self) -> bool:
@@ -226,8 +226,8 @@ class IndexService:
             if len(self._watched) == before:
                 return
 
-    def _update(self, changed: set[str], rescan: bool) -> None:
-        """Read the changed files, or compare the whole tree."""
+    def _update(self, changed: set[str], rescan: bool) -> bool:
+        """Read the changed files, or compare the whole tree. False if nothing was to be done."""
         from kexpert.index.builder import update
         from kexpert.index.made_by_macros import is_expansion_due
 
@@ -242,7 +242,7 @@ class IndexService:
             for note in plan.notes[:_MAX_NOTES]:
                 self._on_message(note)
         if not (plan.todo or plan.gone) and complete:
-            return
+            return False
         shows_progress = rescan and len(plan.todo) > _MIN_PROGRESS_FILES
         report = update(
             self.root,
@@ -256,6 +256,7 @@ class IndexService:
         if report.cancelled and not self._thread.stopping:
             left = report.changed - report.done
             self._on_message(f"indexing stopped on request, {left} files left; the next start goes on with them")
+        return True
 
     def _tidy_up(self) -> None:
         """Do what only makes queries faster, as long as nothing more urgent comes."""

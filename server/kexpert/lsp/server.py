@@ -317,9 +317,15 @@ class Server:
         self._check(tree, document.uri)
         snapshot = tree.workspace.snapshot()
         key = ("warm", document.uri)
-        self.scheduler.start(key, ThreadIntent.BACKGROUND, lambda cancelled: snapshot.warm(path))
-        if isinstance(self.client.can("textDocument", "inlineCompletion"), dict):
-            snapshot.read_ahead(path)
+        will_suggest = isinstance(self.client.can("textDocument", "inlineCompletion"), dict)
+        is_asked = tree.workspace.inline.requests_from_now()
+
+        def warm(cancelled: Cancelled) -> None:
+            snapshot.warm(path)
+            if will_suggest and not (cancelled() or is_asked()):
+                snapshot.read_ahead(path)
+
+        self.scheduler.start(key, ThreadIntent.BACKGROUND, warm)
         self._show_inactive(tree, [path])
 
     def did_change(self, params: Any) -> None:

@@ -56,6 +56,11 @@ class InlineSession:
         request = self._newest = next(self._requests)
         return lambda: self._newest != request
 
+    def requests_from_now(self) -> Callable[[], bool]:
+        """Whether a request has come since; to be asked later."""
+        newest = self._newest
+        return lambda: self._newest != newest
+
     def configure(self, settings: Settings) -> None:
         """Another model is loaded at the next request; what the settings no longer allow is ended."""
         wanted = wanted_model(settings)
@@ -105,7 +110,7 @@ class InlineSession:
         do: the first question then has as much to copy from as the later ones."""
         if not is_on(settings, source.path) or not source.path.endswith(_C_FILES):
             return
-        newest = self._newest
+        is_asked = self.requests_from_now()
 
         def work(cancelled: Cancelled) -> None:
             from kexpert.abilities import Cancelled, Failed, Refused
@@ -117,7 +122,7 @@ class InlineSession:
             if read is not None:
                 near = find_neighbours(CursorContext(view, source, 0), NeighbourCache(), RecentEdits())
                 with contextlib.suppress(Cancelled, Failed, Refused):
-                    read(near, lambda: cancelled() or self._newest != newest)
+                    read(near, lambda: cancelled() or is_asked())
 
         self._run_in_background(work)
 

@@ -458,10 +458,12 @@ class Snapshot(TreeQuestions):
         from kexpert.features import signature_help  # noqa: F401
         from kexpert.features.completion import completion  # noqa: F401
         from kexpert.features.hover import hover
+        from kexpert.features.navigation import references  # noqa: F401
 
         document = self.documents.get(path)
         if document is not None:
             hover.warm(self.view, document.source)
+            self.view.lasting_headers_state()  # references of members need it
             document.source.facts  # noqa: B018
 
     def read_ahead(self, path: str) -> None:

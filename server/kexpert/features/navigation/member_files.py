@@ -123,7 +123,7 @@ class _SeemingUses:
             at = data.find(self._name, at + size)
         return found
 
-    def _is_argument(self, before: bytes, words: Collection[bytes]) -> bool:
+    def _is_argument(self, before: bytes, words: frozenset[bytes]) -> bool:
         """Whether a macro that takes a member has the struct, or a variable of its type, among its arguments."""
         macro, opening, arguments = before.rpartition(b"(")
         if not opening or b")" in arguments or not _TAKES_MEMBER.search(_last_word(macro)):
