@@ -206,6 +206,22 @@ def test_it_ends_when_its_client_leaves(tree: Path, environment: dict[str, str])
         assert client.process.wait(30) == 0
 
 
+def test_a_client_that_dies_leaves_no_traceback(tree: Path, environment: dict[str, str], tmp_path: Path) -> None:
+    said = tmp_path / "stderr"
+    command = [sys.executable, "-m", "kexpert", "mcp", "--tree", str(tree)]
+    with said.open("wb") as file:
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=file, env={**os.environ, **environment}
+        )
+    assert process.stdin and process.stdout
+    process.stdout.close()
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write(b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}\n')
+        process.stdin.close()
+    assert process.wait(60) == 0
+    assert "Traceback" not in said.read_text()
+
+
 def test_without_a_tree_it_says_so_in_one_line(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "kexpert", "mcp", "--tree", str(tmp_path)], capture_output=True, text=True, check=False

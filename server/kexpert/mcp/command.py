@@ -57,6 +57,9 @@ def run(args: argparse.Namespace) -> int:
         anyio.run(serve_stdio, tree)
     except KeyboardInterrupt:
         return 130
+    except ExceptionGroup as problems:
+        if (others := problems.split(BrokenPipeError)[1]) is not None:  # a client that ends may read no more
+            raise others from None
     finally:
         opening.close()
     return 0
