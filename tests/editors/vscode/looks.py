@@ -115,7 +115,13 @@ def toy(home: Path) -> Look:
         },
         "ghost": _GHOST,
         "parts": {**_GHOST, "word": "return"},
-        "next": {"file": _USER, "at": "unsigned int turns)\n|{", "model": str(home / LONG_WINDED), "first": "if (toy) {", "more": "return 1;"},
+        "next": {
+            "file": _USER,
+            "at": "unsigned int turns)\n|{",
+            "model": str(home / LONG_WINDED),
+            "first": "if (toy) {",
+            "more": "return 1;",
+        },
         "menu": {
             "sees": ["Ghost Text Off", "Ghost Text Off in drivers/toy", "Ghost Text Off in *.c", "Configuration",
                      "Re-index", "Doctor", "Show Log", "Choose Model"],
