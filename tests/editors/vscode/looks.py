@@ -49,7 +49,8 @@ _PROTOTYPE = "toy_wind(struct toy *toy, unsigned int turns)"
 _TOY_WIND = {"file": _CORE, "at": f"int |{_PROTOTYPE}\n{{"}
 _STAYS_DOWN = ["the server ended 5 times within 3 minutes", "Restart", "Show Log"]
 _HOVER = {"file": _USER, "at": "return toy_|wind(car, 3)", "sees": ["wind a toy up"]}
-_GHOST = {"file": "drivers/toy/train.c", "at": "unsigned int turns)\n{|", "sees": ["return toy_wind(toy, 1);"]}
+#: As its neighbour does it.
+_GHOST = {"file": "drivers/toy/train.c", "at": "unsigned int turns)\n{|", "sees": ["return toy_wind(toy, turns * 2);"]}
 
 
 def toy(home: Path) -> Look:
@@ -114,7 +115,13 @@ def toy(home: Path) -> Look:
         },
         "ghost": _GHOST,
         "parts": {**_GHOST, "word": "return"},
-        "next": {**_GHOST, "model": str(home / LONG_WINDED), "first": "if (toy) {", "more": "return 1;"},
+        "next": {
+            "file": _USER,
+            "at": "unsigned int turns)\n|{",
+            "model": str(home / LONG_WINDED),
+            "first": "if (toy) {",
+            "more": "return 1;",
+        },
         "menu": {
             "sees": ["Ghost Text Off", "Ghost Text Off in drivers/toy", "Ghost Text Off in *.c", "Configuration",
                      "Re-index", "Doctor", "Show Log", "Choose Model"],
