@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Property tests see the same examples in every run, so that no change is refused for what another one did;
 # `make explore` tries new ones.
-settings.register_profile("fixed", derandomize=True)
+settings.register_profile("fixed", derandomize=True, deadline=None)  # a busy machine fails no test
 settings.register_profile("explore", max_examples=int(os.environ.get("KEXPERT_EXAMPLES", "3000")), deadline=None)
 settings.load_profile("explore" if "KEXPERT_EXAMPLES" in os.environ else "fixed")
 
