@@ -124,6 +124,32 @@ def test_enumerators_of_lists_on_the_line_of_the_enum() -> None:
     ]  # fmt: skip
 
 
+def test_lists_of_lists_among_enumerators() -> None:
+    """A macro of several lines that is not understood is no enumerator, nor does it hide the one after it."""
+    found = made("""\
+#define ONE\tPIN(A)
+#define TWO\tPIN(B)
+#define ALL\tONE \\
+\tTWO
+#define UNKNOWN \\
+\tP0 \\
+\tP1
+enum {
+#define PIN(x)\tFN_##x,
+\tBEGIN,
+\tALL
+\tUNKNOWN
+\tEND,
+#undef PIN
+\tLAST
+};
+""")
+    assert found == [
+        ("enumerator", "BEGIN", 10), ("enumerator", "FN_A", 11), ("enumerator", "FN_B", 11),
+        ("enumerator", "END", 13), ("enumerator", "LAST", 15),
+    ]  # fmt: skip
+
+
 def test_lists_without_parameters() -> None:
     text = """\
     #define COMMON int kind; \\

@@ -23,6 +23,10 @@ _CALL = re.compile(rb"\n([ \t]*+)((?:(?:static|extern|const|inline)[ \t]+)*)([A-
 #: Another call on the same line.
 NEXT_CALL = re.compile(rb"[ \t]++([A-Za-z_]\w*+)[ \t]*+\(")
 _CALLED = re.compile(rb"(\w++)[ \t]*+\(")
+_NO_COMMA = re.compile(rb"\s*+(?![,=}])")
+_NAMES = re.compile(rb"[A-Za-z_]\w*")
+#: The body of a macro that stands for items: words, calls and commas.
+_ONLY_ITEMS = re.compile(rb"[\w\s\\,()]*+")
 _BRACES = re.compile(rb"[{}]")
 _ENUM = re.compile(rb"\benum\b[\w\s]*+\{")
 #: A word that begins an enumerator, with the ``(`` of a call; the rest of an enumerator with its comma.
@@ -134,10 +138,11 @@ def enum_items(code: bytes, text: bytes, words: bool) -> Iterator[EnumItem]:
 
 def _in_enums(code: bytes, text: bytes, macros: _Macros, lists: frozenset[bytes]) -> Iterator[MadeCall]:
     """Enumerators that macros make: ``enum foo { FOO_LIST(MAKE) FOO_MORE, }``, ``{ FOO_LIST }``."""
-    for item in enum_items(code, text, bool(lists)):
-        if item.name in (macros.names if item.opening >= 0 else lists):
+    for item in enum_items(code, text, bool(lists or macros.blocks)):
+        is_block = item.opening < 0 and item.name in macros.blocks and _NO_COMMA.match(text, item.end)
+        if item.name in (macros.names if item.opening >= 0 else lists) or is_block:
             call = macros.call(item.name, item.start, item.end, item.arguments, "enum", item.scope)
-            if call is None and item.opening < 0:  # too long: the word is no enumerator either
+            if (call is None or item.name not in lists) and item.opening < 0:  # no enumerator, whatever it stands for
                 definition = macros.before(item.name, item.start)
                 call = MadeCall(item.start, item.end, (), definition, "", "enum", item.scope)
             if call:
@@ -316,16 +321,33 @@ class _Macros:
                 self._plain.setdefault(macro.name, []).append((macro.start, macro.end))
         self._parsed: dict[tuple[int, int], Macro | None] = {}
         self._steps = _MAX_STEPS
+        self._lists: frozenset[bytes] = frozenset()
+        #: Macros of several lines without parameters that hold nothing but words and calls.
+        self.blocks: frozenset[bytes] = frozenset()
 
     def lists(self, definitions: Sequence[MacroDefinition]) -> frozenset[bytes]:
-        """The macros without parameters that stand for members, or for calls of macros of the file."""
-        return frozenset(
-            macro.name for macro in definitions
-            if not macro.function_like and (
-                (body := self._code[macro.name_start + len(macro.name) : macro.end]).find(b";") >= 0
-                or (self.names and any(called in self.names for called in _CALLED.findall(body)))
-            )
-        )  # fmt: skip
+        """The macros without parameters that stand for members, for calls of macros of the file, or for such macros."""
+        bodies = {
+            macro.name: self._code[macro.name_start + len(macro.name) : macro.end]
+            for macro in definitions if not macro.function_like
+        }  # fmt: skip
+        found = {
+            name for name, body in bodies.items()
+            if body.find(b";") >= 0 or (self.names and any(called in self.names for called in _CALLED.findall(body)))
+        }  # fmt: skip
+        wider = found
+        for _ in range(_MAX_DEPTH if found else 0):
+            wider = {
+                name for name, body in bodies.items()
+                if name not in found and _ONLY_ITEMS.fullmatch(body) and not wider.isdisjoint(_NAMES.findall(body))
+            }  # fmt: skip
+            if not wider:
+                break
+            found |= wider
+        several_lines = (name for name, body in bodies.items() if b"\\\n" in body and _ONLY_ITEMS.fullmatch(body))
+        self.blocks = frozenset(several_lines)
+        self._lists = frozenset(found)
+        return self._lists
 
     def call(
         self, name: bytes, start: int, end: int, arguments: tuple[tuple[str, int], ...], record: str, scope: str
@@ -360,6 +382,11 @@ class _Macros:
         while place < len(tokens):
             token = tokens[place]
             place += 1
+            is_list = token.encode("latin-1", "replace") in self._lists and token != macro.name
+            listed = self.parsed(self.before(token.encode("latin-1"), at)) if is_list else None
+            if listed is not None:
+                out.append(self.expand(listed, [], at, depth + 1) + "\n")
+                continue
             opening = skip_blanks(tokens, place) if token.encode("latin-1", "replace") in self.names else len(tokens)
             found = arguments_of(tokens, opening) if opening < len(tokens) and tokens[opening] == "(" else None
             inner = self.parsed(self.before(token.encode("latin-1"), at)) if found and token != macro.name else None
