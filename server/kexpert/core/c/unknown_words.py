@@ -34,22 +34,22 @@ _POINTER = re.compile(
 )
 #: ``static inline void PRINTF(1, 2) die(const char *text)`` and ``void f(int x)\n\tACQUIRES(lock)\n{``
 _CALL_AHEAD = re.compile(
-    rb"\n(?:[A-Za-z_]\w*+[ \t*]++){1,6}?((?:[A-Z][A-Z0-9_]*+|(?!__typeof)__\w++)\([^()\n]*+\))[ \t*]++"
-    rb"(?:\w++[ \t*\n]++)*?\w++[ \t]*+\("
+    rb"\n(?:[A-Za-z_]\w*[ \t*]+){1,6}?((?:[A-Z][A-Z0-9_]*+|(?!__typeof)__\w++)\([^()\n]*+\))[ \t*]++"
+    rb"(?:\w+[ \t*\n]+)*?\w++[ \t]*+\("
 )
 #: ``__success __failure_unpriv __retval(1)`` above ``void run(void)``
 _ITEMS_ABOVE = re.compile(
     rb"\n((?:[ \t]*__\w+(?:\([^()\n]*\))?[ \t\n]+){2,60}?)(?:[A-Za-z]\w*+[ \t*]++){1,6}\w++\("
 )
 #: ``int f(void) FOO_NORETURN;`` and ``void f(char *text, ...) foo_printf(1, 2);``, of which the head is looked at too.
-_BEHIND = re.compile(rb"\)((?:(?:[ \t]++|\n[ \t]++)[A-Za-z_]\w*+(?:\((?:[^()\n]|\([^()\n]*+\))*+\))?+)++)[ \t]*+;")
+_BEHIND = re.compile(rb"\)((?:(?:[ \t]+|\n[ \t]+)[A-Za-z_]\w*+(?:\((?:[^()\n]|\([^()\n]*+\))*+\))?+)+)[ \t]*+;")
 _CALL_ARGUMENTS = re.compile(rb"\w++\((?:[^()\n]|\([^()\n]*+\))*+\)")
-_PROTOTYPE = re.compile(rb"(?!typedef\b)(?:[A-Za-z_]\w*+[ \t*]++)++\w++[ \t]*+\(")
+_PROTOTYPE = re.compile(rb"(?!typedef\b)(?:[A-Za-z_]\w*[ \t*]+)+\w++[ \t]*+\(")
 #: ``} FOO_ALIGN(8) foo_t;``
 _CALL_AFTER_BODY = re.compile(rb"\n\}[ \t]*+((?!while\b)\w++\((?:[^()\n]|\([^()\n]*+\))*+\))[ \t]*+[\w;=]")
 #: ``typedef foo_t foo_call (*f)(void);``
-_POINTER_TYPE = re.compile(rb"\ntypedef[ \t]++((?:\w++[ \t*]++)++)\(\*[ \t]*+\w++\)[ \t]*+\(")
-_CALLS_BEHIND = re.compile(rb"\)((?:\s++[A-Z][A-Z0-9_]*+\([^()\n]*+\))++)\s*+(?<=\n)\{")
+_POINTER_TYPE = re.compile(rb"\ntypedef[ \t]++((?:\w+[ \t*]+)+)\(\*[ \t]*+\w++\)[ \t]*+\(")
+_CALLS_BEHIND = re.compile(rb"\)((?:\s+[A-Z][A-Z0-9_]*+\([^()\n]*+\))+)\s*+(?<=\n)\{")
 _FUNCTION_TYPE = re.compile(rb"\ntypedef\s+((?:unsigned|signed|long|short|int)\s+)+\w+\s*\(\s*\w+\s*\)\s*\(")
 #: Signs of macros among members or enumerators; only with one of them are the bodies read.
 _MEMBER_MACROS = (
