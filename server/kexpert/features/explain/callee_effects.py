@@ -7,7 +7,9 @@ the caller's words can name it. Sleeping counts if the callee is of the same fil
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from dataclasses import dataclass
+from functools import cached_property
 
 from kexpert.core.c.source import Source
 from kexpert.core.kernel.lock_calls import LOCK_CALLS, LockCall
@@ -19,7 +21,6 @@ from kexpert.features.explain.guards import condition_of
 from kexpert.features.explain.lock_states import FREE, HELD, lock_states
 from kexpert.features.explain.locks import lock_uses
 from kexpert.features.explain.sleeping import sleep_cause
-from kexpert.features.navigation.call_hierarchy import best_callee
 from kexpert.features.semantics.definition_ranking import can_mean
 from kexpert.features.semantics.include_paths import arch_for
 from kexpert.view import View
@@ -123,29 +124,31 @@ class CalleeEffects:
 
     def _definition(self, name: str, max_bytes: int, own_file: bool = False) -> tuple[Body, tuple[str, ...]] | None:
         """The only definition that a call in this file can mean, and the names of its parameters."""
-        symbol = best_callee(self._view, self._source, name)
-        if symbol is None or symbol.kind not in _DEFINED or symbol.end - symbol.start > max_bytes:
+        variants = self._own.get(name, [])
+        if not variants and not own_file:
+            arch = arch_for(self._view, self._source.path)
+            found = self._view.lookup(name, _DEFINED, 50)
+            variants = [row for row in found if can_mean(row, self._source, arch)]
+        if len(variants) != 1 or variants[0].end - variants[0].start > max_bytes:
             return None
-        if own_file and symbol.path != self._source.path:
-            return None
-        variants = [row for row in self._view.lookup(name, _DEFINED, 50) if self._may_mean(row, symbol)]
+        symbol = variants[0]
         source = self._source if symbol.path == self._source.path else self._view.source(symbol.path)
-        if len(variants) != 1 or source is None:
-            return None
-        body = body_of(source, symbol)
-        if body.root is None or body.has_error:
+        body = body_of(source, symbol) if source is not None else None
+        if source is None or body is None or body.root is None or body.has_error:
             return None
         if symbol.kind is Kind.FUNCTION:
             return body, body.parameters
         head = _MACRO_PARAMETERS.match(source.data, symbol.start)
         return body, tuple(decode(word).strip() for word in head[1].split(b",")) if head else ()
 
-    def _may_mean(self, row: Symbol, symbol: Symbol) -> bool:
-        """Whether a definition could be meant as well as ``symbol``."""
-        if row.path == symbol.path:
-            return True
-        arch = arch_for(self._view, self._source.path)
-        return symbol.path != self._source.path and can_mean(row, self._source, arch)
+    @cached_property
+    def _own(self) -> dict[str, list[Symbol]]:
+        """The definitions of the file itself."""
+        found: dict[str, list[Symbol]] = defaultdict(list)
+        for row in self._view.symbols_in(self._source.path):
+            if row.kind in _DEFINED:
+                found[row.name].append(row)
+        return dict(found)
 
 
 def body_in_tree(view: View, source: Source, symbol: Symbol) -> Body:
