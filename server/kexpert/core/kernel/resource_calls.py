@@ -36,7 +36,8 @@ def _allocators() -> dict[str, Allocator]:
         table.update(dict.fromkeys(names.split(), Allocator(frees, **more)))
 
     add("kmalloc kzalloc kcalloc kmalloc_array kmalloc_node kzalloc_node kcalloc_node kmalloc_array_node krealloc "
-        "krealloc_array kmemdup kmemdup_nul kstrdup kstrndup kasprintf kvasprintf kstrdup_const", _KFREE)  # fmt: skip
+        "krealloc_array kmemdup kmemdup_nul kstrdup kstrndup kasprintf kvasprintf kstrdup_const kmalloc_track_caller "
+        "kmalloc_node_track_caller", _KFREE)  # fmt: skip
     add("kmalloc_obj kzalloc_obj kmalloc_objs kzalloc_objs kmalloc_flex kzalloc_flex", _KFREE)
     add("kvmalloc kvzalloc kvcalloc kvmalloc_array kvmalloc_node kvzalloc_node kvmemdup", _KVFREE)
     add("memdup_user strndup_user memdup_user_nul", _KFREE, gfp=False, sleeps=True)
