@@ -63,6 +63,31 @@ def test_unfinished_line_is_not_shown_when_the_tokens_run_out() -> None:
     assert found.text == "a = helper(1);"
 
 
+@pytest.mark.parametrize("head", [
+    "if (a)", "else", "\t} else if (a && (b))", "for (i = 0; i < 3; i++)", "list_for_each_entry(p, &l, n)", "while (a)",
+])  # fmt: skip
+def test_a_tab_that_the_editor_did_not_type_is_suggested_too(head: str) -> None:
+    head = head if head.startswith("\t") else f"\t{head}"
+    code = f"int f(int a, int b)\n{{\n{head}\n\t{CURSOR}\n}}\n"
+    assert shown_text(suggested(code, "a = helper(1);")) == "\ta = helper(1);"
+    assert shown_text(suggested(code.replace(CURSOR, f"\t{CURSOR}"), "a = helper(1);")) == "a = helper(1);"
+
+
+@pytest.mark.parametrize("head", ["if (a) {", "a = b;", "call(a", "while (a);", "if (a", "x = y ? z", ""])
+def test_no_tab_is_added_where_none_is_missing(head: str) -> None:
+    code = f"int f(int a, int b)\n{{\n\t{head}\n\t{CURSOR}\n}}\n"
+    assert not shown_text(suggested(code, "a = helper(1);")).startswith("\t")
+
+
+def test_a_tab_that_is_typed_after_all_keeps_the_suggestion() -> None:
+    state = InlineState()
+    before = f"int f(int a)\n{{\n\tif (a)\n\t{CURSOR}\n}}\n"
+    assert shown_text(suggested(before, "a = helper(1);", state=state)) == "\ta = helper(1);"
+    found = suggested(before.replace(CURSOR, f"\t{CURSOR}"), ScriptedCompleter("nothing"), state=state)
+    assert found is not None
+    assert (found.text, found.origin) == ("a = helper(1);", "typed through")
+
+
 @pytest.mark.parametrize(
     "code",
     [f"int f(void)\n{{\n\t/* so {CURSOR} */\n}}\n", f"// so {CURSOR}\n", f'char *s = "so {CURSOR}";\n',

@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from kexpert.abilities import NO_NEIGHBOURS, Completer, Neighbours, Token, TokenOrigin
@@ -19,6 +19,7 @@ from kexpert.core.text import decode, encode, identifier_at
 from kexpert.features.completion.item import CompletionItem
 from kexpert.features.inline.filter import HiddenReason, reason_to_hide
 from kexpert.features.inline.hole_shape import HoleShape, hole_shape
+from kexpert.features.inline.indentation import missing_indent
 from kexpert.features.inline.memory import SuggestionMemory
 from kexpert.features.inline.neighbours import NeighbourCache, find_neighbours
 from kexpert.features.inline.prompt_context import ExcerptCache, RecentEdits, build_context, decode_text
@@ -104,11 +105,29 @@ def suggest(
         return remembered
     if not _writes_code(cursor):
         return None
+    if indent := missing_indent(source.data, cursor.offset):
+        return _indented(view, source, cursor.offset, indent, engine, config, state, cancelled)
 
     neighbours = find_neighbours(cursor, state.neighbours, state.edits)
     found, inserted = _write(cursor, engine, config, state, neighbours, cancelled, began)
     if found.shown:
         state.memory.keep(source, cursor.offset, inserted, found.logprob)
+    return found
+
+
+def _indented(
+    view: View, source: Source, offset: int, indent: bytes, engine: Completer, config: InlineConfig,
+    state: InlineState, cancelled: Callable[[], bool],
+) -> Suggestion | None:  # fmt: skip
+    """The suggestion after a tab that the editor did not type, with the tab."""
+    data = source.data
+    after = source.edited(data[:offset] + indent + data[offset:])
+    found = suggest(view, after, offset + len(indent), engine, config, state, cancelled)
+    if found is None or not found.text:
+        return found
+    found = replace(found, text=decode(indent) + found.text, offset=offset)
+    if found.shown:
+        state.memory.keep(source, offset, encode(found.text), found.logprob)
     return found
 
 
@@ -123,6 +142,8 @@ def another(
 ) -> Suggestion | None:
     """What the model writes where it cannot copy from neighbours; None if that is ``first`` again. Raises what the
     engine raises."""
+    if missing_indent(source.data, first.offset):
+        return None
     cursor = CursorContext(view, source, first.offset)
     found, inserted = _write(cursor, engine, config, state, NO_NEIGHBOURS, cancelled, time.perf_counter())
     if not found.shown or not inserted or found.text == first.text:
@@ -191,7 +212,7 @@ def as_item(source: Source, suggestion: Suggestion) -> CompletionItem:
     start = span[0] if span and span[0] < offset else offset
     text = decode(data[start:offset]) + suggestion.text
     first_line, more, _ = text.partition("\n")
-    label = f"{first_line} …" if more else first_line
+    label = f"{first_line.lstrip()} …" if more else first_line.lstrip()
     return CompletionItem(label, "snippet", "kexpert", "0", text, start, offset)
 
 
