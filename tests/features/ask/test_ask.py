@@ -85,6 +85,19 @@ ANSWERED = [
 ]  # fmt: skip
 
 
+def test_several_callers_are_one_sentence() -> None:
+    """Each with its own source."""
+    view = MemoryView(files_of("""//- a.c
+static int wind(void) { return 0; }
+int one(void) { return wind(); }
+int two(void) { return wind(); }
+int three(void) { return wind(); }
+"""))
+    found = ask(view, "who calls wind()?")
+    assert found.text == "wind() is called by one() [1], two() [2] and three() [3]."
+    assert [citation.line for citation in found.citations] == [1, 2, 3]
+
+
 @pytest.mark.parametrize(("question", "answer"), ANSWERED)
 def test_facts_answer(question: str, answer: str) -> None:
     found = ask(VIEW, question)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Literal
 
 from kexpert.core.retrieval.words import STOP_WORDS, query_stems, stems
@@ -23,6 +24,7 @@ _ERRNO = re.compile(r"-E[A-Z][A-Z0-9]+")
 _VALUE = re.compile(
     r"\breturns?\s+(?:the\s+)?(-?[A-Z0-9]\w*|true|false|ERR_PTR\(-\w+\))|\b(?:get|with)\s+(NULL|0|true|false)\b|\b(NULL)\b"
 )
+_CALLED_BY = " is called by "
 #: Words of a question that are in many conditions too.
 _ASKING = STOP_WORDS | {"return", "returns", "set", "zero", "a", "i", "value", "error", "code"}
 
@@ -75,7 +77,18 @@ def ask(view: View, text: str) -> Answer:
 
 
 def _said(facts: Sequence[Citation]) -> str:
-    return " ".join(f"{source.text} [{number}]." for number, source in enumerate(facts, 1))
+    """The facts as sentences; the callers of one function in one sentence."""
+    numbered = list(enumerate(facts, 1))
+    sentences = []
+    for head, group in groupby(numbered, key=lambda each: each[1].text.partition(_CALLED_BY)[0]):
+        rows = list(group)
+        parts = [source.text.partition(_CALLED_BY)[2] for _, source in rows]
+        if len(rows) > 1 and all(parts):
+            names = [f"{part} [{number}]" for part, (number, _) in zip(parts, rows, strict=True)]
+            sentences.append(f"{head}{_CALLED_BY}{', '.join(names[:-1])} and {names[-1]}.")
+        else:
+            sentences += [f"{source.text} [{number}]." for number, source in rows]
+    return " ".join(sentences)
 
 
 def with_fewer_sources(found: Answer, max_sources: int) -> Answer:
