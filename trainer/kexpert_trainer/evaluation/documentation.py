@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kexpert.features.explain.agreement import CANDIDATES, MIN_AGREEMENT, most_agreed
-from kexpert.features.explain.check import Evidence, checked_summary, finished_part, summary_line
+from kexpert.features.explain.agreement import CANDIDATES, agreed_summary, most_agreed
+from kexpert.features.explain.check import Evidence
 from kexpert_trainer.data.rows import Row
 from kexpert_trainer.evaluation.answer_checks import (
     check_kernel_doc,
@@ -192,10 +192,8 @@ def _shown(written: Sequence[Sequence[Answer]], rows: Sequence[Row], retrieval: 
     for answers, row in zip(written, rows, strict=True):
         evidence = Evidence(_evidence(row, retrieval))
         briefs = [brief for _, brief in row.neighbours] if retrieval else []
-        texts = [answer.text if answer.ended else finished_part(answer.text) for answer in answers]
-        at, agreement = most_agreed([summary_line(text, row.name) for text in texts])
-        line = checked_summary(texts[at], evidence, row.name, row.code, briefs)
-        if line and agreement >= MIN_AGREEMENT:
+        said = [(answer.text, answer.ended) for answer in answers]
+        if line := agreed_summary(said, evidence, row.name, row.code, briefs):
             pairs.append((line, row))
     return {
         "shown": len(pairs) / max(len(rows), 1),

@@ -25,7 +25,7 @@ NEXT_CALL = re.compile(rb"[ \t]++([A-Za-z_]\w*+)[ \t]*+\(")
 _CALLED = re.compile(rb"(\w++)[ \t]*+\(")
 _NO_COMMA = re.compile(rb"\s*+(?![,=}])")
 _NAMES = re.compile(rb"[A-Za-z_]\w*")
-#: The body of a macro that stands for items: words, calls and commas.
+#: The body of a macro that may expand to items: words, calls and commas.
 _ONLY_ITEMS = re.compile(rb"[\w\s\\,()]*+")
 _BRACES = re.compile(rb"[{}]")
 _ENUM = re.compile(rb"\benum\b[\w\s]*+\{")
@@ -65,13 +65,12 @@ def made_calls(code: bytes, definitions: list[MacroDefinition], text: bytes) -> 
     """The calls of a file's own macros in ``text``, which is ``code`` without bodies and directives."""
     macros = _Macros(code, definitions)
     found: list[MadeCall] = []
-    lists = macros.lists(definitions)
-    if not macros.names and not lists:
+    if not macros.names and not macros.lists:
         return found
-    if lists:
-        found += _bare_lists(code, text, macros, lists)
+    if macros.lists:
+        found += _bare_lists(code, text, macros)
     if b"enum" in text:
-        found += _in_enums(code, text, macros, lists)
+        found += _in_enums(code, text, macros)
     for match in _CALL.finditer(b"\n" + text):
         if match[3] not in macros.names or len(found) >= _MAX_CALLS:
             continue
@@ -96,16 +95,17 @@ def made_calls(code: bytes, definitions: list[MacroDefinition], text: bytes) -> 
     return _apart(found)
 
 
-def _bare_lists(code: bytes, text: bytes, macros: _Macros, lists: frozenset[bytes]) -> Iterator[MadeCall]:
-    """Members that a word without arguments stands for: ``struct foo { COMMON_MEMBERS u32 more; }``."""
-    for match in re.finditer(rb"(?<=[;{}\n])[ \t]*+(" + b"|".join(map(re.escape, sorted(lists))) + rb")(?=\s)", text):
+def _bare_lists(code: bytes, text: bytes, macros: _Macros) -> Iterator[MadeCall]:
+    """Members that a word without arguments expands to: ``struct foo { COMMON_MEMBERS u32 more; }``."""
+    names = b"|".join(map(re.escape, sorted(macros.lists)))
+    for match in re.finditer(rb"(?<=[;{}\n])[ \t]*+(" + names + rb")(?=\s)", text):
         record, scope = _record_around(text, match.start(1))
         if record in ("struct", "union") and (call := macros.call(match[1], *match.span(1), (), record, scope)):
             yield call
 
 
 class EnumItem(NamedTuple):
-    """The beginning of an enumerator, or of a macro that stands for some."""
+    """The beginning of an enumerator, or of a macro that expands to some."""
 
     name: bytes
     start: int
@@ -136,13 +136,13 @@ def enum_items(code: bytes, text: bytes, words: bool) -> Iterator[EnumItem]:
                 at = rest.end() if rest else at
 
 
-def _in_enums(code: bytes, text: bytes, macros: _Macros, lists: frozenset[bytes]) -> Iterator[MadeCall]:
+def _in_enums(code: bytes, text: bytes, macros: _Macros) -> Iterator[MadeCall]:
     """Enumerators that macros make: ``enum foo { FOO_LIST(MAKE) FOO_MORE, }``, ``{ FOO_LIST }``."""
-    for item in enum_items(code, text, bool(lists or macros.blocks)):
+    for item in enum_items(code, text, bool(macros.lists or macros.blocks)):
         is_block = item.opening < 0 and item.name in macros.blocks and _NO_COMMA.match(text, item.end)
-        if item.name in (macros.names if item.opening >= 0 else lists) or is_block:
+        if item.name in (macros.names if item.opening >= 0 else macros.lists) or is_block:
             call = macros.call(item.name, item.start, item.end, item.arguments, "enum", item.scope)
-            if (call is None or item.name not in lists) and item.opening < 0:  # no enumerator, whatever it stands for
+            if (call is None or item.name not in macros.lists) and item.opening < 0:  # whatever it is, no enumerator
                 definition = macros.before(item.name, item.start)
                 call = MadeCall(item.start, item.end, (), definition, "", "enum", item.scope)
             if call:
@@ -321,16 +321,17 @@ class _Macros:
                 self._plain.setdefault(macro.name, []).append((macro.start, macro.end))
         self._parsed: dict[tuple[int, int], Macro | None] = {}
         self._steps = _MAX_STEPS
-        self._lists: frozenset[bytes] = frozenset()
-        #: Macros of several lines without parameters that hold nothing but words and calls.
-        self.blocks: frozenset[bytes] = frozenset()
-
-    def lists(self, definitions: Sequence[MacroDefinition]) -> frozenset[bytes]:
-        """The macros without parameters that stand for members, for calls of macros of the file, or for such macros."""
         bodies = {
-            macro.name: self._code[macro.name_start + len(macro.name) : macro.end]
+            macro.name: code[macro.name_start + len(macro.name) : macro.end]
             for macro in definitions if not macro.function_like
         }  # fmt: skip
+        items = {name for name, body in bodies.items() if _ONLY_ITEMS.fullmatch(body)}
+        #: Macros without parameters that expand to members, to calls of the file's macros, or to such macros.
+        self.lists = self._lists_in(bodies, items)
+        #: Macros of several lines without parameters that hold nothing but words, calls and commas.
+        self.blocks = frozenset(name for name in items if b"\\\n" in bodies[name])
+
+    def _lists_in(self, bodies: dict[bytes, bytes], items: set[bytes]) -> frozenset[bytes]:
         found = {
             name for name, body in bodies.items()
             if body.find(b";") >= 0 or (self.names and any(called in self.names for called in _CALLED.findall(body)))
@@ -338,16 +339,13 @@ class _Macros:
         wider = found
         for _ in range(_MAX_DEPTH if found else 0):
             wider = {
-                name for name, body in bodies.items()
-                if name not in found and _ONLY_ITEMS.fullmatch(body) and not wider.isdisjoint(_NAMES.findall(body))
+                name for name in items
+                if name not in found and not wider.isdisjoint(_NAMES.findall(bodies[name]))
             }  # fmt: skip
             if not wider:
                 break
             found |= wider
-        several_lines = (name for name, body in bodies.items() if b"\\\n" in body and _ONLY_ITEMS.fullmatch(body))
-        self.blocks = frozenset(several_lines)
-        self._lists = frozenset(found)
-        return self._lists
+        return frozenset(found)
 
     def call(
         self, name: bytes, start: int, end: int, arguments: tuple[tuple[str, int], ...], record: str, scope: str
@@ -382,7 +380,7 @@ class _Macros:
         while place < len(tokens):
             token = tokens[place]
             place += 1
-            is_list = token.encode("latin-1", "replace") in self._lists and token != macro.name
+            is_list = token.encode("latin-1", "replace") in self.lists and token != macro.name
             listed = self.parsed(self.before(token.encode("latin-1"), at)) if is_list else None
             if listed is not None:
                 out.append(self.expand(listed, [], at, depth + 1) + "\n")

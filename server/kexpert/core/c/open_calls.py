@@ -48,7 +48,7 @@ def find_open_calls(code: bytes, text: bytes, own: Collection[bytes]) -> list[Op
 
 
 def _in_enums(code: bytes, text: bytes, own: Collection[bytes]) -> Iterator[OpenCall]:
-    """Calls that may stand for enumerators: ``enum foo { FOO_LIST(MAKE) }``. The prefix is the head of the enum."""
+    """Calls that may expand to enumerators: ``enum foo { FOO_LIST(MAKE) }``. The prefix is the head of the enum."""
     for item in enum_items(code, text, False):
         if item.opening < 0 or item.name in own or item.end - item.opening > _MAX_BYTES:
             continue

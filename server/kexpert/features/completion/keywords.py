@@ -28,7 +28,7 @@ _FIRST, _AFTER_LOCALS, _AFTER_SYMBOLS = "09", "11", "39"
 
 
 def keywords(request: CompletionRequest, at: int) -> list[CompletionItem]:
-    """What may stand after token ``at``: after symbols for one letter, before them for more."""
+    """What may follow token ``at``: after symbols for one letter, before them for more."""
     prefix = request.prefix
     if not prefix:
         return []

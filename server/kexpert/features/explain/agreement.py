@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from kexpert.features.explain.check import Evidence, checked_summary, finished_part, summary_line
+
 #: Answers to ask for, and the agreement below which none of them is shown.
 CANDIDATES, MIN_AGREEMENT = 8, 0.5
 _MAX_ORDER = 6
@@ -27,6 +29,18 @@ def most_agreed(texts: Sequence[str]) -> tuple[int, float]:
     ]
     best = max(agreed)
     return agreed.index(best), best / (len(texts) - 1)
+
+
+def agreed_summary(
+    answers: Sequence[tuple[str, bool]], evidence: Evidence, name: str, code: str, briefs: Sequence[str]
+) -> str:
+    """The line that most of several answers (text, whether it ended) agree on, if it may be shown; else "".
+
+    For the other arguments see ``checked_summary``.
+    """
+    texts = [text if ended else finished_part(text) for text, ended in answers]
+    at, agreement = most_agreed([summary_line(text, name) for text in texts])
+    return checked_summary(texts[at], evidence, name, code, briefs) if agreement >= MIN_AGREEMENT else ""
 
 
 def _grams(text: str) -> list[Counter[str]]:

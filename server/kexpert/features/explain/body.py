@@ -175,6 +175,10 @@ class Body:
         given = tuple(child for child in arguments.named_children if child.type != "comment")
         return Call(self.text(name), member, node, self.offset(node), self.line(node), given, guard_class)
 
+    def is_by_name(self, call: Call) -> bool:
+        """Whether a call names a function or a macro: it is neither through a member nor through a variable."""
+        return not (call.member or call.name in self.locals or call.name in self.parameters)
+
     def calls_in(self, node: Node) -> Iterator[Call]:
         """The calls of an expression or a statement, in the order in which they are written."""
         for inner in walk(node):

@@ -11,10 +11,10 @@ from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 
+from kexpert.core.c.macro_text import parse_macro
 from kexpert.core.c.source import Source
 from kexpert.core.kernel.lock_calls import LOCK_CALLS, LockCall
 from kexpert.core.symbols import Kind, Symbol
-from kexpert.core.text import decode
 from kexpert.features.explain.body import Body, Call, body_of
 from kexpert.features.explain.flow import Flow
 from kexpert.features.explain.guards import condition_of
@@ -32,7 +32,6 @@ _WRAPS_BY_NAME = re.compile(r"(?:un)?lock|acquire|release|begin|end|enter|exit|(
 _DEFINED = (Kind.FUNCTION, Kind.MACRO)
 _LOCK = re.compile(r"(?P<prefix>&?)\(?(?P<root>[A-Za-z_]\w*)\)?(?P<rest>(?:(?:->|\.)\w+|\[\w+\])*)")
 _PASSED = re.compile(r"&?[A-Za-z_]\w*(?:(?:->|\.)\w+|\[\w+\])*")
-_MACRO_PARAMETERS = re.compile(rb"\s*#\s*define\s+\w+\(([^()]*)\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +137,8 @@ class CalleeEffects:
             return None
         if symbol.kind is Kind.FUNCTION:
             return body, body.parameters
-        head = _MACRO_PARAMETERS.match(source.data, symbol.start)
-        return body, tuple(decode(word).strip() for word in head[1].split(b",")) if head else ()
+        macro = parse_macro(source.data[symbol.start : symbol.end])
+        return body, (macro.parameters or ()) if macro is not None else ()
 
     @cached_property
     def _own(self) -> dict[str, list[Symbol]]:

@@ -106,7 +106,7 @@ def _sleeping(body: Body, flow: Flow) -> list[Statement]:
     causes = _causes(body, flow, lambda call: sleep_cause(body, call))
     effects = body.effects
     if not causes and effects is not None:
-        causes = _causes(body, flow, lambda call: _through(call, effects) if _is_by_name(body, call) else None)
+        causes = _causes(body, flow, lambda call: _through(call, effects) if body.is_by_name(call) else None)
     if not causes:
         return []
     shown = list(causes)[:_MAX_CAUSES]
@@ -132,10 +132,6 @@ def _causes(body: Body, flow: Flow, cause_of: Callable[[Call], str | None]) -> d
             else:
                 conditional.setdefault(f"{cause}{phrase(condition)}", []).append(location)
     return always or conditional
-
-
-def _is_by_name(body: Body, call: Call) -> bool:
-    return not call.member and call.name not in body.locals and call.name not in body.parameters
 
 
 def _through(call: Call, effects: CalleeEffects) -> str | None:

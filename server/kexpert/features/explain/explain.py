@@ -161,7 +161,7 @@ def _explanation(
             *state_statements(body, state),
         ),
         returns=return_table(body, analysis) if body.what != "macro" else (),
-        steps=steps_of(body, Briefs(view, source), span),
+        steps=steps_of(body, Briefs(view, source), locks, span),
         users=used.statements,
         related=_statements(related),
         gaps=_gaps(body, flow, analysis),

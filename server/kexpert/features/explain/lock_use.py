@@ -45,15 +45,13 @@ class LockUse:
 
 def lock_use(body: Body, call: Call, guard: Guard | None, point: Point) -> LockUse | None:
     """What a call does to a lock; None if it is no lock call that is known."""
-    if call.member:
+    if not body.is_by_name(call):
         return None
     if call.name == "guard":
         known = GUARDS.get(call.guard_class)
         scoped = True
     else:
         known, scoped = LOCK_CALLS.get(call.name), False
-    if call.name in body.locals or call.name in body.parameters:
-        return None
     if known is None:
         return _wrapped(body, call, guard, point)
     lock = ""

@@ -41,7 +41,7 @@ class ResourceUse:
 
 def resource_use(body: Body, call: Call, guard: Guard | None) -> ResourceUse | None:
     """What a call allocates, frees, takes or drops; None if it is none of the functions that are known."""
-    if call.member or call.name in body.locals or call.name in body.parameters or call.name == body.name:
+    if not body.is_by_name(call) or call.name == body.name:
         return None
     name = call.name
     if name in ALLOCATORS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Sequence
 
 from tree_sitter import Node
 
@@ -11,7 +11,7 @@ from kexpert.features.explain.callees import Briefs
 from kexpert.features.explain.explanation import as_code, listed
 from kexpert.features.explain.flow import Point
 from kexpert.features.explain.guards import shortened
-from kexpert.features.explain.lock_use import lock_use
+from kexpert.features.explain.lock_use import LockUse, lock_use
 from kexpert.features.explain.resources import resource_use
 from kexpert.features.explain.state import WRITERS
 from kexpert.features.explain.step_words import argument_of, assignment, change, is_list_call, is_log, is_worth_telling
@@ -23,9 +23,10 @@ LEAVES = ("return_statement", "goto_statement", "break_statement", "continue_sta
 class Sentences:
     """The wording of a body's statements."""
 
-    def __init__(self, body: Body, briefs: Briefs) -> None:
+    def __init__(self, body: Body, briefs: Briefs, locks: Sequence[LockUse]) -> None:
         self.body = body
         self.briefs = briefs
+        self._taken = {use.key for use in locks if use.call.action != "release"}
 
     def leave(self, node: Node) -> str:
         """"returns `-EINVAL`", "goes to `out`"."""
@@ -78,13 +79,6 @@ class Sentences:
         if resource is not None:
             return f"{resource.text[:1].upper()}{resource.text[1:]}."
         return ""
-
-    @cached_property
-    def _taken(self) -> set[tuple[str, str]]:
-        """The locks that the body takes."""
-        calls = self.body.calls_in(self.body.root) if self.body.root is not None else ()
-        uses = (lock_use(self.body, call, None, Point(call.node, "plain", None)) for call in calls)
-        return {use.key for use in uses if use is not None and use.call.action != "release"}
 
     def worth_telling(self, call: Call) -> bool:
         if call.member or call.name in self.body.locals:

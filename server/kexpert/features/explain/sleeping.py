@@ -19,7 +19,7 @@ _NO_ALLOCATION = re.compile(r"init|mask|allow|free|set_")
 
 def sleep_cause(body: Body, call: Call) -> str | None:
     """Why a call may sleep, in words; None if that is not certain."""
-    if call.member or call.name in body.locals or call.name in body.parameters:
+    if not body.is_by_name(call):
         return None
     lock = LOCK_CALLS.get(call.name)
     if call.name == "guard":

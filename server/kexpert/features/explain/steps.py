@@ -6,6 +6,8 @@ bounded: what is over it is summarised by its lines.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tree_sitter import Node
 
 from kexpert.features.explain.body import Body
@@ -13,6 +15,7 @@ from kexpert.features.explain.callees import Briefs
 from kexpert.features.explain.explanation import Step, as_code, listed
 from kexpert.features.explain.flow import is_scope, loop_head
 from kexpert.features.explain.guards import shortened
+from kexpert.features.explain.lock_use import LockUse
 from kexpert.features.explain.sentences import LEAVES, Sentences
 from kexpert.features.explain.statements import PREPROC, conditional, narrowed, unconditional
 from kexpert.features.explain.step_words import assignment, called, change, goto_labels
@@ -26,10 +29,10 @@ _MAX_DEPTH = 2
 class _Writer:
     """Steps in the order of the text. ``span``: byte offsets in the parsed text; statements outside are left out."""
 
-    def __init__(self, body: Body, briefs: Briefs, span: tuple[int, int] | None, max_inner: int) -> None:
+    def __init__(self, body: Body, say: Sentences, span: tuple[int, int] | None, max_inner: int) -> None:
         self.max_inner = max_inner
         self.body = body
-        self.say = Sentences(body, briefs)
+        self.say = say
         self.span = span
         self.steps: list[Step] = []
         self._held: list[tuple[str, int, str, int]] = []  # (what, depth, text, line) of a run that becomes a step
@@ -376,14 +379,16 @@ class _Writer:
             self._config(otherwise, depth)
 
 
-def steps_of(body: Body, briefs: Briefs, span: tuple[int, int] | None = None) -> tuple[Step, ...]:
-    """The steps of a body, or of what lies in ``span`` (byte offsets in the file)."""
+def steps_of(
+    body: Body, briefs: Briefs, locks: Sequence[LockUse], span: tuple[int, int] | None = None
+) -> tuple[Step, ...]:
+    """The steps of a body, or of what lies in ``span`` (byte offsets in the file). ``locks``: its ``lock_uses``."""
     if body.root is None:
         return ()
     inside = None if span is None else (span[0] - body.shift, span[1] - body.shift)
     is_long = body.root.named_child_count > 8 * _MAX_STEPS
     for max_inner in _MAX_INNER[-1:] if is_long else _MAX_INNER:
-        writer = _Writer(body, briefs, inside, max_inner)
+        writer = _Writer(body, Sentences(body, briefs, locks), inside, max_inner)
         writer.block(narrowed(body.root, inside), 0)
         if not writer.left_out:
             break

@@ -10,8 +10,8 @@ from kexpert.core.docs.kerneldoc import comment_above, parse_kerneldoc
 from kexpert.core.retrieval.documented import nearest_documented
 from kexpert.core.symbols import Flag, Kind, Symbol
 from kexpert.core.text import decode
-from kexpert.features.explain.agreement import MIN_AGREEMENT, most_agreed
-from kexpert.features.explain.check import Evidence, checked_summary, checked_text, finished_part, summary_line
+from kexpert.features.explain.agreement import agreed_summary
+from kexpert.features.explain.check import Evidence, checked_summary, checked_text, finished_part
 from kexpert.features.explain.explanation import Explanation, Fact, FactKind, Location, Written
 from kexpert.prompt.chat import (
     LARGE,
@@ -77,16 +77,17 @@ class ChatPrompt:
     def checked(self, answer: str, *, ended: bool) -> str:
         """What may be shown of an answer. ``ended``: the model ended it, so that its last sentence is whole."""
         answer = answer if ended else finished_part(answer)
-        evidence = Evidence((self.name, self.code, *self.given))
+        evidence = self._evidence()
         if self.task is Task.SUMMARY:
             return checked_summary(answer, evidence, self.name, self.code, self.briefs)
         return checked_text(answer, evidence, self.max_sentences, _MAX_EXPLANATION_CHARS)
 
     def agreed_line(self, answers: Sequence[tuple[str, bool]]) -> str:
         """The summary line that most of several answers (text, whether it ended) agree on, if it may be shown."""
-        lines = [summary_line(text if ended else finished_part(text), self.name) for text, ended in answers]
-        at, agreement = most_agreed(lines)
-        return self.checked(answers[at][0], ended=answers[at][1]) if agreement >= MIN_AGREEMENT else ""
+        return agreed_summary(answers, self._evidence(), self.name, self.code, self.briefs)
+
+    def _evidence(self) -> Evidence:
+        return Evidence((self.name, self.code, *self.given))
 
     def written(self, text: str, model: str, adapter: str) -> Written | None:
         """A checked text with its mark; None for no text."""

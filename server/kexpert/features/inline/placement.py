@@ -1,4 +1,4 @@
-"""Whether a suggestion can stand where it is to be inserted, by brackets and by the few words that need another before.
+"""Whether a suggestion is possible where it is to be inserted, by brackets and the few words that need another before.
 
 Tokens alone are read: while a line is typed, no syntax tree is right there.
 """
@@ -20,7 +20,7 @@ _MAX_TOKENS = 20_000
 
 
 def misplaced(cursor: CursorContext, text: bytes) -> str:
-    """The part of a suggestion that cannot stand at the cursor; "" if nothing is wrong with it."""
+    """The part of a suggestion that is impossible at the cursor; "" if nothing is wrong with it."""
     data, offset = cursor.source.data, cursor.offset
     if text.count(b"*/") > text.count(b"/*") and cursor.lexical_class == "code":
         return "*/"
@@ -67,7 +67,7 @@ def _open_brackets(tokens: Tokens, last: int) -> list[int]:
 
 
 def _first_wrong(tokens: Tokens, open_brackets: list[int], inserted: Tokens) -> str:
-    """The first token that closes what is not open, or is no part of the initialiser in which it stands."""
+    """The first token that closes what is not open, or that no initialiser may hold."""
     stack = [(tokens[at], _opens_initialiser(tokens, at)) for at in open_brackets]
     has_outer = bool(stack)
     for at, token in enumerate(inserted.items):

@@ -22,6 +22,8 @@ from kexpert.prompt.sampling import NUCLEUS, TEMPERATURE
 DEFAULT_CHAT_CONTEXT = 4096
 #: A prompt that leaves fewer tokens for the answer is refused, unless fewer are asked for.
 _MIN_ANSWER_TOKENS = 32
+#: Share of the best token's probability above which tokens are sorted first, before one is drawn.
+_LIKELY = 1e-3
 
 
 class InProcessChat(InProcessModel, Chat):
@@ -103,7 +105,11 @@ def _chosen(
 def _drawn(logits: Logits, draws: numpy.random.Generator) -> int:
     """An index drawn from the nucleus: the likeliest ones, until their probabilities reach ``NUCLEUS``."""
     scaled = numpy.exp((logits.astype(numpy.float64) - float(logits.max())) / TEMPERATURE)
-    order = numpy.argsort(-scaled, kind="stable")
-    reached = numpy.cumsum(scaled[order] / scaled.sum())
+    total = scaled.sum()
+    likely = numpy.flatnonzero(scaled > _LIKELY)  # to sort a whole vocabulary takes half as long as a token
+    if scaled[likely].sum() < NUCLEUS * total:
+        likely = numpy.arange(len(scaled))
+    order = likely[numpy.argsort(-scaled[likely], kind="stable")]
+    reached = numpy.cumsum(scaled[order] / total)
     size = int(numpy.searchsorted(reached, NUCLEUS)) + 1
     return int(order[min(int(numpy.searchsorted(reached, draws.random() * reached[:size][-1])), size - 1)])
