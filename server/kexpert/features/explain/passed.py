@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from kexpert.core.c.lex import blank_comments
+from kexpert.core.c.tokens import Tokens
 from kexpert.core.symbols import Kind, Symbol
 from kexpert.core.text import decode
 from kexpert.features.explain.explanation import Location, as_code
@@ -16,7 +17,6 @@ _MAX_BACK = 2_000  # bytes between a call's parenthesis and an argument
 #: They tell the compiler or other tools of a name, and call nothing.
 _NO_USE = re.compile(r"EXPORT_\w+|\w*_EXPORT_\w*|sizeof|typeof|__typeof__|if|while|return|switch|ALLOW_ERROR_INJECTION|"
                      r"NOKPROBE_SYMBOL|BTF_\w+|__ADDRESSABLE|MODULE_\w+|WARN\w*|BUG\w*")  # fmt: skip
-_CALLED = re.compile(rb"([A-Za-z_]\w*)\s*\Z")
 
 
 def passed_to(view: View, symbol: Symbol, paths: list[str]) -> list[tuple[str, Location]]:
@@ -56,17 +56,6 @@ def _assignments(code: bytes, name: str) -> Iterator[tuple[int, str]]:
 
 def _call_around(code: bytes, at: int) -> str:
     """The name before the innermost parenthesis that is open at an offset; "" if there is none."""
-    depth = 0
-    start = max(0, at - _MAX_BACK)
-    for place in range(at - 1, start - 1, -1):
-        char = code[place : place + 1]
-        if char == b")":
-            depth += 1
-        elif char == b"(":
-            if depth == 0:
-                called = _CALLED.search(code, start, place)
-                return decode(called[1]) if called else ""
-            depth -= 1
-        elif char in b";{}" and depth == 0:
-            return ""
-    return ""
+    tokens = Tokens(code, max(0, at - _MAX_BACK), at)
+    opening = tokens.enclosing(len(tokens), "(")
+    return tokens[opening - 1] if opening > 0 and tokens.is_word(opening - 1) else ""
