@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 
-from kexpert.core.unified_diff import MAX_DIFF_BYTES
+from kexpert.core.unified_diff import MAX_DIFF_BYTES, parse_unified_diff
 from kexpert.workspace.refusal import Refusal
 
 _SECONDS = 60.0
@@ -26,7 +26,6 @@ _SAFE = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "
          "-c", "core.quotePath=true", "-c", "diff.submodule=short")  # fmt: skip
 #: A diff that is made by git alone.
 _PLAIN = ("--no-ext-diff", "--no-textconv", "--no-color")
-_HUNK = re.compile(rb"^@@ -[0-9,]+ \+(\d+)(?:,(\d+))? @@", re.M)
 
 
 def git_diff(root: Path, revision: str = "HEAD", cancelled: Callable[[], bool] = lambda: False) -> bytes:
@@ -58,10 +57,8 @@ def changed_lines(
         diff = _git(root, ["diff", *_PLAIN, "--unified=0", "--end-of-options", "HEAD", "--", name], cancelled)
     except Refusal:
         return None
-    changed: set[int] = set()
-    for start, count in _HUNK.findall(diff):
-        changed.update(range(int(start) - 1, int(start) - 1 + int(count or 1)))
-    return changed
+    hunks = (hunk for file in parse_unified_diff(diff).files for hunk in file.hunks)
+    return {hunk.new_start + at for hunk in hunks for at in range(len(hunk.side("+")))}
 
 
 def _git(root: Path, arguments: Sequence[str], cancelled: Callable[[], bool]) -> bytes:
