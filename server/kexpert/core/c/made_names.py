@@ -238,7 +238,7 @@ def declaration_in(text: str, name: str) -> str:
 
 def place_of(call: MadeCall, name: str, macro: bytes) -> int:
     """Where a made name is: the argument that is it, the word of the file's macro, an argument in it, or the call.
-    Members for which a bare word stands are at that word."""
+    Members that a bare word expands to are at that word."""
     for text, at in call.arguments:
         if text == name:
             return at

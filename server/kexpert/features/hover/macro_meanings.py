@@ -18,7 +18,7 @@ from kexpert.features.semantics.member_macros import expand_calls
 _BOUNDS = "kernel/bounds.c"
 #: A call where an enumerator begins.
 _CALL = re.compile(rb"[{,)\n][ \t]*[A-Za-z_]\w*\(")
-#: A word where an enumerator begins that may stand for several.
+#: A word where an enumerator begins; it may expand to several.
 _LIST = re.compile(rb"([{,]\s*)([A-Za-z_]\w*)(?=\s*[\w}])")
 _MAX_LOOKUPS = 120
 _MAX_ROWS = 40

@@ -100,7 +100,7 @@ def with_members(text: bytes, lookup: Lookup) -> bytes:
 
 
 def made_members(text: bytes, path: str, start: int, struct: str, lookup: Lookup) -> list[Member]:
-    """The members for which words of a struct stand, placed at these words; ``start``: of the text in its file."""
+    """The members that words of a struct expand to, placed at these words; ``start``: of the text in its file."""
     found: list[Member] = []
     if _CAPITALS.search(text) is None:
         return found
