@@ -30,7 +30,7 @@ from tests.support.lsp_client import Client, ServerError
 HOVER = "drivers/base/class.c", "kmalloc"
 DEFINITION = "drivers/char/misc.c", "mutex_lock"
 COMPLETION = "fs/read_write.c", "file->f_"
-EXPLAINED = "fs/read_write.c", "vfs_read"
+EXPLAINED = ("fs/read_write.c", "vfs_read"), ("fs/dcache.c", "__d_free")
 REFERENCES = ("drivers/base/class.c", "kfree"), ("drivers/char/misc.c", "mutex_lock"), ("fs/read_write.c", "vfs_read")
 SEARCHED = "wait for writeback of a folio"
 NEAR_SEARCHED = "mm/page-writeback.c"
@@ -143,13 +143,14 @@ def references(client: Client) -> None:
 
 
 def explanation(client: Client) -> None:
-    """Facts, and what the chat model adds if there is one; the first answer includes loading it."""
-    place = find(client, *EXPLAINED)
-    arguments = [place.uri, {"start": place.position, "end": place.position}]
-    request = {"command": "kexpert.explain", "arguments": arguments}
-    answer, took = timed(lambda: client.request("workspace/executeCommand", request))
-    page = without_links(answer["markdown"]) if answer else "no answer"
-    panel(f"explanation of {EXPLAINED[1]} at {place}", took, Markdown(page))
+    """Facts, and the chat model's words if there is one and its answers agree; the first includes loading it."""
+    for path, name in EXPLAINED:
+        place = find(client, path, name)
+        arguments = [place.uri, {"start": place.position, "end": place.position}]
+        request = {"command": "kexpert.explain", "arguments": arguments}
+        answer, took = timed(partial(client.request, "workspace/executeCommand", request))
+        page = without_links(answer["markdown"]) if answer else "no answer"
+        panel(f"explanation of {name} at {place}", took, Markdown(page))
 
 
 def first_search(client: Client) -> None:
