@@ -102,12 +102,13 @@ class _Markdown:
         number = 0
         for step in self.found.steps:
             link = self._link(Location(self.found.path, step.line))
+            text = _inline(step.text) + (f" *“{_inline(step.remark)}”*" if step.remark else "")
             if step.depth == 0:
                 number += 1
-                lines.append(f"{number}. {_inline(step.text)} {link}")
+                lines.append(f"{number}. {text} {link}")
             else:
                 indent = " " * (len(f"{number}. ") + 2 * (step.depth - 1))  # what belongs to an item begins at its text
-                lines.append(f"{indent}- {_inline(step.text)} {link}")
+                lines.append(f"{indent}- {text} {link}")
         return "## How it works\n\n" + "\n".join(lines) if lines else ""
 
     def users(self) -> str:
@@ -215,7 +216,8 @@ def _plain_places(locations: Iterable[Location], path: str) -> str:
 
 
 def _plain_step(step: Step) -> str:
-    return f"{_INDENT * step.depth}{step.line + 1:>5}  {_plain(step.text)}"
+    remark = f' "{_plain(step.remark)}"' if step.remark else ""
+    return f"{_INDENT * step.depth}{step.line + 1:>5}  {_plain(step.text)}{remark}"
 
 
 # -- JSON ----------------------------------------------------------------------------------------
@@ -240,7 +242,10 @@ def to_json(found: Explanation, link_of: LinkOf = relative_link) -> Json:
             {"kind": fact.kind.value, "text": fact.text, "path": fact.path, "line": fact.line + 1}
             for fact in found.facts
         ],
-        "steps": [{"text": step.text, "line": step.line + 1, "depth": step.depth} for step in found.steps],
+        "steps": [
+            {"text": step.text, "line": step.line + 1, "depth": step.depth, "comment": step.remark or None}
+            for step in found.steps
+        ],
         "markdown": to_markdown(found, link_of),
     }
 

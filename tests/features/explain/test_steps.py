@@ -45,10 +45,29 @@ def test_runs_of_calls_and_of_writes_are_one_step_each_and_logging_none() -> Non
     body = 'int y;\na();\nb();\ndev_info(dev, "x");\ndev->x = 1;\ndev->y = 2;\ny = 3;\ndev->ops->open(dev);'
     assert steps(f"{body}\nreturn 0;") == [
         "Calls `a()` and `b()`.",
-        "Sets `dev->x` and `dev->y`.",
+        "Sets `dev->x` to `1` and `dev->y` to `2`.",
         "Calls `dev->ops->open()`.",
         "Returns `0`.",
     ]
+
+
+def test_a_write_says_the_value_unless_it_is_long_or_one_of_many() -> None:
+    assert steps("dev->a |= BUSY;\ndev->b &= ~IDLE;\ngo(dev);\nreturn 0;")[0] == (
+        "Sets `BUSY` in `dev->a` and clears `IDLE` in `dev->b`."
+    )
+    assert steps("dev->a++;\ngo(dev);\ndev->a = dev->b = 3;\nreturn 0;")[::2] == [
+        "Increments `dev->a`.", "Sets `dev->a` and `dev->b` to `3`.",
+    ]  # fmt: skip
+    long = " + ".join(["dev->something_or_other"] * 4)
+    assert steps(f"dev->a = {long};\ngo(dev);\nreturn 0;")[0] == "Sets `dev->a`."
+    assert steps("dev->a = be32_to_cpup(p);\ngo(dev);\nreturn 0;")[0] == "Sets `dev->a` to `be32_to_cpup(p)`."
+    cases = "switch (x) {\ncase 1:\ndev->a = 1;\nbreak;\ncase 2:\ndev->a = 2;\n}"
+    assert steps(f"if (x) {{\n{cases}\ngo(dev);\n}}\nreturn 0;")[1] == "  Depending on `x`: changes `dev->a`."
+    many = "dev->a = 1;\ndev->b = 2;\ndev->c |= 3;\ngo(dev);\nreturn 0;"
+    assert steps(many)[0] == "Sets `dev->a`, `dev->b` and `dev->c`."
+    assert steps("if (x)\ndev->a = 1;\nelse\ndev->a = 2;\nreturn 0;")[:2] == [
+        "If `x`: sets `dev->a` to `1`.", "Otherwise: sets `dev->a` to `2`.",
+    ]  # fmt: skip
 
 
 def test_loops_scopes_switches_and_nesting() -> None:
@@ -86,7 +105,7 @@ def test_loops_scopes_switches_and_nesting() -> None:
         "Depending on `x`:",
         "  `A` or `B`: returns `1`.",
         "  `C`: calls `go()`.",
-        "  `default`: sets `dev->x`.",
+        "  `default`: sets `dev->x` to `1`.",
         "Repeats while `x--`: calls `go()`.",
         "Returns what `go()` returns.",
     ]  # fmt: skip
@@ -144,7 +163,7 @@ def test_what_was_not_told_is_not_referred_to() -> None:
 def test_what_happens_on_further_conditions_is_told_apart() -> None:
     inner = "if (lock_it(dev) != 0) {\n*dev->err = x;\ngoto out;\n}\ndev->b = 1;"
     assert steps(f"while (x--) {{\nif (dev->a) {{\n{inner}\n}}\nrun(dev);\n}}\nout:\nreturn 0;")[1] == (
-        "  If `dev->a`: calls `lock_it()`; sets `dev->b`; on further conditions sets `*dev->err`."
+        "  If `dev->a`: calls `lock_it()`; sets `dev->b` to `1`; on further conditions sets `*dev->err` to `x`."
     )
 
 

@@ -31,7 +31,13 @@ from kexpert.features.explain.returns import ReturnAnalysis, return_facts, retur
 from kexpert.features.explain.state import state_facts, state_statements, writes
 from kexpert.features.explain.steps import steps_of
 from kexpert.features.explain.summary import summary_of
-from kexpert.features.explain.surroundings import config_facts, documentation_facts, similar_facts
+from kexpert.features.explain.surroundings import (
+    config_conditions,
+    config_facts,
+    config_statements,
+    documentation_facts,
+    similar_facts,
+)
 from kexpert.features.explain.users import Users, users
 from kexpert.features.hover.code_card import declaration_head, syscall_prototype
 from kexpert.features.semantics.resolve import resolve
@@ -127,7 +133,7 @@ def _explanation(
     doc, doc_line = _documentation(source, symbol.start if symbol else body.start)
     documented = _documented(doc, doc_line, body.path)
     used = users(view, symbol) if symbol is not None and span is None else _NO_USERS
-    built = config_facts(view, body) if span is None else []
+    conditions: tuple[list[str], list[str]] = config_conditions(view, body) if span is None else ([], [])
     related: list[Fact] = []
     if symbol is not None and span is None and with_related:
         related = [*documentation_facts(view, symbol.name), *similar_facts(view, body, symbol)]
@@ -149,10 +155,10 @@ def _explanation(
             *resource_facts(body, resources),
             *state_facts(body, state),
             *used.facts,
-            *built,
+            *config_facts(body, *conditions),
             *related,
         ),
-        built=_statements(built),
+        built=config_statements(body, *conditions),
         calling=(
             *_statements(documented),
             *lock_statements(body, flow, locks, rules),

@@ -69,6 +69,8 @@ class Step:
     text: str
     line: int
     depth: int = 0
+    #: What the author's comment there says, without a full stop.
+    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,17 @@ from kexpert.features.explain.guards import shortened
 from kexpert.features.explain.lock_use import LockUse, lock_use
 from kexpert.features.explain.resources import resource_use
 from kexpert.features.explain.state import WRITERS
-from kexpert.features.explain.step_words import argument_of, assignment, change, is_list_call, is_log, is_worth_telling
+from kexpert.features.explain.step_words import (
+    Change,
+    argument_of,
+    assignment,
+    change,
+    changed_by,
+    clause,
+    is_list_call,
+    is_log,
+    is_worth_telling,
+)
 from kexpert.features.explain.values import value_of
 
 LEAVES = ("return_statement", "goto_statement", "break_statement", "continue_statement")
@@ -56,13 +66,16 @@ class Sentences:
         text = self.briefs.of(name) if name.isidentifier() else ""
         return f" ({text[:1].lower() + text[1:] if text[1:2].islower() else text})" if text else ""
 
-    def errno_set(self, node: Node) -> str:
-        """`` with `ret` = `-EINVAL` `` of a statement that only gives an errno to a local; "" for another."""
+    def errno_set(self, node: Node) -> Change | None:
+        """A statement that only gives an errno to a local: "sets `ret` to `-EINVAL`"; None for another."""
         target, right = assignment(self.body, node)
         if right is None or target not in self.body.locals:
-            return ""
+            return None
         value = value_of(self.body, right)
-        return f" with {as_code(target)} = {as_code(value.text)}" if value.kind == "errno" else ""
+        if value.kind != "errno":
+            return None
+        given = f"{as_code(target)} to {as_code(value.text)}"
+        return Change(given, f"sets {given}", self.body.line(node))
 
     def known_call(self, call: Call) -> str:
         """A lock, an allocation or a reference, in words; "" for another call."""
@@ -122,8 +135,8 @@ class Sentences:
             target, _ = assignment(self.body, child)
             if target.isidentifier() and [call.name for call in calls] == ["PTR_ERR"]:
                 continue  # the error that is returned
-            if self.is_local_change(child) and (text := change(self.body, child)):
-                changes.append(text)
+            if self.is_local_change(child) and (found := change(self.body, child)):
+                changes.append(found.clause)
             elif not calls or not all(is_log(call.name) for call in calls[:1]):
                 return None
         return listed([*changes, self.leave(inner[-1])], 4)
@@ -131,32 +144,27 @@ class Sentences:
     def is_local_change(self, node: Node) -> bool:
         """Whether a statement changes nothing but a variable."""
         inner = node.named_children[0] if node.type == "expression_statement" and node.named_children else None
-        return inner is not None and (target := _target(inner)) is not None and target.type == "identifier"
+        return inner is not None and (target := changed_by(inner)) is not None and target.type == "identifier"
 
     def changed(self, node: Node) -> list[str]:
         """The variables that a statement or a block changes."""
-        targets = (_target(inner) for inner in walk(node))
+        targets = (changed_by(inner) for inner in walk(node))
         return [self.body.text(target) for target in targets if target is not None and target.type == "identifier"]
 
-    def written(self, node: Node) -> list[tuple[str, int]]:
+    def written(self, node: Node) -> list[Change]:
         """Members and ``*p`` that a statement writes; but not locals."""
         found = []
         for inner in walk(node):
             if inner.type == "call_expression" and (call := self.body.call(inner)) and not call.member:
                 at = WRITERS.get(call.name)
                 if at is not None and at < len(call.arguments) and not is_list_call(call.name):
-                    found.append((self.body.shown(call.arguments[at], 60).removeprefix("&"), call.line))
+                    name = as_code(self.body.shown(call.arguments[at], 60).removeprefix("&"))
+                    found.append(Change(name, f"sets {name}", call.line))
                 continue
-            target = _target(inner)
+            target = changed_by(inner)
             if target is None:
                 continue
             text = self.body.shown(target, 60)
             if target.type != "identifier" or (text not in self.body.locals and text not in self.body.parameters):
-                found.append((text, self.body.line(inner)))
+                found.append(Change(as_code(text), clause(self.body, inner), self.body.line(inner)))
         return found
-
-
-def _target(node: Node) -> Node | None:
-    """What an assignment or ``++`` changes; None for another node."""
-    field = {"assignment_expression": "left", "update_expression": "argument"}.get(node.type)
-    return node.child_by_field_name(field) if field else None

@@ -1,29 +1,49 @@
 """How a function works: its statements as short sentences along the syntax tree, two levels deep.
 
-Writes to locals, logging and checks are left out; runs of writes become one step. The number of steps is
-bounded: what is over it is summarised by its lines.
+Writes to locals without a comment, logging and checks are left out; runs of writes become one step. A comment goes with
+the step that it stands at. The number of steps is bounded: what is over it is summarised by its lines.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
 from tree_sitter import Node
 
 from kexpert.features.explain.body import Body
+from kexpert.features.explain.branch_text import branch_text
 from kexpert.features.explain.callees import Briefs
 from kexpert.features.explain.explanation import Step, as_code, listed
 from kexpert.features.explain.flow import is_scope, loop_head
 from kexpert.features.explain.guards import shortened
 from kexpert.features.explain.lock_use import LockUse
+from kexpert.features.explain.remarks import opening_remark, remarks_of
 from kexpert.features.explain.sentences import LEAVES, Sentences
-from kexpert.features.explain.statements import PREPROC, conditional, narrowed, unconditional
-from kexpert.features.explain.step_words import assignment, called, change, goto_labels
+from kexpert.features.explain.statements import PREPROC, narrowed
+from kexpert.features.explain.step_words import (
+    MAX_RUN,
+    Change,
+    assignment,
+    called,
+    change,
+    goto_labels,
+    several_changes,
+)
 
 _MAX_STEPS = 40
 _MAX_INNER = (6, 3, 1, 0)  # steps within a branch or a loop: fewer if there are more than _MAX_STEPS
-_MAX_RUN = 4  # calls or writes in a step
 _MAX_DEPTH = 2
+
+
+class _Held(NamedTuple):
+    """A plain call or a write, which becomes one step with those that follow."""
+
+    what: str | Change  # a call in words, or a write
+    depth: int
+    line: int
+    remark: str
 
 
 class _Writer:
@@ -35,8 +55,9 @@ class _Writer:
         self.say = say
         self.span = span
         self.steps: list[Step] = []
-        self._held: list[tuple[str, int, str, int]] = []  # (what, depth, text, line) of a run that becomes a step
-        self._errno = ""  # an errno that the statement before has given to a local
+        self._held: list[_Held] = []  # a run that becomes a step
+        self._remark = ""  # on the statement that is being written, until a step has it
+        self._errno: Change | None = None  # an errno that the statement before has given to a local
         self._error_paths = goto_labels(body)
         self.left_out = 0
 
@@ -44,6 +65,7 @@ class _Writer:
 
     def block(self, statements: list[Node], depth: int) -> None:
         """Write the statements of a block; of an inner block, the first few steps."""
+        remarks = remarks_of(self.body, statements)
         statements = [node for node in statements if node.type != "comment"]
         at = 0
         before = len(self.steps)
@@ -62,7 +84,9 @@ class _Writer:
             following = statements[at + 1] if at + 1 < len(statements) else None
             if following is not None and self._outside(following):
                 following = None
+            self._remark = remarks.get(node.id, "")
             at += self.statement(node, following, depth)
+            self._remark = ""
         self._flush()
 
     def _outside(self, node: Node) -> bool:
@@ -70,30 +94,36 @@ class _Writer:
 
     def _add(self, text: str, node: Node, depth: int) -> None:
         self._flush()
-        self._append(text, self.body.line(node), depth)
+        self._append(text, self.body.line(node), depth, self._take_remark())
 
-    def _append(self, text: str, line: int, depth: int) -> None:
+    def _append(self, text: str, line: int, depth: int, remark: str = "") -> None:
         if len(self.steps) >= _MAX_STEPS:
             self.left_out += 1
             return
-        self.steps.append(Step(text, line, depth))
+        self.steps.append(Step(text, line, depth, remark))
+
+    def _take_remark(self) -> str:
+        remark, self._remark = self._remark, ""
+        return remark
 
     def _flush(self) -> None:
         held, self._held = self._held, []
         while held:
-            what, depth, _, line = held[0]
-            run, held = held[:_MAX_RUN], held[_MAX_RUN:]
-            if what == "set":
-                run, held = run + held, []
-            names = list(dict.fromkeys(text for _, _, text, _ in run))
-            self._append(f"{'Sets' if what == 'set' else 'Calls'} {listed(names, _MAX_RUN)}.", line, depth)
+            first = held[0]
+            changes = [each.what for each in held if isinstance(each.what, Change)]
+            if changes:
+                text, held = several_changes(changes), []
+            else:
+                names = list(dict.fromkeys(str(each.what) for each in held[:MAX_RUN]))
+                text, held = f"calls {listed(names, MAX_RUN)}", held[MAX_RUN:]
+            self._append(f"{_capital(text)}.", first.line, first.depth, first.remark)
 
     # -- statements -----------------------------------------------------------------------------
 
     def statement(self, node: Node, following: Node | None, depth: int) -> int:
         """Write the steps of a statement. Returns how many statements were used up: 2 with the check of a result."""
         kind, errno = node.type, self._errno
-        self._errno = ""
+        self._errno = None
         if depth > _MAX_DEPTH:
             return 1
         if kind == "ERROR":
@@ -101,9 +131,9 @@ class _Writer:
         elif kind in ("expression_statement", "declaration"):
             return self._expression(node, following, depth)
         elif kind == "if_statement":
-            self._errno = errno if errno and self._only_goes(node) else ""
+            self._errno = errno if errno and self._only_goes(node) else None
             self._if(node, depth)
-            self._errno = ""
+            self._errno = None
         elif kind in ("while_statement", "for_statement", "do_statement"):
             self._loop(node, depth)
         elif kind == "switch_statement":
@@ -115,7 +145,7 @@ class _Writer:
         elif kind in LEAVES:
             if kind == "return_statement" and not node.named_children and following is None and not depth:
                 return 1
-            self._add(f"{self.say.leave(node)[:1].upper()}{self.say.leave(node)[1:]}.", node, depth)
+            self._add(f"{_capital(self.say.leave(node))}.", node, depth)
         elif kind in PREPROC:
             self._config(node, depth)
         elif kind == "attributed_statement":
@@ -146,22 +176,23 @@ class _Writer:
             if brief or check:
                 self._add(f"Calls {name}{brief}{result}{check}.", node, depth)
             else:
-                self._hold("call", f"{name}{f' for {as_code(target)}' if result else ''}", node, depth)
+                self._hold(f"{name}{f' for {as_code(target)}' if result else ''}", node, depth)
             return 2 if check else 1
         if written:
             check = self.say.check(target, following) if target else ""
             if check and self.steps and len(self.steps) < _MAX_STEPS:
                 last = self.steps[-1]
-                self.steps[-1] = Step(last.text.removesuffix(".") + check + ".", last.line, last.depth)
+                self.steps[-1] = replace(last, text=last.text.removesuffix(".") + check + ".")
                 return 2
             return 1
         if errno := self.say.errno_set(node):
             self._errno = errno
             if following is None or not self._only_goes(following):
-                target, _, value = errno.removeprefix(" with ").partition(" = ")
-                self._hold("set", f"{target} to {value}", node, depth)
-        for name, line in self.say.written(node):
-            self._hold("set", as_code(name), node, depth, line)
+                self._hold(errno, node, depth)
+        for write in self.say.written(node):
+            self._hold(write, node, depth)
+        if self._remark and (found := change(body, node)):
+            self._add(f"{_capital(found.clause)}.", node, depth)
         return 1
 
     def _only_goes(self, node: Node) -> bool:
@@ -170,11 +201,14 @@ class _Writer:
             return False
         return (self.say.only_leaves(node.child_by_field_name("consequence")) or "").startswith("goes to")
 
-    def _hold(self, what: str, text: str, node: Node, depth: int, line: int | None = None) -> None:
-        """Keep a plain call or write until the run of its like ends."""
-        if self._held and self._held[0][:2] != (what, depth):
-            self._flush()
-        self._held.append((what, depth, text, self.body.line(node) if line is None else line))
+    def _hold(self, what: str | Change, node: Node, depth: int) -> None:
+        """Keep a plain call or write until the run of its like ends. One with a remark begins a run."""
+        if self._held:
+            first = self._held[0]
+            if self._remark or type(first.what) is not type(what) or first.depth != depth:
+                self._flush()
+        line = what.line if isinstance(what, Change) else self.body.line(node)
+        self._held.append(_Held(what, depth, line, self._take_remark()))
 
     # -- branches -------------------------------------------------------------------------------
 
@@ -221,14 +255,17 @@ class _Writer:
     def _branch(self, head: str, then: Node, depth: int, at: Node) -> None:
         leave = self.say.only_leaves(then)
         if leave is not None:
-            errno = self._errno if leave.startswith("goes to") else ""
-            self._add(f"{head}, {leave}{errno}.", at, depth)
+            if self._errno is not None and leave.startswith("goes to"):
+                leave += f" with {self._errno.name.replace(' to ', ' = ')}"
+            self._remark = self._remark or opening_remark(self.body, then)
+            self._add(f"{head}, {leave}.", at, depth)
             return
         inner = then.named_children if then.type == "compound_statement" else [then]
         self._flush()
         before, counted = len(self.steps), self.left_out
         line = self.body.line(at)
-        self._append(f"{head}:", line, depth)
+        remark = self._take_remark()
+        self._append(f"{head}:", line, depth, remark)
         if len(self.steps) == before:
             return
         if depth < _MAX_DEPTH - 1 and self.max_inner:
@@ -236,48 +273,18 @@ class _Writer:
         new = self.steps[before + 1 :]
         if len(new) == 1 and self.left_out == counted:
             text = new[0].text
-            self.steps[before:] = [Step(f"{head}: {text[:1].lower() + text[1:]}", line, depth)]
+            remark = remark or new[0].remark
+            self.steps[before:] = [Step(f"{head}: {text[:1].lower() + text[1:]}", line, depth, remark)]
         elif not new:
             statements = [child for child in inner if child.type != "comment"]
-            self.steps[before:] = self._summarised(head, statements, line, depth)
+            remark = remark or opening_remark(self.body, then)
+            self.steps[before:] = self._summarised(head, statements, line, depth, remark)
 
-    def _summarised(self, head: str, statements: list[Node], line: int, depth: int) -> list[Step]:
-        """A branch in one step: what its calls do, what it writes, how it leaves."""
-        parts = self._parts(statements, within=False)
-        if further := self._parts(statements, within=True):
-            parts.append(f"on further conditions {further[0]}")
-            parts += further[1:]
-        if not parts:
-            parts = [text for node in statements if (text := change(self.body, node))][:2]
-        if not parts:
-            changed = dict.fromkeys(name for node in conditional(statements) for name in self.say.changed(node))
-            parts = [f"changes {listed([as_code(name) for name in changed], 3)} on further conditions"] * bool(changed)
-        if statements and statements[-1].type in LEAVES:
-            parts.append(self.say.leave(statements[-1]))
-        return [Step(f"{head}: {'; '.join(parts)}.", line, depth)] if parts else []
-
-    def _parts(self, statements: list[Node], within: bool) -> list[str]:
-        """What statements do, apart from how they leave. ``within``: what they do under conditions of their own."""
-        known: list[str] = []
-        calls: list[str] = []
-        sets: list[str] = []
-        for node in conditional(statements) if within else unconditional(statements):
-            if node.type in LEAVES:
-                continue
-            for call in self.body.calls_in(node):
-                if text := self.say.known_call(call):
-                    known.append(text[:1].lower() + text[1:].removesuffix("."))
-                elif self.say.worth_telling(call):
-                    calls.append(as_code(called(self.body, call) + "()"))
-            if errno := self.say.errno_set(node):
-                sets.append(errno.removeprefix(" with ").replace(" = ", " to "))
-            sets += [as_code(name) for name, _ in self.say.written(node)]
-        parts = list(dict.fromkeys(known))[:3]
-        if calls:
-            parts.append(f"calls {listed(list(dict.fromkeys(calls)), 4)}")
-        if sets:
-            parts.append(f"sets {listed(list(dict.fromkeys(sets)), 4)}")
-        return parts
+    def _summarised(
+        self, head: str, statements: list[Node], line: int, depth: int, remark: str = ""
+    ) -> list[Step]:
+        text = branch_text(self.body, self.say, statements)
+        return [Step(f"{head}: {text}.", line, depth, remark)] if text else []
 
     def _loop(self, node: Node, depth: int) -> None:
         body = self.body
@@ -377,6 +384,10 @@ class _Writer:
                 self.steps.pop()
         if otherwise is not None:
             self._config(otherwise, depth)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def steps_of(

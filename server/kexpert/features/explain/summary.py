@@ -12,11 +12,11 @@ from kexpert.core.symbols import Kind, Symbol
 from kexpert.features.explain.body import Body
 from kexpert.features.explain.explanation import Explanation, FactKind, Location, Summary, as_code, listed
 from kexpert.features.explain.flow import Flow
+from kexpert.features.explain.remarks import first_sentence
 from kexpert.features.explain.state import WRITERS
 from kexpert.features.explain.step_words import is_worth_telling
 from kexpert.view import View
 
-_SENTENCE = re.compile(r"(.{15,240}?[.!?])(?:\s|\Z)", re.S)
 _NAMED = re.compile(r"\w{1,80}(?:\(\))? - ")  # "dput - release a dentry"
 _GIVEN = ("is passed to", "is assigned to")
 _MAX_CHARS = 240
@@ -50,11 +50,7 @@ def _comment(source: Source, start: int) -> tuple[str, int] | None:
     paragraph = _NAMED.sub("", paragraph, count=1) if _NAMED.match(paragraph) else paragraph
     if span is None or len(paragraph) < 15 or "SPDX-License" in text or paragraph.startswith(("Return", "return", "@")):
         return None
-    match = _SENTENCE.match(paragraph)
-    sentence = (match[1] if match else paragraph).partition(" @")[0]
-    if len(sentence) > _MAX_CHARS:
-        sentence = sentence[:_MAX_CHARS].rsplit(None, 1)[0] + " …"
-    return sentence, source.lines.line_of(span[0])
+    return first_sentence(paragraph.partition(" @")[0], _MAX_CHARS), source.lines.line_of(span[0])
 
 
 def _from_facts(view: View, body: Body, found: Explanation, flow: Flow) -> Summary:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kexpert.core.c.conditions import conditions_at
 from kexpert.core.kernel.kbuild import object_conditions
 from kexpert.core.retrieval.chunk import Chunk, ChunkKind
 from kexpert.core.symbols import Kind, Symbol
 from kexpert.core.text import decode
 from kexpert.features.explain.body import Body
-from kexpert.features.explain.explanation import Fact, FactKind, as_code
+from kexpert.features.explain.explanation import Fact, FactKind, Location, Statement, as_code, listed
 from kexpert.view import FilterError, SearchMethod, View
 
 #: Conditions that hold for all of the kernel's C and say nothing.
@@ -19,13 +21,27 @@ _MAX_SIMILAR = 3
 _SIMILAR_SECONDS = 0.1
 
 
-def config_facts(view: View, body: Body) -> list[Fact]:
-    """CONFIG conditions of the file, by its Makefile, and of ``#if`` around the function."""
+def config_conditions(view: View, body: Body) -> tuple[list[str], list[str]]:
+    """(CONFIG conditions of the file, by its Makefile; conditions of ``#if`` around the function)."""
     makefile = [condition for condition in object_conditions(body.path, view.data) if "CONFIG_" in condition]
-    written = [condition for condition in conditions_at(body.source.data, body.start) if condition not in _ALWAYS]
+    return makefile, [each for each in conditions_at(body.source.data, body.start) if each not in _ALWAYS]
+
+
+def config_facts(body: Body, makefile: Sequence[str], written: Sequence[str]) -> list[Fact]:
+    """A fact for each condition."""
     texts = [f"built with {as_code(condition)} (Makefile)" for condition in makefile]
     texts += [f"compiled under {as_code('#if ' + condition)}" for condition in written]
     return [Fact(FactKind.CONFIG, text, body.path, body.first_line) for text in texts]
+
+
+def config_statements(body: Body, makefile: Sequence[str], written: Sequence[str]) -> tuple[Statement, ...]:
+    """The same for the page: one sentence for the Makefiles, one for ``#if``."""
+    together = [
+        (f"Built with {listed([as_code(each) for each in makefile], len(makefile))} (Makefile)", makefile),
+        (f"compiled under {listed([as_code('#if ' + each) for each in written], len(written))}", written),
+    ]
+    place = (Location(body.path, body.first_line),)
+    return tuple(Statement(text, place) for text, conditions in together if conditions)
 
 
 def documentation_facts(view: View, name: str) -> list[Fact]:
