@@ -351,3 +351,50 @@ int f(struct d *d)
 	return 0;
 }
 """, "allocation")  # fmt: skip
+
+
+def test_a_driver_s_own_reference_functions_are_looked_into() -> None:
+    """Said only if the callee always takes or drops one on what it is given, NULL aside."""
+    check("""
+struct box *box_get(struct box *box)
+{
+	if (box)
+		kref_get(&box->kref);
+	return box;
+}
+static bool box_tryget(struct box *box)
+{
+	return !box->dead && refcount_inc_not_zero(&box->users);
+}
+void box_put(int how, struct box *box)
+{
+	if (!box)
+		return;
+	if (refcount_dec_and_test(&box->users))
+		box_free(box);
+}
+static void box_put_if(struct box *box)
+{
+	if (box->mine)
+		kref_put(&box->kref, box_free);
+}
+static void box_put_owner(struct box *box)
+{
+	put_device(box->owner);
+}
+static void box_get_and_put(struct box *box)
+{
+	kref_get(&box->kref);
+	kref_put(&box->kref, box_free);
+}
+int f(struct dev *d)
+{
+	struct box *mine = box_get(d->box); //= reference: takes a reference on `d->box` (`box_get()`)
+	box_tryget(&d->inner); //= reference: tries to take a reference on `&d->inner` (`box_tryget()`)
+	box_put(1, mine); //= reference: drops a reference on `mine` (`box_put()`)
+	box_put_if(mine);
+	box_put_owner(mine);
+	box_get_and_put(mine);
+	return 0;
+}
+""", "reference")  # fmt: skip

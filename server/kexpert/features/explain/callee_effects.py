@@ -1,7 +1,8 @@
-"""What a function's callees do to its locks and its context, one level deep: a driver's own ``foo_lock()``.
+"""What a function's callees do to its locks, references and context, one level deep: a driver's own ``foo_lock()``.
 
 Only what is certain is said. A lock counts if the callee does nothing else with locks, whatever path it takes, and if
-the caller's words can name it. Sleeping counts if the callee is of the same file and always sleeps.
+the caller's words can name it. A reference counts if the callee always takes (or drops) one on what it is given, NULL
+aside. Sleeping counts if the callee is of the same file and always sleeps.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ from functools import cached_property
 from kexpert.core.c.macro_text import parse_macro
 from kexpert.core.c.source import Source
 from kexpert.core.kernel.lock_calls import LOCK_CALLS, LockCall
+from kexpert.core.kernel.resource_calls import Reference
 from kexpert.core.symbols import Kind, Symbol
 from kexpert.features.explain.body import Body, Call, body_of
+from kexpert.features.explain.explanation import FactKind
 from kexpert.features.explain.flow import Flow
-from kexpert.features.explain.guards import condition_of
+from kexpert.features.explain.guards import Guard, condition_of
 from kexpert.features.explain.lock_states import FREE, HELD, lock_states
 from kexpert.features.explain.locks import lock_uses
+from kexpert.features.explain.resources import resource_uses
 from kexpert.features.explain.sleeping import sleep_cause
 from kexpert.features.semantics.definition_ranking import can_mean
 from kexpert.features.semantics.include_paths import arch_for
@@ -29,6 +33,9 @@ _MAX_CALLEES = 12  # of one function that are read for each question
 _MAX_WRAPPER_BYTES = 1_200
 _MAX_CALLEE_BYTES = 6_000
 _WRAPS_BY_NAME = re.compile(r"(?:un)?lock|acquire|release|begin|end|enter|exit|(?:_|^)(?:get|put|start|stop)(?:_|$)")
+_COUNTS_BY_NAME = re.compile(r"(?:^|_)(?:(?:try)?get|put|hold|grab|(?:add|inc|dec|un)?_?ref|release)(?:_|$)")
+#: A member that lies within what a parameter points to, or the parameter itself.
+_COUNTED = re.compile(r"&(\w+)->\w+(?:\.\w+)*|(\w+)")
 _DEFINED = (Kind.FUNCTION, Kind.MACRO)
 _LOCK = re.compile(r"(?P<prefix>&?)\(?(?P<root>[A-Za-z_]\w*)\)?(?P<rest>(?:(?:->|\.)\w+|\[\w+\])*)")
 _PASSED = re.compile(r"&?[A-Za-z_]\w*(?:(?:->|\.)\w+|\[\w+\])*")
@@ -59,6 +66,14 @@ class LockWrapper:
         return f"{match['prefix']}{given}{rest}"
 
 
+@dataclass(frozen=True, slots=True)
+class ReferenceWrapper:
+    """A function that takes or drops a reference on the object in one of its parameters."""
+
+    reference: Reference
+    parameter: int
+
+
 class CalleeEffects:
     """Asked for by name; each callee is read once."""
 
@@ -66,6 +81,7 @@ class CalleeEffects:
         self._view = view
         self._source = source
         self._wrappers: dict[str, LockWrapper | None] = {}
+        self._references: dict[str, ReferenceWrapper | None] = {}
         self._sleeps: dict[str, str | None] = {}
 
     def lock_wrapper(self, name: str) -> LockWrapper | None:
@@ -77,6 +93,16 @@ class CalleeEffects:
                 return None
             self._wrappers[name] = self._read_wrapper(name)
         return self._wrappers[name]
+
+    def reference_wrapper(self, name: str) -> ReferenceWrapper | None:
+        """Whose reference a call of ``name`` takes or drops; None if that is not certain."""
+        if not _COUNTS_BY_NAME.search(name):
+            return None
+        if name not in self._references:
+            if len(self._references) == _MAX_CALLEES:
+                return None
+            self._references[name] = self._read_reference(name)
+        return self._references[name]
 
     def always_sleeps(self, name: str) -> str | None:
         """Why a call of ``name`` sleeps, in words; None if that is not certain."""
@@ -107,6 +133,26 @@ class CalleeEffects:
             return None
         at = parameters.index(match["root"]) if match["root"] in parameters else None
         return LockWrapper(first.call, first.lock, at)
+
+    def _read_reference(self, name: str) -> ReferenceWrapper | None:
+        found = self._definition(name, _MAX_WRAPPER_BYTES)
+        if found is None:
+            return None
+        body, parameters = found
+        flow = Flow(body)
+        uses = [
+            (match[1] or match[2], use) for use in resource_uses(body, flow)
+            if use.kind is FactKind.REFERENCE and (match := _COUNTED.fullmatch(use.target))
+        ]  # fmt: skip
+        uses = [(root, use) for root, use in uses if root in parameters]
+        if not flow.complete or len({(root, use.drops) for root, use in uses}) != 1:
+            return None
+        root, first = uses[0]
+        always = any(_is_null_check(condition_of(use.guard), root) for _, use in uses)
+        if first.drops and not always:
+            return None
+        may_fail = not always or any(use.may_fail for _, use in uses)
+        return ReferenceWrapper(Reference(not first.drops, may_fail and not first.drops), parameters.index(root))
 
     def _read_sleeping(self, name: str) -> str | None:
         found = self._definition(name, _MAX_CALLEE_BYTES, own_file=True)
@@ -148,6 +194,14 @@ class CalleeEffects:
             if row.kind in _DEFINED:
                 found[row.name].append(row)
         return dict(found)
+
+
+def _is_null_check(guard: Guard | None, name: str) -> bool:
+    """Whether there is no condition, or only one that ``name`` points to something."""
+    if guard is None:
+        return True
+    checks = (name, f"{name} != NULL", f"!IS_ERR({name})", f"!IS_ERR_OR_NULL({name})")
+    return guard.code in checks and condition_of(guard.parent) is None
 
 
 def body_in_tree(view: View, source: Source, symbol: Symbol) -> Body:

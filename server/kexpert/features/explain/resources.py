@@ -34,6 +34,14 @@ class ResourceUse:
         return FactKind.ALLOCATION if self.verb in ("allocates", "frees") else FactKind.REFERENCE
 
     @property
+    def drops(self) -> bool:
+        return self.verb.startswith("drops")
+
+    @property
+    def may_fail(self) -> bool:
+        return self.verb.startswith("tries")
+
+    @property
     def text(self) -> str:
         target = f" {as_code(self.target)}" if self.target else " memory" if self.verb == "allocates" else ""
         return f"{self.verb}{target} ({as_code(self.function + '()')}{self.detail})"
@@ -62,6 +70,10 @@ def resource_use(body: Body, call: Call, guard: Guard | None) -> ResourceUse | N
         return None
     object_ = body.shown(call.arguments[0], 60)
     reference = REFERENCES.get(name) or (COUNTS.get(name) if _REFERENCE_COUNT.search(object_) else None)
+    if reference is None and body.effects is not None and (wrapper := body.effects.reference_wrapper(name)):
+        if wrapper.parameter >= len(call.arguments):
+            return None
+        reference, object_ = wrapper.reference, body.shown(call.arguments[wrapper.parameter], 60)
     return ResourceUse(_verb(reference), object_, name, "", call.line, guard) if reference is not None else None
 
 
