@@ -10,7 +10,7 @@ from kexpert.core.text import decode
 from kexpert.features.hover.card import HoverCard, plain_text, restructured_text
 from kexpert.features.hover.card_reader import CardReader, comment_of, other_variants
 from kexpert.features.hover.code_card import declaration_head, first_lines
-from kexpert.features.hover.comment_text import comment_above_line, comment_beside_text
+from kexpert.features.hover.comment_text import about_constant, comment_above_line, comment_beside_text
 from kexpert.features.hover.enum_values import enum_of
 from kexpert.features.hover.macro_meanings import meanings_in
 from kexpert.features.hover.type_sizes import layout_of
@@ -61,5 +61,5 @@ def enumerator_card(reader: CardReader, symbol: Symbol) -> HoverCard:
         card.documentation = restructured_text(described)
     if not card.documentation:
         comment = comment_beside_text(data, symbol.end) or comment_above_line(data, symbol.start)
-        card.documentation = plain_text(comment)
+        card.documentation = plain_text(about_constant(data, symbol.name, comment))
     return card

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from kexpert.core.docs.kerneldoc import comment_above, comment_beside, comment_text
+from kexpert.core.docs.named_paragraphs import paragraph_about
 
 _HEAD = re.compile(rb"\s*(/\*.*?\*/|//[^\n]*(?:\n[ \t]*//[^\n]*)*)", re.S)
 _LEGAL = re.compile(
@@ -20,6 +21,8 @@ _FILE_NAME = re.compile(r"[\w./-]+\.[chS](?:\s*[-:]+\s*|\s*$)")
 #: The comment after an ``#if`` or ``#endif``, which says nothing of what comes below.
 _MACRO = re.compile(r"!?[A-Z_][A-Z0-9_]*")
 _MAX_COMMENT_CHARS = 500
+_MAX_PARAGRAPH_CHARS = 1500
+_COMPARED_CHARS = 60
 _HEAD_BYTES = 16384
 _MAX_HEAD_COMMENTS = 4
 _MAX_PARAGRAPHS = 2
@@ -43,6 +46,14 @@ def comment_above_line(data: bytes, at: int) -> str:
 def _described(comment: bytes) -> str:
     """The words of a comment without ``private:`` and ``public:``, which are instructions to kernel-doc."""
     return _INSTRUCTION.sub("", comment_text(comment))
+
+
+def about_constant(data: bytes, name: str, own: str) -> str:
+    """What the comments of a file say of a constant; "" for nothing. ``own``: the comment at it, which may describe
+    many constants; then the paragraph about this one is meant."""
+    listed = paragraph_about(data, name)[:_MAX_PARAGRAPH_CHARS]
+    beginning = "".join(listed.split())[:_COMPARED_CHARS]
+    return own if own and not (beginning and beginning in "".join(own.split())) else listed
 
 
 def file_head(data: bytes) -> str:

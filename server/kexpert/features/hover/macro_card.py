@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kexpert.core.symbols import Kind, Symbol
-from kexpert.features.hover.card import HoverCard
+from kexpert.features.hover.card import Documentation, HoverCard, PlainText, plain_text
 from kexpert.features.hover.card_reader import CardReader, other_variants
 from kexpert.features.hover.code_card import first_lines
+from kexpert.features.hover.comment_text import about_constant
 from kexpert.features.hover.macro_meanings import meanings_in
 from kexpert.features.semantics.compiled_text import Compilation
 from kexpert.features.semantics.macro_expansion import Macro, call_arguments, expand, parse_macro
@@ -30,6 +31,8 @@ def macro_card(
     card.documentation = reader.documentation([symbol, *variants[:3]])
     reader.add_places(card, symbol, variants)
     macro = parse_macro(text)
+    if macro is not None and macro.parameters is None:
+        card.documentation = _documentation(reader, symbol, card.documentation)
     if macro is not None:
         _add_expansion(reader, macro, symbol.path, use, card)
         if card.value is not None and any(_contradicts(reader, symbol, variant) for variant in read):
@@ -38,6 +41,16 @@ def macro_card(
             if compiled != [symbol] and compilation.last_read(compiled) != symbol:
                 card.value = None
     return card
+
+
+def _documentation(
+    reader: CardReader, symbol: Symbol, above: tuple[Documentation, ...]
+) -> tuple[Documentation, ...]:
+    """Of a constant: kernel-doc of its own, else what a comment says of it. ``above``: what stands above it."""
+    own = above[0].text if above and isinstance(above[0], PlainText) else ""
+    if above and not own:
+        return above
+    return plain_text(about_constant(reader.data(symbol.path) or b"", symbol.name, own))
 
 
 def _contradicts(reader: CardReader, symbol: Symbol, other: Symbol) -> bool:
