@@ -83,3 +83,31 @@ def test_misspelt_names_lead_to_the_nearest_of_the_wanted_kind() -> None:
     near = nearest_names(view, "folio_wait_writebak", (Kind.FUNCTION,))
     assert near[0].name == "folio_wait_writeback"
     assert near[-1].kind is Kind.VARIABLE
+
+
+def test_what_headers_share_comes_before_what_a_file_or_a_boot_loader_has_for_itself() -> None:
+    view = MemoryView(files_of("""\
+//- arch/x86/boot/string.h
+#define __init
+//- crypto/jitter.c
+#define __init 0
+static int __init_of(void) { return 0; }
+//- drivers/hw.h
+#define __init 3
+//- include/acpi/types.h
+#define __init 1
+//- include/linux/init.h
+#define __init __section(".init.text")
+"""))
+    found = definitions(view, AskedName("__init")).symbols
+    assert [symbol.path for symbol in found] == [
+        "include/linux/init.h", "drivers/hw.h", "include/acpi/types.h", "crypto/jitter.c", "arch/x86/boot/string.h",
+    ]  # fmt: skip
+
+
+def test_a_struct_that_headers_share_comes_before_a_static_function() -> None:
+    view = MemoryView(files_of(
+        "//- lib/test.c\nstatic void dentry(void) { }\n//- include/linux/d.h\nstruct dentry { int x; };\n"
+    ))  # fmt: skip
+    found = definitions(view, AskedName("dentry")).symbols
+    assert [symbol.path for symbol in found] == ["include/linux/d.h", "lib/test.c"]

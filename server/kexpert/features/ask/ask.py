@@ -10,7 +10,8 @@ from typing import Literal
 
 from kexpert.core.retrieval.words import STOP_WORDS, query_stems, stems
 from kexpert.features.ask.fact_sources import FoundSource, fact_sources
-from kexpert.features.ask.question import Question, Topic, read_question
+from kexpert.features.ask.named_sources import named_sources
+from kexpert.features.ask.question import NAMED, Question, Topic, read_question
 from kexpert.features.ask.search_sources import search_sources
 from kexpert.features.ask.spoken import spoken_conditions
 from kexpert.view import View
@@ -62,7 +63,7 @@ class Answer:
 def ask(view: View, text: str) -> Answer:
     """Sources for a question, best first, and an answer if they are facts that give it outright."""
     question = read_question(view, text)
-    facts = ranked(fact_sources(view, question), question)
+    facts = ranked([*named_sources(view, question), *fact_sources(view, question)], question)
     chosen = facts[:_MAX_FACTS]
     answering = _answering(facts, question)
     if len(chosen) < MAX_SOURCES and not answering:
@@ -146,7 +147,11 @@ def _exact(text: str, question: str) -> bool:
 
 def _answering(facts: Sequence[FoundSource], question: Question) -> list[FoundSource]:
     """The facts that are the answer: those of the question's first topic; of a table if no member is meant."""
-    first = question.topics[:1] if question.topics[:1] != (Topic.MEMBER,) else (Topic.MEMBER, Topic.TABLE)
+    first = question.topics[:1]
+    if first == (Topic.MEMBER,):
+        first = (Topic.MEMBER, Topic.TABLE)
+    elif first and first[0] in NAMED:
+        first = question.topics
     for topic in first:
         of_topic = [each for each in facts if each.topic is topic]
         if topic is Topic.RETURN:

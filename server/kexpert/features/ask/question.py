@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -14,15 +15,24 @@ _MAX_CHARS = 600
 _MAX_NAMES = 4
 _LOOKED_UP = (
     Kind.FUNCTION, Kind.SYSCALL, Kind.MACRO, Kind.STRUCT, Kind.UNION, Kind.ENUM, Kind.TYPEDEF, Kind.VARIABLE,
-    Kind.CONFIG,
+    Kind.CONFIG, Kind.ENUMERATOR,
 )  # fmt: skip
+_CALLED = (Kind.FUNCTION, Kind.SYSCALL, Kind.MACRO)
+_RECORDS = (Kind.STRUCT, Kind.UNION, Kind.TYPEDEF)
 _WORD = re.compile(r"(?<![\w./>-])([A-Za-z_]\w*)(\s?\(\s?\)|\()?")
 _SYSTEM_CALL = re.compile(r"\b(?:(\w+) )?(?:system call|syscall)\b(?: (\w+))?")
 _TAGGED = re.compile(r"\b(?:struct|union|enum)\s+\Z")
 #: What comes before a plain word that is meant as a name: "what does schedule do".
-_ASKED_ABOUT = re.compile(r"\b(?:does|calls?|calling|explain|function)\s+\Z", re.I)
+_ASKED_ABOUT = re.compile(r"\b(?:does|calls?|calling|explain|function|where is)\s+\Z", re.I)
+_COMPARED = re.compile(r"difference between (\w+)(?:\(\))? and (\w+)", re.I)
+#: "what is a folio?": a type.
+_WHAT_IS = re.compile(r"what(?:'s| is) (?:an? |the )?(?:struct(?:ure)? )?([a-z]\w+)\s*\??", re.I)
 _FILE = re.compile(r"(?<![\w/])((?:[\w.+-]+/)+[\w.+-]+\.[chS]|[\w.+-]+\.[ch])\b")
+_PATH = re.compile(r"(?<![\w/])((?:[\w.+-]+/)+[\w.+-]*)")
+_PARAMETER = re.compile(r"\b(?:module|kernel|boot|driver)[ -]?param\w*", re.I)
+_OF_MODULE = re.compile(r"\b([a-z]\w*)\.([a-z_]\w*)\b(?!\()")
 _MEMBER = re.compile(r"(?<![\w)])\.([a-z_]\w*)|\b(\w+)\.([a-z_]\w*)\b(?!\()")
+_MEMBER_OF = re.compile(r"\b([a-z_]\w*) (?:in|of) (?:struct|union) \w")
 _OPTION = re.compile(r"\b(?:CONFIG_)?([A-Z][A-Z0-9_]{1,})\b")
 #: Capitals that are no options.
 _NO_OPTIONS = frozenset(("NULL", "CONFIG", "RCU", "IRQ", "CPU", "DMA", "API", "PCI", "USB", "ERR_PTR", "IS_ERR"))
@@ -56,6 +66,19 @@ class Topic(StrEnum):
     DEPENDS = "depends"
     SELECTS = "selects"
     BUILDS = "builds"
+    PLACE = "place"  # where it is defined
+    MEANING = "meaning"  # what it is, or is for
+    SIZE = "size"  # of a type, or where its members are
+    ARGUMENT = "argument"  # of a function
+    PARAMETER = "parameter"  # of a module
+    IMPLEMENTS = "implements"  # which functions are an operation
+    MAINTAINERS = "maintainers"
+
+
+#: What the definition of a name, or a file beside it, says; the others are about what code does.
+NAMED = (
+    Topic.PLACE, Topic.MEANING, Topic.SIZE, Topic.ARGUMENT, Topic.PARAMETER, Topic.IMPLEMENTS, Topic.MAINTAINERS,
+)  # fmt: skip
 
 
 def _any_of(*patterns: str) -> re.Pattern[str]:
@@ -85,6 +108,19 @@ _TOPICS = (
     )),
     (Topic.STATE, _any_of(r"writ(?:e|es|ten)\b", "modif", r"changes?\b", r"sets\b", r"updates?\b")),
 )  # fmt: skip
+_MAINTAINERS = _any_of(r"maintain", r"who (?:should|do|must|can) (?:i|we) (?:send|cc|mail|ask)", r"send\b.*\bpatch")
+_PLACE = _any_of(
+    r"where\b.*\b(?:defin|declar|implemented|live)",
+    r"(?:which|what) (?:file|header)s?\b.*\b(?:ha[sv]|hold|defin|declar|contain)",
+    r"where (?:is|are|can i find) (?:the )?(?:struct|union|enum|function|macro|type|variable)?[\s()]*\??$",
+)  # fmt: skip
+_MEANING = _any_of(
+    r"mean", r"purpose\b", r"difference\b", r"what(?:'s| is| are)\b", r"what (?:does|do)\b.*\bdo\b", r"for\s*\??$",
+    r"which (?:config |kconfig |build )*option\b",
+)  # fmt: skip
+_SIZE = _any_of(r"size\b", r"how (?:big|large)\b", r"bytes\b", r"offset", r"layout\b")
+_ARGUMENT = _any_of(r"(?:parameter|argument|arg)s?\b")
+_IMPLEMENTS = _any_of(r"implement")
 _OPTION_TOPICS = (
     (Topic.SELECTS, _any_of(
         r"selects?\b(?!.*\bdepend)", r"selected by\b", r"switched on\b", r"else is enabled\b", "impl",
@@ -102,6 +138,9 @@ class Question:
     names: tuple[str, ...] = ()
     options: tuple[str, ...] = ()  # without CONFIG_
     files: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+    #: (module, name) of module parameters; the module may be "".
+    parameters: tuple[tuple[str, str], ...] = ()
     #: "open" of ".open"; where a table is named and no member, all words, of which some may be members.
     members: tuple[str, ...] = ()
     topics: tuple[Topic, ...] = ()
@@ -116,13 +155,33 @@ def read_question(view: View, text: str) -> Question:
     text = " ".join(text[:_MAX_CHARS].replace("`", "").split())
     files = tuple(path for path in dict.fromkeys(_FILE.findall(text)) if view.exists(path))
     bare = _FILE.sub(" ", text)
+    paths = (path.rstrip("/.") for path in _PATH.findall(bare))
+    folders = tuple(path for path in dict.fromkeys(paths) if view.list_dir(path))
+    if parameters := _parameters(view, text):
+        return Question(text, files=files, folders=folders, parameters=parameters, topics=(Topic.PARAMETER,))
+    if _MAINTAINERS.search(text):
+        return Question(text, _names(view, bare, ()), (), files, folders, topics=(Topic.MAINTAINERS,))
+    bare = _PATH.sub(" ", bare) if folders else bare
     options = _options(view, bare)
     names = _names(view, bare, options)
     found = (match[1] or match[3] for match in _MEMBER.finditer(bare) if match[1] or match[2] in names)
     members = tuple(dict.fromkeys(found))
+    if not members and names and _is_record(view, names[0]):
+        members = tuple(_MEMBER_OF.findall(text))
     if not members and names and _is_table(view, names[0]):
         members = tuple(dict.fromkeys(word for word in re.findall(r"[a-z_]\w+", bare) if word not in STOP_WORDS))
-    return Question(text, names, options, files, members, _topics(bare, names, options, files, members))
+    topics = _topics(bare, names, options, files, members, bool(names) and _is_record(view, names[0]))
+    return Question(text, names, options, files, folders, members=members, topics=topics)
+
+
+def _parameters(view: View, text: str) -> tuple[tuple[str, str], ...]:
+    """The module parameters that a question which speaks of such names."""
+    if not _PARAMETER.search(text):
+        return ()
+    dotted = {match[2]: match[1] for match in _OF_MODULE.finditer(text)}
+    words = list(dict.fromkeys([*dotted, *re.findall(r"[a-z_]\w+", text)]))
+    known = [word for word in words if word not in STOP_WORDS and view.lookup(word, (Kind.MODULE_PARAM,), 1)]
+    return tuple((dotted.get(word, ""), word) for word in known[:_MAX_NAMES] if word in dotted or not dotted)
 
 
 def _options(view: View, text: str) -> tuple[str, ...]:
@@ -164,7 +223,11 @@ def _names(view: View, text: str, options: tuple[str, ...]) -> tuple[str, ...]:
             return tuple((known + rest)[:_MAX_NAMES])
     if tags:
         return tuple(name for name in tags if _is_known(view, name))[:_MAX_NAMES]
-    words = [name for name in plain if view.lookup(name, (Kind.FUNCTION, Kind.SYSCALL), 1)]
+    if (asked := _WHAT_IS.fullmatch(text.strip())) and view.lookup(asked[1], (Kind.STRUCT,), 1):
+        return (asked[1],)
+    if (compared := _COMPARED.search(text)) and all(view.lookup(name, _CALLED, 1) for name in compared.groups()):
+        return compared.groups()
+    words = [name for name in plain if view.lookup(name, _CALLED, 1)]
     return tuple(words[:1]) if len(words) == 1 else ()
 
 
@@ -176,21 +239,44 @@ def _is_table(view: View, name: str) -> bool:
     return bool(view.lookup(name, (Kind.VARIABLE,), 1)) and not view.lookup(name, (Kind.FUNCTION, Kind.SYSCALL), 1)
 
 
+def _is_record(view: View, name: str) -> bool:
+    return bool(view.lookup(name, _RECORDS, 1))
+
+
 def _topics(
-    text: str, names: tuple[str, ...], options: tuple[str, ...], files: tuple[str, ...], members: tuple[str, ...]
-) -> tuple[Topic, ...]:
+    text: str, names: tuple[str, ...], options: tuple[str, ...], files: tuple[str, ...], members: tuple[str, ...],
+    is_record: bool,
+) -> tuple[Topic, ...]:  # fmt: skip
     found: list[Topic] = []
     if options and not names:
         found = [topic for topic, pattern in _OPTION_TOPICS if pattern.search(text)]
-        return tuple(found[:1]) or (Topic.DEPENDS,)
+        return tuple(found[:1]) or ((Topic.MEANING if _MEANING.search(text) else Topic.DEPENDS),)
     if files and not names and _BUILDS.search(text):
         return (Topic.BUILDS,)
     words = text
     for name in names:
         words = re.sub(rf"\b{re.escape(name)}\b", " ", words)
     found = [topic for topic, pattern in _TOPICS if pattern.search(words)]
-    if members:
+    if members and not is_record:
         found = [Topic.MEMBER, Topic.TABLE, *found]
     if Topic.HELD in found:
         found = [topic for topic in found if topic not in (Topic.CALLERS, Topic.LOCK)]
+    if Topic.CONTEXT in found:
+        found = [topic for topic in found if topic is not Topic.CALLERS]  # "may I call it in an interrupt?"
+    if names:
+        found = [*_named_topics(words, not found, bool(members), is_record), *found]
     return tuple(dict.fromkeys(found))
+
+
+def _named_topics(text: str, alone: bool, has_members: bool, is_record: bool) -> Iterator[Topic]:
+    """``alone``: nothing is asked about what the code does."""
+    if has_members and is_record and _IMPLEMENTS.search(text):
+        yield Topic.IMPLEMENTS
+    if is_record and _SIZE.search(text):
+        yield Topic.SIZE
+    if _PLACE.search(text):
+        yield Topic.PLACE
+    if alone and _ARGUMENT.search(text):
+        yield Topic.ARGUMENT
+    if alone and _MEANING.search(text):
+        yield Topic.MEANING

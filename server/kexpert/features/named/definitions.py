@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 
 from kexpert.core.paths import PathPatterns, is_pattern
 from kexpert.core.symbols import DEFINITIONS, Flag, Kind, Symbol
-from kexpert.features.semantics.definition_ranking import is_for_kernel, kernel_first
+from kexpert.features.semantics.definition_ranking import is_for_kernel, is_private, kernel_first
 from kexpert.features.semantics.include_paths import DEFAULT_ARCH, arch_of
 from kexpert.view import FilterError, View
 
@@ -22,6 +22,11 @@ CODE = (Kind.FUNCTION, Kind.SYSCALL, Kind.MACRO)
 _DECLARATIONS = (Kind.PROTOTYPE, Kind.DECLARATION)
 _MENTIONS = (Kind.EXPORT, Kind.INITCALL)
 _NOT_KERNEL = ("tools/", "samples/", "scripts/", "Documentation/", "usr/")
+#: Code of an architecture that is no part of the running kernel: boot loaders, user mode Linux.
+_BESIDE_KERNEL = re.compile(r"arch/(?:um/|\w+/(?:boot|um|tools|purgatory)/)")
+#: Headers of which most of the kernel reads the first ones.
+_HEADERS = ("include/linux/", f"arch/{DEFAULT_ARCH}/include/", "include/asm-generic/")
+_FOREIGN_HEADERS = ("include/acpi/", "include/xen/")
 _MAX_ROWS = 2000
 _MAX_READ = 4  # definitions whose conditions are read to rank them
 _MAX_NEAREST = 6
@@ -146,15 +151,19 @@ def _is_kernel(view: View, symbol: Symbol) -> bool:
 
 
 def _rank(symbol: Symbol) -> tuple[object, ...]:
-    """The kernel before programs beside it, the default architecture before others, bodies before stubs."""
+    """The kernel before programs beside it, the default architecture before others, what headers share before what one
+    file has for itself, bodies before stubs."""
     arch = arch_of(symbol.path)
     return (
         symbol.path.startswith(_NOT_KERNEL),
         bool(arch) and arch != DEFAULT_ARCH,
+        _BESIDE_KERNEL.match(symbol.path) is not None,
+        is_private(symbol),
         bool(symbol.flags & Flag.WEAK),
         _is_stub(symbol),
         _KIND_ORDER.get(symbol.kind, len(_KIND_ORDER)),
-        symbol.path.startswith("drivers/"),
+        next((order for order, folder in enumerate(_HEADERS) if symbol.path.startswith(folder)), len(_HEADERS)),
+        symbol.path.startswith(("drivers/", *_FOREIGN_HEADERS)),
         symbol.path,
         symbol.line,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from kexpert.core.kernel.maintainers import MaintainerEntry, parse_maintainers
 from kexpert.core.kernel.maintainers import Maintainers as MaintainersFile
+from kexpert.core.retrieval.words import STOP_WORDS
 from kexpert.core.symbols import Kind, Symbol
 from kexpert.core.text import decode
 from kexpert.features.hover.card import HoverCard, Place
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 _PLAIN = HoverConfig(layout=False, maintainers=False)
 _WITH_LAYOUT = HoverConfig(callers=False, maintainers=False)
 _MAX_HEAD_LINES = 4
+_TITLE_WORD = re.compile(r"[a-z][\w-]+")
+#: Words of a question for maintainers that no title is meant by.
+_ASKING = STOP_WORDS | {"maintain", "maintains", "maintainer", "maintainers", "maintained", "patch", "patches", "send"}
 _MAX_ENTRIES = 6
 
 
@@ -142,10 +147,22 @@ def responsible(view: View, path: str) -> Responsible | None:
     data = view.data("MAINTAINERS")
     if data is None:
         return None
-    entries = _parsed(data).match(path)
-    if not entries and view.list_dir(path):
-        entries = _parsed(data).match(f"{path.rstrip('/')}/Makefile")
+    path = path.rstrip("/")
+    entries = _parsed(data).match(f"{path}/Makefile" if view.list_dir(path) else path)
     return Responsible(path, tuple(entries[:_MAX_ENTRIES]))
+
+
+def named_maintainers(view: View, text: str) -> list[MaintainerEntry]:
+    """The entries of MAINTAINERS whose titles hold the most words of a text, the shortest first; none for no word."""
+    data = view.data("MAINTAINERS")
+    words = {word for word in _TITLE_WORD.findall(text.lower()) if word not in _ASKING}
+    if data is None or not words:
+        return []
+    entries = _parsed(data).entries
+    held = [sum(word in entry.title.lower().replace(" ", "") for word in words) for entry in entries]
+    most = max(held, default=0)
+    best = [entry for entry, count in zip(entries, held, strict=True) if count == most] if most else []
+    return sorted(best, key=lambda entry: len(entry.title))
 
 
 @lru_cache(maxsize=2)
