@@ -10,6 +10,7 @@ from kexpert.core.kernel.kconfig import parse_kconfig
 from kexpert.core.kernel.maintainers import MaintainerEntry
 from kexpert.core.symbols import Kind, Symbol
 from kexpert.features.ask.fact_sources import FoundSource
+from kexpert.features.ask.protection import protected_names, protection_sources
 from kexpert.features.ask.question import Question, Topic
 from kexpert.features.explain.remarks import first_sentence
 from kexpert.features.hover.card import HoverCard, OptionHelp, Title
@@ -35,6 +36,9 @@ def named_sources(view: View, question: Question) -> list[FoundSource]:
     found: list[FoundSource] = []
     if Topic.MAINTAINERS in topics:
         found += _maintainers(view, question)
+    if Topic.PROTECTION in topics:
+        for name, struct in protected_names(view, question.text):
+            found += protection_sources(view, name, struct)
     for module, parameter in question.parameters:
         found += _parameter(view, module, parameter)
     for name in question.names:

@@ -73,11 +73,13 @@ class Topic(StrEnum):
     PARAMETER = "parameter"  # of a module
     IMPLEMENTS = "implements"  # which functions are an operation
     MAINTAINERS = "maintainers"
+    PROTECTION = "protection"  # which lock protects a member or a variable
 
 
 #: What the definition of a name, or a file beside it, says; the others are about what code does.
 NAMED = (
     Topic.PLACE, Topic.MEANING, Topic.SIZE, Topic.ARGUMENT, Topic.PARAMETER, Topic.IMPLEMENTS, Topic.MAINTAINERS,
+    Topic.PROTECTION,
 )  # fmt: skip
 
 
@@ -119,6 +121,7 @@ _MEANING = _any_of(
     r"which (?:config |kconfig |build )*option\b",
 )  # fmt: skip
 _SIZE = _any_of(r"size\b", r"how (?:big|large)\b", r"bytes\b", r"offset", r"layout\b")
+_PROTECTION = _any_of(r"protects?\b", r"protected\b", r"guard(?:s|ed)\b", r"seriali[sz]e[sd]?\b")
 _ARGUMENT = _any_of(r"(?:parameter|argument|arg)s?\b")
 _IMPLEMENTS = _any_of(r"implement")
 _OPTION_TOPICS = (
@@ -171,6 +174,8 @@ def read_question(view: View, text: str) -> Question:
     if not members and names and _is_table(view, names[0]):
         members = tuple(dict.fromkeys(word for word in re.findall(r"[a-z_]\w+", bare) if word not in STOP_WORDS))
     topics = _topics(bare, names, options, files, members, bool(names) and _is_record(view, names[0]))
+    if _PROTECTION.search(text):
+        topics = (Topic.PROTECTION, *topics)
     return Question(text, names, options, files, folders, members=members, topics=topics)
 
 
