@@ -353,8 +353,8 @@ int f(struct d *d)
 """, "allocation")  # fmt: skip
 
 
-def test_a_driver_s_own_reference_functions_are_looked_into() -> None:
-    """Said only if the callee always takes or drops one on what it is given, NULL aside."""
+def test_a_driver_s_own_functions_for_references_and_memory_are_looked_into() -> None:
+    """Said only if the callee does it on every path with what it is given, NULL aside."""
     check("""
 struct box *box_get(struct box *box)
 {
@@ -378,6 +378,12 @@ static void box_put_if(struct box *box)
 	if (box->mine)
 		kref_put(&box->kref, box_free);
 }
+static void box_put_unless(struct box *box)
+{
+	if (!box->mine)
+		return;
+	kref_put(&box->kref, box_free);
+}
 static void box_put_owner(struct box *box)
 {
 	put_device(box->owner);
@@ -387,14 +393,50 @@ static void box_get_and_put(struct box *box)
 	kref_get(&box->kref);
 	kref_put(&box->kref, box_free);
 }
+static struct box *box_alloc(void)
+{
+	struct box *box = kzalloc(sizeof(*box), GFP_KERNEL);
+
+	if (!box)
+		return ERR_PTR(-ENOMEM);
+	if (box_init(box)) {
+		kfree(box);
+		return NULL;
+	}
+	return box;
+}
+static struct box *box_alloc_or_find(int id)
+{
+	struct box *box = find(id);
+
+	return box ? box : kzalloc(sizeof(*box), GFP_KERNEL);
+}
+static void box_free(struct box *box)
+{
+	if (IS_ERR_OR_NULL(box))
+		return;
+	kfree(box->lid);
+	kfree(box);
+}
+static void box_free_last(struct box *box)
+{
+	if (box_tryget(box))
+		return;
+	kfree(box);
+}
 int f(struct dev *d)
 {
 	struct box *mine = box_get(d->box); //= reference: takes a reference on `d->box` (`box_get()`)
 	box_tryget(&d->inner); //= reference: tries to take a reference on `&d->inner` (`box_tryget()`)
 	box_put(1, mine); //= reference: drops a reference on `mine` (`box_put()`)
 	box_put_if(mine);
+	box_put_unless(mine);
 	box_put_owner(mine);
 	box_get_and_put(mine);
+	d->box = box_alloc(); //= allocation: allocates `d->box` (`box_alloc()`)
+	d->other = box_alloc_or_find(3);
+	box_free(d->box); //= allocation: frees `d->box` (`box_free()`)
+	box_free_last(d->box);
 	return 0;
 }
-""", "reference")  # fmt: skip
+""", "reference", "allocation")  # fmt: skip

@@ -1,14 +1,16 @@
-"""What a function's callees do to its locks, references and context, one level deep: a driver's own ``foo_lock()``.
+"""What a function's callees do to its locks, resources and context, one level deep: a driver's own ``foo_lock()``.
 
 Only what is certain is said. A lock counts if the callee does nothing else with locks, whatever path it takes, and if
 the caller's words can name it. A reference counts if the callee always takes (or drops) one on what it is given, NULL
-aside. Sleeping counts if the callee is of the same file and always sleeps.
+aside; memory, if it always frees what it is given, or returns what it allocates or an error. Sleeping counts if the
+callee is of the same file and always sleeps.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,13 +19,15 @@ from kexpert.core.c.source import Source
 from kexpert.core.kernel.lock_calls import LOCK_CALLS, LockCall
 from kexpert.core.kernel.resource_calls import Reference
 from kexpert.core.symbols import Kind, Symbol
+from kexpert.features.explain.always import runs_always
 from kexpert.features.explain.body import Body, Call, body_of
 from kexpert.features.explain.explanation import FactKind
-from kexpert.features.explain.flow import Flow
+from kexpert.features.explain.flow import Flow, Point
 from kexpert.features.explain.guards import Guard, condition_of
 from kexpert.features.explain.lock_states import FREE, HELD, lock_states
 from kexpert.features.explain.locks import lock_uses
-from kexpert.features.explain.resources import resource_uses
+from kexpert.features.explain.resources import ResourceUse, resource_use, verb_of
+from kexpert.features.explain.returns import ReturnAnalysis
 from kexpert.features.explain.sleeping import sleep_cause
 from kexpert.features.semantics.definition_ranking import can_mean
 from kexpert.features.semantics.include_paths import arch_for
@@ -33,7 +37,10 @@ _MAX_CALLEES = 12  # of one function that are read for each question
 _MAX_WRAPPER_BYTES = 1_200
 _MAX_CALLEE_BYTES = 6_000
 _WRAPS_BY_NAME = re.compile(r"(?:un)?lock|acquire|release|begin|end|enter|exit|(?:_|^)(?:get|put|start|stop)(?:_|$)")
-_COUNTS_BY_NAME = re.compile(r"(?:^|_)(?:(?:try)?get|put|hold|grab|(?:add|inc|dec|un)?_?ref|release)(?:_|$)")
+_RESOURCES_BY_NAME = re.compile(
+    r"(?:^|_)(?:(?:try)?get|put|hold|grab|(?:add|inc|dec|un)?_?ref|release|new|create|dup|destroy|del(?:ete)?)(?:_|$)|"
+    r"alloc|free"
+)
 #: A member that lies within what a parameter points to, or the parameter itself.
 _COUNTED = re.compile(r"&(\w+)->\w+(?:\.\w+)*|(\w+)")
 _DEFINED = (Kind.FUNCTION, Kind.MACRO)
@@ -67,11 +74,12 @@ class LockWrapper:
 
 
 @dataclass(frozen=True, slots=True)
-class ReferenceWrapper:
-    """A function that takes or drops a reference on the object in one of its parameters."""
+class ResourceWrapper:
+    """A function that takes or drops a reference on what it is given, frees it, or returns what it allocates."""
 
-    reference: Reference
-    parameter: int
+    verb: str  # as in ``ResourceUse``
+    parameter: int | None  # None where it is the value that is returned
+    detail: str = ""
 
 
 class CalleeEffects:
@@ -81,7 +89,7 @@ class CalleeEffects:
         self._view = view
         self._source = source
         self._wrappers: dict[str, LockWrapper | None] = {}
-        self._references: dict[str, ReferenceWrapper | None] = {}
+        self._resources: dict[str, ResourceWrapper | None] = {}
         self._sleeps: dict[str, str | None] = {}
 
     def lock_wrapper(self, name: str) -> LockWrapper | None:
@@ -94,15 +102,15 @@ class CalleeEffects:
             self._wrappers[name] = self._read_wrapper(name)
         return self._wrappers[name]
 
-    def reference_wrapper(self, name: str) -> ReferenceWrapper | None:
-        """Whose reference a call of ``name`` takes or drops; None if that is not certain."""
-        if not _COUNTS_BY_NAME.search(name):
+    def resource_wrapper(self, name: str) -> ResourceWrapper | None:
+        """What a call of ``name`` takes, drops, frees or allocates; None if that is not certain."""
+        if not _RESOURCES_BY_NAME.search(name):
             return None
-        if name not in self._references:
-            if len(self._references) == _MAX_CALLEES:
+        if name not in self._resources:
+            if len(self._resources) == _MAX_CALLEES:
                 return None
-            self._references[name] = self._read_reference(name)
-        return self._references[name]
+            self._resources[name] = self._read_resource(name)
+        return self._resources[name]
 
     def always_sleeps(self, name: str) -> str | None:
         """Why a call of ``name`` sleeps, in words; None if that is not certain."""
@@ -134,25 +142,23 @@ class CalleeEffects:
         at = parameters.index(match["root"]) if match["root"] in parameters else None
         return LockWrapper(first.call, first.lock, at)
 
-    def _read_reference(self, name: str) -> ReferenceWrapper | None:
+    def _read_resource(self, name: str) -> ResourceWrapper | None:
         found = self._definition(name, _MAX_WRAPPER_BYTES)
         if found is None:
             return None
         body, parameters = found
         flow = Flow(body)
+        if not flow.complete:
+            return None
         uses = [
-            (match[1] or match[2], use) for use in resource_uses(body, flow)
-            if use.kind is FactKind.REFERENCE and (match := _COUNTED.fullmatch(use.target))
+            (point, use) for point in flow.points for call, guard in zip(point.calls, point.call_guards, strict=True)
+            if (use := resource_use(body, call, guard)) is not None
         ]  # fmt: skip
-        uses = [(root, use) for root, use in uses if root in parameters]
-        if not flow.complete or len({(root, use.drops) for root, use in uses}) != 1:
-            return None
-        root, first = uses[0]
-        always = any(_is_null_check(condition_of(use.guard), root) for _, use in uses)
-        if first.drops and not always:
-            return None
-        may_fail = not always or any(use.may_fail for _, use in uses)
-        return ReferenceWrapper(Reference(not first.drops, may_fail and not first.drops), parameters.index(root))
+        for name in parameters:
+            freed = [(point, use) for point, use in uses if use.verb == "frees" and use.target == name]
+            if _is_always_done(flow, freed, name):
+                return ResourceWrapper("frees", parameters.index(name))
+        return _reference(flow, uses, parameters) or _allocation(body, flow, [use for _, use in uses])
 
     def _read_sleeping(self, name: str) -> str | None:
         found = self._definition(name, _MAX_CALLEE_BYTES, own_file=True)
@@ -194,6 +200,45 @@ class CalleeEffects:
             if row.kind in _DEFINED:
                 found[row.name].append(row)
         return dict(found)
+
+
+def _reference(
+    flow: Flow, uses: Sequence[tuple[Point, ResourceUse]], parameters: Sequence[str]
+) -> ResourceWrapper | None:
+    """The reference that is taken or dropped on one parameter, whatever path is taken."""
+    counted = [
+        (match[1] or match[2], point, use) for point, use in uses
+        if use.kind is FactKind.REFERENCE and (match := _COUNTED.fullmatch(use.target))
+    ]  # fmt: skip
+    counted = [each for each in counted if each[0] in parameters]
+    if len({(root, use.drops) for root, _, use in counted}) != 1:
+        return None
+    root, _, first = counted[0]
+    always = _is_always_done(flow, [(point, use) for _, point, use in counted], root)
+    if first.drops:
+        return ResourceWrapper(first.verb, parameters.index(root)) if always else None
+    may_fail = not always or any(use.may_fail for *_, use in counted)
+    return ResourceWrapper(verb_of(Reference(True, may_fail)), parameters.index(root))
+
+
+def _is_always_done(flow: Flow, uses: Sequence[tuple[Point, ResourceUse]], pointer: str) -> bool:
+    """Whether every path has one of these uses, ``pointer`` being NULL aside."""
+    points = [point for point, use in uses if use.guard is point.guard or _is_null_check(use.guard, pointer)]
+    return bool(points) and runs_always(flow, points, pointer)
+
+
+def _allocation(body: Body, flow: Flow, uses: Sequence[ResourceUse]) -> ResourceWrapper | None:
+    """What is allocated, if nothing else than that or an error can be returned."""
+    allocated = [use for use in uses if use.verb == "allocates"]
+    if len(allocated) != 1 or not body.returns_pointer:
+        return None
+    analysis = ReturnAnalysis(body, flow)
+    values = [returned.value for returned in analysis.found]
+    kept = [value for value in values if value.kind == "call" and value.call == allocated[0].function]
+    errors = [value for value in values if value.kind in ("null", "error pointer", "zero")]
+    if analysis.exhausted or not kept or len(kept) + len(errors) != len(values):
+        return None
+    return ResourceWrapper("allocates", None, ", freed with the device" if "device" in allocated[0].detail else "")
 
 
 def _is_null_check(guard: Guard | None, name: str) -> bool:

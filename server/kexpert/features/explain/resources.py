@@ -65,19 +65,31 @@ def resource_use(body: Body, call: Call, guard: Guard | None) -> ResourceUse | N
             return None
         return ResourceUse("frees", body.shown(call.arguments[at], 60), name, "", call.line, guard)
     if name in GETS and (holder := _holder(body, call.node)):
-        return ResourceUse(_verb(GETS[name]), holder, name, "", call.line, guard)
+        return ResourceUse(verb_of(GETS[name]), holder, name, "", call.line, guard)
     if not call.arguments:
-        return None
+        return _wrapped(body, call, guard)
     object_ = body.shown(call.arguments[0], 60)
     reference = REFERENCES.get(name) or (COUNTS.get(name) if _REFERENCE_COUNT.search(object_) else None)
-    if reference is None and body.effects is not None and (wrapper := body.effects.reference_wrapper(name)):
-        if wrapper.parameter >= len(call.arguments):
-            return None
-        reference, object_ = wrapper.reference, body.shown(call.arguments[wrapper.parameter], 60)
-    return ResourceUse(_verb(reference), object_, name, "", call.line, guard) if reference is not None else None
+    if reference is not None:
+        return ResourceUse(verb_of(reference), object_, name, "", call.line, guard)
+    return _wrapped(body, call, guard)
 
 
-def _verb(reference: Reference) -> str:
+def _wrapped(body: Body, call: Call, guard: Guard | None) -> ResourceUse | None:
+    """What the callee does with resources for its caller."""
+    wrapper = body.effects.resource_wrapper(call.name) if body.effects is not None else None
+    if wrapper is None:
+        return None
+    if wrapper.parameter is None:
+        target = _holder(body, call.node)
+    elif wrapper.parameter < len(call.arguments):
+        target = body.shown(call.arguments[wrapper.parameter], 60)
+    else:
+        target = ""
+    return ResourceUse(wrapper.verb, target, call.name, wrapper.detail, call.line, guard) if target else None
+
+
+def verb_of(reference: Reference) -> str:
     if not reference.take:
         return "drops a reference on"
     return "tries to take a reference on" if reference.may_fail else "takes a reference on"
