@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kexpert.features.ask.ask import MAX_SOURCES, ask
+from kexpert.features.ask.ask import MAX_SOURCES, ask, with_fewer_sources
 from kexpert.features.ask.question import Topic, read_question
 from tests.support.memory_view import MemoryView, files_of
 
@@ -96,6 +96,20 @@ int three(void) { return wind(); }
     found = ask(view, "who calls wind()?")
     assert found.text == "wind() is called by one() [1], two() [2] and three() [3]."
     assert [citation.line for citation in found.citations] == [1, 2, 3]
+
+
+def test_of_many_callers_or_operations_the_first_ones_are_given_and_the_others_counted() -> None:
+    callers = "".join(f"int user{number}(void) {{ return wind(); }}\n" for number in range(9))
+    tables = "".join(f"static const struct toy_ops ops{number} = {{ .open = user{number} }};\n" for number in range(8))
+    ops = "struct toy_ops { int (*open)(void); };\n"
+    view = MemoryView({"a.c": f"int wind(void) {{ return 0; }}\n{callers}{ops}{tables}".encode()})
+    found = ask(view, "who calls wind()?")
+    assert found.text.startswith("wind() is called by user0() [1], user1() [2]")
+    assert found.text.endswith("user5() [6] and 3 more.")
+    fewer = with_fewer_sources(found, 2)
+    assert fewer.text == "wind() is called by user0() [1], user1() [2] and 7 more."
+    found = ask(view, "who implements .open of struct toy_ops?")
+    assert found.text.endswith("user5() is .open of struct toy_ops in ops5 [6]. There are 2 more.")
 
 
 @pytest.mark.parametrize(("question", "answer"), ANSWERED)

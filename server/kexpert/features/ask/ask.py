@@ -20,6 +20,8 @@ MAX_SOURCES = 6
 _MAX_FACTS = 6
 #: Facts that answer a question by themselves; more of them would be a list, not an answer.
 _MAX_ANSWER_FACTS = 6
+#: Of these the first ones are an answer, with how many there are.
+_LISTED = (Topic.CALLERS, Topic.IMPLEMENTS)
 _CODE = re.compile(r"[A-Za-z_]\w*|-?\d\w*|[<>=!]=?|&&|\|\|")
 _ERRNO = re.compile(r"-E[A-Z][A-Z0-9]+")
 _VALUE = re.compile(
@@ -52,6 +54,8 @@ class Answer:
     citations: tuple[Citation, ...]
     #: Sources that the answer does not cite.
     others: tuple[Citation, ...] = ()
+    #: Facts of an answer from facts that are not among them.
+    more: int = 0
     model: str = ""
     adapter: str = ""
 
@@ -74,30 +78,35 @@ def ask(view: View, text: str) -> Answer:
         return Answer(question.text, "", "sources", sources)
     cited = tuple(Citation(each.path, each.line, each.text) for each in answering)
     others = tuple(each for each in sources if each not in cited)
-    return Answer(question.text, _said(cited), "facts", cited, others)
+    more = max(0, max(each.total for each in answering) - len(answering))
+    return Answer(question.text, _said(cited, more), "facts", cited, others, more)
 
 
-def _said(facts: Sequence[Citation]) -> str:
-    """The facts as sentences; the callers of one function in one sentence."""
+def _said(facts: Sequence[Citation], more: int) -> str:
+    """The facts as sentences; the callers of one function in one sentence. ``more``: facts that are not given."""
     numbered = list(enumerate(facts, 1))
     sentences = []
     for head, group in groupby(numbered, key=lambda each: each[1].text.partition(_CALLED_BY)[0]):
         rows = list(group)
         parts = [source.text.partition(_CALLED_BY)[2] for _, source in rows]
-        if len(rows) > 1 and all(parts):
-            names = [f"{part} [{number}]" for part, (number, _) in zip(parts, rows, strict=True)]
+        names = [f"{part} [{number}]" for part, (number, _) in zip(parts, rows, strict=True)]
+        if more and all(parts):
+            names.append(f"{more:,} more")
+            more = 0
+        if len(names) > 1 and all(parts):
             sentences.append(f"{head}{_CALLED_BY}{', '.join(names[:-1])} and {names[-1]}.")
         else:
             sentences += [f"{source.text} [{number}]." for number, source in rows]
-    return " ".join(sentences)
+    return " ".join([*sentences, f"There are {more:,} more."] if more else sentences)
 
 
 def with_fewer_sources(found: Answer, max_sources: int) -> Answer:
     """The first sources, and of an answer from facts what they say. No model has answered yet."""
     cited = found.citations[:max_sources]
     others = found.others[: max_sources - len(cited)]
-    text = _said(cited) if found.origin == "facts" else found.text
-    return replace(found, text=text, citations=cited, others=others)
+    more = found.more + len(found.citations) - len(cited) if found.origin == "facts" else 0
+    text = _said(cited, more) if found.origin == "facts" else found.text
+    return replace(found, text=text, citations=cited, others=others, more=more)
 
 
 def ranked(found: Sequence[FoundSource], question: Question) -> list[FoundSource]:
@@ -161,6 +170,9 @@ def _answering(facts: Sequence[FoundSource], question: Question) -> list[FoundSo
         if topic is Topic.MEMBER and question.members:
             of_topic = [each for each in of_topic if _member(each.text) in question.members]
         distinct = list({each.text: each for each in reversed(of_topic)}.values())[::-1]
+        if len(distinct) > _MAX_ANSWER_FACTS and topic in _LISTED:
+            total = max(len(distinct), *(each.total for each in distinct))
+            return [replace(each, total=total) for each in distinct[:_MAX_ANSWER_FACTS]]
         if distinct:
             return distinct if len(distinct) <= _MAX_ANSWER_FACTS else []
     return []

@@ -38,13 +38,17 @@ _HELD = re.compile(r"the caller (?:holds|must|ensures)|requires:|which the calle
 
 @dataclass(frozen=True, slots=True)
 class FoundSource:
-    """A source before it has a number. ``subject``: the name of the question that led to it. Lines are 0-based."""
+    """A source before it has a number. ``subject``: the name of the question that led to it. Lines are 0-based.
+
+    ``total``: how many sources of its topic there would be; 0 if these are all.
+    """
 
     subject: str
     topic: Topic | None
     text: str
     path: str
     line: int
+    total: int = 0
 
 
 def fact_sources(view: View, question: Question) -> list[FoundSource]:
@@ -107,12 +111,13 @@ def _function(view: View, source: Source, symbol: Symbol, subject: str) -> Itera
     facts += context_facts(body, context_statements(body, flow))
     facts += resource_facts(body, resource_uses(body, flow))
     facts += state_facts(body, writes(view, body, flow))
-    facts += users(view, symbol).facts
-    for fact in facts:
+    used = users(view, symbol)
+    for fact in (*facts, *used.facts):
         topic = _TOPIC_OF.get(fact.kind)
         if topic is Topic.LOCK and _HELD.search(fact.text):
             topic = Topic.HELD
-        yield FoundSource(subject, topic, function_source(symbol.name, fact.text), fact.path, fact.line)
+        total = used.count or 0 if topic is Topic.CALLERS else 0
+        yield FoundSource(subject, topic, function_source(symbol.name, fact.text), fact.path, fact.line, total)
 
 
 def table_sources(view: View, table: Symbol, members: tuple[str, ...] = ()) -> Iterator[FoundSource]:

@@ -159,7 +159,7 @@ def _operations(view: View, struct: str, question: Question) -> Iterator[FoundSo
         for row in sorted(rows, key=lambda row: (row.path, row.line))[:_MAX_OPERATIONS]:
             table = f" in {row.table}" if row.table else ""
             text = f"{row.function}() is .{member} of struct {struct}{table}"
-            yield FoundSource(struct, Topic.IMPLEMENTS, text, row.path, row.line)
+            yield FoundSource(struct, Topic.IMPLEMENTS, text, row.path, row.line, len(rows))
 
 
 def _parameter(view: View, module: str, name: str) -> Iterator[FoundSource]:
