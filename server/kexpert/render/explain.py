@@ -225,7 +225,7 @@ def _plain_step(step: Step) -> str:
 
 def to_json(found: Explanation, link_of: LinkOf = relative_link) -> Json:
     """Lines count from 1, paths are relative to the tree. ``model`` and ``adapter`` are null where no model wrote the
-    text. The summary is a model's only where the author wrote none."""
+    text. A step has a ``comment`` where the author wrote one. The summary is a model's only where the author wrote none."""
     summary, text = found.summary, found.written_text
     by_model = found.written_summary if summary.origin == "facts" else None
     return {
@@ -242,12 +242,14 @@ def to_json(found: Explanation, link_of: LinkOf = relative_link) -> Json:
             {"kind": fact.kind.value, "text": fact.text, "path": fact.path, "line": fact.line + 1}
             for fact in found.facts
         ],
-        "steps": [
-            {"text": step.text, "line": step.line + 1, "depth": step.depth, "comment": step.remark or None}
-            for step in found.steps
-        ],
+        "steps": [_step(step) for step in found.steps],
         "markdown": to_markdown(found, link_of),
     }
+
+
+def _step(step: Step) -> Json:
+    found: Json = {"text": step.text, "line": step.line + 1, "depth": step.depth}
+    return found | {"comment": step.remark} if step.remark else found
 
 
 def _written(text: Written) -> Json:
