@@ -225,7 +225,8 @@ def _plain_step(step: Step) -> str:
 
 def to_json(found: Explanation, link_of: LinkOf = relative_link) -> Json:
     """Lines count from 1, paths are relative to the tree. ``model`` and ``adapter`` are null where no model wrote the
-    text. A step has a ``comment`` where the author wrote one. The summary is a model's only where the author wrote none."""
+    text. A step has a ``comment`` where the author wrote one. The summary is a model's only where there is none by
+    the author."""
     summary, text = found.summary, found.written_text
     by_model = found.written_summary if summary.origin == "facts" else None
     return {
