@@ -8,6 +8,7 @@ process's CPU time.
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from pathlib import Path
 from random import Random
@@ -59,6 +60,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--no-vectors", action="store_true", help="compare words alone")
     args = parser.parse_args()
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as every kexpert process, before numpy is imported
     root = args.tree.resolve()
     asked = questions(root, args.questions + _WARM_UP, args.seed)
     vectors = None if args.no_vectors else VectorReader(root, SearchSettings(), print)

@@ -283,6 +283,7 @@ class Searcher:
                 name=row.title,
                 kind=row.kind,
                 path=row.path,
+                name_words=row.name,
                 path_words=row.path_words,
                 words=row.body,
                 comment=row.doc,

@@ -49,6 +49,7 @@ class Candidate:
     lexical: float = 0.0  # BM25 of its code, larger is better; 0 if that retriever did not find it
     comment_lexical: float = 0.0  # BM25 of its comments; 0 if that retriever did not find it
     vector: float = 0.0  # cosine; 0 if that retriever did not find it
+    name_words: str = ""  # stems of its name, joined by blanks; made from the name if missing
     path_words: str = ""  # stems of its path without the ending, joined by blanks; made from the path if missing
     key: Any = None  # for the caller
 
@@ -77,7 +78,8 @@ def rerank(query: str, candidates: Sequence[Candidate], embedder: object = None)
     if not wanted or not candidates or 0 < best < _MIN_BM25:
         return fuse(candidates)
     static = embedder if isinstance(embedder, StaticEmbedder) else shipped(RANKING_DIMENSIONS)
-    names, bodies = [stems(each.name) for each in candidates], [each.words.split() for each in candidates]
+    names = [each.name_words.split() or stems(each.name) for each in candidates]
+    bodies = [each.words.split() for each in candidates]
     paths = [each.path_words.split() or stems(each.path.rpartition(".")[0]) for each in candidates]
     comments = [each.comment.split() for each in candidates]
     summaries = [[] if each.kind in CODE_KINDS else comment for each, comment in zip(candidates, comments, strict=True)]

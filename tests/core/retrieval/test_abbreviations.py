@@ -24,7 +24,7 @@ def test_an_abbreviation_matches_the_words_of_the_query(text: str, name: str, ab
     query = query_stems(text)
     (word,) = stems(abbreviation)
     assert word in stems(name)
-    assert abbreviated_run(word, query) is not None and NameMatcher(query).mentions(word)
+    assert abbreviated_run(word, query) is not None and list(NameMatcher(query).mentioned([word])) == [True]
     assert word in candidate_abbreviations(query)
 
 
@@ -37,13 +37,13 @@ def test_an_abbreviation_covers_all_words_that_it_joins() -> None:
 def test_split_words_and_clipped_words_are_covered() -> None:
     query = ["soundcard", "mailbox"]
     assert NameMatcher(query).covered_words(["sound", "card"]) == {0}
-    assert NameMatcher(query).covered_words(["mlbx"]) == {1} and not NameMatcher(query).mentions("mlbx")
+    assert NameMatcher(query).covered_words(["mlbx"]) == {1} and list(NameMatcher(query).mentioned(["mlbx"])) == [False]
 
 
 def test_a_common_beginning_is_no_abbreviation() -> None:
     query = query_stems("read the register of a device")
     assert abbreviated_run("readahead", query) is None and abbreviated_run("read", query) is None
-    assert not NameMatcher(query).mentions("rd2x")
+    assert list(NameMatcher(query).mentioned(["rd2x"])) == [False]
 
 
 @given(st.data())

@@ -5,7 +5,7 @@ All words are stems (``kexpert.core.retrieval.words.stem``). The words of a quer
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from kexpert.core.retrieval.words import stem
@@ -74,6 +74,17 @@ def is_clipped(word: str, full: str) -> bool:
     return all(letter in letters for letter in word)
 
 
+class _Matches(dict[str, tuple[bool, frozenset[int]]]):
+    """What is known of each word, worked out when it is first asked for."""
+
+    def __init__(self, compare: Callable[[str], tuple[bool, frozenset[int]]]) -> None:
+        self._compare = compare
+
+    def __missing__(self, word: str) -> tuple[bool, frozenset[int]]:
+        found = self[word] = self._compare(word)
+        return found
+
+
 class NameMatcher:
     """Matches the words of names with the words of one query; the result for each word is cached."""
 
@@ -82,30 +93,21 @@ class NameMatcher:
         self._query = query
         self._position = {word: at for at, word in enumerate(query)}
         self._initials = frozenset(word[0] for word in query)
-        self._cache: dict[str, tuple[bool, frozenset[int]]] = {}
+        self._matches = _Matches(self._compare)
 
-    def mentions(self, word: str) -> bool:
-        """Return True if the query contains a name's word, or the words that it abbreviates."""
-        return self._match(word)[0]
+    def mentioned(self, words: Iterable[str]) -> Iterator[bool]:
+        """Whether the query contains each of some names' words, or the words that it abbreviates."""
+        matches = self._matches
+        return (matches[word][0] for word in words)
 
-    def covered_words(self, name: Sequence[str]) -> set[int]:
+    def covered_words(self, name: Sequence[str]) -> frozenset[int]:
         """Positions of the query words that a name contains: unchanged, abbreviated, clipped, or split in two."""
-        covered: set[int] = set()
-        for word in name:
-            covered |= self._match(word)[1]
-        covered.update(
-            self._position[joined] for left, right in pairwise(name) if (joined := left + right) in self._position
-        )
-        return covered
-
-    def _match(self, word: str) -> tuple[bool, frozenset[int]]:
-        """(``mentions`` of a word, positions of the query words that it covers)."""
-        known = self._cache.get(word)
-        if known is None:
-            known = self._cache[word] = self._compare(word)
-        return known
+        matches, position = self._matches, self._position
+        joined = [position[both] for left, right in pairwise(name) if (both := left + right) in position]
+        return frozenset(joined).union(*[matches[word][1] for word in name])
 
     def _compare(self, word: str) -> tuple[bool, frozenset[int]]:
+        """(whether the query mentions a word, positions of the query words that it covers)."""
         query = self._query
         if word in self._position:
             return True, frozenset((self._position[word],))

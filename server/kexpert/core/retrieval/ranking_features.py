@@ -154,9 +154,10 @@ def _abbreviation_features(
 ) -> tuple[Array, ...]:
     """The share of each name that the query contains, also abbreviated, and the share of the query that the name
     contains in any form."""
-    mentioned = np.fromiter(map(matcher.mentions, chain.from_iterable(names)), np.float32, len(name.words))
-    covered = [float(share[list(matcher.covered_words(words))].sum()) for words in names]
-    return *idf_share(name, idf, mentioned), np.array(covered, np.float32)
+    mentioned = np.fromiter(matcher.mentioned(chain.from_iterable(names)), np.float32, len(name.words))
+    covered = [matcher.covered_words(words) for words in names]
+    shares = {words: float(share[sorted(words)].sum()) for words in set(covered)}
+    return *idf_share(name, idf, mentioned), np.array([shares[words] for words in covered], np.float32)
 
 
 def _bigram_share(name: WordField, count: int) -> Array:
