@@ -29,6 +29,8 @@ _ONLY_WORDS = bytes(byte if chr(byte).isalnum() or byte == ord("_") else ord(" "
 _APART = ("drivers/", "sound/", "arch/", "tools/", "samples/", "Documentation/")
 
 _WORD = re.compile(rb"\w+")
+#: After a struct's tag: the name that is declared, if any.
+_DECLARED = re.compile(rb"\b(?:[\s*]*(?:(?:const|__\w+)\s+)*(\w+))?")
 #: Usual in names of macros of which an argument is a member.
 _TAKES_MEMBER = re.compile(rb"entry|each|member|field")
 
@@ -104,10 +106,9 @@ class _SeemingUses:
 
     def __init__(self, view: View, target: MemberTarget) -> None:
         self._name = encode(target.name)
-        tag = re.escape(encode(target.tag))
-        self._declared = re.compile(rb"\b(?:struct|union)\s+" + tag + rb"\b[\s*]*(?:(?:const|__\w+)\s+)*(\w+)")
-        self._struct = re.compile(rb"\b(?:struct|union)\s+" + tag + rb"\b")
-        self._words = frozenset(self._declared.findall(view.data(target.path) or b""))
+        tag = encode(target.tag)
+        self._heads = (b"struct " + tag, b"union " + tag)
+        self._words = frozenset(self._declared(view.data(target.path) or b""))
 
     def count(self, data: bytes) -> int:
         size, at, found = len(self._name), data.find(self._name), 0
@@ -115,7 +116,7 @@ class _SeemingUses:
         while at >= 0:
             before = data[max(at - _BYTES_BEFORE, 0) : at].rstrip()
             if before.endswith((b"->", b".", b",")):
-                words = words or self._words.union(self._declared.findall(data))
+                words = words or self._words.union(self._declared(data))
                 if before.endswith(b","):
                     found += self._is_argument(before[:-1], words)
                 else:
@@ -123,12 +124,25 @@ class _SeemingUses:
             at = data.find(self._name, at + size)
         return found
 
+    def _structs(self, data: bytes) -> Iterator[re.Match[bytes]]:
+        """What comes after each mention of the struct. A plain text is found ten times as fast as an expression."""
+        for head in self._heads:
+            at = data.find(head)
+            while at >= 0:
+                if match := _DECLARED.match(data, at + len(head)):
+                    yield match
+                at = data.find(head, at + len(head))
+
+    def _declared(self, data: bytes) -> list[bytes]:
+        """The variables and members of the struct's type."""
+        return [match[1] for match in self._structs(data) if match[1]]
+
     def _is_argument(self, before: bytes, words: frozenset[bytes]) -> bool:
         """Whether a macro that takes a member has the struct, or a variable of its type, among its arguments."""
         macro, opening, arguments = before.rpartition(b"(")
         if not opening or b")" in arguments or not _TAKES_MEMBER.search(_last_word(macro)):
-            return bool(self._struct.search(arguments))
-        return bool(self._struct.search(arguments)) or not words.isdisjoint(_WORD.findall(arguments))
+            return any(self._structs(arguments))
+        return any(self._structs(arguments)) or not words.isdisjoint(_WORD.findall(arguments))
 
 
 def _last_word(text: bytes) -> bytes:
