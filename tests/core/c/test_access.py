@@ -19,7 +19,8 @@ def access(code: str, is_array: bool | None = False) -> Access:
     [
         "y = p->x;", "f(p->x);", "return p->x;", "if (p->x == 1) ;", "p->x->y = 1;", "p->x(1);", "a = b & p->x;",
         "p->x[1] = 2;", "a & p->x;", "(a) & p->x;", "*p->x = 1;", "READ_ONCE(p->x);", "sizeof(p->x);",
-        "y[p->x] = 1;", "WRITE_ONCE(p->y, p->x);", "a = p->y = p->x;",
+        "y[p->x] = 1;", "WRITE_ONCE(p->y, p->x);", "a = p->y = p->x;", "sizeof(u32) & p->x;", "(a + b) & p->x;",
+        "f(1) & p->x;", 'asm("nop" : "=r"(y) : "r" (p->x));', 'f("=" "r", p->x);', "if (a) b = (p->x);",
     ],
 )  # fmt: skip
 def test_reads(code: str) -> None:
@@ -34,7 +35,8 @@ def test_reads(code: str) -> None:
         "s = { .a = 2, .x.y = 1 };",
         "WRITE_ONCE(p->x, 1);", "rcu_assign_pointer(p->x, y);", "swap(a, p->x);",
         "smp_store_release(&p->x, 1);", "atomic_inc(&p->x);", "set_bit(1, &p->x);", "atomic_add(1, &p->x);",
-        "p->x <<= 2;",
+        "p->x <<= 2;", 'asm("nop" : "=r"(p->x));', 'asm volatile("inc %0" : [v] "+m" (p->x), "=&r"(y) : "r" (1));',
+        'asm("nop" : "=r"(y), "+A" (p->x.y));', "p++->x = 1;", "WRITE_ONCE(p++->x, 1);", "*(u32 *)&p->x = 1;",
     ],
 )  # fmt: skip
 def test_writes(code: str) -> None:
@@ -45,7 +47,9 @@ def test_writes(code: str) -> None:
     "code",
     [
         "y = &p->x;", "f(&p->x);", "f(1, &p->x.y);", "container_of(q, struct s, x);", "offsetof(struct s, x);",
-        "list_for_each_entry(a, b, x) ;", "return &p->x;", "INIT_LIST_HEAD(&p->x);",
+        "list_for_each_entry(a, b, x) ;", "return &p->x;", "INIT_LIST_HEAD(&p->x);", "f((void *)&p->x);",
+        "(void)&p->x;", "y = (unsigned long)&p->x;", "y = (u64)&p->x + 8;",
+        "y = (struct z __iomem *)&(p->x);", "y = (uintptr_t)&p->x.y;",
     ],
 )  # fmt: skip
 def test_addresses(code: str) -> None:

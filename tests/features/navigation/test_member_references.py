@@ -187,6 +187,59 @@ def test_a_list_is_found_in_the_arguments_of_macros() -> None:
     )
 
 
+def in_e(code: str) -> list[tuple[str, str]]:
+    """(what is done, the line) of the uses of ``crane.load`` in a file with this code."""
+    found = uses(put("struct crane {\n	int lo/*|*/ad;\n	struct list_head", f"{TREE}//- drivers/e.c\n{code}"))
+    return [(done, line.partition(": ")[2]) for done, line in found if "drivers/e.c" in line]
+
+
+def test_a_macro_that_takes_a_member_of_an_unknown_struct_may_mean_any() -> None:
+    assert in_e("""#include <linux/crane.h>
+#define GET(of, field) ((of)->field)
+#define LOAD(of) GET(of, load)
+#define ADD(one, other) ((one) + (other))
+int e(struct crane *crane)
+{
+	use(GET(mystery, load), offsetof(struct mystery, load), ADD(mystery, load));
+	return GET(crane, load);
+}
+""") == [
+        ("read?", "#define LOAD(of) GET(of, load)"),
+        ("read?", "use(GET(mystery, load), offsetof(struct mystery, load), ADD(mystery, load));"),
+        ("address?", "use(GET(mystery, load), offsetof(struct mystery, load), ADD(mystery, load));"),
+        ("read", "return GET(crane, load);"),
+    ]  # fmt: skip
+
+
+def test_a_parameter_of_a_macro_hides_a_variable_of_its_name() -> None:
+    assert in_e("""#include <linux/crane.h>
+static struct crane *thing, *other;
+#define LOAD(thing) ((thing)->load)
+#define OTHER_LOAD(thing) ((other)->load + (thing))
+""") == [
+        ("read?", "#define LOAD(thing) ((thing)->load)"),
+        ("read", "#define OTHER_LOAD(thing) ((other)->load + (thing))"),
+    ]
+
+
+def test_a_macro_below_a_call_without_a_semicolon_is_read_by_itself() -> None:
+    assert in_e("""#include <linux/crane.h>
+SHOW(load)
+#define LOAD(crane) ((crane)->load)
+static int first(struct crane *crane) { return crane->load; }
+""")[-2:] == [
+        ("read?", "#define LOAD(crane) ((crane)->load)"),
+        ("read", "static int first(struct crane *crane) { return crane->load; }"),
+    ]
+
+
+def test_the_type_of_what_is_stepped_on_is_known() -> None:
+    code = "int e(struct crane *crane)\n{\n\tcrane++->load = 1;\n\treturn (crane--)->load;\n}\n"
+    assert in_e(f"#include <linux/crane.h>\n{code}") == [
+        ("write", "crane++->load = 1;"), ("read", "return (crane--)->load;"),
+    ]  # fmt: skip
+
+
 def test_declarations_are_left_out_if_not_asked_for() -> None:
     assert sorted(uses(put("pier->crane->lo/*|*/ad++"), include_declaration=False)) == sorted(CRANE_LOAD[1:])
 

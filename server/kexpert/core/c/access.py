@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
+from kexpert.core.c.expression_tokens import cast_end
 from kexpert.core.c.postfix import chain_start
 from kexpert.core.c.tokens import Tokens
 
@@ -27,6 +28,8 @@ _WRITES_TARGET = re.compile(
 #: Operators that only name their operand.
 _NAMES_MEMBER = frozenset({"offsetof", "__builtin_offsetof", "offsetofend", "container_of", "container_of_const"})
 _SIZES = frozenset({"sizeof", "typeof", "__typeof__", "__typeof", "sizeof_field", "ARRAY_SIZE", "__alignof__"})
+#: How the constraint of an operand that inline assembly writes begins: ``"=r" (p->x)``.
+_OUTPUTS = ('"=', '"+')
 _NOT_OPERANDS = frozenset({"return", "if", "while", "switch", "case", "else", "sizeof", "do", "goto"})
 
 
@@ -57,6 +60,8 @@ def access_at(tokens: Tokens, at: int, is_array: bool | None = None) -> Access:
     before, after = tokens[start - 1], tokens[stop]
     is_target = before == "*" and not _ends_operand(tokens, start - 2)
     if not is_target and (after in _ASSIGNS or after in _STEPS or before in _STEPS):
+        return Access.WRITE
+    if before.startswith(_OUTPUTS):
         return Access.WRITE
     is_address = before == "&" and not _ends_operand(tokens, start - 2)
     opening, argument = _argument(tokens, start)
@@ -102,4 +107,7 @@ def _is_called(tokens: Tokens, opening: int) -> bool:
 
 def _ends_operand(tokens: Tokens, at: int) -> bool:
     text = tokens[at]
-    return text in (")", "]") or (tokens.is_word(at) and text not in _NOT_OPERANDS) or text[:1].isdigit()
+    if text == ")":
+        opening = tokens.partner(at)
+        return opening < 0 or _is_called(tokens, opening) or not cast_end(tokens, opening, len(tokens))
+    return text == "]" or (tokens.is_word(at) and text not in _NOT_OPERANDS) or text[:1].isdigit()

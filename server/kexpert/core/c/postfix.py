@@ -24,6 +24,8 @@ def chain_start(tokens: Tokens, at: int) -> int:
             at -= 2
         elif text[:1] == '"':
             return at
+        elif text in ("++", "--") and (tokens[at - 1] in (")", "]") or _is_operand_word(tokens, at - 1)):
+            at -= 1
         else:
             return at + 1
     return 0

@@ -23,7 +23,7 @@ from kexpert.view import View
 #: Uses kept; each takes some 100 bytes.
 _MAX_USES = 400_000
 #: Of the form in which a store has uses, and of what they mean.
-_VERSION = 1
+_VERSION = 2
 
 Cancelled = Callable[[], bool]
 

@@ -10,11 +10,11 @@ import re
 from dataclasses import replace
 
 from kexpert.core.c.declarators import CType, read_parameter
+from kexpert.core.c.expression_tokens import starts_type
 from kexpert.core.c.macro_text import parse_macro, substitute
 from kexpert.core.c.postfix import chain_start
 from kexpert.core.c.tokens import Tokens
 from kexpert.core.symbols import Flag, Kind
-from kexpert.features.semantics.expression_tokens import starts_type
 from kexpert.features.semantics.records import Member
 from kexpert.features.semantics.type_inference import Scope, Types
 
@@ -92,21 +92,14 @@ def _takes_member(types: Types, called: str, number: int, count: int) -> bool:
 
 
 def _can_take_member(types: Types, key: tuple[str, int, int], around: frozenset[str]) -> bool:
-    called, number, count = key
+    called = key[0]
     if called in around or len(around) >= _MAX_NESTING:
         return False
     if called in _TYPE_AND_MEMBER:
         return True
-    rows = types.known.rows(called, (Kind.MACRO,))
-    if len(rows) > _MAX_DEFINITIONS:
+    if len(types.known.rows(called, (Kind.MACRO,))) > _MAX_DEFINITIONS:
         return True
-    arguments = [_MARK if each == number else f"{_OTHER}{each}" for each in range(count)]
-    for symbol in rows:
-        macro = parse_macro(types.view.text(symbol)) if symbol.flags & Flag.FUNCTION_LIKE else None
-        text = substitute(macro, arguments) if macro else None
-        if text and _MARK in text and _reaches_member(types, text, around | {called}):
-            return True
-    return False
+    return any(_reaches_member(types, text, around | {called}) for text in _with_mark(types, key))
 
 
 def _reaches_member(types: Types, text: str, around: frozenset[str]) -> bool:
@@ -122,12 +115,64 @@ def _reaches_member(types: Types, text: str, around: frozenset[str]) -> bool:
             opening = tokens.enclosing(opening, "(")
         if opening <= 0:
             continue
-        called = tokens[opening - 1]
-        arguments = tokens.commas(opening + 1, tokens.past(opening) - 1)
-        number = next((i for i, (start, stop) in enumerate(arguments) if start <= at < stop), 0)
-        if _OTHER in called or _can_take_member(types, (called, number, len(arguments)), around):
+        key, _ = _argument(tokens, opening, at)
+        if _OTHER in key[0] or _can_take_member(types, key, around):
             return True
     return False
+
+
+def names_member(types: Types, tokens: Tokens, at: int) -> bool:
+    """True if the name at token ``at`` is an argument that every definition of its macro uses as a member's name."""
+    opening = tokens.enclosing(at, "(")
+    if opening <= 0 or not tokens.is_word(opening - 1):
+        return False
+    key, start = _argument(tokens, opening, at)
+    return start == at and _takes_member(types, *key) and _always_takes_member(types, key, frozenset())
+
+
+def _always_takes_member(types: Types, key: tuple[str, int, int], around: frozenset[str]) -> bool:
+    called, number, _ = key
+    if called in _TYPE_AND_MEMBER:
+        return number == _TYPE_AND_MEMBER[called][1]
+    if called in around or len(around) >= _MAX_NESTING:
+        return False
+    texts = _with_mark(types, key)
+    return bool(texts) and all(_is_member_in(types, text, around | {called}) for text in texts)
+
+
+def _is_member_in(types: Types, text: str, around: frozenset[str]) -> bool:
+    tokens = Tokens(text.encode("latin-1", "replace"))
+    for at in range(len(tokens)):
+        if tokens[at] != _MARK:
+            continue
+        if tokens[at - 1] in (".", "->"):
+            return True
+        opening = tokens.enclosing(at, "(")
+        if opening > 0 and tokens.is_word(opening - 1):
+            key, start = _argument(tokens, opening, at)
+            if start == at and _always_takes_member(types, key, around):
+                return True
+    return False
+
+
+def _argument(tokens: Tokens, opening: int, at: int) -> tuple[tuple[str, int, int], int]:
+    """((the macro, the number of the argument that holds token ``at``, of how many), the argument's first token)."""
+    arguments = tokens.commas(opening + 1, tokens.past(opening) - 1)
+    number = next((i for i, (start, stop) in enumerate(arguments) if start <= at < stop), 0)
+    return (tokens[opening - 1], number, len(arguments)), arguments[number][0] if arguments else -1
+
+
+def _with_mark(types: Types, key: tuple[str, int, int]) -> list[str]:
+    """What the definitions of a macro make of a mark as argument ``number`` of ``count``, where they use it."""
+    called, number, count = key
+    arguments = [_MARK if each == number else f"{_OTHER}{each}" for each in range(count)]
+    texts = []
+    for symbol in types.known.rows(called, (Kind.MACRO,))[:_MAX_DEFINITIONS]:
+        macro = parse_macro(types.view.text(symbol)) if symbol.flags & Flag.FUNCTION_LIKE else None
+        text = substitute(macro, arguments) if macro else None
+        if text and _MARK in text:
+            texts.append(text)
+    return texts
 
 
 def _marked(types: Types, tokens: Tokens, name: str, scope: Scope, depth: int) -> Member | None:

@@ -23,7 +23,7 @@ from kexpert.core.c.tokens import Tokens
 from kexpert.core.symbols import Kind, Symbol
 from kexpert.features.semantics.initialisers import designated, designated_owner
 from kexpert.features.semantics.lookups import Lookups
-from kexpert.features.semantics.macro_members import argument_member, macro_member
+from kexpert.features.semantics.macro_members import argument_member, macro_member, names_member
 from kexpert.features.semantics.records import Member
 from kexpert.features.semantics.type_inference import Types
 from kexpert.view import View
@@ -109,7 +109,7 @@ class _FileReader:
         at = tokens.at_offset(start)
         if tokens.start(at) != start or tokens[at] != name or name in self._parameters:
             return NOTHING
-        self._types.begin(start)
+        self._types.begin(start, self._parameters)
         if tokens[at - 1] in (".", "->"):
             return self._after_operator(tokens, at, start)
         if tokens[at - 1] in _TAGS:
@@ -124,6 +124,8 @@ class _FileReader:
         found = macro_member(self._types, tokens, at, self._types.scope_at(start))
         if found is None and not (self._in_function and local_binding(self._source, start)):
             found = argument_member(self._types, tokens, at, start)
+            if found is None and names_member(self._types, tokens, at):
+                return UNKNOWN
         return self._of_member(found) if found else NOTHING
 
     def access(self, start: int) -> Access:
@@ -183,12 +185,12 @@ class _FileReader:
 
     def _move_to(self, start: int) -> None:
         """Read the function, the macro or the declaration at file level that holds ``start``."""
-        if self._begin <= start < self._end:
-            return
         source, data = self._source, self._source.data
+        directive = directive_at(data, start)
+        if self._begin <= start < self._end and (directive is None or directive[0] == self._begin):
+            return
         self._parameters = frozenset()
         self._in_function = False
-        directive = directive_at(data, start)
         if directive:
             head = _DEFINE.match(data, directive[0])
             self._begin, self._end = directive

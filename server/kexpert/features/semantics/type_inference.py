@@ -7,7 +7,7 @@ guess. The number of look-ups for a request is bounded.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from kexpert.core.c.declarators import (
@@ -20,6 +20,7 @@ from kexpert.core.c.declarators import (
     read_declaration,
     read_parameter,
 )  # fmt: skip
+from kexpert.core.c.expression_tokens import PREFIX, cast_end, operators_of, starts_type
 from kexpert.core.c.macro_text import Macro, parse_macro
 from kexpert.core.c.macro_types import macro_type
 from kexpert.core.c.scope import Local, block_locals, locals_at
@@ -28,7 +29,6 @@ from kexpert.core.c.tokens import Tokens
 from kexpert.core.symbols import Flag, Kind, Symbol
 from kexpert.features.semantics.declaring_macros import local_by_macro
 from kexpert.features.semantics.definition_ranking import can_mean, rank_definitions
-from kexpert.features.semantics.expression_tokens import PREFIX, cast_end, operators_of, starts_type
 from kexpert.features.semantics.lookups import Lookups
 from kexpert.features.semantics.made_declaration import made_declaration
 from kexpert.features.semantics.records import Member, members_of
@@ -84,6 +84,7 @@ _DEFINE = re.compile(r"\s*#\s*define\s+\w+(?:\(([^)]*)\))?((?:.|\n)*)")
 _ASSIGN = frozenset({"=", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "<<=", ">>="})
 _LOGIC = frozenset({"==", "!=", "<", ">", "<=", ">=", "&&", "||"})
 _INT = CType("int")
+_UNTYPED = CType("")
 
 Scope = Callable[[str], CType | None]
 
@@ -108,6 +109,7 @@ class Types:
         self._lookups = 0
         self._offset = -1  # of the expression
         self._depth = 0
+        self._untyped: Iterable[str] = ()
         self._names: dict[str, CType | None] = {}
         self._owners: dict[Body, str] = {}  # of records without a tag: "struct outer.member"
 
@@ -122,7 +124,8 @@ class Types:
         """The types of the locals that can be named at an offset."""
         if offset not in self._local_types:
             visible = (local for local in locals_at(self.source, offset) if local.kind != "label")
-            self._local_types[offset] = {local.name: local.type for local in visible}
+            types = {local.name: local.type for local in visible}
+            self._local_types[offset] = types | dict.fromkeys(self._untyped, _UNTYPED)
         return self._local_types[offset].get
 
     def expression(self, tokens: Tokens, start: int, stop: int, scope: Scope) -> CType | None:
@@ -330,9 +333,13 @@ class Types:
             self._ranked[key] = found
         return found
 
-    def begin(self, offset: int) -> None:
-        """Go on with another place in the same text: it has its own budget of look-ups, and its own locals."""
+    def begin(self, offset: int, untyped: Iterable[str] = ()) -> None:
+        """Go on with another place in the same text: it has its own budget of look-ups, and its own locals.
+
+        ``untyped``: names that hide others and whose type is not known, as those of a macro's parameters.
+        """
         self._offset = offset
+        self._untyped = untyped
         self._lookups = 0
         self._names.clear()
         self._ranked.clear()
