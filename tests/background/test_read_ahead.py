@@ -15,8 +15,9 @@ def text_of(path: str) -> bytes | None:
     return None if path.endswith("7.c") else path.encode()
 
 
-def test_each_path_comes_once_and_in_order_with_the_texts_that_are_wanted() -> None:
-    found = list(wanted_texts(PATHS, text_of, lambda data: b"5" in data))
+@pytest.mark.parametrize("can_join", [False, True])
+def test_each_path_comes_once_and_in_order_with_the_texts_that_are_wanted(can_join: bool) -> None:
+    found = list(wanted_texts(PATHS, text_of, lambda data: b"5" in data, can_join=can_join))
     assert [path for path, _ in found] == PATHS
     assert {path for path, data in found if data is not None} == {
         path for path in PATHS if "5" in path and not path.endswith("7.c")
@@ -27,6 +28,17 @@ def test_each_path_comes_once_and_in_order_with_the_texts_that_are_wanted() -> N
 def test_a_few_files_need_no_thread_and_none_are_nothing() -> None:
     assert list(wanted_texts(["a", "b7.c"], text_of, lambda _: True)) == [("a", b"a"), ("b7.c", None)]
     assert list(wanted_texts([], text_of, lambda _: True)) == []
+
+
+def test_texts_that_can_be_joined_are_asked_about_together() -> None:
+    asked: list[bytes] = []
+
+    def holds(data: bytes) -> bool:
+        asked.append(data)
+        return b"file605.c" in data
+
+    found = dict(wanted_texts(PATHS, text_of, holds, can_join=True))
+    assert [path for path, data in found.items() if data] == ["file605.c"] and len(asked) < 200
 
 
 def test_who_stops_asking_stops_the_reading() -> None:

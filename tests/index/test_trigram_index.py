@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kexpert.background.database import cache_directory
-from kexpert.core.retrieval.trigrams import PIECE_BYTES, ROWS, piece_sets, rows_of
+from kexpert.core.retrieval.trigrams import PIECE_BYTES, numbers_of, piece_numbers
 from kexpert.index import trigram_index
 from kexpert.index.disk_view import DiskView
 from kexpert.index.schema import SymbolStore
@@ -91,11 +91,21 @@ def test_a_pass_is_due_for_many_files_that_are_not_covered(root: Path, monkeypat
 @settings(max_examples=200, deadline=None)
 @given(before=st.binary(max_size=50), literal=st.binary(min_size=3, max_size=90), after=st.binary(max_size=50),
        far=st.integers(0, 80))  # fmt: skip
-def test_a_piece_that_holds_a_literal_has_all_its_bits(before: bytes, literal: bytes, after: bytes, far: int) -> None:
+def test_a_piece_that_holds_a_literal_has_all_its_trigrams(
+    before: bytes, literal: bytes, after: bytes, far: int
+) -> None:
+    data = b"\0" * (PIECE_BYTES - far) + before + literal + after
+    wanted = set(numbers_of(literal.lower()))
+    assert any(wanted <= set(numbers.tolist()) for numbers in piece_numbers(data))
+
+
+@settings(max_examples=200, deadline=None)
+@given(total=st.integers(1, 3000), draw=st.data())
+def test_the_pieces_of_each_trigram_are_read_as_they_were_stored(total: int, draw: st.DataObject) -> None:
     import numpy as np
 
-    data = b"\0" * (PIECE_BYTES - far) + before + literal + after
-    rows = rows_of(literal.lower())
-    sets = np.unpackbits(piece_sets(data), axis=1)
-    assert sets.shape[1] == ROWS and max(rows) < ROWS
-    assert sets[:, rows].all(axis=1).any()
+    held = st.dictionaries(st.integers(0, 0xFFFF), st.sets(st.integers(0, total - 1), min_size=1, max_size=40))
+    expected = {number: sorted(pieces) for number, pieces in draw.draw(held).items()}
+    pairs = sorted(number << 16 | piece for number, pieces in expected.items() for piece in pieces)
+    rows = trigram_index._encoded(np.array(pairs, np.uint32), total)
+    assert {number: np.flatnonzero(trigram_index._decoded(row, total)).tolist() for number, row in rows} == expected

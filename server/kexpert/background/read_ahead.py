@@ -1,6 +1,7 @@
-"""Reads many files in order and asks something of each text, ahead and on a few threads.
+"""Reads many files in order and asks something of each text, ahead and on threads.
 
-Reading a file and matching a compiled expression both run without the interpreter's lock, so that threads help.
+Only the thread that asks reads: the interpreter's lock changes hands at each system call, so that several readers
+hinder each other. Matching a compiled expression runs without that lock; other threads do that, on texts put together.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
 
-_BATCH_FILES = 32
+#: Texts of one batch fit into a core's cache.
+_BATCH_BYTES = 1 << 18
+_BATCH_FILES = 64
 #: Batches in work for each thread: what is read in vain when the answer has enough is no more than these.
-_BATCHES_AHEAD = 2
+_BATCHES_AHEAD = 3
 _MAX_THREADS = 4
-#: Fewer files are read by the thread that asks.
+#: Fewer files are read and matched by the thread that asks.
 _MIN_FILES = 64
 
 #: (path, its text; None where there is none or it is not wanted)
@@ -23,35 +25,49 @@ Read = tuple[str, bytes | None]
 
 
 def wanted_texts(
-    paths: Sequence[str], read: Callable[[str], bytes | None], wanted: Callable[[bytes], bool]
+    paths: Sequence[str],
+    read: Callable[[str], bytes | None],
+    wanted: Callable[[bytes], bool],
+    *,
+    can_join: bool = False,
 ) -> Iterator[Read]:
-    """Each path in this order, with the text of those that ``wanted`` takes. Both functions run on any thread."""
+    """Each path in this order, with the text of those that ``wanted`` takes, which runs on any thread.
+
+    ``can_join``: texts joined by newlines are wanted if one of them is. Then most texts are asked about together.
+    """
     threads = min(os.cpu_count() or 1, _MAX_THREADS)
     if len(paths) < _MIN_FILES or threads < 2:
-        yield from _read(paths, read, wanted)
+        for batch in _batches(paths, read):
+            yield from _matched(batch, wanted, can_join)
         return
-    batches = iter([paths[start : start + _BATCH_FILES] for start in range(0, len(paths), _BATCH_FILES)])
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="kexpert-read")
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="kexpert-match")
     try:
         waiting: deque[Future[list[Read]]] = deque()
-        for batch in islice(batches, threads * _BATCHES_AHEAD):
-            waiting.append(pool.submit(_listed, batch, read, wanted))
+        for batch in _batches(paths, read):
+            waiting.append(pool.submit(_matched, batch, wanted, can_join))
+            if len(waiting) > threads * _BATCHES_AHEAD:
+                yield from waiting.popleft().result()
         while waiting:
-            found = waiting.popleft().result()
-            for batch in islice(batches, 1):
-                waiting.append(pool.submit(_listed, batch, read, wanted))
-            yield from found
+            yield from waiting.popleft().result()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _listed(
-    paths: Iterable[str], read: Callable[[str], bytes | None], wanted: Callable[[bytes], bool]
-) -> list[Read]:
-    return list(_read(paths, read, wanted))
-
-
-def _read(paths: Iterable[str], read: Callable[[str], bytes | None], wanted: Callable[[bytes], bool]) -> Iterator[Read]:
+def _batches(paths: Iterable[str], read: Callable[[str], bytes | None]) -> Iterator[list[Read]]:
+    batch: list[Read] = []
+    size = 0
     for path in paths:
         data = read(path)
-        yield path, data if data is not None and wanted(data) else None
+        batch.append((path, data))
+        size += len(data or b"")
+        if size >= _BATCH_BYTES or len(batch) == _BATCH_FILES:
+            yield batch
+            batch, size = [], 0
+    yield batch
+
+
+def _matched(batch: list[Read], wanted: Callable[[bytes], bool], can_join: bool) -> list[Read]:
+    texts = [data for _, data in batch if data is not None]
+    if can_join and len(texts) > 1 and not wanted(b"\n".join(texts)):
+        return [(path, None) for path, _ in batch]
+    return [(path, data if data is not None and wanted(data) else None) for path, data in batch]

@@ -231,9 +231,9 @@ class DiskView(View):
         return sorted(opened + [path for path in stored if path not in self._overlay])
 
     def wanted_texts(
-        self, paths: Sequence[str], wanted: Callable[[bytes], bool]
+        self, paths: Sequence[str], wanted: Callable[[bytes], bool], *, can_join: bool = False
     ) -> Iterator[tuple[str, bytes | None]]:
-        return wanted_texts(paths, self._bytes_of, wanted)
+        return wanted_texts(paths, self._bytes_of, wanted, can_join=can_join)
 
     def references(
         self,

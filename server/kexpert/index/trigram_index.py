@@ -1,4 +1,4 @@
-"""The trigrams of every file, stored by bit: which files can match a regular expression.
+"""The trigrams of every file, stored by trigram: which files can match a regular expression.
 
 A pass after indexing stores them part by part, by file id. A part lists the files that it covers and never becomes
 wrong, because an id is one state of one file. A file that no part covers can match anything, so no answer depends on
@@ -11,6 +11,7 @@ import contextlib
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,44 +20,48 @@ import numpy.typing as npt
 
 from kexpert.background.batches import batches
 from kexpert.background.progress import OnProgress, Progress, ignore_progress
-from kexpert.core.retrieval.trigrams import ROWS, Bits, piece_sets, rows_of
+from kexpert.core.retrieval.trigrams import Numbers, numbers_of, piece_numbers
 from kexpert.index.file_pass import PassFile, jobs_for, pass_files, run_tasks, singles, unchanged_texts
 from kexpert.index.schema import SymbolStore
 
 #: Run a pass when more files than this are not covered: reading as many takes a twentieth of a second.
 _MAX_UNCOVERED_FILES = 500
-#: Pieces of one part; a part has a row of this many bits for each trigram, of which two fill a page of SQLite.
-_PART_PIECES = 15_000
+#: Pieces of one part, at most 65,536.
+_PART_PIECES = 8_000
 _BATCH_BYTES = 8 << 20
 _TITLE = "Noting what text is where"
 
 _TABLES = (
     # ``id`` is the highest file id that was looked at; ``files`` and ``pieces``: the ids covered (int64) and how many
     # pieces each has (int32)
-    "CREATE TABLE IF NOT EXISTS trigram_parts (id INTEGER PRIMARY KEY, files BLOB, pieces BLOB)",
-    # ``id``: the bit shifted by _PART_SHIFT, plus the part
-    "CREATE TABLE IF NOT EXISTS trigrams (id INTEGER PRIMARY KEY, pieces BLOB)",
+    "CREATE TABLE IF NOT EXISTS trigram_files (id INTEGER PRIMARY KEY, files BLOB, pieces BLOB)",
+    # ``id``: the number of a trigram shifted by _PART_SHIFT, plus the part; ``pieces``: see ``_encoded``
+    "CREATE TABLE IF NOT EXISTS trigram_pieces (id INTEGER PRIMARY KEY, pieces BLOB)",
+    # of an earlier form
+    "DROP TABLE IF EXISTS trigram_parts",
+    "DROP TABLE IF EXISTS trigrams",
 )
 _PART_SHIFT = 40
-#: Bytes of the sets that are transposed at once.
-_COLUMN_BYTES = 64
+_LONG_GAP = 255
 
 Ids = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
 
-class _Sets(NamedTuple):
-    """The bit sets of some files: ids, the number of pieces of each, and all pieces."""
+class _Trigrams(NamedTuple):
+    """The trigrams of some files: ids, how many pieces each has, and for all pieces how many numbers and which."""
 
     ids: list[int]
-    counts: list[int]
-    sets: Bits
+    pieces: list[int]
+    sizes: list[int]
+    numbers: Numbers
 
 
 def is_pass_due(store: SymbolStore) -> bool:
     """True if more than ``_MAX_UNCOVERED_FILES`` files are not covered."""
     try:
         late = store.db.execute(
-            "SELECT count(*) FROM files WHERE id > (SELECT coalesce(max(id), 0) FROM trigram_parts)"
+            "SELECT count(*) FROM files WHERE id > (SELECT coalesce(max(id), 0) FROM trigram_files)"
         )
     except sqlite3.OperationalError:  # no pass has begun
         return store.file_count() > _MAX_UNCOVERED_FILES
@@ -81,13 +86,13 @@ def cover_files(
         rows = store.db.execute("SELECT id, path, size, mtime_ns FROM files WHERE id > ? ORDER BY id", (last,))
         files = pass_files(rows)
         jobs = jobs_for(files, jobs)
-        held: list[_Sets] = []
-        for batch, found in run_tasks(partial(_sets_of, str(root)), _batches(files), jobs, interrupted, singles):
+        held: list[_Trigrams] = []
+        for batch, found in run_tasks(partial(_trigrams_of, str(root)), _batches(files), jobs, interrupted, singles):
             if found is not None:  # a file that killed its worker is passed over: nothing is known of it
                 held.append(found)
             done += len(batch)
             last = batch[-1].id
-            if sum(len(each.sets) for each in held) >= _PART_PIECES:
+            if sum(len(each.sizes) for each in held) >= _PART_PIECES:
                 _write(store, last, held)
                 held = []
             on_progress(Progress(_TITLE, done, len(files)))
@@ -104,32 +109,32 @@ def _create_tables(store: SymbolStore) -> int:
     for statement in _TABLES:
         db.execute(statement)
     covered, last = db.execute(
-        "SELECT coalesce(sum(length(files)), 0) / 8, coalesce(max(id), 0) FROM trigram_parts"
+        "SELECT coalesce(sum(length(files)), 0) / 8, coalesce(max(id), 0) FROM trigram_files"
     ).fetchone()
     if covered > 2 * store.file_count():
-        db.execute("DELETE FROM trigram_parts")
-        db.execute("DELETE FROM trigrams")
+        db.execute("DELETE FROM trigram_files")
+        db.execute("DELETE FROM trigram_pieces")
         last = 0
     db.execute("COMMIT")
     return int(last)
 
 
-def _write(store: SymbolStore, last: int, held: Sequence[_Sets]) -> None:
-    """Store a part: for each bit, the pieces that have it."""
+def _write(store: SymbolStore, last: int, held: Sequence[_Trigrams]) -> None:
+    """Store a part: for each trigram, the pieces that hold it."""
     ids = np.array([number for each in held for number in each.ids], np.int64)
-    counts = np.array([count for each in held for count in each.counts], np.int32)
-    sets = np.concatenate([each.sets for each in held])
+    counts = np.array([count for each in held for count in each.pieces], np.int32)
+    sizes = [size for each in held for size in each.sizes]
+    numbers = np.concatenate([each.numbers for each in held])
+    pairs = numbers.astype(np.uint32) << np.uint32(16)
+    pairs |= np.repeat(np.arange(len(sizes), dtype=np.uint32), sizes)
+    pairs.sort()
     db = store.db
     db.execute("BEGIN IMMEDIATE")
-    db.execute("INSERT INTO trigram_parts VALUES (?, ?, ?)", (last, ids.tobytes(), counts.tobytes()))
-    for column in range(0, sets.shape[1], _COLUMN_BYTES):
-        bits = np.unpackbits(sets[:, column : column + _COLUMN_BYTES], axis=1)
-        by_bit = np.packbits(np.ascontiguousarray(bits.T), axis=1)
-        first = column * 8
-        db.executemany(
-            "INSERT INTO trigrams VALUES (?, ?)",
-            [((first + at) << _PART_SHIFT | last, row.tobytes()) for at, row in enumerate(by_bit) if row.any()],
-        )
+    db.execute("INSERT INTO trigram_files VALUES (?, ?, ?)", (last, ids.tobytes(), counts.tobytes()))
+    db.executemany(
+        "INSERT INTO trigram_pieces VALUES (?, ?)",
+        ((number << _PART_SHIFT | last, row) for number, row in _encoded(pairs, len(sizes))),
+    )
     db.execute("COMMIT")
 
 
@@ -140,14 +145,56 @@ def _batches(files: Sequence[PassFile]) -> Iterator[list[PassFile]]:
 # -- in the workers ---------------------------------------------------------------------------------
 
 
-def _sets_of(root: str, files: Sequence[PassFile]) -> _Sets:
-    """The sets of these files, without those that changed since the symbol index read them."""
-    ids, counts, sets = [], [], [np.zeros((0, ROWS // 8), np.uint8)]
+def _trigrams_of(root: str, files: Sequence[PassFile]) -> _Trigrams:
+    """The trigrams of these files, without those that changed since the symbol index read them."""
+    ids, pieces = [], []
+    found: list[Numbers] = [np.zeros(0, np.uint16)]
     for number, data in unchanged_texts(root, files):
-        sets.append(piece_sets(data))
+        of_file = piece_numbers(data)
         ids.append(number)
-        counts.append(len(sets[-1]))
-    return _Sets(ids, counts, np.concatenate(sets))
+        pieces.append(len(of_file))
+        found += of_file
+    return _Trigrams(ids, pieces, [len(each) for each in found[1:]], np.concatenate(found))
+
+
+# -- a row ------------------------------------------------------------------------------------------
+
+
+def _encoded(pairs: npt.NDArray[np.uint32], total: int) -> Iterator[tuple[int, bytes]]:
+    """(trigram, its pieces) of sorted pairs, the trigram in the upper half: the gaps between the pieces, or a bit for
+    each of all pieces where that is shorter.
+
+    A gap is the bytes that sum up to it; all but the last are ``_LONG_GAP``.
+    """
+    if not len(pairs):
+        return
+    numbers, pieces = pairs >> 16, (pairs & 0xFFFF).astype(np.int32)
+    starts = np.append(0, np.flatnonzero(numbers[1:] != numbers[:-1]) + 1)
+    gaps = np.diff(pieces, prepend=np.int32(0))
+    gaps[starts] = pieces[starts] + 1
+    ends = np.cumsum(gaps // _LONG_GAP + 1, dtype=np.int32)
+    by_gap = np.full(ends[-1], _LONG_GAP, np.uint8)
+    by_gap[ends - 1] = gaps % _LONG_GAP
+    of_row = pairwise((*starts.tolist(), len(pairs)))
+    in_bytes = pairwise((0, *ends[starts[1:] - 1].tolist(), len(by_gap)))
+    for (start, stop), (first, last) in zip(of_row, in_bytes, strict=True):
+        row = by_gap[first:last]
+        if len(row) >= (total + 7) // 8:
+            mask = np.zeros(total, np.bool_)
+            mask[pieces[start:stop]] = True
+            row = np.packbits(mask)
+        yield int(numbers[start]), row.tobytes()
+
+
+def _decoded(row: bytes | None, total: int) -> Mask:
+    """The pieces of a row, as a mask; none for no row."""
+    if row is not None and len(row) == (total + 7) // 8:
+        return np.unpackbits(np.frombuffer(row, np.uint8), count=total).view(np.bool_)
+    mask = np.zeros(total, np.bool_)
+    if row is not None:
+        gaps = np.frombuffer(row, np.uint8)
+        mask[np.cumsum(gaps, dtype=np.intp)[gaps < _LONG_GAP] - 1] = True
+    return mask
 
 
 # -- reading ----------------------------------------------------------------------------------------
@@ -160,16 +207,16 @@ def ids_that_can_hold(
 
     ``rows`` runs a query. None if nothing narrows the search: no clause, or no part.
     """
-    wanted = [[rows_of(literal) for literal in clause] for clause in clauses]
+    wanted = [[numbers_of(literal) for literal in clause] for clause in clauses]
     wanted = [clause for clause in wanted if clause and all(clause)]
-    parts = rows("SELECT id, files, pieces FROM trigram_parts", ()) if wanted else []
+    parts = rows("SELECT id, files, pieces FROM trigram_files", ()) if wanted else []
     if not parts:
         return None
     stored: dict[tuple[int, int], bytes] = {}
-    for bit in sorted({bit for clause in wanted for literal in clause for bit in literal}):
-        of_bit = (bit << _PART_SHIFT, (bit + 1) << _PART_SHIFT)
-        for number, pieces in rows("SELECT id, pieces FROM trigrams WHERE id >= ? AND id < ?", of_bit):
-            stored[number & ((1 << _PART_SHIFT) - 1), bit] = pieces
+    for trigram in sorted({trigram for clause in wanted for literal in clause for trigram in literal}):
+        bounds = (trigram << _PART_SHIFT, (trigram + 1) << _PART_SHIFT)
+        for number, pieces in rows("SELECT id, pieces FROM trigram_pieces WHERE id >= ? AND id < ?", bounds):
+            stored[number & ((1 << _PART_SHIFT) - 1), trigram] = pieces
     covered, passing = [], []
     for part, files, counts in parts:
         ids, sizes = np.frombuffer(files, np.int64), np.frombuffer(counts, np.int32)
@@ -186,18 +233,17 @@ def _holds(
     clauses: Sequence[Sequence[Sequence[int]]],
     stored: dict[tuple[int, int], bytes],
     sizes: npt.NDArray[np.int32],
-) -> npt.NDArray[np.bool_]:
+) -> Mask:
     """For each file of a part, whether its pieces hold one literal of each clause."""
     total = int(sizes.sum())
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     passing = np.ones(len(sizes), np.bool_)
     for clause in clauses:
-        any_of = np.zeros((total + 7) // 8, np.uint8)
+        any_of = np.zeros(total, np.bool_)
         for literal in clause:
-            all_of = np.full((total + 7) // 8, 0xFF, np.uint8)
-            for bit in literal:
-                pieces = stored.get((part, bit))
-                all_of &= np.frombuffer(pieces, np.uint8) if pieces is not None else 0
+            all_of = np.ones(total, np.bool_)
+            for trigram in literal:
+                all_of &= _decoded(stored.get((part, trigram)), total)
             any_of |= all_of
-        passing &= np.logical_or.reduceat(np.unpackbits(any_of, count=total).astype(np.bool_), starts)
+        passing &= np.logical_or.reduceat(any_of, starts)
     return passing

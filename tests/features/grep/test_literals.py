@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kexpert.features.grep.literals import required_literals
+from kexpert.features.grep.query import BadQuery, Expression, GrepQuery
 
 
 def options_of(pattern: bytes, ignores_case: bool = False) -> re2.Options:
@@ -23,7 +24,8 @@ _CHARS = st.sampled_from([b"a", b"b", b"K", b"s", b"_", b"1", b" ", b"\n", b"(",
 _ATOMS = st.sampled_from(
     [b"a", b"b", b"K", b"ab", b"_1", b".", b"\\w", b"\\(", b"\\.", b"\\x41", b"\\x{4b}", b"\\141", b"\\n", b"\\s",
      b"[ab]", b"[^a]", b"[a-c]", b"[\\x41-a]", b"[]a]", b"[a-]", b"[[:alpha:]]", b"[\\d_]", b"^", b"$", b"\\b", b"{",
-     b"a{,2}", b"x{2}", b"-", b"(?i)", b"(?i:k)", b"(?s)", b"\\pL", b"\\Qa+\\E", b"[Kk]s"]
+     b"a{,2}", b"x{2}", b"-", b"(?i)", b"(?i:k)", b"(?s)", b"\\pL", b"\\Qa+\\E", b"[Kk]s", b"\\A", b"\\z", b"\\B",
+     b"(?-m)", b"(?-m:^a)", b"(?i-m:b$)"]
 )  # fmt: skip
 _REPEATS = st.sampled_from([b"", b"", b"", b"*", b"+", b"?", b"*?", b"+?", b"{2}", b"{0}", b"{0,1}", b"{1,}", b"{1,3}"])
 
@@ -52,6 +54,26 @@ def test_every_match_holds_a_text_of_each_clause(pattern: bytes, text: bytes, ig
         for clauses, held in ((folded, match[0].lower()), (written, match[0])):
             for clause in clauses:
                 assert any(literal in held for literal in clause), (pattern, match[0], clause)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(pattern=PATTERNS, texts=st.lists(TEXTS, min_size=1, max_size=3), ignores_case=st.booleans())
+def test_joined_texts_hold_a_match_where_one_of_them_does(
+    pattern: bytes, texts: list[bytes], ignores_case: bool
+) -> None:
+    try:
+        expression = Expression(GrepQuery(pattern.decode(), ignores_case=ignores_case))
+    except BadQuery:
+        return
+    if expression.can_join and any(map(expression.is_in, texts)):
+        assert expression.is_in(b"\n".join(texts))
+
+
+def test_an_expression_of_the_ends_of_a_text_is_asked_about_each() -> None:
+    for pattern in (r"\Aint", r"end\z", "(?-m)^int", "(?i-m:^int)"):
+        assert not Expression(GrepQuery(pattern)).can_join
+    assert Expression(GrepQuery("^int$")).can_join and Expression(GrepQuery(r"a\(-b")).can_join
+    assert Expression(GrepQuery(r"\Aint", is_fixed=True)).can_join
 
 
 @settings(max_examples=300, deadline=None)

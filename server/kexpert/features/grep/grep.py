@@ -66,7 +66,8 @@ def grep(view: View, query: GrepQuery, cancelled: Callable[[], bool] = lambda: F
     began = time.monotonic()
     paths = [path for path in view.files_that_can_hold(expression.clauses) if passes.takes(path)]
     answer = GrepAnswer([], 0, True, "", 0, 0, view.complete)
-    for path, data in view.wanted_texts(sorted(paths, key=_order), expression.is_in):
+    texts = view.wanted_texts(sorted(paths, key=_order), expression.is_in, can_join=expression.can_join)
+    for path, data in texts:
         seconds = time.monotonic() - began
         if cancelled():
             answer.why_stopped = "cancelled"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ _MAX_PROGRAM_BYTES = 32 << 20
 #: Texts looked for before an expression is run, and the size of the shortest.
 _MAX_NEEDLES = 4
 _MIN_NEEDLE_BYTES = 3
+#: What may match at the ends of a text alone: "\A", "\z", and "^" and "$" where flags are cleared.
+_OF_WHOLE_TEXT = re.compile(rb"\\[Az]|\(\?[a-zA-Z]*-")
 #: What RE2 does not take, by what its pattern holds.
 _UNSUPPORTED = (
     ("(?=", "look-aheads"), ("(?!", "look-aheads"), ("(?<=", "look-behinds"), ("(?<!", "look-behinds"),
@@ -98,6 +101,8 @@ class Expression:
             self._compiled: Any = re2.compile(b"(?m)" + written, options)
         except re2.error as error:
             raise BadQuery(_refusal(pattern, error)) from None
+        #: True if texts joined by newlines hold a match where one of them does.
+        self.can_join = query.is_fixed or _OF_WHOLE_TEXT.search(written) is None
         self.clauses: list[Clause] = [frozenset({pattern.encode().lower()})]
         if not query.is_fixed:
             self.clauses = required_literals(written)
