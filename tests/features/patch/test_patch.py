@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from difflib import unified_diff
+from itertools import pairwise
 
 import pytest
 
@@ -166,6 +167,52 @@ def test_new_deleted_and_renamed_files() -> None:
     moved += b"rename from drivers/bar/bar.c\nrename to drivers/foo/bar.c\n"
     (file,) = report_on(moved).files
     assert (file.status, file.path, file.old_path) == ("renamed", "drivers/foo/bar.c", "drivers/bar/bar.c")
+
+
+def series_of(*texts: str, path: str = "drivers/foo/foo.c") -> list[bytes]:
+    """The patches that lead from each text of a file to the next."""
+    return [diff(path, before, after) for before, after in pairwise(texts)]
+
+
+#: A function is changed twice, then a new one is added to and changed.
+STEPS = (
+    FOO, FOO.replace("b + 1", "b + 2"), FOO.replace("b + 1", "b + 3"),
+    *(f"{FOO.replace('b + 1', 'b + 3')}int c(void) {{ return {value}; }}\n" for value in (1, 2)),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+@pytest.mark.parametrize("in_tree", [0, 2, 4])
+def test_a_series_that_changes_a_file_several_times_fits_a_tree_before_within_and_after_it(
+    in_tree: int, newest_first: bool
+) -> None:
+    patches = series_of(*STEPS)
+    tree = {"drivers/foo/foo.c": STEPS[in_tree]}
+    report = report_on(b"".join(patches[::-1] if newest_first else patches), **tree)
+    assert [file.unplaced_hunks for file in report.files] == [0] * 4
+    if in_tree != 2:
+        assert {file.state for file in report.files} == {TreeState.AFTER if in_tree else TreeState.BEFORE}
+    found = {use.touched.symbol.name: use.touched for use in report.touched}
+    assert found.keys() == {"foo_add", "c"} and len(report.touched) == 2
+    assert (found["foo_add"].symbol.line, found["foo_add"].is_in_tree) == (8, True)
+    assert found["c"].is_in_tree is (in_tree == 4)
+
+
+def test_a_series_may_rename_a_file_and_go_on() -> None:
+    moved = b"diff --git a/drivers/foo/foo.c b/drivers/foo/new.c\n"
+    moved += b"rename from drivers/foo/foo.c\nrename to drivers/foo/new.c\n"
+    moved += b"diff --git a/drivers/foo/new.c b/drivers/foo/new.c\n"
+    report = report_on(moved + series_of(*STEPS[:2], path="drivers/foo/new.c")[0])
+    assert [(file.status, file.unplaced_hunks) for file in report.files] == [("renamed", 0), ("changed", 0)]
+    (use,) = report.touched
+    assert (use.touched.symbol.name, use.touched.symbol.path) == ("foo_add", "drivers/foo/foo.c")
+
+
+def test_the_files_that_mention_a_removed_constant_are_counted() -> None:
+    header = FILES["include/linux/foo.h"].decode()
+    report = report_on(diff("include/linux/foo.h", header, header.replace("#define FOO_MAX 7\n", "")))
+    (use,) = report.touched
+    assert (use.touched.status, use.touched.symbol.name, use.mentioning_files) == ("removed", "FOO_MAX", 1)
 
 
 def test_a_definition_that_goes_to_another_file_has_moved() -> None:

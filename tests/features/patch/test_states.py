@@ -58,6 +58,13 @@ def test_a_tree_with_the_patch_is_recognised() -> None:
     assert states.old == text_of(["other", *OLD])
 
 
+def test_lines_at_the_end_that_only_one_side_has_tell_whether_the_tree_has_the_patch() -> None:
+    short, more = ["int a;", "int b;"], ["int a;", "int b;", "int c;", "int d;"]
+    for old, new in ((short, more), (more, short)):
+        assert states_of(patch_of(old, new), text_of(old)).state is TreeState.BEFORE
+        assert states_of(patch_of(old, new), text_of(new)).state is TreeState.AFTER
+
+
 def test_a_changed_context_line_is_tolerated_and_a_changed_line_is_not() -> None:
     near = [*OLD]
     near[17] = "somebody else's"

@@ -15,8 +15,9 @@ from kexpert.features.callgraph.edges import Edge, TableEntry
 from kexpert.features.callgraph.kept_calls import KeptCalls
 from kexpert.features.callgraph.operations import Operations
 from kexpert.features.callgraph.undecided import without_configuration
-from kexpert.features.patch.states import FileStates, TreeState, states_of
-from kexpert.features.patch.touched import Touched, named_in_headings, options_in, touched_in
+from kexpert.features.patch.series import NamedPatch, PlacedPatch, placed
+from kexpert.features.patch.states import FileStates, TreeState
+from kexpert.features.patch.touched import Touched, in_tree, merged, named_in_headings, options_in, touched_in
 from kexpert.view import View
 
 _MAX_CALLERS = 8
@@ -95,16 +96,19 @@ def patch_report(
     earlier answers found calls."""
     diff = parse_unified_diff(data)
     report = PatchReport(notes=list(diff.notes), is_complete=view.complete)
-    found: list[Touched] = []
+    named: list[NamedPatch] = []
     for patch in diff.files:
-        if cancelled():
-            report.notes.append("cancelled: not all files were looked at")
-            break
         names = _tree_names(view, patch)
         if isinstance(names, str):
             report.notes.append(names)
-            continue
-        found += _of_file(view, patch, names, prefers_after, report)
+        else:
+            named.append(NamedPatch(patch, *names))
+    found: list[Touched] = []
+    for each in placed(view, named, prefers_after, cancelled):
+        found += _of_file(view, each, report)
+    if cancelled():
+        report.notes.append("cancelled: not all files were looked at")
+    found = merged(found)
     _mark_moved(found)
     report.more_touched = max(0, len(found) - _MAX_TOUCHED)
     _add_uses(view, found[:_MAX_TOUCHED], report, kept or KeptCalls(), cancelled)
@@ -137,14 +141,10 @@ def _shown(name: str) -> str:
     return name.encode("ascii", "backslashreplace").decode()[:120]
 
 
-def _of_file(
-    view: View, patch: FilePatch, names: tuple[str, str], prefers_after: bool, report: PatchReport
-) -> list[Touched]:
+def _of_file(view: View, each: PlacedPatch, report: PatchReport) -> list[Touched]:
     """Add a file to the report; returns what the patch touches in it."""
-    old, new = names
+    patch, old, new, states = each.named.patch, each.named.old, each.named.new, each.states
     path = new or old
-    data = next((data for name in (new, old) if name and (data := view.data(name)) is not None), None)
-    states = states_of(patch, data, prefers_after)
     status = "binary" if patch.is_binary else "added" if not old else "deleted" if not new else "changed"
     if old and new and old != new:
         status = "renamed"
@@ -155,9 +155,10 @@ def _of_file(
     )  # fmt: skip
     for option in options_in(path, states):
         report.options.setdefault(option, []).append(path)
-    in_tree = next((name for name in (new, old) if name and view.data(name) is not None), path)
-    found = touched_in(in_tree, states, view.source(in_tree))
-    return found + _by_heading(view, in_tree, states, found)
+    found = touched_in(each.path, states, view.source(each.path))
+    if each.is_made:
+        in_tree(found, view.symbols_in(each.path))
+    return found + _by_heading(view, each.path, states, found)
 
 
 def _by_heading(view: View, path: str, states: FileStates, known: list[Touched]) -> list[Touched]:
@@ -191,7 +192,7 @@ def _add_uses(
         if each.symbol.kind in _CALLED:
             edges = callers(view, each.symbol, operations, _MAX_CALLERS, cancelled)
             use.callers, use.more_callers, use.entries = edges.edges, edges.more, edges.entries
-        elif each.symbol.kind in _MENTIONED:
+        if each.symbol.kind in _MENTIONED or (each.symbol.kind is Kind.MACRO and not use.callers):
             use.mentioning_files = len(view.files_mentioning(each.symbol.name))
         for member in each.members:
             if each.symbol.kind is Kind.STRUCT and member.name not in use.implementations:

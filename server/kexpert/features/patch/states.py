@@ -59,7 +59,9 @@ def states_of(patch: FilePatch, text: bytes | None, prefers_after: bool = False)
         is_after = patch.old_name is None
     else:
         scores = _score(after), _score(before)
-        is_after = scores[0] > scores[1] or (scores[0] == scores[1] and prefers_after)
+        # both fit: lines at the end of a file that only one side has are there
+        is_longer = len(_whole_side(patch, "+")) > len(_whole_side(patch, "-"))
+        is_after = scores[0] > scores[1] or (scores[0] == scores[1] and (prefers_after or is_longer))
     places = after if is_after else before
     found = [(place, hunk) for place, hunk in zip(places, patch.hunks, strict=True) if place is not None]
     states = _spliced(lines, sorted(found, key=lambda each: each[0].line), is_after)

@@ -81,6 +81,34 @@ def named_in_headings(states: FileStates, symbols: Iterable[Symbol]) -> list[Tou
             if symbol.name in words and symbol.kind in kinds]  # fmt: skip
 
 
+def in_tree(found: Iterable[Touched], symbols: Iterable[Symbol]) -> None:
+    """Put definitions of a text that is not the tree's where the tree has them, of the ``symbols`` of its file."""
+    known = _by_key(symbols)
+    for each in found:
+        symbol = known.get((each.symbol.kind, each.symbol.name))
+        each.is_in_tree = symbol is not None
+        each.symbol = symbol or each.symbol
+
+
+def merged(found: Iterable[Touched]) -> list[Touched]:
+    """The same definitions, each once: what several patches of a series do to one in their order."""
+    kept: dict[tuple[str, Kind, str], Touched] = {}
+    for each in found:
+        key = (each.symbol.path, each.symbol.kind, each.symbol.name)
+        first = kept.setdefault(key, each)
+        if first is each:
+            continue
+        if first.status != each.status:
+            is_there = each.status != "removed"
+            first.status = ("added" if first.status == "added" else "changed") if is_there else "removed"
+        if each.certainty != first.certainty:
+            first.certainty = "by syntax"
+        first.table = first.table or each.table
+        names = {member.name for member in first.members}
+        first.members = first.members + [member for member in each.members if member.name not in names]
+    return list(kept.values())
+
+
 def options_in(path: str, states: FileStates) -> list[str]:
     """The CONFIG symbols that changed lines name, in the order in which they do."""
     names: dict[str, None] = {}
