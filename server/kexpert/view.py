@@ -158,7 +158,7 @@ class View(ABC):
     def wanted_texts(
         self, paths: Sequence[str], wanted: Callable[[bytes], bool], *, can_join: bool = False
     ) -> Iterator[tuple[str, bytes | None]]:
-        """Each path in this order, with the bytes of the file if ``wanted`` takes them, else None.
+        """Each path of the tree in this order, with the bytes of the file if ``wanted`` takes them, else None.
 
         Files may be read ahead, and ``wanted`` may be called on several threads. ``can_join``: it takes texts joined by
         newlines if it takes one of them.

@@ -59,7 +59,8 @@ def _batches(paths: Iterable[str], read: Callable[[str], bytes | None]) -> Itera
     for path in paths:
         data = read(path)
         batch.append((path, data))
-        size += len(data or b"")
+        if data:
+            size += len(data)
         if size >= _BATCH_BYTES or len(batch) == _BATCH_FILES:
             yield batch
             batch, size = [], 0

@@ -144,10 +144,11 @@ def read(root: Path | str, path: str, limit: int = MAX_FILE_BYTES) -> bytes | No
         stat = os.fstat(fd)
         if not S_ISREG(stat.st_mode) or stat.st_size > limit:
             return None
-        pieces = [os.read(fd, stat.st_size + 1)]
-        size = len(pieces[0])
+        data = os.read(fd, stat.st_size + 1)
+        size = len(data)
         if size == stat.st_size:
-            return pieces[0]
+            return data
+        pieces = [data]
         while pieces[-1] and stat.st_size < size <= limit:  # it grew since
             pieces.append(os.read(fd, 1 << 16))
             size += len(pieces[-1])

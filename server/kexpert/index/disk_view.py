@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from kexpert.background.file_identity import FileIdentity
 from kexpert.background.read_ahead import wanted_texts
-from kexpert.background.tree import relative_path
+from kexpert.background.tree import read, relative_path
 from kexpert.core.c.source import Source
 from kexpert.core.retrieval.chunk import Chunk, chunks
 from kexpert.core.retrieval.folded import holds
@@ -233,7 +233,13 @@ class DiskView(View):
     def wanted_texts(
         self, paths: Sequence[str], wanted: Callable[[bytes], bool], *, can_join: bool = False
     ) -> Iterator[tuple[str, bytes | None]]:
-        return wanted_texts(paths, self._bytes_of, wanted, can_join=can_join)
+        # from the files themselves: thousands of them are not worth a look into the reader's cache
+        root, opened = self.root, {path: source.data for path, source in self._overlay.items()}
+
+        def text_of(path: str) -> bytes | None:
+            return opened[path] if path in opened else read(root, path)
+
+        return wanted_texts(list(filter(self._holds, paths)), text_of, wanted, can_join=can_join)
 
     def references(
         self,

@@ -24,6 +24,8 @@ _WHOLE = frozenset(Kind) - {Kind.MEMBER, Kind.ENUMERATOR}
 _MAX_LINE_CHARS = 240
 #: After the wanted results, matches are counted for so long.
 _COUNT_SECONDS = 0.5
+#: Files without a match after which a search looks whether it must end.
+_FILES_BETWEEN_CHECKS = 50
 _MIN_REGISTERS = 400
 _DEFINE = re.compile(rb"[ \t]*#[ \t]*define[ \t]+(\w+)")
 _FIRST = ("kernel/", "mm/", "fs/", "block/", "lib/", "init/", "ipc/", "security/", "crypto/", "net/", "include/",
@@ -68,18 +70,21 @@ def grep(view: View, query: GrepQuery, cancelled: Callable[[], bool] = lambda: F
     answer = GrepAnswer([], 0, True, "", 0, 0, view.complete)
     texts = view.wanted_texts(sorted(paths, key=_order), expression.is_in, can_join=expression.can_join)
     for path, data in texts:
-        seconds = time.monotonic() - began
-        if cancelled():
-            answer.why_stopped = "cancelled"
-        elif seconds > query.max_seconds:
-            answer.why_stopped = "time"
-        elif len(answer.hits) >= query.max_results and seconds > _COUNT_SECONDS:
-            answer.why_stopped = "enough"
-        if answer.why_stopped:
-            answer.is_exact = False
-            break
+        if data is not None or answer.files_searched % _FILES_BETWEEN_CHECKS == 0:
+            seconds = time.monotonic() - began
+            if cancelled():
+                answer.why_stopped = "cancelled"
+            elif seconds > query.max_seconds:
+                answer.why_stopped = "time"
+            elif len(answer.hits) >= query.max_results and seconds > _COUNT_SECONDS:
+                answer.why_stopped = "enough"
+            if answer.why_stopped:
+                answer.is_exact = False
+                break
         answer.files_searched += 1
-        found = _hits(view, path, data, expression, kinds, passes, query.max_lines) if data else []
+        if not data:
+            continue
+        found = _hits(view, path, data, expression, kinds, passes, query.max_lines)
         answer.files_with_matches += bool(found)
         room = query.max_results - len(answer.hits)
         answer.hits += found[:room]
