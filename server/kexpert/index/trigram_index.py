@@ -11,7 +11,7 @@ import contextlib
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from kexpert.background.batches import batches
 from kexpert.background.progress import OnProgress, Progress, ignore_progress
-from kexpert.core.retrieval.trigrams import Numbers, numbers_of, piece_numbers
+from kexpert.core.retrieval.trigrams import NUMBERS, Numbers, numbers_of, piece_numbers
 from kexpert.index.file_pass import PassFile, jobs_for, pass_files, run_tasks, singles, unchanged_texts
 from kexpert.index.schema import SymbolStore
 
@@ -43,6 +43,8 @@ _TABLES = (
 )
 _PART_SHIFT = 40
 _LONG_GAP = 255
+#: Numbers that are encoded at once, which bounds the memory.
+_ENCODED_NUMBERS = 1 << 12
 
 Ids = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -128,12 +130,14 @@ def _write(store: SymbolStore, last: int, held: Sequence[_Trigrams]) -> None:
     pairs = numbers.astype(np.uint32) << np.uint32(16)
     pairs |= np.repeat(np.arange(len(sizes), dtype=np.uint32), sizes)
     pairs.sort()
+    bounds = np.searchsorted(pairs, np.arange(_ENCODED_NUMBERS, NUMBERS, _ENCODED_NUMBERS, dtype=np.uint32) << 16)
+    rows = chain.from_iterable(_encoded(some, len(sizes)) for some in np.split(pairs, bounds))
     db = store.db
     db.execute("BEGIN IMMEDIATE")
     db.execute("INSERT INTO trigram_files VALUES (?, ?, ?)", (last, ids.tobytes(), counts.tobytes()))
     db.executemany(
         "INSERT INTO trigram_pieces VALUES (?, ?)",
-        ((number << _PART_SHIFT | last, row) for number, row in _encoded(pairs, len(sizes))),
+        ((number << _PART_SHIFT | last, row) for number, row in rows),
     )
     db.execute("COMMIT")
 

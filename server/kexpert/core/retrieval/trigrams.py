@@ -34,8 +34,10 @@ def piece_numbers(data: bytes) -> list[Numbers]:
     found = []
     for start in range(0, max(len(text), 1), PIECE_BYTES):
         piece = np.frombuffer(text[start : start + PIECE_BYTES + MAX_LITERAL_BYTES], np.uint8)
-        counts = np.bincount(_hashes(piece), minlength=NUMBERS) if len(piece) > 2 else np.zeros(0, np.intp)
-        found.append(np.flatnonzero(counts).astype(np.uint16))
+        held = np.zeros(NUMBERS, np.bool_)
+        if len(piece) > 2:
+            held[_hashes(piece)] = True
+        found.append(np.flatnonzero(held).astype(np.uint16))
     return found
 
 
