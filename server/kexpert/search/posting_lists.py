@@ -67,7 +67,7 @@ class PostingLists:
 
     def __init__(self, path: Path) -> None:
         """Raises OSError, or ValueError for a damaged file."""
-        data = np.memmap(path, np.uint8, "r")
+        data = np.asarray(np.memmap(path, np.uint8, "r"))  # slices of a plain array cost less
         header = len(_FORMAT)
         if data[:header].tobytes() != _FORMAT:
             raise ValueError(f"{path}: no posting lists of this version")
@@ -133,7 +133,7 @@ class PostingLists:
             scores = allowed
         best = _highest(scores, limit)
         best = best[np.lexsort((self._numbers[best], -scores[best]))][:limit]
-        return [(int(self._numbers[at]), float(scores[at])) for at in best]
+        return list(zip(self._numbers[best].tolist(), scores[best].tolist(), strict=True))
 
 
 def _highest(scores: NDArray[np.float32], limit: int) -> NDArray[np.int64]:
