@@ -112,6 +112,35 @@ def test_a_table_is_named_also_where_nobody_calls_the_operation() -> None:
     assert "[held as foo_ops.close by foo_fops fs/foo/foo.c:20]" in render.to_plain_text(chain)
 
 
+def test_a_function_that_code_assigns_to_a_member_is_held_by_it() -> None:
+    code = """
+//- fs/late.c
+#include <linux/foo.h>
+static int late_open(struct file *f)
+{
+	return 0;
+}
+static int late_close(int x)
+{
+	return 0;
+}
+void late(struct foo_ops *ops, void *other)
+{
+	ops->open = late_open;
+	/* ops->close = late_close; */
+	mystery->close = late_close;
+}
+"""
+    view = MemoryView(files_of(TREE.lstrip("\n") + code.lstrip("\n")))
+    chain = call_chain(view, "late_open", ChainLimits())
+    assert chain is not None and names(chain.up) == ["do_open"]
+    assert [(entry.operation, entry.table, entry.line) for entry in chain.up.entries] == [("foo_ops.open", "ops", 11)]
+    path = shortest_path(view, "open", "late_open")
+    assert path is not None and [edge.caller.name for edge in path.edges] == ["sys_open", "vfs_open", "do_open"]
+    chain = call_chain(view, "late_close", ChainLimits())
+    assert chain is not None and not chain.up.entries
+
+
 def test_a_cycle_is_cut() -> None:
     chain = call_chain(VIEW, "helper", ChainLimits(0, 5))
     assert chain is not None and [other.path for other in chain.others] == ["drivers/bar.c"]

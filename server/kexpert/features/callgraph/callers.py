@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from kexpert.core.c.cursor_context import comment_start
 from kexpert.core.c.lex import blank_comments, is_member_use
 from kexpert.core.symbols import Kind, Symbol
 from kexpert.features.callgraph.definitions import BESIDE_KERNEL, FUNCTIONS, core_first
@@ -19,6 +20,10 @@ from kexpert.view import View
 _MAX_READ = 300
 _MAX_ENTRIES = 40
 _MAX_OPERATIONS = 6
+#: Before and after a function that is assigned to a member.
+_ASSIGNED_BEFORE = re.compile(rb"(\w*)\s*(?:->|\.)\s*(\w+)\s*=\s*&?\s*$")
+_ENDS_ASSIGNMENT = re.compile(rb"\s*;")
+_MAX_ASSIGNED_BYTES = 120
 
 
 def callers(
@@ -30,7 +35,7 @@ def callers(
 ) -> Edges:
     """At most ``limit`` edges to ``symbol``, direct calls first, its own file's first, then the kernel's core."""
     direct, unread = _direct(view, symbol, operations.reader, cancelled)
-    entries = entries_of(view, symbol)
+    entries = entries_of(view, symbol, operations)
     through: list[Edge] = []
     for struct, member in list(dict.fromkeys((e.struct, e.member) for e in entries))[:_MAX_OPERATIONS]:
         entry = next(e for e in entries if (e.struct, e.member) == (struct, member))
@@ -41,15 +46,32 @@ def callers(
     return Edges(tuple(edges[:limit]), unread, tuple(entries))
 
 
-def entries_of(view: View, symbol: Symbol) -> list[TableEntry]:
+def entries_of(view: View, symbol: Symbol, operations: Operations) -> list[TableEntry]:
     """The ops tables that hold a function; those of its own file alone if it is static."""
     if symbol.kind not in FUNCTIONS:
         return []
-    return [
+    entries = [
         TableEntry(each.struct, each.member, each.table, each.path, each.line)
         for each in view.assignments_of(symbol.name)
         if each.path == symbol.path or not is_private(symbol)
-    ][:_MAX_ENTRIES]
+    ]
+    return [*entries, *_assigned_in_code(view, symbol, operations)][:_MAX_ENTRIES]
+
+
+def _assigned_in_code(view: View, symbol: Symbol, operations: Operations) -> Iterator[TableEntry]:
+    """Assignments in the function's own file, ``gc->set = foo_set;``, to members of known structs."""
+    data, name = view.data(symbol.path) or b"", symbol.name.encode()
+    at = data.find(name)
+    while at >= 0:
+        stop = at + len(name)
+        before = max(at - _MAX_ASSIGNED_BYTES, 0)
+        match = _ASSIGNED_BEFORE.search(data[before:at]) if _ENDS_ASSIGNMENT.match(data, stop) else None
+        if match and comment_start(data, at) is None:
+            struct = operations.struct_of(symbol.path, before + match.start(2))
+            if struct:
+                table, member = match[1].decode("latin-1"), match[2].decode("latin-1")
+                yield TableEntry(struct, member, table, symbol.path, data.count(b"\n", 0, at))
+        at = data.find(name, stop)
 
 
 def _order(edge: Edge, symbol: Symbol) -> tuple[object, ...]:

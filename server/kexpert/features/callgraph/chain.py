@@ -80,7 +80,7 @@ def call_chain(
         return [(edge.caller, edge) for edge in edges.edges], edges.more, edges.entries
 
     up = _grown(symbol, above, limits.up, limits.nodes)
-    up.entries = up.entries or tuple(entries_of(view, symbol))
+    up.entries = up.entries or tuple(entries_of(view, symbol, operations))
     down = _grown(symbol, below, limits.down, limits.nodes)
     return CallChain(symbol, found[1:], up, down, view.complete)
 

@@ -145,7 +145,7 @@ class _Search:
         if not symbol.path.startswith(BESIDE_KERNEL):
             rows = [row for row in rows if not row.path.startswith(BESIDE_KERNEL)]
         found = [_Link(row, symbol, None, Certainty.SYNTAX, -1) for row in rows]
-        entries = {(e.struct, e.member): e for e in reversed(entries_of(self.view, symbol))}
+        entries = {(e.struct, e.member): e for e in reversed(entries_of(self.view, symbol, self.operations))}
         for (struct, member), entry in list(entries.items())[:_MAX_OPERATIONS]:
             for caller, line, certainty in self.operations.callers_of(struct, member, self.cancelled):
                 found.append(_Link(caller, symbol, entry, certainty, line))
