@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
+from kexpert.core.c.masking import mask
 from tests.core.c.test_extract import check
+from tests.support.complexity import assert_linear
 
 
 def test_annotations_that_only_one_driver_has() -> None:
@@ -282,3 +286,12 @@ def test_more_annotations_above_a_function_than_one_sees_at_a_glance() -> None:
 def test_parameters_of_old_heads_are_no_annotations() -> None:
     facts = check("int /*function*/old(a, b)\n\ttoy_t a;\n\tchar *b;\n{\n\treturn a;\n}\nint /*variable*/last;\n")
     assert not facts.calls
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["\t\t__field(u32, x)\n", "__a(x) ", "__toy ", "__", "TOY ", "TOY(x) ", "toy_t ", "static ", "static\n", ") TOY(x)\n"],
+)
+def test_words_that_repeat_take_linear_time(piece: str) -> None:
+    for head in ("TOY(\n", "\n", "\nint f(int a) ", "struct toy {\n\t", "}"):
+        assert_linear(lambda size, head=head: mask((head + piece * size).encode()))

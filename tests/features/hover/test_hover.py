@@ -149,6 +149,13 @@ def test_variable_has_its_export_declaration_and_module_parameter() -> None:
     assert found.declared.path == "include/linux/foo.h"
 
 
+def test_a_description_that_does_not_end_costs_no_time() -> None:
+    words = 'MODULE_PARM_DESC(odd, "Odd" ' + "words " * 40 + ";\n"
+    found = card(user("static int odd;\n" + words + "int f(void)\n{\n\treturn o/*|*/dd;\n}\n"))
+    assert found.code == "static int odd;"
+    assert found.documentation == ()
+
+
 def test_per_cpu_variable() -> None:
     found = card(FOO.replace("this_cpu_inc(foo_hits)", "this_cpu_inc(foo_/*|*/hits)"))
     assert (found.what, found.code) == ("per-CPU variable", "static DEFINE_PER_CPU(int, foo_hits)")

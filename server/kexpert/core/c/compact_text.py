@@ -7,9 +7,10 @@ takes half the time if the runs are not there.
 from __future__ import annotations
 
 import re
+import sys
 from bisect import bisect_right
 
-_GAP = re.compile(rb"\n\s{32,}+")  # a literal first byte makes the search fast
+_GAP = re.compile(rb"\n[ \t\r\n]{32,}+")  # a literal first byte makes the search fast
 
 
 class CompactText:
@@ -37,11 +38,21 @@ class CompactText:
             self._lines.append(lines)
         pieces.append(full[done:])
         self.text = b"".join(pieces)
+        self._starts.append(sys.maxsize)  # of no piece
 
     def place(self, at: int, line: int) -> tuple[int, int]:
         """The offset and the line in the full text, given those in ``text``."""
         piece = bisect_right(self._starts, at) - 1
         return at + self._moved[piece], line + self._lines[piece]
+
+    def extent(self, name: int, line: int, start: int, end: int) -> tuple[int, int, int, int]:
+        """The offset and the line of a name in the full text, and the range of what holds it."""
+        starts = self._starts
+        piece = bisect_right(starts, name) - 1
+        moved, line = self._moved[piece], line + self._lines[piece]
+        if starts[piece] <= start and end <= starts[piece + 1]:
+            return name + moved, line, start + moved, end + moved
+        return name + moved, line, self.start(start), self.end(end)
 
     def start(self, at: int) -> int:
         """The offset in the full text of the byte at ``at``."""

@@ -28,7 +28,7 @@ _ALWAYS = frozenset({"1", "!0", "!__ASSEMBLY__", "!__ASSEMBLER__", "!__cplusplus
 _DECIDING = re.compile(rb"\b(?:0|1|__ASSEMBLY__|__ASSEMBLER__|__cplusplus|LINKER_SCRIPT)\b")
 _HEAD = re.compile(
     rb"\s*(?:(?P<record>struct|union|enum)\s+(?:__\w+\s+)*(?P<tag>\w+)"
-    rb"|(?!typedef\b)(?P<type>\w[\w\s*]*?\b)??(?P<name>\w+)\s*\([^;{}]*\)(?:\s*__\w+)*)\s*(?P<brace>\{?)\s*",
+    rb"|(?!typedef\b)(?P<type>\w[\w\s*]*?\b)??(?P<name>\w+)\s*\([^;{}]*\)(?:\s*+__\w++)*)\s*(?P<brace>\{?)\s*",
     re.S,
 )
 _COLUMN_ZERO = re.compile(rb"\s*\n(?=\w)|(?=\w)")

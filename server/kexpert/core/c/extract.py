@@ -195,12 +195,14 @@ class _Extraction:
         return _flags_in(self.compact.text[start.start_byte : end.start_byte])
 
     def _add(self, name: Node, kind: Kind, extent: Node, scope: str = "", flags: Flag = _NO_FLAGS) -> None:
-        text = self._text(name)
+        compact, name_start = self.compact, name.start_byte
+        text = _text(compact.text[name_start : name.end_byte])
         if not text or text in _NOT_NAMES:
             return
-        compact = self.compact
-        at, line = compact.place(name.start_byte, name.start_point.row)
-        start, end, base = compact.start(extent.start_byte), compact.end(extent.end_byte), self.base
+        at, line, start, end = compact.extent(
+            name_start, name.start_point.row, extent.start_byte, extent.end_byte
+        )
+        base = self.base
         self.facts.symbols.append(
             Symbol(text, kind, self.path, line + self.base_line, at + base, start + base, end + base, scope, flags)
         )
@@ -229,7 +231,7 @@ class _Extraction:
         if has_record(compact.text, body.start_byte, body.end_byte):
             self.cut.local_records.append((opening, self.code[opening:end]))
         symbol = Symbol(text, symbol_kind, self.path, line, at, start, end, "", flags)
-        self._function(symbol, (opening, compact.end(body.end_byte)))
+        self._function(symbol, (opening, end))
 
     def _function(self, symbol: Symbol, body: tuple[int, int]) -> None:
         """Add a function and the calls in its body."""
@@ -238,7 +240,7 @@ class _Extraction:
             symbol = symbol._replace(flags=symbol.flags | Flag.MAY_SLEEP)
         caller = len(self.facts.symbols)
         self.facts.symbols.append(symbol)
-        self.facts.calls.extend((caller, _text(callee)) for callee in sorted(called))
+        self.facts.calls += [(caller, callee.decode()) for callee in sorted(called)]
 
     def _declaration(self, node: Node) -> None:
         specifier = node.child_by_field_name("type")

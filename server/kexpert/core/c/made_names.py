@@ -19,7 +19,7 @@ from kexpert.core.symbols import FileFacts, Flag, Kind, Symbol
 if TYPE_CHECKING:
     from kexpert.core.c.skeleton import MacroDefinition, Skeleton
 
-_CALL = re.compile(rb"\n([ \t]*+)((?:(?:static|extern|const|inline)[ \t]+)*)([A-Za-z_]\w*+)[ \t]*+\(")
+_CALL = re.compile(rb"\n([ \t]*+)(?=[A-Za-z_])((?:(?:static|extern|const|inline)[ \t]++)*+)(?!\d)(\w++)[ \t]*+\(")
 #: Another call on the same line.
 NEXT_CALL = re.compile(rb"[ \t]++([A-Za-z_]\w*+)[ \t]*+\(")
 _CALLED = re.compile(rb"(\w++)[ \t]*+\(")
@@ -28,7 +28,7 @@ _NAMES = re.compile(rb"[A-Za-z_]\w*")
 #: The body of a macro that may expand to items: words, calls and commas.
 _ONLY_ITEMS = re.compile(rb"[\w\s\\,()]*+")
 _BRACES = re.compile(rb"[{}]")
-_ENUM = re.compile(rb"\benum\b[\w\s]*+\{")
+_ENUM = re.compile(rb"enum(?<!\wenum)\b[\w\s]*+\{")  # a literal beginning makes the search fast
 #: A word that begins an enumerator, with the ``(`` of a call; the rest of an enumerator with its comma.
 _ITEM = re.compile(rb"\s*+([A-Za-z_]\w*+)(\s*+\()?+")
 _REST_OF_ITEM = re.compile(rb"[^,(){}]*+(?:\((?:[^(){}]|\((?:[^(){}]|\([^(){}]*+\))*+\))*+\)[^,(){}]*+)*+,?+")
@@ -328,6 +328,7 @@ class _Macros:
         items = {name for name, body in bodies.items() if _ONLY_ITEMS.fullmatch(body)}
         #: Macros without parameters that expand to members, to calls of the file's macros, or to such macros.
         self.lists = self._lists_in(bodies, items)
+        self._expanded = {name.decode("latin-1") for name in (*self.lists, *self.names)}
         #: Macros of several lines without parameters that hold nothing but words, calls and commas.
         self.blocks = frozenset(name for name in items if b"\\\n" in bodies[name])
 
@@ -380,14 +381,17 @@ class _Macros:
         while place < len(tokens):
             token = tokens[place]
             place += 1
-            is_list = token.encode("latin-1", "replace") in self.lists and token != macro.name
-            listed = self.parsed(self.before(token.encode("latin-1"), at)) if is_list else None
+            if token not in self._expanded or token == macro.name:
+                out.append(token)
+                continue
+            name = token.encode("latin-1")
+            listed = self.parsed(self.before(name, at)) if name in self.lists else None
             if listed is not None:
                 out.append(self.expand(listed, [], at, depth + 1) + "\n")
                 continue
-            opening = skip_blanks(tokens, place) if token.encode("latin-1", "replace") in self.names else len(tokens)
+            opening = skip_blanks(tokens, place) if name in self.names else len(tokens)
             found = arguments_of(tokens, opening) if opening < len(tokens) and tokens[opening] == "(" else None
-            inner = self.parsed(self.before(token.encode("latin-1"), at)) if found and token != macro.name else None
+            inner = self.parsed(self.before(name, at)) if found else None
             if found is None or inner is None:
                 out.append(token)
                 continue

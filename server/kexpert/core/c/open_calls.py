@@ -10,7 +10,7 @@ from kexpert.core.c.made_names import NEXT_CALL, call_at, enum_items
 from kexpert.core.c.vocabulary import ANNOTATION_CALLS
 from kexpert.core.symbols import OpenCall
 
-_CALL = re.compile(rb"\n((?:(?:static|extern|const|inline)[ \t]+)*+)(?=[A-Za-z_])(\w++)[ \t]*+\(")
+_CALL = re.compile(rb"\n(?=[A-Za-z_])((?:(?:static|extern|const|inline)[ \t]++)*+)(?!\d)(\w++)[ \t]*+\(")
 #: Macros that declare nothing to which a name leads.
 _SILENT = re.compile(rb"MODULE_\w+|static_assert|_Static_assert|BUILD_BUG_ON\w*|ALLOW_ERROR_INJECTION|asm\w*|__asm__")
 _WORD = re.compile(r"\w")

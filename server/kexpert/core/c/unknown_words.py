@@ -30,33 +30,35 @@ _ONE_TAIL = re.compile(rb"\n\}[ \t]*+([A-Z][A-Z0-9_]++|__\w++)[ \t]*+;")
 _LAYOUT = re.compile(rb"PACKED$|ALIGN(?:ED)?$")
 #: ``u64 (*f)(void) = g;`` reads like a call.
 _POINTER = re.compile(
-    rb"\n(?:(?:static|extern|const|volatile)\s+)*(\w+)\s+\(\*\s*(?:\w+\s+)*\w+\)\s*\([^;{}]*\)\s*[=;]"
+    rb"\n(?=[A-Za-z_])(?:(?:static|extern|const|volatile)\s++){0,4}(\w++)\s++\(\*\s*(?:\w+\s+)*\w+\)\s*\([^;{}]*\)\s*[=;]"
 )
 #: ``static inline void PRINTF(1, 2) die(const char *text)`` and ``void f(int x)\n\tACQUIRES(lock)\n{``
 _CALL_AHEAD = re.compile(
     rb"\n(?:[A-Za-z_]\w*[ \t*]+){1,6}?((?:[A-Z][A-Z0-9_]*+|(?!__typeof)__\w++)\([^()\n]*+\))[ \t*]++"
     rb"(?:\w+[ \t*\n]+)*?\w++[ \t]*+\("
 )
+#: A sign of the former: without it the text need not be searched.
+_BEFORE_NAME = re.compile(rb"\)[ \t*]++\w")
 #: ``__success __failure_unpriv __retval(1)`` above ``void run(void)``
 _ITEMS_ABOVE = re.compile(
-    rb"\n((?:[ \t]*__\w+(?:\([^()\n]*\))?[ \t\n]+){2,60}?)(?:[A-Za-z]\w*+[ \t*]++){1,6}\w++\("
+    rb"\n([ \t]*+(?:__\w++(?:\([^()\n]*+\))?[ \t\n]++){2,60})(?:[A-Za-z]\w*+[ \t*]++){1,6}\w++\("
 )
 #: ``int f(void) FOO_NORETURN;`` and ``void f(char *text, ...) foo_printf(1, 2);``, of which the head is looked at too.
-_BEHIND = re.compile(rb"\)((?:(?:[ \t]+|\n[ \t]+)[A-Za-z_]\w*+(?:\((?:[^()\n]|\([^()\n]*+\))*+\))?+)+)[ \t]*+;")
+_BEHIND = re.compile(rb"\)((?:(?:[ \t]+|\n[ \t]+)[A-Za-z_]\w*+(?:\((?:[^()\n]|\([^()\n]*+\))*+\))?+){1,12})[ \t]*+;")
 _CALL_ARGUMENTS = re.compile(rb"\w++\((?:[^()\n]|\([^()\n]*+\))*+\)")
 _PROTOTYPE = re.compile(rb"(?!typedef\b)(?:[A-Za-z_]\w*[ \t*]+)+\w++[ \t]*+\(")
 #: ``} FOO_ALIGN(8) foo_t;``
 _CALL_AFTER_BODY = re.compile(rb"\n\}[ \t]*+((?!while\b)\w++\((?:[^()\n]|\([^()\n]*+\))*+\))[ \t]*+[\w;=]")
 #: ``typedef foo_t foo_call (*f)(void);``
 _POINTER_TYPE = re.compile(rb"\ntypedef[ \t]++((?:\w+[ \t*]+)+)\(\*[ \t]*+\w++\)[ \t]*+\(")
-_CALLS_BEHIND = re.compile(rb"\)((?:\s+[A-Z][A-Z0-9_]*+\([^()\n]*+\))+)\s*+(?<=\n)\{")
+_CALLS_BEHIND = re.compile(rb"\)((?:\s+[A-Z][A-Z0-9_]*+\([^()\n]*+\)){1,12})\s*+(?<=\n)\{")
 _FUNCTION_TYPE = re.compile(rb"\ntypedef\s+((?:unsigned|signed|long|short|int)\s+)+\w+\s*\(\s*\w+\s*\)\s*\(")
 #: Signs of macros among members or enumerators; only with one of them are the bodies read.
 _MEMBER_MACROS = (
     re.compile(rb"\n[ \t]++[A-Za-z_]\w*+[ \t]*+\((?![ \t]*\*)"),
     re.compile(rb"\n[ \t]++[A-Z]\w*+[ \t]++(?:struct|union|[A-Z]\w*+[ \t]*+\(|\w++[ \t]++\*?\w++[ \t]*+;)"),
     re.compile(rb"\};(?<=\w\};)"),
-    re.compile(rb"[{;]\n[ \t]++[A-Z][A-Z0-9_]++\n\}"),
+    re.compile(rb"\n(?<=[{;]\n)[ \t]++[A-Z][A-Z0-9_]++\n\}"),
 )
 _BODY = re.compile(rb"\b(?:(struct|union)|enum)\b[\w\s]*\{")
 _LEADING = re.compile(rb"\s*([A-Za-z_]\w*(?:[\s*]+[A-Za-z_]\w*)*)\s*", re.S)
@@ -75,7 +77,8 @@ def mask_unknown_words(edit: Editor) -> None:
     for match in _TAIL.finditer(edit.out):
         _head(edit, match, True)
     _tails(edit)
-    for pattern in (_CALL_AHEAD, _ITEMS_ABOVE, _CALLS_BEHIND):
+    ahead = (_CALL_AHEAD,) if _BEFORE_NAME.search(edit.out) else ()
+    for pattern in (*ahead, _ITEMS_ABOVE, _CALLS_BEHIND):
         for match in pattern.finditer(edit.out):
             edit.blank(*match.span(1))
     for match in _CALL_AFTER_BODY.finditer(edit.out):

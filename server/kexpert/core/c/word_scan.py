@@ -22,21 +22,22 @@ NOT_CALLS = frozenset(
 _WORD_BYTES = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
 #: ``translate`` table: every byte that is not part of a word becomes a blank.
 WORDS_ONLY = bytes(c if c in _WORD_BYTES else 0x20 for c in range(256))
+#: Numbers come before words that begin with it.
+_FIRST_LETTER = b"A"
 _WORDS_AND_CALLS = bytes(c if c in _WORD_BYTES + b"(" else 0x20 for c in range(256))
 
 
 def identifiers(code: bytes) -> set[bytes]:
     """All C identifiers of a text in which comments and strings are blank, keywords included."""
-    words = set(code.translate(WORDS_ONLY).split())
-    return {word for word in words if word >= b"A"}  # digits come before letters
+    return set(filter(_FIRST_LETTER.__le__, set(code.translate(WORDS_ONLY).split())))
 
 
 def callees(code: bytes) -> set[bytes]:
     """All identifiers that are followed by ``(``, except keywords. Twice as fast as a regex."""
     before = code.translate(_WORDS_AND_CALLS).replace(b" (", b"(").split(b"(")
     del before[-1]
-    words = {text[text.rfind(b" ") + 1 :] for text in before}
-    return {word for word in words if word >= b"A"} - NOT_CALLS
+    words = {text.rpartition(b" ")[2] for text in before}
+    return set(filter(_FIRST_LETTER.__le__, words)) - NOT_CALLS
 
 
 def may_sleep(called: set[bytes]) -> bool:

@@ -23,7 +23,7 @@ from kexpert.features.hover.type_sizes import layout_of
 from kexpert.features.semantics.definition_ranking import is_private
 from kexpert.features.semantics.type_inference import Types
 
-_DESCRIPTION = re.compile(rb"MODULE_PARM_DESC[ \t]*\(\s*(\w+)\s*,\s*((?:\"(?:[^\"\\\n]|\\.)*\"\s*|\w+\s*)+?)\)")
+_DESCRIPTION = re.compile(rb"MODULE_PARM_DESC[ \t]*\(\s*(\w+)\s*,\s*((?:\"(?:[^\"\\\n]|\\.)*\"\s*+|\w++\s*+)+)\)")
 _STRING = re.compile(rb"\"((?:[^\"\\\n]|\\.)*)\"")
 _LOCAL_WORDS = {"parameter": "parameter", "static": "static local variable"}
 _MAX_LINES = 16
