@@ -14,12 +14,15 @@ from kexpert.core.c.tokens import Tokens
 from kexpert.core.docs.kerneldoc import KernelDoc, comment_above, parse_kerneldoc
 from kexpert.core.symbols import Flag, Kind, Symbol
 from kexpert.features.semantics.cursor import CursorContext
+from kexpert.features.semantics.derived_names import makers_of
 from kexpert.features.semantics.expected_type import CallSite, call_around
 from kexpert.features.semantics.made_declaration import made_declaration
 from kexpert.view import View
 
 _CALLABLE = (Kind.FUNCTION, Kind.PROTOTYPE, Kind.MACRO, Kind.SYSCALL, Kind.VARIABLE, Kind.DECLARATION, Kind.TRACEPOINT)
 _MAX_HEADER_BYTES = 2000
+#: ``FNAME(walk)`` in ``static int FNAME(walk)(int a)``.
+_NAMED_BY_MACRO = re.compile(rb"\b[A-Z_][A-Z0-9_]*\(\s*\w+\s*\)(?=\s*\()")
 _MAX_VARIANTS = 4
 _DEFINE = re.compile(r"\s*#\s*define\s+(\w+\([^)]*\))")
 _TYPEDEF = re.compile(rb"\s*(?:__extension__\s+)?typedef\b")
@@ -78,7 +81,8 @@ def signature_help(view: View, source: Source, offset: int) -> SignatureHelp | N
 def _of_symbol(cursor: CursorContext, name: str, call: CallSite) -> SignatureHelp | None:
     """From the definitions and declarations of a name; the first that has parameters."""
     view = cursor.view
-    for symbol in cursor.types.lookup(name, _CALLABLE)[:_MAX_VARIANTS]:
+    known = cursor.types.lookup(name, _CALLABLE) or makers_of(view, name)
+    for symbol in known[:_MAX_VARIANTS]:
         text = view.text(symbol)
         doc = _doc(view, symbol)
         if symbol.kind is Kind.MACRO:
@@ -88,8 +92,8 @@ def _of_symbol(cursor: CursorContext, name: str, call: CallSite) -> SignatureHel
         elif symbol.kind is Kind.TRACEPOINT:
             found = _of_text(f"void {name}({tracepoint_parameters(text)})".encode("latin-1"), name, call, doc)
         else:
-            made = made_declaration(view, symbol)
-            found = _of_text(made.encode("latin-1", "replace") or text, name, call, doc)
+            made = made_declaration(view, symbol).encode("latin-1", "replace")
+            found = _of_text(made or _NAMED_BY_MACRO.sub(name.encode(), text, count=1), name, call, doc)
         if found:
             return found
     return None

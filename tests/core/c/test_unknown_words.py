@@ -290,7 +290,7 @@ def test_parameters_of_old_heads_are_no_annotations() -> None:
 
 @pytest.mark.parametrize(
     "piece",
-    ["\t\t__field(u32, x)\n", "__a(x) ", "__toy ", "__", "TOY ", "TOY(x) ", "toy_t ", "static ", "static\n", ") TOY(x)\n"],
+    ["\t\t__field(u32, x)\n", "__a(x) ", "__toy ", "__", "TOY ", "TOY(x) ", "toy_t ", "static ", ") TOY(x)\n"],
 )
 def test_words_that_repeat_take_linear_time(piece: str) -> None:
     for head in ("TOY(\n", "\n", "\nint f(int a) ", "struct toy {\n\t", "}"):

@@ -231,6 +231,20 @@ static const struct toy_ops toy_ops = {
     assert labels(code)[0] == "toy_ioctl"
 
 
+def test_functions_whose_type_has_a_typedef_fit_and_the_member_s_namesake_is_first() -> None:
+    code = """\
+typedef long toy_size_t;
+struct toy_ops { toy_size_t (*read)(struct toy *t); toy_size_t (*write)(struct toy *t); };
+static bool toy_is_idle(struct toy *t) { return 0; }
+static toy_size_t toy_read(struct toy *t) { return 0; }
+static toy_size_t toy_write(struct toy *toy) { return 0; }
+static const struct toy_ops toy_ops = {
+	.write = /*|*/,
+};
+"""
+    assert labels(code)[:2] == ["toy_write", "toy_read"]
+
+
 def test_keywords_come_first_where_a_statement_begins() -> None:
     assert labels(body("ret/*|*/"))[0] == "return"
     assert labels(body("if (inode)\n\t\tbrea/*|*/"))[0] == "break"

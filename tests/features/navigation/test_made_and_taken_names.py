@@ -179,13 +179,23 @@ static void common(void)
 {
 	OFFSET(TSS_toy, toy_tss, sp2);
 }
+//- arch/x86/entry/toying.h
+#define TOY_BITS 3
+/* the macros aren't C */
+.macro CLEAR_TOYS reg=%rax save=0
+	.if \\save
+	xorl	%edx, %edx
+	.endif
+.endm
 //- arch/x86/entry/toy.S
+#include "toying.h"
 .macro PUSH_TOYS
 	pushq %rdi
 .endm
 SYM_CODE_START(toy_entry)
 	movq	%rsp, VAR(TSS_toy)
 	PUSH_TOYS
+	CLEAR_TOYS reg=%rdi
 	jmp	toy_restore
 SYM_INNER_LABEL(toy_restore, SYM_L_GLOBAL)
 	call	toy_play
@@ -205,10 +215,11 @@ void toy_play(void)
 @pytest.mark.parametrize(
     ("needle", "place"),
     [
-        ("\tPUSH_TO|YS", "entry/toy.S:1 PUSH_TOYS"),
-        ("jmp\ttoy_re|store", "entry/toy.S:8 toy_restore"),
+        ("\tPUSH_TO|YS", "entry/toy.S:2 PUSH_TOYS"),
+        ("\tCLEAR_TO|YS", "entry/toying.h:3 CLEAR_TOYS"),
+        ("jmp\ttoy_re|store", "entry/toy.S:10 toy_restore"),
         ("VAR(TSS_t|oy", "kernel/asm-offsets.c:3 TSS_toy"),
-        ("\ttoy_pl|ain()", "entry/toy.S:13 toy_plain:"),
+        ("\ttoy_pl|ain()", "entry/toy.S:15 toy_plain:"),
     ],
 )
 def test_names_of_assembly(needle: str, place: str) -> None:
@@ -373,3 +384,58 @@ int f(void) { return read32(1, /*|*/2); }
     assert found is not None
     assert found.label == "static int read32(int toy, u32 reg)"
     assert [row.kind for row in view.lookup("read32")] == [Kind.FUNCTION]
+
+
+TEMPLATE = """\
+//- drivers/toy_template.h
+#if TOY_BITS == 64
+	#define TOY_NAME(name) toy##64_##name
+#else
+	#define TOY_NAME(name) toy##32_##name
+#endif
+static int TOY_NAME(walk)(struct toy *toy, u64 address)
+{
+	return 0;
+}
+//- drivers/toy.c
+#define TOY_BITS 64
+#include "toy_template.h"
+#undef TOY_BITS
+#define TOY_BITS 32
+#include "toy_template.h"
+int play(struct toy *toy)
+{
+	return toy64_walk(toy, 1) + toy32_walk(toy, 2) + toy16_walk(toy, 3);
+}
+"""
+
+
+@pytest.mark.parametrize(("needle", "places"), [
+    ("toy64_w|alk", ["drivers/toy_template.h:6 walk)"]),
+    ("toy32_w|alk", ["drivers/toy_template.h:6 walk)"]),
+    ("toy16_w|alk", []),
+])  # fmt: skip
+def test_functions_of_a_file_that_is_included_for_several_names(needle: str, places: list[str]) -> None:
+    assert jumps(at(TEMPLATE, needle)) == places
+
+
+def test_functions_that_attributes_within_initialisers_take() -> None:
+    drivers = (
+        "//- drivers/toy.c\n"
+        "static ssize_t rate_show(struct kobject *k, char *buf) { return 0; }\n"
+        "static ssize_t rate_st/*|*/ore(struct kobject *k, const char *buf) { return 0; }\n"
+        "static struct kobj_attribute rate_attribute =\n\t__ATTR_RW_MODE(rate, 0600);\n"
+        "static struct kobj_attribute quiet = __ATTR_RO(rate);\n"
+    )
+    assert uses(drivers) == ["drivers/toy.c:2 rate_store", "drivers/toy.c:4 rate"]
+    view, _, _ = at_cursor(drivers)
+    [taken] = view.assignments_of("rate_store")
+    assert (taken.struct, taken.member, taken.table) == ("kobj_attribute", "store", "rate_attribute")
+
+
+def test_a_function_named_by_a_macro_has_uses_and_a_signature() -> None:
+    assert uses(at(TEMPLATE, "toy64_w|alk")) == ["drivers/toy.c:8 toy64_walk", "drivers/toy_template.h:6 walk)"]
+    view, source, offset = at_cursor(at(TEMPLATE, "toy64_walk(|toy"))
+    found = signature_help(view, source, offset)
+    assert found is not None
+    assert [parameter.name for parameter in found.parameters] == ["toy", "address"]

@@ -77,6 +77,46 @@ def calls_below(data: bytes, label: Symbol, symbols: Iterable[Symbol]) -> list[t
     return [(name, at) for name, at in _calls(code) if label.start <= at < end]
 
 
+_MACRO = re.compile(rb"[ \t]*\.macro[ \t]+(\w+)")
+_END_OF_MACRO = re.compile(rb"\n[ \t]*\.endm\b[^\n]*")
+_NO_DIRECTIVE = re.compile(rb"^[ \t]*+(?!#)[^\n]*", re.M)
+
+
+def assembly_macros(path: str, code: bytes) -> list[Symbol]:
+    """The macros of assembly in a header: ``.macro SAVE_ALL stack=0`` up to ``.endm``."""
+    if not path.endswith(".h"):
+        return []
+    return [
+        Symbol(
+            code[at:end].decode(), Kind.MACRO, path, code.count(b"\n", 0, at), at, start, stop, "", Flag.FUNCTION_LIKE
+        )
+        for start, stop, at, end in _macros(code)
+    ]
+
+
+def without_assembly(code: bytes) -> bytes:
+    """The text with the macros of assembly blank, but for the directives in them."""
+    pieces, done = [], 0
+    for start, stop, _, _ in _macros(code):
+        pieces += [code[done:start], _NO_DIRECTIVE.sub(lambda line: b" " * len(line[0]), code[start:stop])]
+        done = stop
+    return b"".join((*pieces, code[done:])) if done else code
+
+
+def _macros(code: bytes) -> Iterator[tuple[int, int, int, int]]:
+    """(start, end, start of the name, end of the name) of each ``.macro``."""
+    at = 0
+    while (found := code.find(b".macro", at)) >= 0:
+        at = found + 6
+        start = code.rfind(b"\n", 0, found) + 1
+        if (head := _MACRO.match(code, start)) is None or head.start(1) < at:
+            continue
+        if (end := _END_OF_MACRO.search(code, head.end())) is None:
+            return
+        at = end.end()
+        yield start, at, *head.span(1)
+
+
 _OFFSET = re.compile(rb"\b(?:OFFSET|DEFINE)\s*\(\s*([A-Za-z_]\w*)\s*,")
 
 

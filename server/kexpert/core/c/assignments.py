@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
 from tree_sitter import Node, Query, QueryCursor
 
 from kexpert.core.c.compact_text import CompactText
@@ -21,14 +24,18 @@ _PAIRS = Query(
 )
 #: ``.suspend = pm_sleep_ptr(foo_suspend)``: macros that give their argument or NULL.
 _WRAPPERS = frozenset({"pm_ptr", "pm_sleep_ptr", "of_match_ptr"})
+#: ``struct kobj_attribute rate_attribute = __ATTR_RW(rate);`` takes rate_show and rate_store.
+_ATTRIBUTE = re.compile(rb"__(BIN_)?ATTR_(RO|WO|RW)(?:_MODE)?[ \t]*\(\s*([A-Za-z_]\w*)")
+_ATTRIBUTE_HOLDER = re.compile(rb"\bstruct\s++(\w++)\s++(\w++)\s*+=\s*\Z")
+_MAX_HOLDER_BYTES = 200
 _RECORDS = ("struct_specifier", "union_specifier", "enum_specifier")
 _MAX_NESTING = 64
 
 
 def assignments(path: str, compact: CompactText, root: Node, base: int = 0, lines: int = 0) -> list[Assignment]:
     """The assignments in the tree of a text, which begins at offset ``base`` and line ``lines`` of its file."""
-    found: list[Assignment] = []
     text = compact.text
+    found = list(_by_attributes(path, compact, base, lines)) if b"ATTR_" in text else []
     if not PAIR.search(text):
         return found
     owners: dict[int, tuple[str, str]] = {}
@@ -48,6 +55,19 @@ def assignments(path: str, compact: CompactText, root: Node, base: int = 0, line
         at, line = compact.place(function.start_byte, function.start_point.row)
         found.append(Assignment(owner[0], _text(text, member), name, owner[1], path, base + at, lines + line))
     return found
+
+
+def _by_attributes(path: str, compact: CompactText, base: int, lines: int) -> Iterator[Assignment]:
+    """The functions that __ATTR_RO(x) and its kind take by pasting their names."""
+    text = compact.text
+    for match in _ATTRIBUTE.finditer(text):
+        holder = _ATTRIBUTE_HOLDER.search(text, max(0, match.start() - _MAX_HOLDER_BYTES), match.start())
+        struct, table = (holder[1].decode(), holder[2].decode()) if holder else ("", "")
+        reads, writes = ("read", "write") if match[1] else ("show", "store")
+        at, line = compact.place(match.start(3), text.count(b"\n", 0, match.start(3)))
+        for member, wanted in ((reads, b"R"), (writes, b"W")):
+            if wanted in match[2]:
+                yield Assignment(struct, member, f"{match[3].decode()}_{member}", table, path, base + at, lines + line)
 
 
 def _owner(text: bytes, holder: Node) -> tuple[str, str]:

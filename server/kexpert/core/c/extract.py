@@ -7,7 +7,7 @@ from functools import lru_cache
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING
 
-from kexpert.core.c.assembly import assembly_constants, extract_assembly
+from kexpert.core.c.assembly import assembly_constants, assembly_macros, extract_assembly
 from kexpert.core.c.assignments import assignments
 from kexpert.core.c.compact_text import CompactText
 from kexpert.core.c.declared_name import declared_name
@@ -72,6 +72,7 @@ class _Extraction:
     def run(self) -> None:
         self._macros()
         self.facts.symbols += assembly_constants(self.path, self.code)
+        self.facts.symbols += assembly_macros(self.path, self.cut.all_code)
         self._old_style_functions()
         add_made_symbols(self.path, self.cut, self.facts, extract)
         if self.cut.text:

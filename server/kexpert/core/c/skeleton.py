@@ -12,6 +12,7 @@ from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from kexpert.core.c.assembly import without_assembly
 from kexpert.core.c.conditional_groups import AlternativeHead, Choice, Conditional, choose
 from kexpert.core.c.idioms import idiom_of
 from kexpert.core.c.lex import blank_comments
@@ -130,7 +131,7 @@ class Skeleton:
 def skeleton(data: bytes) -> Skeleton:
     """Split a file into what must be parsed and what regexes can read."""
     code = all_code = blank_comments(data)
-    text, tables = _without_tables(code)
+    text, tables = _without_tables(without_assembly(code))
     text, macros, conditionals = _without_directives(text)
     if not text.strip():
         return Skeleton(all_code, code, b"", macros, tables)
@@ -302,10 +303,12 @@ def has_record(text: bytes, start: int, end: int) -> bool:
 
 def has_designator(text: bytes, start: int, end: int) -> bool:
     """True if a part of a function body holds ``.open = foo_open``."""
-    find = text.find
-    if find(b" .", start, end) < 0 and find(b"\t.", start, end) < 0:  # the two most common of the four
-        if find(b"\n.", start, end) < 0 and find(b"{.", start, end) < 0:
-            return False
+    find = text.find  # a chain, not a loop: this is asked of every function body
+    if (
+        find(b" .", start, end) < 0 and find(b"\t.", start, end) < 0
+        and find(b"\n.", start, end) < 0 and find(b"{.", start, end) < 0
+    ):  # fmt: skip
+        return False
     return _DESIGNATOR.search(text, start, end) is not None
 
 

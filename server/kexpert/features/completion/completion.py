@@ -140,23 +140,29 @@ def _names(request: CompletionRequest, at: int) -> Completions:
     first += error_codes(request, at)
     own = [row for row in request.view.symbols_in(request.source.path) if row.kind in _NAMES]
     if expected is not None:
-        first += _functions_of_type(request, own, expected)
+        first += _functions_of_type(request, own, expected, tokens[at - 1] if tokens.is_word(at - 1) else "")
     rows, more = _rows(request, _NAMES)
     return _ranked(request, [row for row in [*own, *rows] if row.name not in locals_by_name], first, more)
 
 
-def _functions_of_type(request: CompletionRequest, own: list[Symbol], expected: CType) -> list[CompletionItem]:
-    """The functions of this file that a pointer of the expected type can hold."""
-    wanted = request.cursor.types.resolved(expected)
+def _functions_of_type(
+    request: CompletionRequest, own: list[Symbol], expected: CType, member: str
+) -> list[CompletionItem]:
+    """The functions of this file that a pointer of the expected type can hold; those named after the member first."""
+    types = request.cursor.types
+    wanted = types.resolved(expected)
     if wanted.derived[:1] != ("*",) or not wanted.derived[1:2] or not wanted.derived[1].startswith("("):
         return []
     functions = [row for row in own if row.kind is Kind.FUNCTION][:_MAX_TYPED_FUNCTIONS]
     items = []
     for order, (name, quality) in enumerate(request.matching([row.name for row in functions])):
         row = next(row for row in functions if row.name == name)
-        found = request.cursor.types.declared(row)
+        other = int(not member or not name.endswith(member))
+        declared = types.declared(row)
+        found = types.resolved(declared) if declared is not None else None  # ``wanted`` has no typedef either
         if found is not None and (found.name, found.derived) == (wanted.name, wanted.derived[1:]):
-            items.append(request.item(name, ITEM_KINDS[row.kind], f"0{quality}{order:04}", _detail(row), symbol=row))
+            sort = f"0{quality}{other}{order:04}"
+            items.append(request.item(name, ITEM_KINDS[row.kind], sort, _detail(row), symbol=row))
     return items
 
 

@@ -184,7 +184,7 @@ def _of_symbols(
     within: Collection[str] | None,
 ) -> list[FileUses]:
     primary = found.symbols[0]
-    rows = view.lookup(primary.name)
+    rows = view.lookup(primary.name) or found.symbols
     own = {name_span(view, row) for row in rows if _same_thing(primary, row)}
     if is_private(primary):
         home = view.source(primary.path)

@@ -23,7 +23,7 @@ from kexpert.core.symbols import Kind, Symbol
 from kexpert.core.text import identifier_at
 from kexpert.features.build_files.objects import object_at
 from kexpert.features.semantics.definition_ranking import rank_definitions
-from kexpert.features.semantics.derived_names import events_of
+from kexpert.features.semantics.derived_names import makers_of
 from kexpert.features.semantics.include_paths import includes_of, resolve_include
 from kexpert.features.semantics.initialisers import designated, designated_owner
 from kexpert.features.semantics.kconfig_names import option_at, sourced_file
@@ -208,7 +208,7 @@ def _symbol(
     elif not kinds:
         fitting = fitting or found
     if not fitting:
-        fitting = events_of(view, name)
+        fitting = makers_of(view, name)
     ranked = rank_definitions(view, fitting, source, start)
     return Resolved("symbol", name, start, end, symbols=ranked) if ranked else None
 
