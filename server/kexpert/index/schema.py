@@ -24,7 +24,7 @@ from kexpert.core.symbols import FileFacts, Kind, Symbol
 #: 4: the names that macros of other files make.
 #: 5: types in records without a tag inside functions; declarations whose heads hold macros with arguments.
 #: 6: enumerators and members that list macros make; heads with more annotations that no vocabulary knows.
-#: 7: macros of assembly in headers; the functions that __ATTR_RO(x) and its kind take.
+#: 7: macros of assembly in headers; functions that __ATTR_RO(x) takes, whose name is a macro too; boards of arm.
 INDEX_VERSION = 7
 
 FILE_SHIFT = 20

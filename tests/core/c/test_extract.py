@@ -267,6 +267,19 @@ def test_functions_whose_own_body_may_sleep() -> None:
     assert [bool(symbol.flags & Flag.MAY_SLEEP) for symbol in facts.symbols] == [True, False]
 
 
+def test_assignments_of_boards_one_after_another() -> None:
+    facts = facts_of(
+        'static int one;\nMACHINE_START(ONE, "one")\n\t.map_io\t= one_map_io,\nMACHINE_END\n\n'
+        'DT_MACHINE_START(TWO, "two")\n\t.map_io\t= two_map_io,\nMACHINE_END\n'
+        "define_machine(three) {\n\t.probe\t= three_probe,\n};\n"
+    )
+    assert [(each.struct, each.member, each.function, each.table) for each in facts.assignments] == [
+        ("machine_desc", "map_io", "one_map_io", "ONE"),
+        ("machine_desc", "map_io", "two_map_io", "TWO"),
+        ("machdep_calls", "probe", "three_probe", "three"),
+    ]
+
+
 def test_assignments_in_tables_of_functions() -> None:
     facts = facts_of(
         """

@@ -86,6 +86,14 @@ def test_a_macro_around_the_name_of_a_function() -> None:
         {
         	return FNAME(step)(toy, a);
         }
+        static bool
+        FNAME(/*function*/run)(struct toy *toy)
+        {
+        	return true;
+        }
+        static void FNAME(/*function*/rest)(struct toy *toy)
+        {
+        }
         """
     )
 
@@ -169,3 +177,35 @@ def test_lists_without_parameters() -> None:
         ("struct", "toy", 5), ("member", "kind", 6), ("member", "size", 6), ("member", "own", 7), ("enum", "state", 9),
         ("enumerator", "STATE_open", 10), ("enumerator", "STATE_shut", 10), ("enumerator", "STATE_MAX", 11),
     ]  # fmt: skip
+
+
+def test_a_function_whose_name_is_also_a_macro_for_another_configuration() -> None:
+    check(
+        """
+        #ifdef DEBUG
+        static bool
+        /*function*/toy_is_deep(
+        	int depth)
+        {
+        	return depth > 3;
+        }
+        #else
+        #define /*macro*/toy_is_deep(depth) (true)
+        #endif
+        extern int
+        /*prototype*/toy_count(int from);
+        #define /*macro*/toy_count(from) (-1)
+        int /*function*/after(void)
+        {
+        	return 0;
+        }
+        """
+    )
+
+
+def test_definitions_below_a_macro_alone_on_its_line() -> None:
+    text = (
+        "#define TOY_MODES EM(A, 1) EMe(B, 2)\n#define EM(a, b) TRACE_DEFINE_ENUM(a);\nTOY_MODES\n#undef EM\n"
+        "#define EM(a, b) { a, b },\nTRACE_EVENT(toy_move,\n\tTP_PROTO(int mode),\n\tTP_ARGS(mode)\n);\n"
+    )
+    assert names(facts_of(text), Kind.TRACEPOINT) == ["trace_toy_move"]

@@ -288,6 +288,17 @@ def test_parameters_of_old_heads_are_no_annotations() -> None:
     assert not facts.calls
 
 
+def test_an_annotation_with_arguments_below_the_parameters_of_a_prototype() -> None:
+    check(
+        """
+        int /*prototype*/toy_insert(struct toy *toy, u64 root,
+        		u64 *keys, void *value)
+        	__toy_written(value);
+        int /*prototype*/toy_remove(struct toy *toy);
+        """
+    )
+
+
 @pytest.mark.parametrize(
     "piece",
     ["\t\t__field(u32, x)\n", "__a(x) ", "__toy ", "__", "TOY ", "TOY(x) ", "toy_t ", "static ", ") TOY(x)\n"],

@@ -29,6 +29,10 @@ _ATTRIBUTE = re.compile(rb"__(BIN_)?ATTR_(RO|WO|RW)(?:_MODE)?[ \t]*\(\s*([A-Za-z
 _ATTRIBUTE_HOLDER = re.compile(rb"\bstruct\s++(\w++)\s++(\w++)\s*+=\s*\Z")
 _MAX_HOLDER_BYTES = 200
 _RECORDS = ("struct_specifier", "union_specifier", "enum_specifier")
+#: The structs that macros of boards begin to fill.
+_MACHINES = {
+    "MACHINE_START": "machine_desc", "DT_MACHINE_START": "machine_desc", "define_machine": "machdep_calls",
+}  # fmt: skip
 _MAX_NESTING = 64
 
 
@@ -100,7 +104,8 @@ def _tag(text: bytes, kind: Node | None) -> str:
     if kind is None:
         return ""
     name = kind.child_by_field_name("name") if kind.type in _RECORDS else kind
-    return _text(text, name) if name else ""
+    tag = _text(text, name) if name else ""
+    return _MACHINES.get(tag, tag)
 
 
 def _text(text: bytes, node: Node) -> str:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _CALL = re.compile(rb"\n([ \t]*+)(?=[A-Za-z_])((?:(?:static|extern|const|inline)[ \t]++)*+)(?!\d)(\w++)[ \t]*+\(")
 #: Another call on the same line.
 NEXT_CALL = re.compile(rb"[ \t]++([A-Za-z_]\w*+)[ \t]*+\(")
+#: Parameters follow: the call is the name of a function, ``FNAME(walk)(int a)``.
+_ARGUMENTS = re.compile(rb"\s*+\(")
 _CALLED = re.compile(rb"(\w++)[ \t]*+\(")
 _NO_COMMA = re.compile(rb"\s*+(?![,=}])")
 _NAMES = re.compile(rb"[A-Za-z_]\w*")
@@ -80,9 +82,13 @@ def made_calls(code: bytes, definitions: list[MacroDefinition], text: bytes) -> 
             record, scope = _record_around(text, start)
             if record == "enum" or (not record and not _begins_declaration(text, start)):
                 continue
+        elif not may_begin(text, start, definitions):
+            continue
         name, prefix = match[3], match[2].decode() + " " if match[2] else ""
         while call := call_at(code, opening):
             arguments, end = call
+            if _ARGUMENTS.match(text, end):
+                break
             definition = macros.before(name, start)
             macro = macros.parsed(definition)
             expanded = macros.expand(macro, [text for text, _ in arguments], start, 0) if macro else ""
@@ -93,6 +99,16 @@ def made_calls(code: bytes, definitions: list[MacroDefinition], text: bytes) -> 
                 break
             name, prefix, start, opening = following[1], "", following.start(1), following.end() - 1
     return _apart(found)
+
+
+def may_begin(text: bytes, at: int, definitions: list[MacroDefinition]) -> bool:
+    """True if a declaration can begin at an offset: nothing precedes it, or a whole declaration, or a macro of the file
+    alone on its line. After another word it is a name: ``static int`` on one line, ``FOO_open(void)`` on the next."""
+    before = text[max(0, at - _MAX_GAP_BYTES) : at].rstrip()
+    if before[-1:] in (b"", b";", b"}", b")"):
+        return True
+    word = before[before.rfind(b"\n") + 1 :]
+    return any(macro.name == word and not macro.function_like for macro in definitions)
 
 
 def _bare_lists(code: bytes, text: bytes, macros: _Macros) -> Iterator[MadeCall]:

@@ -16,7 +16,7 @@ from kexpert.core.c.assembly import without_assembly
 from kexpert.core.c.conditional_groups import AlternativeHead, Choice, Conditional, choose
 from kexpert.core.c.idioms import idiom_of
 from kexpert.core.c.lex import blank_comments
-from kexpert.core.c.made_names import MadeCall, made_calls
+from kexpert.core.c.made_names import MadeCall, made_calls, may_begin
 from kexpert.core.c.open_calls import find_open_calls
 from kexpert.core.c.unclosed import close_records
 from kexpert.core.symbols import OpenCall
@@ -147,7 +147,7 @@ def skeleton(data: bytes) -> Skeleton:
         cut.made = made_calls(all_code, macros, text)
         text = _blank(text, [(call.start, _after_made(text, call)) for call in cut.made])
     cut.open = find_open_calls(all_code, text, own)
-    cut.text, cut.calls = _without_calls(text, bodies)
+    cut.text, cut.calls = _without_calls(text, bodies, macros)
     return cut
 
 
@@ -343,15 +343,14 @@ def _follows_parameters(text: bytes, at: int) -> bool:
     return tail >= 0 and all(word.replace(b"_", b"a").isalnum() for word in head[tail + 1 :].split())
 
 
-def _without_calls(text: bytes, bodies: dict[int, int]) -> tuple[bytes, list[MacroCall]]:
+def _without_calls(text: bytes, bodies: dict[int, int], macros: list[MacroDefinition]) -> tuple[bytes, list[MacroCall]]:
     calls: list[MacroCall] = []
     spans: list[tuple[int, int]] = []
     at = 0
     while match := (_CALL_HERE.match(text) if not at else None) or _CALL_BELOW.search(text, at):
         start, arguments = match.start() + (match[0][0] == 0x0A), match.end()
         end = _closing(text, arguments)
-        # after a word it is a name: ``static int`` on one line, ``FOO_open(void)`` on the next
-        if end < 0 or text[max(0, start - 4000) : start].rstrip()[-1:] not in (b"", b";", b"}", b")"):
+        if end < 0 or not may_begin(text, start, macros):
             at = arguments
             continue
         brace = _BRACE.match(text, end)
@@ -379,12 +378,12 @@ def _without_calls(text: bytes, bodies: dict[int, int]) -> tuple[bytes, list[Mac
 
 def _ends_statement(text: bytes, end: int, semicolon: bool) -> bool:
     """Return True if a macro call is complete: ``X(a);`` or ``X(a)`` alone on its lines, but not
-    ``X(int) foo(void)`` or ``X(a) = {``."""
+    ``X(int) foo(void)``, ``X(a) = {`` or ``X(a)`` above ``.open = foo,``."""
     if semicolon:
         return True
     line_end = text.find(b"\n", end)
     rest_of_line = text[end : line_end if line_end >= 0 else len(text)]
-    return not rest_of_line.strip() and not text[end : end + 200].lstrip().startswith((b"=", b"["))
+    return not rest_of_line.strip() and not text[end : end + 200].lstrip().startswith((b"=", b"[", b"."))
 
 
 def _closing(text: bytes, at: int, limit: int = 100_000) -> int:

@@ -66,6 +66,7 @@ _ITEM_CALL = re.compile(rb"\s*[A-Za-z_]\w*[ \t]*\(")
 _MEMBER_ARGUMENT = re.compile(rb"\s*(?:struct\s+|union\s+)?\w+[\s*]+\w+\s*(?::\s*\w+|\[\w*\])?\s*")
 _STOP = re.compile(rb"[;{}()]")
 _ENUM_STOP = re.compile(rb"[,}]")
+_MAX_HEAD_LINES = 20
 _MAX_ITEMS = 5000  # of one file
 _MAX_NESTING = 40
 
@@ -86,7 +87,7 @@ def mask_unknown_words(edit: Editor) -> None:
     for match in _BEHIND.finditer(edit.out):
         plain = _CALL_ARGUMENTS.sub(b"", match[1]).split()
         is_parameter = len(plain) > 1 or not _KEYWORDS.isdisjoint(plain)  # ``int f(a) foo_t a;``
-        if not is_parameter and _PROTOTYPE.match(edit.out, edit.line_start(match.start()), match.start()):
+        if not is_parameter and _PROTOTYPE.match(edit.out, _first_line(edit, match.start()), match.start()):
             edit.blank(*match.span(1))
     for match in _POINTER_TYPE.finditer(edit.out):
         words = [(bytes(word[0]), *word.span()) for word in _WORD.finditer(edit.out, *match.span(1))]
@@ -100,6 +101,16 @@ def mask_unknown_words(edit: Editor) -> None:
             edit.put(start, max(match.end(1), start + 3), b"int" if match.end(1) > start + 1 else b"")
     if any(sign.search(edit.out) for sign in _MEMBER_MACROS):
         _bodies(edit)
+
+
+def _first_line(edit: Editor, at: int) -> int:
+    """The start of the line where the declaration that holds ``at`` begins: lines that it continues are indented."""
+    line = edit.line_start(at)
+    for _ in range(_MAX_HEAD_LINES):
+        if not line or edit.out[line] not in b" \t":
+            break
+        line = edit.line_start(line - 1)
+    return line
 
 
 def _tails(edit: Editor) -> None:
