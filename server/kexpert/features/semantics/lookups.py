@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from kexpert.core.c.declarators import CType
 from kexpert.core.symbols import Flag, Kind, Symbol
@@ -14,6 +14,9 @@ from kexpert.features.semantics.records import Member, members_of
 from kexpert.view import View
 
 _MAX_KEPT = 30_000
+
+#: Of a macro: its name, which argument (0-based), of how many.
+Argument: TypeAlias = tuple[str, int, int]
 
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
@@ -27,7 +30,8 @@ class Lookups:
         self._rows: dict[tuple[str, tuple[Kind, ...]], list[Symbol]] = {}
         self._members: dict[tuple[Symbol, str], tuple[Member, ...]] = {}
         self._types: dict[Symbol, CType | None] = {}
-        self._takes_member: dict[tuple[str, int, int], bool] = {}
+        self._takes_member: dict[Argument, bool] = {}
+        self._passed_on: dict[Argument, tuple[Argument, ...] | None] = {}
 
     def rows(self, name: str, kinds: tuple[Kind, ...]) -> list[Symbol]:
         """Symbols of a name, not ranked."""
@@ -48,9 +52,15 @@ class Lookups:
         plain = members_of(text, record.path, record.start, name)
         return (*plain, *made_members(text, record.path, record.start, name, lookup))
 
-    def can_take_member(self, argument: tuple[str, int, int], read: Callable[[], bool]) -> bool:
-        """Whether a macro's argument can be a member's name; ``argument``: the macro, which one, of how many."""
+    def can_take_member(self, argument: Argument, read: Callable[[], bool]) -> bool:
+        """Whether a macro's argument can be a member's name."""
         return _kept(self._takes_member, argument, read)
+
+    def passed_on(
+        self, argument: Argument, read: Callable[[], tuple[Argument, ...] | None]
+    ) -> tuple[Argument, ...] | None:
+        """As what a macro's argument is passed on; see ``macro_members``."""
+        return _kept(self._passed_on, argument, read)
 
     def declared(self, symbol: Symbol, read: Callable[[Symbol], CType | None]) -> CType | None:
         """The type that a declaration gives its name; ``read`` reads it."""

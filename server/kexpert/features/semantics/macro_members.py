@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import partial
 
 from kexpert.core.c.declarators import CType, read_parameter
 from kexpert.core.c.expression_tokens import starts_type
@@ -15,6 +16,7 @@ from kexpert.core.c.macro_text import parse_macro, substitute
 from kexpert.core.c.postfix import chain_start
 from kexpert.core.c.tokens import Tokens
 from kexpert.core.symbols import Flag, Kind
+from kexpert.features.semantics.lookups import Argument
 from kexpert.features.semantics.records import Member
 from kexpert.features.semantics.type_inference import Scope, Types
 
@@ -88,37 +90,55 @@ def _takes_member(types: Types, called: str, number: int, count: int) -> bool:
     Most macros cannot, and to tell which of several is meant costs a walk through headers.
     """
     key = called, number, count
-    return types.known.can_take_member(key, lambda: _can_take_member(types, key, frozenset()))
+    return types.known.can_take_member(key, lambda: _can_take_member(types, key))
 
 
-def _can_take_member(types: Types, key: tuple[str, int, int], around: frozenset[str]) -> bool:
+def _can_take_member(types: Types, key: Argument) -> bool:
+    """Macros within macros are looked through level by level, each argument of each once."""
+    level, seen = [key], {key}
+    for _ in range(_MAX_NESTING):
+        following: list[Argument] = []
+        for each in level:
+            passed = types.known.passed_on(each, partial(_passed_on, types, each))
+            if passed is None:
+                return True
+            following += [inner for inner in passed if inner not in seen]
+            seen.update(following)
+        level = following
+    return False
+
+
+def _passed_on(types: Types, key: Argument) -> tuple[Argument, ...] | None:
+    """The arguments of other macros as which a macro passes its argument on; None if it may be a member itself."""
     called = key[0]
-    if called in around or len(around) >= _MAX_NESTING:
-        return False
-    if called in _TYPE_AND_MEMBER:
-        return True
+    if called in _TYPE_AND_MEMBER or _OTHER in called:
+        return None
     if len(types.known.rows(called, (Kind.MACRO,))) > _MAX_DEFINITIONS:
-        return True
-    return any(_reaches_member(types, text, around | {called}) for text in _with_mark(types, key))
+        return None
+    found: dict[Argument, None] = {}
+    for text in _with_mark(types, key):
+        passed = _uses_of_mark(text)
+        if passed is None:
+            return None
+        found.update(dict.fromkeys(passed))
+    return tuple(found)
 
 
-def _reaches_member(types: Types, text: str, around: frozenset[str]) -> bool:
-    """True if a mark in the text of a macro can come after an operator or into a macro that can take a member."""
+def _uses_of_mark(text: str) -> list[Argument] | None:
+    """The arguments in which a mark is; None if one comes after an operator that takes a member."""
     tokens = Tokens(text.encode("latin-1", "replace"))
+    found: list[Argument] = []
     for at in range(len(tokens)):
         if tokens[at] != _MARK:
             continue
         if tokens[at - 1] in (".", "->"):
-            return True
+            return None
         opening = tokens.enclosing(at, "(")
         while opening > 0 and not tokens.is_word(opening - 1):
             opening = tokens.enclosing(opening, "(")
-        if opening <= 0:
-            continue
-        key, _ = _argument(tokens, opening, at)
-        if _OTHER in key[0] or _can_take_member(types, key, around):
-            return True
-    return False
+        if opening > 0:
+            found.append(_argument(tokens, opening, at)[0])
+    return found
 
 
 def names_member(types: Types, tokens: Tokens, at: int) -> bool:
@@ -130,7 +150,7 @@ def names_member(types: Types, tokens: Tokens, at: int) -> bool:
     return start == at and _takes_member(types, *key) and _always_takes_member(types, key, frozenset())
 
 
-def _always_takes_member(types: Types, key: tuple[str, int, int], around: frozenset[str]) -> bool:
+def _always_takes_member(types: Types, key: Argument, around: frozenset[str]) -> bool:
     called, number, _ = key
     if called in _TYPE_AND_MEMBER:
         return number == _TYPE_AND_MEMBER[called][1]
@@ -155,14 +175,14 @@ def _is_member_in(types: Types, text: str, around: frozenset[str]) -> bool:
     return False
 
 
-def _argument(tokens: Tokens, opening: int, at: int) -> tuple[tuple[str, int, int], int]:
+def _argument(tokens: Tokens, opening: int, at: int) -> tuple[Argument, int]:
     """((the macro, the number of the argument that holds token ``at``, of how many), the argument's first token)."""
     arguments = tokens.commas(opening + 1, tokens.past(opening) - 1)
     number = next((i for i, (start, stop) in enumerate(arguments) if start <= at < stop), 0)
     return (tokens[opening - 1], number, len(arguments)), arguments[number][0] if arguments else -1
 
 
-def _with_mark(types: Types, key: tuple[str, int, int]) -> list[str]:
+def _with_mark(types: Types, key: Argument) -> list[str]:
     """What the definitions of a macro make of a mark as argument ``number`` of ``count``, where they use it."""
     called, number, count = key
     arguments = [_MARK if each == number else f"{_OTHER}{each}" for each in range(count)]
