@@ -35,6 +35,11 @@ def answering() -> Iterator[None]:
                 _is_free.set()
 
 
+def wait_until_free(max_seconds: float) -> None:
+    """Wait until no question is being answered."""
+    _is_free.wait(max_seconds)
+
+
 class GivesWay:
     """One piece of work in the background, which lets questions go first for at most ``max_seconds`` in all."""
 

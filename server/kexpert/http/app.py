@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -33,6 +32,7 @@ from kexpert.http.pages.routes import Pages
 from kexpert.http.problems import Problem, problem_response
 from kexpert.http.rate_limit import RateLimit
 from kexpert.http.runner import Runner
+from kexpert.workspace.collector import collect_between_questions
 from kexpert.workspace.served_tree import ServedTree
 
 #: What answers AI agents about a tree; None if it cannot be had. Its routes and its lifespan are taken over.
@@ -42,8 +42,6 @@ _STATIC = Path(__file__).with_name("static")
 _SAVE_SECONDS = 1.0
 #: Of the interpreter's lock: a question must not wait long for another one that computes.
 _SWITCH_SECONDS = 0.002
-#: Objects made before the collector looks through them: a fifth of the time of hovers went there.
-_COLLECT_AFTER_OBJECTS = 20_000
 
 
 class Web:
@@ -77,8 +75,7 @@ class Web:
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         sys.setswitchinterval(_SWITCH_SECONDS)
         await asyncio.to_thread(self.tree.start)
-        gc.freeze()  # all that is loaded stays: the collector need not look through it
-        gc.set_threshold(_COLLECT_AFTER_OBJECTS)
+        collect_between_questions()
         saving = asyncio.create_task(self._save_metrics())
         try:
             async with AsyncExitStack() as stack:

@@ -19,6 +19,8 @@ from typing import Any
 
 from pygls.exceptions import JsonRpcInternalError, JsonRpcRequestCancelled
 
+from kexpert.workspace.answering import answering
+
 Cancelled = Callable[[], bool]
 
 #: Seconds without a question after which background work may begin: an editor that opens a file asks
@@ -119,7 +121,8 @@ class Scheduler:
                 if work.flag.wait(_QUIET_SECONDS / 2):
                     break
                 work.began = time.monotonic()
-            result = None if work.flag.is_set() else work.do(work.flag.is_set)
+            with answering() if work.intent is ThreadIntent.QUICK else contextlib.nullcontext():
+                result = None if work.flag.is_set() else work.do(work.flag.is_set)
             problem: BaseException | None = JsonRpcRequestCancelled() if work.flag.is_set() else None
         except BaseException as raised:
             result, problem = None, raised

@@ -96,9 +96,9 @@ def converse(reader: BinaryIO, out: BinaryIO) -> int:
         return 1
     gc.disable()  # only while loading: the collector would look through 900 classes again and again
     server = Server(client, writer)
-    gc.freeze()
-    gc.set_threshold(20_000)  # an answer may be 200,000 tuples, and no garbage among them
-    gc.enable()
+    from kexpert.workspace.collector import collect_between_questions
+
+    collect_between_questions()
     return server.run(reader)
 
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 #: Seconds that a thread may keep the interpreter while another waits: a question must not wait for indexing.
 _SWITCH_INTERVAL_SECONDS = 0.001
-#: Objects made before the collector looks for garbage: an answer may be thousands of tuples that are none.
-_COLLECT_AFTER_OBJECTS = 20_000
 #: The tree is compared with its index after the first answer, or after this time: on a warm tree that answer needs
 #: only the index, and both together would take the processor from each other.
 _MAX_START_DELAY_SECONDS = 1.5
@@ -99,10 +97,9 @@ class Opening:
             self._is_open.set()
         is_warm = tree.warm_up()
         import kexpert.render.named  # noqa: F401  # the first answer needs it
+        from kexpert.workspace.collector import collect_between_questions
 
-        gc.freeze()
-        gc.set_threshold(_COLLECT_AFTER_OBJECTS)
-        gc.enable()
+        collect_between_questions()
         if is_warm:
             self._answered.wait(_MAX_START_DELAY_SECONDS)
         tree.start()
