@@ -99,8 +99,11 @@ class ServedTree:
         threading.Thread(target=self._warm, name="kexpert-warm", daemon=True).start()
 
     def _warm(self) -> None:
+        from kexpert.features.hover.hover import warm
+        from kexpert.features.semantics.compiled_text import common_file
         from kexpert.search.query import Searcher
 
+        warm(self.snapshot().view, common_file(""))
         Searcher.warm()
         self._catalogue.paths()
         self._catalogue.counts()

@@ -62,6 +62,11 @@ def truth(condition: str, macros: Macros) -> bool | None:
     return None if value is None else bool(value)
 
 
+def names_in(condition: str) -> frozenset[str]:
+    """The names in the text after ``#if``, ``defined`` and calls of macros among them."""
+    return frozenset(token for kind, token in _tokens(condition) if kind == "name")
+
+
 def _value(text: str, macros: Macros, expansions: int) -> int | None:
     tokens = _tokens(text)
     if not tokens:

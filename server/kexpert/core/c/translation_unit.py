@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 
 from kexpert.core.c.condition_values import Macros, option_is_defined, truth
-from kexpert.core.c.walk_steps import DEFINE, ENDIF, IF, INCLUDE, UNDEFINE, FileSteps, Step
+from kexpert.core.c.decided_steps import DecidedSteps, Holds, Walked
+from kexpert.core.c.walk_steps import DEFINE, ENDIF, IF, INCLUDE, SKIP, UNDEFINE, FileSteps, Step
 
 _MAX_DEPTH = 150
 _MAX_FILES = 6000
@@ -22,6 +24,8 @@ Option = Callable[[str], str | None]
 #: (path of the file with the line, name, True if in quotes) -> path, or None
 FindInclude = Callable[[str, str, bool], str | None]
 Read = Callable[[str], FileSteps | None]
+#: (path, steps, how conditions are decided) -> decided steps
+Decide = Callable[[str, FileSteps, Holds], DecidedSteps]
 
 
 class _Unknown:
@@ -48,16 +52,29 @@ class MacroTable(Macros):
     def option(self, name: str) -> str | None:
         return self._option(name.removeprefix("CONFIG_"))
 
+    def __contains__(self, name: str) -> bool:
+        """Whether a file defined a macro for certain."""
+        return self._texts.get(name, _MAYBE) is not _MAYBE
+
+    def lacks(self, name: str) -> bool:
+        """True if no file can have defined a macro."""
+        return name not in self._texts
+
+    def copy(self) -> MacroTable:
+        found = copy(self)
+        found._texts = dict(self._texts)
+        return found
+
     def is_defined(self, name: str) -> bool | None:
-        if name.startswith("CONFIG_") and name not in self._texts:
+        if name in self._texts:
+            return None if self._texts[name] is _MAYBE else True
+        if name.startswith("CONFIG_"):
             inner = name.removesuffix("_MODULE")
             found = option_is_defined(name, self.option(inner))
             if found is False and inner != name:  # an option whose own name ends so
                 return option_is_defined("", self.option(name))
             return found
-        if name not in self._texts:
-            return None if name == "MODULE" and self._module is None else name.startswith("__has_")
-        return None if self._texts[name] is _MAYBE else True
+        return None if name == "MODULE" and self._module is None else name.startswith("__has_")
 
     def text(self, name: str) -> str | None:
         found = self._texts.get(name, "")
@@ -158,32 +175,56 @@ class _Group:
     taken: State
 
 
-@dataclass(slots=True)
 class _Frame:
-    path: str
-    steps: tuple[Step, ...]
-    starts: list[int]
-    counts: list[int]
-    states: list[State]
-    entry: tuple[int, ...]
-    at: int = 0  # the next step
-    groups: list[_Group] = field(default_factory=list)
+    """A file on the way from the C file. ``walk``: where its state changes; that of decided steps without conditions
+    is shared by all walks and not to be changed. ``tests``: the options that its steps took to be settled."""
+
+    __slots__ = ("at", "entry", "groups", "path", "state", "steps", "tests", "walk")
+
+    def __init__(
+        self, path: str, steps: tuple[Step, ...], state: State, walk: Walked, entry: tuple[int, ...],
+        tests: tuple[str, ...],
+    ) -> None:  # fmt: skip
+        self.path = path
+        self.steps = steps
+        self.state = state
+        self.walk = walk
+        self.entry = entry
+        self.tests = tests
+        self.at = 0  # the next step
+        self.groups: list[_Group] = []
+
+
+class _Unsettled(Exception):
+    """A file changes an option that others on the way to it took to be settled."""
 
 
 def translation_unit(
-    path: str, main: FileSteps, read: Read, find: FindInclude, macros: MacroTable, first: tuple[str, ...] = ()
-) -> TranslationUnit:
-    """Walk through a file. ``first``: headers that the build includes before everything else."""
-    return _Walk(read, find, macros).run(path, main, first)
+    path: str, main: FileSteps, read: Read, find: FindInclude, macros: MacroTable, first: tuple[str, ...] = (),
+    decide: Decide | None = None,
+) -> TranslationUnit:  # fmt: skip
+    """Walk through a file. ``first``: headers that the build includes before everything else. ``decide`` saves time and
+    changes nothing else."""
+    if decide is not None:
+        try:
+            return _Walk(read, find, macros.copy(), decide).run(path, main, first)
+        except _Unsettled:
+            pass
+    return _Walk(read, find, macros, None).run(path, main, first)
 
 
 class _Walk:
-    def __init__(self, read: Read, find: FindInclude, macros: MacroTable) -> None:
+    def __init__(self, read: Read, find: FindInclude, macros: MacroTable, decide: Decide | None) -> None:
         self.read = read
         self.find = find
         self.macros = macros
+        self.decide = decide
         self.unit = TranslationUnit({}, macros)
         self.steps: dict[str, FileSteps] = {}
+        self.stack: list[_Frame] = []
+        self.closed: set[str] = set()  # files whose guard is defined for certain
+        self.guards: dict[str, str] = {}  # their guards
+        self.changed: set[str] = set()  # options that a file may have changed
 
     def run(self, path: str, main: FileSteps, first: tuple[str, ...]) -> TranslationUnit:
         for header in first:
@@ -192,6 +233,8 @@ class _Walk:
         return self.unit
 
     def _enter(self, path: str, file: FileSteps | None, state: State, entry: tuple[int, ...]) -> _Frame | None:
+        """Begin to walk through a file; ``file``: the steps of the C file itself."""
+        is_header = file is None
         known = self.unit.files.get(path)
         if known is None:
             if len(self.unit.files) >= _MAX_FILES:
@@ -203,42 +246,72 @@ class _Walk:
             self.steps[path] = file
         else:
             file = self.steps[path]
-            if len(known.walks) >= _MAX_VISITS or (file.guard and self.macros.is_defined(file.guard) is True):
+            if len(known.walks) >= _MAX_VISITS or file.guard in self.macros:
                 return None
-        starts, counts = [0], [0]
-        states: list[State] = [state]
-        known.walks.append((starts, counts, states))
+        if file.changes:
+            self._change(file.changes)
+        decided = None
+        if is_header and state is True and self.macros.lacks(file.guard):
+            decided = self._decided(path, file)
+        walk: Walked = (decided.walked if decided else None) or ([0], [0], [state])
+        known.walks.append(walk)
         known.entries.append(entry)
-        return _Frame(path, file.steps, starts, counts, states, entry)
+        if decided is None:
+            return _Frame(path, file.steps, state, walk, entry, ())
+        return _Frame(path, decided.steps, state, walk, entry, file.tests)
+
+    def _change(self, names: frozenset[str]) -> None:
+        """A file is read that may change some options."""
+        if self.decide is not None:
+            self.changed |= names
+            if any(not names.isdisjoint(frame.tests) for frame in self.stack):
+                raise _Unsettled
+
+    def _decided(self, path: str, file: FileSteps) -> DecidedSteps | None:
+        if self.decide is None or (self.changed and not self.changed.isdisjoint(file.tests)):
+            return None
+        return self.decide(path, file, self._holds)
 
     def _walk(self, frame: _Frame | None) -> None:
-        stack = [frame] if frame is not None else []
+        stack = self.stack = [frame] if frame is not None else []
         while stack:
-            inner = self._run(stack[-1], len(stack) < _MAX_DEPTH)
+            frame = stack[-1]
+            inner = self._run(frame, len(stack) < _MAX_DEPTH)
             if inner is not None:
                 stack.append(inner)
-            else:
-                stack.pop()
+                continue
+            stack.pop()
+            guard = self.steps[frame.path].guard
+            if guard in self.macros and self.guards.setdefault(guard, frame.path) == frame.path:
+                self.closed.add(frame.path)
 
     def _run(self, frame: _Frame, may_include: bool) -> _Frame | None:
         """Go on with a file up to a header that is to be read first, or to its end."""
-        macros, steps, states, groups = self.macros, frame.steps, frame.states, frame.groups
-        at, end, state = frame.at, len(steps), states[-1]
+        macros, closed, steps, groups = self.macros, self.closed, frame.steps, frame.groups
+        at, end, state = frame.at, len(steps), frame.state
         while at < end:
             kind, start, count, value, skip_to = steps[at]
             at += 1
+            if kind == INCLUDE:
+                if value[2] in closed or not may_include:
+                    continue
+                path = value[2] or self._included(frame.path, value)
+                entry = (*frame.entry, start if frame.entry else count)
+                inner = self._enter(path, None, state, entry) if path is not None else None
+                if inner is not None:
+                    frame.at, frame.state = at, state
+                    return inner
+                continue
             if kind == DEFINE:
                 macros.define(value, state is True)
                 continue
-            if kind == INCLUDE:
-                entry = (*frame.entry, start if frame.entry else count)
-                inner = self._include(frame.path, value, state, entry) if may_include else None
-                if inner is not None:
-                    frame.at = at
-                    return inner
-                continue
             if kind == UNDEFINE:
                 macros.undefine(value, state is True)
+                if value in self.guards:
+                    closed.discard(self.guards[value])
+                continue
+            if kind == SKIP:
+                _leave_out(frame.walk, value, state)
                 continue
             if kind == ENDIF:
                 now = groups.pop().outer
@@ -249,13 +322,13 @@ class _Walk:
             else:
                 now = self._other_branch(groups[-1], value)
             if now is not state:
-                frame.starts.append(start)
-                frame.counts.append(count)
+                starts, counts, states = frame.walk
+                starts.append(start)
+                counts.append(count)
                 states.append(now)
                 state = now
             if state is False and kind != ENDIF:
                 at = skip_to
-        frame.at = at
         return None
 
     def _other_branch(self, group: _Group, branch: tuple[str, str]) -> State:
@@ -269,10 +342,9 @@ class _Walk:
             group.taken = True if holds is True else (None if holds is None else group.taken)
         return _both(group.outer, holds)
 
-    def _include(
-        self, path: str, included: tuple[str, str | None], state: State, entry: tuple[int, ...]
-    ) -> _Frame | None:
-        name, quotes = included
+    def _included(self, path: str, included: tuple[str, str | None, str | None]) -> str | None:
+        """The file that an ``#include`` in another file means; None if it is not found."""
+        name, quotes, _ = included
         if quotes is None:  # a macro that expands to the name
             text = self.macros.text(name) or ""
             if text[:1] not in ("<", '"'):
@@ -281,8 +353,7 @@ class _Walk:
         found = self.find(path, name, quotes == '"')
         if found is None:
             self.unit.complete &= name.startswith(("generated/", "asm/"))
-            return None
-        return self._enter(found, None, state, entry)
+        return found
 
     def _holds(self, branch: tuple[str, str]) -> State:
         keyword, condition = branch
@@ -292,6 +363,14 @@ class _Walk:
             found = self.macros.is_defined(condition)
             return None if found is None else not found
         return truth(condition, self.macros)
+
+
+def _leave_out(walk: Walked, stretches: tuple[list[int], list[int]], state: State) -> None:
+    """Stretches of text are not compiled; what is around them is in ``state``."""
+    offsets, counts = stretches
+    walk[0].extend(offsets)
+    walk[1].extend(counts)
+    walk[2].extend(state if number % 2 else False for number in range(len(offsets)))
 
 
 def _both(left: State, right: State) -> State:

@@ -38,7 +38,7 @@ class Compilation:
         self.view = view
         self._place: Place | None = None
         if source is not None:
-            self._place = Place.at(view, source if source.path.endswith(".c") else _common_file(arch_of(source.path)))
+            self._place = Place.at(view, source if source.path.endswith(".c") else common_file(arch_of(source.path)))
         self.decides = self._place is not None and self._place.configuration.is_decided
         #: True once the configuration has left something out.
         self.has_decided = False
@@ -128,7 +128,7 @@ class _FileMacros(OpenMacros):
 
 
 @lru_cache(maxsize=32)
-def _common_file(arch: str) -> Source:
+def common_file(arch: str) -> Source:
     """A C file of an architecture, or of none, that reads the common headers."""
     text = "".join(f"#include <linux/{name}.h>\n" for name in _COMMON)
     return Source(f"arch/{arch}/common.c" if arch else "common.c", text.encode())

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 
+from kexpert.core.c.decided_steps import DecidedSteps, Holds, decide
 from kexpert.core.c.directives import directives_of
 from kexpert.core.c.source import Source
 from kexpert.core.c.translation_unit import MacroTable, TranslationUnit, translation_unit
@@ -27,6 +28,7 @@ _PREDEFINED = {
     "riscv": {"__riscv": "1", "__riscv_xlen": "64", "__riscv_atomic": "1", **_LITTLE, **_LONG64},
 }
 _MAX_KNOWN_FILES = 6000
+_MAX_DECIDED_FILES = 9000
 
 
 def unit_of(view: View, source: Source, configuration: Configuration) -> TranslationUnit:
@@ -39,8 +41,22 @@ def unit_of(view: View, source: Source, configuration: Configuration) -> Transla
         macros = MacroTable(configuration.option, predefined, is_module)
         headers = _Headers(view, configuration.known_files)
         find = _Finder(view, headers.exists, source.path, configuration.arch)
-        found = translation_unit(source.path, file_steps(source.data), headers.read, find, macros, _FIRST)
+        decide = partial(_decided, configuration, find)
+        main = file_steps(source.data)
+        found = translation_unit(source.path, main, headers.read, find, macros, _FIRST, decide)
         configuration.keep(key, found)
+    return found
+
+
+def _decided(configuration: Configuration, find: _Finder, path: str, file: FileSteps, holds: Holds) -> DecidedSteps:
+    """The steps of a header under the values of the options that it tests, worked out once."""
+    known = configuration.known_files.decided
+    key = (configuration.arch, path, tuple(map(configuration.option, file.options)))
+    found = known.get(key)
+    if found is None or found.file is not file:
+        if len(known) >= _MAX_DECIDED_FILES:
+            known.clear()
+        found = known[key] = decide(file, holds, partial(find.plainly, path))
     return found
 
 
@@ -120,7 +136,8 @@ class _Finder:
             self._found[key] = self._find(path, name, quoted)
         return self._found[key]
 
-    def _find(self, path: str, name: str, quoted: bool) -> str | None:
+    def plainly(self, path: str, name: str, quoted: bool) -> str | None:
+        """The file that every walk for this architecture finds; None if only some do."""
         if name.startswith(("generated/", "/")):
             return None
         exists = self._exists
@@ -131,6 +148,15 @@ class _Finder:
         for folder in (f"arch/{self._arch}/include", "include", f"arch/{self._arch}/include/uapi", "include/uapi"):
             if exists(f"{folder}/{name}"):
                 return f"{folder}/{name}"
+        return None
+
+    def _find(self, path: str, name: str, quoted: bool) -> str | None:
+        if name.startswith(("generated/", "/")):
+            return None
+        found = self.plainly(path, name, quoted)
+        if found is not None:
+            return found
+        exists = self._exists
         for candidate in include_candidates(path, name, quoted, self._arch):
             if exists(candidate):
                 return candidate
