@@ -46,11 +46,16 @@ class WriterLock:
             self._fd = None
 
     def holder(self) -> int | None:
-        """The process id that the last holder wrote, for a message."""
+        """The process that holds the lock, as it wrote; None if nobody does. For a message."""
         try:
-            return int(self._path.read_text() or 0) or None
+            with self._path.open() as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    return int(file.read() or 0) or None
         except (OSError, ValueError):
-            return None
+            pass
+        return None
 
 
 class ProcessMutex:

@@ -9,11 +9,13 @@ from kexpert.core.symbols import Symbol
 from kexpert.features.callgraph.chain import CallChain, ChainNode
 from kexpert.features.callgraph.edges import Edge, TableEntry
 from kexpert.features.callgraph.path import CallPath
+from kexpert.features.callgraph.pointers import PassedOn
 
 Json: TypeAlias = dict[str, Any]
 PlaceOf: TypeAlias = Callable[[str], str]
 
 _GROWING = "The index is still growing: callers may be missing."
+_NOTHING = "  nothing known"
 _MAX_ENTRIES = 3
 
 
@@ -24,6 +26,7 @@ def to_json(found: CallChain) -> Json:
         "others": [_symbol(other) for other in found.others],
         "callers": _node(found.up),
         "callees": _node(found.down),
+        "passedOn": [_passed_on(each) for each in found.passed_on.places],
         "indexComplete": found.is_complete,
     }
 
@@ -46,6 +49,10 @@ def path_to_json(found: CallPath) -> Json:
 
 def _symbol(symbol: Symbol) -> Json:
     return {"name": symbol.name, "kind": symbol.kind.name.lower(), "path": symbol.path, "line": symbol.line + 1}
+
+
+def _passed_on(place: PassedOn) -> Json:
+    return {"path": place.path, "line": place.line + 1, "in": place.around, "text": place.text}
 
 
 def _node(node: ChainNode) -> Json:
@@ -87,7 +94,14 @@ def to_plain_text(found: CallChain, place_of: PlaceOf = str) -> str:
     if found.others:
         others = ", ".join(f"{place_of(other.path)}:{other.line + 1}" for other in found.others[:_MAX_ENTRIES])
         lines.append(f"(of {len(found.others) + 1} definitions; others: {others})")
-    lines += ["", "called by:", *_written(found.up, 1, place_of)]
+    lines += ["", "called by:"]
+    places = found.passed_on.places
+    for each in places[:_MAX_ENTRIES]:
+        around = f" in {each.around}" if each.around else ""
+        lines.append(f"  [passed on as a pointer{around} {place_of(each.path)}:{each.line + 1}]")
+    if len(places) > _MAX_ENTRIES:
+        lines.append(f"  [and at {len(places) - _MAX_ENTRIES} more places]")
+    lines += [line for line in _written(found.up, 1, place_of) if not (places and line == _NOTHING)]
     lines += ["", "calls:", *_written(found.down, 1, place_of)]
     if not found.is_complete:
         lines += ["", _GROWING]
@@ -106,7 +120,7 @@ def _written(node: ChainNode, depth: int, place_of: PlaceOf) -> Iterator[str]:
     if node.more:
         yield f"{indent}... {node.more} more"
     elif depth == 1 and not node.children and not node.entries:
-        yield f"{indent}nothing known"
+        yield _NOTHING
 
 
 def _line(node: ChainNode, place_of: PlaceOf) -> str:

@@ -19,6 +19,7 @@ from kexpert.render.hover_card import layout_table, rule_lines
 
 if TYPE_CHECKING:
     from kexpert.features.ask.ask import Answer
+    from kexpert.features.callgraph.pointers import PassedOn
     from kexpert.features.explain.explanation import Statement
     from kexpert.features.named.callers import Callee, Callees, Callers
     from kexpert.features.named.definitions import Definitions
@@ -178,7 +179,20 @@ def callers(found: Callers) -> str:
         lines += [_assignment(row) for row in found.tables[:_MAX_LINES]]
         if len(found.tables) > _MAX_LINES:
             lines.append(f"{len(found.tables) - _MAX_LINES} more")
+    pointers = found.passed_on
+    if pointers.places:
+        lines.append("Passed on or stored as a pointer, through which it may be called (by syntax):")
+        lines += [passed_on(each) for each in pointers.places[:_MAX_LINES]]
+        if len(pointers.places) > _MAX_LINES:
+            lines.append(f"{len(pointers.places) - _MAX_LINES} more")
+    if pointers.unread_files:
+        lines.append(f"Not looked for in {pointers.unread_files:,} files: where it is passed on as a pointer")
     return "\n".join(lines)
+
+
+def passed_on(row: PassedOn) -> str:
+    around = f" in {row.around}" if row.around else ""
+    return f"{place(row.path, row.line)}{around}: {row.text}"
 
 
 def callees(found: Callees) -> str:

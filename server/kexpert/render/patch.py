@@ -13,6 +13,7 @@ from kexpert.features.patch.states import TreeState
 Json: TypeAlias = dict[str, Any]
 PlaceOf: TypeAlias = Callable[[str], str]
 
+_MAX_PASSED_ON = 3
 _GROWING = "the index is still growing: callers may be missing"
 
 
@@ -64,6 +65,15 @@ def _touched(use: TouchedUse) -> Json:
         "callers": [_caller(edge) for edge in use.callers],
         "moreCallers": use.more_callers,
     }
+    if each.only_comments:
+        answer["onlyComments"] = True
+    if each.declarations:
+        answer["before"], answer["after"] = each.declarations
+    if use.passed_on:
+        answer["passedOn"] = [
+            {"path": place.path, "line": place.line + 1, "in": place.around, "text": place.text}
+            for place in use.passed_on
+        ]
     if each.table:
         answer["struct"] = each.table
     if each.members:
@@ -148,7 +158,7 @@ def _state(file: FileChange) -> str:
 def _of(use: TouchedUse, place_of: PlaceOf) -> Iterator[str]:
     each = use.touched
     where = f"{place_of(each.symbol.path)}:{each.symbol.line + 1}"
-    extra = [each.status]
+    extra = [each.status + " (only comments)" if each.only_comments else each.status]
     if not each.is_in_tree:
         extra.append("line of the patch's text")
     if each.certainty != "by syntax":
@@ -157,6 +167,9 @@ def _of(use: TouchedUse, place_of: PlaceOf) -> Iterator[str]:
         extra.append("exported")
     table = f" (struct {each.table})" if each.table else ""
     yield f"{where}: {kind_name(use)} {each.symbol.name}{table}: {', '.join(extra)}"
+    if each.declarations:
+        yield f"    was: {each.declarations[0]}"
+        yield f"    now: {each.declarations[1]}"
     for member in each.members:
         function = f" = {member.function}" if member.function else ""
         count = use.implementations.get(member.name)
@@ -165,6 +178,11 @@ def _of(use: TouchedUse, place_of: PlaceOf) -> Iterator[str]:
     for entry in use.entries[:3]:
         table = entry.table or "an unnamed table"
         yield f"    held as {entry.operation} by {table} {place_of(entry.path)}:{entry.line + 1}"
+    for place in use.passed_on[:_MAX_PASSED_ON]:
+        around = f" in {place.around}" if place.around else ""
+        yield f"    passed on as a pointer{around} {place_of(place.path)}:{place.line + 1}"
+    if len(use.passed_on) > _MAX_PASSED_ON:
+        yield f"    ... passed on at {len(use.passed_on) - _MAX_PASSED_ON} more places"
     for edge in use.callers:
         through = f" through {edge.operation}" if edge.operation else ""
         certainty = f" ({edge.certainty.value})" if edge.certainty.value != "exact" else ""
@@ -172,4 +190,5 @@ def _of(use: TouchedUse, place_of: PlaceOf) -> Iterator[str]:
     if use.more_callers:
         yield f"    ... {use.more_callers} more callers"
     if use.mentioning_files:
-        yield f"    {use.mentioning_files} files mention it"
+        one = use.mentioning_files == 1
+        yield f"    {use.mentioning_files} file{'' if one else 's'} mention{'s' if one else ''} it"

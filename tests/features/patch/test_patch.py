@@ -116,6 +116,51 @@ def test_callers_and_tables_of_a_touched_function_are_named() -> None:
     assert [(edge.caller.name, edge.operation) for edge in uses["foo_open"].callers] == [("run", "foo_ops.open")]
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "declarations", "only_comments"),
+    [
+        ("int foo_add(int a)", "long\nfoo_add(int a, long c)", ("int foo_add(int a)", "long foo_add(int a, long c)"),
+         False),
+        ("int foo_add(int a)", "int foo_add(int\t a) /* plain */", None, True),
+        ("\tint b = a;", "\tint b = a; /* copied */", None, True),
+        ("return b + 1", "return b + 2", None, False),
+    ],
+)  # fmt: skip
+def test_it_is_said_what_of_a_definition_changed(
+    before: str, after: str, declarations: tuple[str, str] | None, only_comments: bool
+) -> None:
+    (use,) = report_on(diff("drivers/foo/foo.c", FOO, FOO.replace(before, after, 1))).touched
+    assert (use.touched.declarations, use.touched.only_comments) == (declarations, only_comments)
+    assert bool(use.callers) is not only_comments, "nobody is told of a comment"
+
+
+def test_a_table_that_is_declared_before_is_compared_where_it_is_defined() -> None:
+    text = "static const struct foo_ops early;\nstatic const struct foo_ops early = {\n\t.open = foo_open,\n};\n"
+    patch = diff("drivers/foo/t.c", text, text.replace("foo_open,\n", "foo_open,\n\t.close = foo_close,\n"))
+    (use,) = report_on(patch, **{"drivers/foo/t.c": text}).touched
+    assert (use.touched.symbol.line, use.touched.only_comments) == (1, False)
+    assert [(member.name, member.status) for member in use.touched.members] == [("close", "added")]
+
+
+def test_a_changed_constant_is_shown_before_and_after() -> None:
+    header = FILES["include/linux/foo.h"].decode()
+    report = report_on(diff("include/linux/foo.h", header, header.replace("FOO_MAX 7", "FOO_MAX \\\n 9")))
+    assert report.touched[0].touched.declarations == ("#define FOO_MAX 7", "#define FOO_MAX 9")
+    lines = list(render.to_lines(report))
+    assert "    was: #define FOO_MAX 7" in lines and "    now: #define FOO_MAX 9" in lines
+
+
+def test_a_touched_callback_is_named_where_it_is_passed_on() -> None:
+    new = FOO.replace("return x", "return 1")
+    user = "static int foo_open(int x)\n{\n\treturn x;\n}\nvoid f(void)\n{\n\trequest_irq(3, foo_open);\n}\n"
+    patch = diff("drivers/foo/irq.c", user, user.replace("return x", "return 1"))
+    (use,) = report_on(patch, **{"drivers/foo/irq.c": user}).touched
+    assert [(place.around, place.line) for place in use.passed_on] == [("f", 6)]
+    assert not use.callers
+    (other,) = report_on(diff("drivers/foo/foo.c", FOO, new)).touched
+    assert not other.passed_on, "its table is named as such"
+
+
 def test_a_changed_member_of_an_ops_struct_counts_its_implementations() -> None:
     header = FILES["include/linux/foo.h"].decode()
     report = report_on(diff("include/linux/foo.h", header, header.replace("(*open)(int x)", "(*open)(long x)")))

@@ -13,6 +13,7 @@ from kexpert.features.callgraph.definitions import definitions_named
 from kexpert.features.callgraph.edges import Edge, TableEntry
 from kexpert.features.callgraph.kept_calls import KeptCalls
 from kexpert.features.callgraph.operations import Operations
+from kexpert.features.callgraph.pointers import PassedOnPlaces, passed_on
 from kexpert.features.callgraph.undecided import without_configuration
 from kexpert.view import View
 
@@ -53,6 +54,8 @@ class CallChain:
     others: list[Symbol]
     up: ChainNode
     down: ChainNode
+    #: Where the function itself is passed on as a pointer.
+    passed_on: PassedOnPlaces
     is_complete: bool  # of the index
 
 
@@ -82,7 +85,7 @@ def call_chain(
     up = _grown(symbol, above, limits.up, limits.nodes)
     up.entries = up.entries or tuple(entries_of(view, symbol, operations))
     down = _grown(symbol, below, limits.down, limits.nodes)
-    return CallChain(symbol, found[1:], up, down, view.complete)
+    return CallChain(symbol, found[1:], up, down, passed_on(view, symbol, cancelled), view.complete)
 
 
 def _grown(

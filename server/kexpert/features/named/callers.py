@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from kexpert.core.c.source import Source
 from kexpert.core.symbols import Assignment, Kind, Symbol
+from kexpert.features.callgraph.pointers import PassedOnPlaces, passed_on
 from kexpert.features.named.certainty import Certainty
 from kexpert.features.named.definitions import inside
 from kexpert.features.navigation.call_hierarchy import (
@@ -39,7 +40,8 @@ class Caller:
 @dataclass(frozen=True, slots=True)
 class Callers:
     """``total``: of the callers in the wanted files; ``at_least`` if there may be more. ``tables``: where the function
-    is assigned to an operation, through which others call it. ``macros``: whose bodies call it."""
+    is assigned to an operation, through which others call it. ``macros``: whose bodies call it. ``passed_on``: as a
+    pointer."""
 
     symbol: Symbol
     rows: tuple[Caller, ...]
@@ -48,6 +50,7 @@ class Callers:
     tables: tuple[Assignment, ...]
     macros: tuple[str, ...]
     certainty: Certainty
+    passed_on: PassedOnPlaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,10 @@ def callers(view: View, symbol: Symbol, path: str = "", max_rows: int = 30) -> C
         wrappers = wrappers_of(view, symbol, lambda: False)
         macros = wrappers.macros + wrappers.cleanups
     certainty = Certainty.BY_SYNTAX if is_private(symbol) else Certainty.BY_NAME
-    return Callers(symbol, rows, total, at_least and bool(path), tuple(assigned), tuple(macros), certainty)
+    pointers = passed_on(view, symbol)
+    if path:
+        pointers = PassedOnPlaces(tuple(each for each in pointers.places if takes(each.path)), pointers.unread_files)
+    return Callers(symbol, rows, total, at_least and bool(path), tuple(assigned), tuple(macros), certainty, pointers)
 
 
 def _statics_elsewhere(view: View, symbol: Symbol) -> set[str]:

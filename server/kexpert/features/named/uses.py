@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from heapq import nsmallest
@@ -19,6 +20,8 @@ from kexpert.view import View
 _MAX_FILES = 24
 _MAX_LINE_CHARS = 160
 _MAX_ASSIGNMENTS = 5000
+#: The name of a header holds no use of a name.
+_INCLUDE = re.compile(rb"[ \t]*#[ \t]*include\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +87,19 @@ def uses(
         more, certainty = max(0, len(files) - _MAX_FILES), Certainty.BY_NAME
     found.sort(key=lambda file: _distance_from(symbol.path)(file.path))
     rows: list[Line] = []
+    total = 0
+    using: set[str] = set()
     for file in found:
-        if len(rows) >= max_rows:
-            break
         text = view.source(file.path)
-        if text is not None:
-            lines = dict.fromkeys(text.lines.line_of(start) for start in file.starts)
-            rows += [Line(file.path, line, _shown(text.lines.line_bytes(line))) for line in lines]
-    return Uses(symbol, tuple(rows[:max_rows]), sum(map(len, found)), len(found), more, certainty)
+        if text is None:
+            continue
+        lines = [text.lines.line_of(start) for start in file.starts]
+        lines = [line for line in lines if not _INCLUDE.match(text.lines.line_bytes(line))]
+        total += len(lines)
+        using.update([file.path] if lines else [])
+        if len(rows) < max_rows:
+            rows += [Line(file.path, each, _shown(text.lines.line_bytes(each))) for each in dict.fromkeys(lines)]
+    return Uses(symbol, tuple(rows[:max_rows]), total, len(using), more, certainty)
 
 
 def filled(view: View, struct: str, member: str, path: str = "", max_rows: int = 60) -> Filled:

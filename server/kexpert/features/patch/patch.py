@@ -14,6 +14,7 @@ from kexpert.features.callgraph.definitions import FUNCTIONS
 from kexpert.features.callgraph.edges import Edge, TableEntry
 from kexpert.features.callgraph.kept_calls import KeptCalls
 from kexpert.features.callgraph.operations import Operations
+from kexpert.features.callgraph.pointers import PassedOn, passed_on
 from kexpert.features.callgraph.undecided import without_configuration
 from kexpert.features.patch.series import NamedPatch, PlacedPatch, placed
 from kexpert.features.patch.states import FileStates, TreeState
@@ -54,6 +55,8 @@ class TouchedUse:
     more_callers: int = 0
     #: Ops tables that hold the function.
     entries: tuple[TableEntry, ...] = ()
+    #: Where the function is passed on as a pointer.
+    passed_on: tuple[PassedOn, ...] = ()
     #: Files that mention a type or option.
     mentioning_files: int = 0
     #: Functions in the tree assigned to each changed member of a struct, by the member's name.
@@ -186,12 +189,14 @@ def _add_uses(
     for each in found:
         use = TouchedUse(each, each.symbol.name in exported and each.symbol.kind in _CALLED)
         report.touched.append(use)
-        if traced >= _MAX_TRACED or cancelled():
+        if traced >= _MAX_TRACED or cancelled() or each.only_comments:
             continue
         traced += 1
         if each.symbol.kind in _CALLED:
             edges = callers(view, each.symbol, operations, _MAX_CALLERS, cancelled)
             use.callers, use.more_callers, use.entries = edges.edges, edges.more, edges.entries
+            if each.is_in_tree:
+                use.passed_on = passed_on(view, each.symbol, cancelled).places
         if each.symbol.kind in _MENTIONED or (each.symbol.kind is Kind.MACRO and not use.callers):
             use.mentioning_files = len(view.files_mentioning(each.symbol.name))
         for member in each.members:
@@ -199,8 +204,9 @@ def _add_uses(
                 count = len(view.implementations(each.symbol.name, member.name))
                 if count:
                     use.implementations[member.name] = count
-    if len(found) > _MAX_TRACED:
-        report.notes.append(f"callers are given for the first {_MAX_TRACED} of {len(found)} touched definitions")
+    in_code = sum(not each.only_comments for each in found)
+    if in_code > _MAX_TRACED:
+        report.notes.append(f"callers are given for the first {_MAX_TRACED} of {in_code} touched definitions")
 
 
 _parsed: Callable[[bytes], Maintainers] = lru_cache(maxsize=2)(parse_maintainers)

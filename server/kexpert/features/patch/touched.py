@@ -7,9 +7,11 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from kexpert.core.c.lex import blank_comments
 from kexpert.core.c.source import Source
 from kexpert.core.paths import is_kconfig
 from kexpert.core.symbols import FileFacts, Kind, Symbol
+from kexpert.core.text import decode
 from kexpert.features.patch.states import FileStates
 
 #: Kinds that are named as touched; a changed member or enumerator touches its type.
@@ -25,6 +27,10 @@ _KCONFIG_NAME = re.compile(rb"\b[A-Z][A-Z0-9_]+\b")
 #: Larger files are not parsed for one patch.
 _MAX_PARSED_BYTES = 4 << 20
 _MAX_OPTIONS = 200
+#: Kinds of which the text before the body is compared, and those of which the whole text is.
+_DECLARED = frozenset({Kind.FUNCTION, Kind.SYSCALL})
+_SHORT = frozenset({Kind.PROTOTYPE, Kind.MACRO, Kind.TYPEDEF, Kind.DECLARATION})
+_MAX_DECLARATION_BYTES = 300
 
 _Key = tuple[Kind, str]
 
@@ -48,6 +54,9 @@ class Touched:
     #: "by syntax": changed lines lie in its extent; "by name": git's heading names it, its hunk fits nowhere.
     certainty: str = "by syntax"
     table: str = ""  # the struct of an ops table
+    only_comments: bool = False  # and blanks
+    #: The declaration of a function, or a short macro, before and after, if it changed.
+    declarations: tuple[str, str] | None = None
     members: list[TouchedMember] = field(default_factory=list)
 
 
@@ -61,16 +70,36 @@ def touched_in(path: str, states: FileStates, known: Source | None = None) -> li
     every_old, every_new = _by_key(old.symbols), _by_key(new.symbols)
     found = []
     for key in {**in_old, **in_new}:
-        before, after = every_old.get(key), every_new.get(key)
+        olds, news = every_old.get(key, []), every_new.get(key, [])
+        before = in_old.get(key) or _counterpart(in_new[key], news, olds)
+        after = in_new.get(key) or _counterpart(in_old[key], olds, news)
         status = "changed" if before and after else "added" if after else "removed"
         mine, other = (before, after) if states.is_old_in_tree else (after, before)
         symbol = mine or other
         if symbol is None:
             continue
         each = Touched(symbol, status, mine is not None)
+        if before and after:
+            _compare(each, states.old[before.start : before.end], states.new[after.start : after.end])
         _add_members(each, key, (old, states.old, states.removed), (new, states.new, states.added))
         found.append(each)
     return sorted(found, key=lambda each: (each.symbol.line, each.symbol.name))
+
+
+def _compare(each: Touched, before: bytes, after: bytes) -> None:
+    """Say what of a definition changed: its declaration, or only comments."""
+    old, new = (b" ".join(_code(text).split()) for text in (before, after))
+    each.only_comments = old == new
+    if each.symbol.kind in _DECLARED:
+        old, new = (text.partition(b"{")[0].rstrip() for text in (old, new))
+    elif each.symbol.kind not in _SHORT:
+        return
+    if old != new and max(len(old), len(new)) <= _MAX_DECLARATION_BYTES:
+        each.declarations = decode(old), decode(new)
+
+
+def _code(text: bytes) -> bytes:
+    return blank_comments(text, strings=False).replace(b"\\\n", b" ")
 
 
 def named_in_headings(states: FileStates, symbols: Iterable[Symbol]) -> list[Touched]:
@@ -135,11 +164,18 @@ def _facts(path: str, states: FileStates, known: Source | None) -> tuple[FileFac
     return (facts, edited) if states.is_old_in_tree else (edited, facts)
 
 
-def _by_key(symbols: Iterable[Symbol]) -> dict[_Key, Symbol]:
-    found: dict[_Key, Symbol] = {}
+def _by_key(symbols: Iterable[Symbol]) -> dict[_Key, list[Symbol]]:
+    found: dict[_Key, list[Symbol]] = {}
     for symbol in symbols:
-        found.setdefault((symbol.kind, symbol.name), symbol)
+        found.setdefault((symbol.kind, symbol.name), []).append(symbol)
     return found
+
+
+def _counterpart(symbol: Symbol, own: list[Symbol], others: list[Symbol]) -> Symbol | None:
+    """Of the other side's symbols of a name that which is this one: by its turn, else the longest."""
+    if len(own) == len(others):
+        return others[own.index(symbol)]
+    return max(others, key=lambda each: each.end - each.start, default=None)
 
 
 def _line_starts(text: bytes) -> list[int]:
@@ -162,17 +198,17 @@ def _spans(numbers: Sequence[int], text: bytes) -> list[tuple[int, int]]:
     return spans
 
 
-def _around(facts: FileFacts, text: bytes, numbers: Sequence[int]) -> dict[_Key, None]:
-    """The definitions that hold a changed line."""
+def _around(facts: FileFacts, text: bytes, numbers: Sequence[int]) -> dict[_Key, Symbol]:
+    """The definitions that hold a changed line, the first of each name."""
     spans = _spans(numbers, text)
     ends = [end for _, end in spans]
-    found: dict[_Key, None] = {}
+    found: dict[_Key, Symbol] = {}
     for symbol in facts.symbols:
         if symbol.kind not in _TOUCHED:
             continue
         at = bisect_left(ends, symbol.start + 1)  # the first changed line that ends inside or after it
         if at < len(spans) and spans[at][0] < symbol.end:
-            found[symbol.kind, symbol.name] = None
+            found.setdefault((symbol.kind, symbol.name), symbol)
     return found
 
 
