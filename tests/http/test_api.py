@@ -60,6 +60,14 @@ def test_callers_name_the_function_and_the_line(web: httpx.Client) -> None:
     assert [call["symbol"]["name"] for call in callees["calls"]] == ["toy_wind"]
 
 
+def test_a_callback_is_named_where_it_is_passed_on(web: httpx.Client) -> None:
+    found = answer(web, "/callers", path="drivers/toy/alarm.c", line=1, column=13)
+    assert (found["name"], found["total"], found["calls"]) == ("ring", 0, [])
+    assert found["passed_on"] == [
+        {"path": "drivers/toy/alarm.c", "line": 6, "column": 13, "text": "call_later(ring);"}
+    ]  # fmt: skip
+
+
 def test_implementations_of_a_member(web: httpx.Client) -> None:
     found = answer(web, "/implementation", path="include/linux/toy.h", line=13, column=9)
     assert [place["text"] for place in found["places"]] == ["static int car_wind(struct toy *toy, unsigned int turns)"]

@@ -77,6 +77,12 @@ def test_a_click_shows_uses_beside_the_code(page: Page, address: str) -> None:
     page.wait("location.pathname === '/source/drivers/toy/user.c' && location.hash.startsWith('#L')")
 
 
+def test_a_callback_is_shown_where_it_is_passed_on(page: Page, address: str) -> None:
+    page.open(f"{address}/source/drivers/toy/alarm.c")
+    page.click(name("ring", 1))
+    page.sees("#panel", "Callers 0", "passed on as a pointer", "call_later(ring);")
+
+
 def test_a_local_variable_is_known_by_its_place(page: Page, address: str) -> None:
     page.open(f"{address}{CORE}")
     page.click(name("total", 20))

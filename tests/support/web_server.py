@@ -47,6 +47,7 @@ int evil_toy(int turns)
 }}
 """,
     "drivers/toy/latin.c": b"/* caf\xe9 */ int cafe_toy; int after_cafe;\n",
+    "drivers/toy/alarm.c": "static void ring(void)\n{\n}\nvoid set_alarm(void)\n{\n\tcall_later(ring);\n}\n",
     "arch/x86/toy.c": "#ifdef CONFIG_SMP\nvoid spin_toy(int a)\n{\n}\n#endif\n",
     "arch/arm64/toy.c": "void spin_toy(int a)\n{\n}\n",
     "drivers/toy/data.bin": b"\0\1\2",

@@ -56,6 +56,7 @@ SCHEMAS: dict[str, Any] = {
         card={"anyOf": [_ref("Card"), {"type": "null"}]}, similar=_list(_TEXT), complete=_FLAG,
     ),
     "Calls": _object(
+        {"passed_on": _list(_ref("Place"))},
         name=_TEXT, total=_COUNT, complete=_FLAG,
         calls=_list(_object(symbol=_ref("Symbol"), places=_list(_ref("Place")))),
     ),

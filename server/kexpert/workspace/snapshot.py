@@ -381,6 +381,14 @@ class Snapshot(TreeQuestions):
 
         return incoming(self.view, symbol, cancelled, self.resolved_uses)
 
+    def passed_on(self, symbol: Symbol, cancelled: Cancelled = never) -> list[Span]:
+        """Where a function is passed on as a pointer, through which it may be called."""
+        from kexpert.features.callgraph.pointers import passed_on
+
+        size = len(encode(symbol.name))
+        found = passed_on(self.view, symbol, cancelled).places
+        return [Span(each.path, each.start, each.start + size) for each in found]
+
     def outgoing_calls(self, symbol: Symbol) -> list[Call]:
         from kexpert.features.navigation.call_hierarchy import outgoing
 

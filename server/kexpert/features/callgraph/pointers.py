@@ -34,10 +34,12 @@ _MENTION = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class PassedOn:
-    """A line, 0-based, that takes a function's address. ``around``: the function or variable that holds the line."""
+    """A line, 0-based, that takes a function's address at the offset ``start``. ``around``: the function or variable
+    that holds the line."""
 
     path: str
     line: int
+    start: int
     around: str
     text: str
 
@@ -75,7 +77,7 @@ def passed_on(view: View, symbol: Symbol, cancelled: Callable[[], bool] = lambda
                 continue
             if not _is_address(text, start, start + file.size):
                 continue
-            found[file.path, line] = PassedOn(file.path, line, _around(view, file.path, start), _short(shown))
+            found[file.path, line] = PassedOn(file.path, line, start, _around(view, file.path, start), _short(shown))
     return PassedOnPlaces(tuple(sorted(found.values(), key=lambda each: (each.path != symbol.path, each.path))))
 
 

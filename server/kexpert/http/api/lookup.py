@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Cancelled: TypeAlias = Callable[[], bool]
 
 _MAX_CALL_PLACES = 5  # shown of one caller
+#: Of a function with more callers not all are read; the index knows their number.
+_MANY_CALLERS = 900
 
 
 def shown_path(tree: ServedTree, path: str) -> str:
@@ -94,9 +96,14 @@ def _places(snapshot: Snapshot, spans: Iterable[Span | Use]) -> Json:
 
 
 def callers(tree: ServedTree, arguments: Arguments, cancelled: Cancelled) -> Json:
-    """Who calls the function at a place."""
+    """Who calls the function at a place, and where it is passed on to be called by others."""
     snapshot, at = place(tree, arguments)
-    return _calls(snapshot, at, arguments["limit"], lambda symbol: snapshot.incoming_calls(symbol, cancelled))
+    found = _calls(snapshot, at, arguments["limit"], lambda symbol: snapshot.incoming_calls(symbol, cancelled))
+    if found["total"] >= _MANY_CALLERS:
+        found["total"] = max(found["total"], snapshot.view.caller_count(found["name"]))
+    symbols = snapshot.prepare_calls(at)
+    spans = snapshot.passed_on(symbols[0], cancelled) if symbols else []
+    return {**found, "passed_on": _places(snapshot, spans[: arguments["limit"]])["places"]}
 
 
 def callees(tree: ServedTree, arguments: Arguments, cancelled: Cancelled) -> Json:

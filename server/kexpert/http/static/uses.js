@@ -41,7 +41,11 @@ function calls(title, path, at, here, isOpen) {
     const found = await ask(path, { ...at, limit: COUNT });
     const places = found.calls.flatMap(({ symbol, places }) =>
       (places.length ? places : [symbol]).map((place) => ({ ...place, name: symbol.name })));
-    return [found.total, placeList(places, here), more(found.total, found.calls.length)];
+    const list = placeList(places, here);
+    if (found.passed_on?.length) {
+      list.append(make("li", { class: "path" }, "passed on as a pointer"), ...placeList(found.passed_on, here).children);
+    }
+    return [found.total, list, more(found.total, found.calls.length)];
   });
 }
 
