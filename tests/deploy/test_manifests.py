@@ -74,6 +74,18 @@ def test_only_the_indexer_can_write_the_index() -> None:
     assert [port["host_ip"] for port in services["web"]["ports"]] == ["127.0.0.1"]
 
 
+def test_the_server_can_read_the_tokens_whoever_made_them() -> None:
+    """They are copied for its user: a file of mode 600 belongs to somebody else than the user in the container."""
+    services = compose()["services"]
+    copier = services["own-volumes"]
+    mounts = {volume["target"]: volume for volume in copier["volumes"]}
+    assert mounts["/tokens"]["read_only"] and mounts["/secrets"]["source"] == "secrets"
+    assert copier["environment"]["OWNER"] == services["web"]["user"]
+    (read,) = [volume for volume in services["web"]["volumes"] if volume["source"] == "secrets"]
+    assert read["read_only"] and f"{read['target']}/tokens" in services["web"]["command"]
+    assert services["indexer"]["depends_on"]["own-volumes"]["condition"] == "service_completed_successfully"
+
+
 @cache
 def manifests(variant: str) -> list[Any]:
     return list(yaml.safe_load_all(run(tools.kubectl(), "kustomize", str(KUBERNETES / variant))))
