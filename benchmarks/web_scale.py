@@ -3,10 +3,10 @@
     python -m benchmarks.web_scale memory --tree DIR [--tree DIR …] [--workers 1 2 4]
     python -m benchmarks.web_scale load --tree DIR [--workers 1 2] [--rates 25 50 100 200 400] [--seconds 30]
 
-"memory": a server for each tree at once, each asked 500 questions, then the memory of all their processes: resident,
-where a page that two share counts twice, and proportional (PSS), where it counts once. "load": a reader who hovers
-once a second is a rate of one, so that the highest rate with 95 of 100 answers within 50 ms says how many readers a
-server carries. The indexes must be there (``kexpert index``).
+"memory": a server for each tree at once, each asked 500 questions and 48 searches by meaning, then the memory of all
+their processes: resident, where a page that two share counts twice, and proportional (PSS), where it counts once.
+"load": a reader who hovers once a second is a rate of one, so that the highest rate with 95 of 100 answers within 50 ms
+says how many readers a server carries. The indexes must be there (``kexpert index``).
 """
 
 from __future__ import annotations
@@ -19,8 +19,15 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from benchmarks.web_load import load, server, tree_cpu_seconds
+from benchmarks.web_load import Connection, load, server, tree_cpu_seconds
+
+_SEARCHES = (
+    "write out and wait on a file range", "wake up all waiters of a queue", "allocate a socket buffer",
+    "free a page table", "register a network device", "drop a reference on an inode", "send a tcp reset",
+    "read a block bitmap", "enable a clock", "request an interrupt", "suspend a device", "flush the tlb",
+)  # fmt: skip
 
 
 def processes(pid: int) -> list[int]:
@@ -50,10 +57,19 @@ def memory(trees: list[Path], workers: int) -> dict[str, Any]:
         servers = [running.enter_context(server(tree, workers)) for tree in trees]
         for tree, (_, port) in zip(trees, servers, strict=True):
             asyncio.run(load(port, tree, 50, 10, 10))
+            asyncio.run(_search(port))
         every = [memory_mb(each) for pid, _ in servers for each in processes(pid)]
     total = {f"{kind} MB": round(sum(each[kind] for each in every)) for kind in every[0]}
     each_private = sorted((round(each["private"]) for each in every), reverse=True)
     return {"trees": len(trees), "workers of each": workers, **total, "private MB of each process": each_private}
+
+
+async def _search(port: int) -> None:
+    """Each by a connection of its own, so that every worker gets some."""
+    for words in (each + more for more in ("", " now", " again", " safely") for each in _SEARCHES):
+        connection = Connection(port)
+        assert await connection.get(f"/v1/search?q={quote(words)}") == 200
+        connection.close()
 
 
 def under_load(tree: Path, workers: int, rate: float, seconds: float) -> dict[str, Any]:
