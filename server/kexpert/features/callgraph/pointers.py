@@ -16,7 +16,6 @@ from kexpert.core.symbols import Kind, Symbol
 from kexpert.core.text import decode
 from kexpert.features.callgraph.callers import entries_of
 from kexpert.features.callgraph.definitions import BESIDE_KERNEL, FUNCTIONS
-from kexpert.features.navigation.references import references
 from kexpert.features.semantics.definition_ranking import is_private
 from kexpert.view import View
 
@@ -56,20 +55,16 @@ def passed_on(view: View, symbol: Symbol, cancelled: Callable[[], bool] = lambda
     """Where a function is passed on, those of its own file first."""
     if symbol.kind not in FUNCTIONS:
         return PassedOnPlaces()
-    private = is_private(symbol)
-    mentioning = [symbol.path] if private else view.files_mentioning(symbol.name)
-    files = {each for each in mentioning if each.endswith((".c", ".h")) and not each.startswith(BESIDE_KERNEL)}
+    files = _files(view, symbol)
     if len(files) > _MAX_FILES:
         return PassedOnPlaces((), len(files))
-    source = view.source(symbol.path)
-    if source is None or not files:
-        return PassedOnPlaces()
     in_tables = {(entry.path, entry.line) for entry in entries_of(view, symbol)}
     found: dict[tuple[str, int], PassedOn] = {}
-    for file in references(view, source, symbol.name_start, False, cancelled, within=files):
+    for file in view.references(symbol.name, cancelled, files) if files else ():
         text = view.source(file.path)
-        if text is None or file.path not in files:
+        if text is None:
             continue
+        symbols: list[Symbol] = []
         for start in file.starts:
             line = text.lines.line_of(start)
             shown = text.lines.line_bytes(line)
@@ -77,8 +72,22 @@ def passed_on(view: View, symbol: Symbol, cancelled: Callable[[], bool] = lambda
                 continue
             if not _is_address(text, start, start + file.size):
                 continue
-            found[file.path, line] = PassedOn(file.path, line, start, _around(view, file.path, start), _short(shown))
+            symbols = symbols or view.symbols_in(file.path)
+            if any(each.name_start == start and each.kind is not Kind.INITCALL for each in symbols):
+                continue
+            found[file.path, line] = PassedOn(file.path, line, start, _around(symbols, start), _short(shown))
     return PassedOnPlaces(tuple(sorted(found.values(), key=lambda each: (each.path != symbol.path, each.path))))
+
+
+def _files(view: View, symbol: Symbol) -> set[str]:
+    """The files whose code can mean a function: its own if it is static, else those without a static of its name."""
+    if is_private(symbol):
+        return {symbol.path}
+    others = {each.path for each in view.lookup(symbol.name, FUNCTIONS) if is_private(each)} - {symbol.path}
+    return {
+        each for each in view.files_mentioning(symbol.name)
+        if each.endswith((".c", ".h")) and not each.startswith(BESIDE_KERNEL) and each not in others
+    }  # fmt: skip
 
 
 def _is_address(source: Source, start: int, end: int) -> bool:
@@ -88,9 +97,9 @@ def _is_address(source: Source, start: int, end: int) -> bool:
     return not _TAG.search(source.data, max(0, start - _MAX_TAG_BYTES), start)
 
 
-def _around(view: View, path: str, at: int) -> str:
+def _around(symbols: list[Symbol], at: int) -> str:
     """The innermost definition around a place."""
-    around = [each for each in view.symbols_in(path) if each.start <= at < each.end and each.kind in _HOLDERS]
+    around = [each for each in symbols if each.start <= at < each.end and each.kind in _HOLDERS]
     return min(around, key=lambda each: each.end - each.start).name if around else ""
 
 
