@@ -1,6 +1,6 @@
 """Where a function is passed on or stored as a pointer: work, timers, threads, interrupts call it later.
 
-Tables of operations are not among these places; ``callers.entries_of`` has them.
+Tables of operations are not among these places; the callers' module has them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from kexpert.core.c.scope import local_binding
 from kexpert.core.c.source import Source
 from kexpert.core.symbols import Kind, Symbol
 from kexpert.core.text import decode
-from kexpert.features.callgraph.callers import entries_of
 from kexpert.features.callgraph.definitions import BESIDE_KERNEL, FUNCTIONS
 from kexpert.features.semantics.definition_ranking import is_private
 from kexpert.view import View
@@ -58,7 +57,7 @@ def passed_on(view: View, symbol: Symbol, cancelled: Callable[[], bool] = lambda
     files = _files(view, symbol)
     if len(files) > _MAX_FILES:
         return PassedOnPlaces((), len(files))
-    in_tables = {(entry.path, entry.line) for entry in entries_of(view, symbol)}
+    in_tables = {(each.path, each.line) for each in view.assignments_of(symbol.name)}
     found: dict[tuple[str, int], PassedOn] = {}
     for file in view.references(symbol.name, cancelled, files) if files else ():
         text = view.source(file.path)

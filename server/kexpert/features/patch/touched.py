@@ -114,7 +114,8 @@ def in_tree(found: Iterable[Touched], symbols: Iterable[Symbol]) -> None:
     """Put definitions of a text that is not the tree's where the tree has them, of the ``symbols`` of its file."""
     known = _by_key(symbols)
     for each in found:
-        symbol = known.get((each.symbol.kind, each.symbol.name))
+        rows = known.get((each.symbol.kind, each.symbol.name), [])
+        symbol = max(rows, key=lambda row: row.end - row.start, default=None)
         each.is_in_tree = symbol is not None
         each.symbol = symbol or each.symbol
 
@@ -133,6 +134,10 @@ def merged(found: Iterable[Touched]) -> list[Touched]:
         if each.certainty != first.certainty:
             first.certainty = "by syntax"
         first.table = first.table or each.table
+        first.only_comments = first.only_comments and each.only_comments
+        if first.declarations and each.declarations:
+            first.declarations = first.declarations[0], each.declarations[1]
+        first.declarations = first.declarations or each.declarations
         names = {member.name for member in first.members}
         first.members = first.members + [member for member in each.members if member.name not in names]
     return list(kept.values())
