@@ -14,8 +14,9 @@ from kexpert.lsp.client_log import Rate, described
 from kexpert.lsp.handshake import Client as Announced
 from kexpert.lsp.handshake import initialize_result
 from kexpert.lsp.requests.semantic_tokens import edits
+from kexpert.lsp.server_status import ServerStatus
 from tests.support.lsp_client import CAPABILITIES, Client, RequestFailed
-from tests.support.toy_tree import home_environment, write_tree
+from tests.support.toy_tree import home_environment, make_toy_tree, write_tree
 from tests.support.waiting import eventually
 
 DRAWS: dict[str, Any] = {
@@ -123,6 +124,27 @@ def test_progress_says_how_much_and_how_long() -> None:
     assert rate.seconds_left(Progress("Ordering", 0, 10), 21.0) is None
 
 
+def test_the_server_is_ready_when_the_last_of_several_works_ends() -> None:
+    """Names and search are read at the same time, in several trees: whoever searches meanwhile must see that."""
+
+    class Told(list[tuple[str, Any]]):
+        def notify(self, method: str, params: Any) -> None:
+            self.append((params["message"], params["quiescent"]))
+
+    announced = {"capabilities": {"experimental": {"serverStatusNotification": True}}}
+    told = Told()
+    status = ServerStatus(Announced(announced, "utf-16"), told)  # type: ignore[arg-type]
+    status.progress("linux", Progress("Indexing for search", 0, 0))
+    status.progress("linux", Progress("Noting common names", 3, 9))
+    status.progress("stable", Progress("Noting common names", 5, 9))
+    status.progress("linux", Progress("Noting common names", 9, 9, finished=True))
+    assert told[-1] == ("Indexing for search", False)
+    status.progress("linux", Progress("Indexing for search", 9, 9, finished=True))
+    assert told[-1] == ("Noting common names: 55 %, 5 of 9 files", False)
+    status.progress("stable", Progress("Noting common names", 9, 9, finished=True))
+    assert told[-1] == ("", True)
+
+
 def test_what_is_typed_never_changes_elsewhere_at_once() -> None:
     """Linked editing is off: a name in C may be another thing a line further on."""
     asked = {"capabilities": {"textDocument": {**DRAWS, "linkedEditingRange": {"dynamicRegistration": True}}}}
@@ -150,6 +172,17 @@ def test_the_state_of_the_server_is_told(client: Client, tmp_path: Path) -> None
         other.initialize(experimental={"serverStatusNotification": True})
         told = other.wait_for("experimental/serverStatus")
         assert (told["health"], told["quiescent"]) == ("warning", True)
+
+
+def test_a_search_knows_when_the_tree_is_not_read_yet(tmp_path: Path) -> None:
+    """While the server says that it is ready, every function is found."""
+    tree = make_toy_tree(tmp_path / "linux")
+    with Client(env=home_environment(tmp_path)) as client:
+        client.initialize(tree, experimental={"serverStatusNotification": True})
+        client.wait_for("experimental/serverStatus", lambda state: state["message"].startswith("Indexing for search"))
+        client.wait_for("experimental/serverStatus", lambda state: state["quiescent"])
+        search = {"command": "kexpert.search", "arguments": ["wind a toy up"]}
+        assert "toy_wind" in [each["name"] for each in client.request("workspace/executeCommand", search)]
 
 
 def test_a_new_file_is_found_after_a_request_to_look_for_changes(client: Client) -> None:

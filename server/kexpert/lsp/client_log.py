@@ -43,7 +43,8 @@ class ClientLog:
         messages that need not be shown once more."""
         self._dispatcher = dispatcher
         self._shown = shown
-        self._bar = ProgressBar(dispatcher, cancel_indexing) if show_progress else None
+        self._cancel_indexing = cancel_indexing
+        self._bars: dict[str, ProgressBar] = {}  # by title: index and search work at the same time
         self._work: dict[Any, RequestProgress] = {}  # under way, by token
         self._can_create_progress = show_progress
         self._on_progress = on_progress
@@ -87,14 +88,17 @@ class ClientLog:
             progress.end()
 
     def progress(self, progress: Progress) -> None:
-        if self._bar is not None:
-            self._bar.update(progress)
+        if self._can_create_progress:
+            bar = self._bars.get(progress.title)
+            if bar is None:
+                bar = self._bars.setdefault(progress.title, ProgressBar(self._dispatcher, self._cancel_indexing))
+            bar.update(progress)
         self._on_progress(progress)
 
     def progress_cancelled(self, token: Any) -> None:
         """The client pressed cancel on a progress bar."""
-        if self._bar is not None:
-            self._bar.cancelled(token)
+        for bar in list(self._bars.values()):
+            bar.cancelled(token)
         if (work := self._work.get(token)) is not None:
             work.cancel()
 
@@ -161,7 +165,7 @@ class RequestProgress:
 
 
 class ProgressBar:
-    """Work done progress for indexing; one bar after another."""
+    """Work done progress of one kind of indexing, each time that it is done."""
 
     def __init__(self, dispatcher: Dispatcher, cancel: Callable[[], None]) -> None:
         self._dispatcher = dispatcher

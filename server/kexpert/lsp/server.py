@@ -20,6 +20,7 @@ from kexpert.lsp.transport import Writer
 
 if TYPE_CHECKING:
     from kexpert.background.progress import Progress
+    from kexpert.lsp.client_log import ClientLog
     from kexpert.lsp.dispatcher import Question
     from kexpert.lsp.request import Handler, Request
     from kexpert.lsp.scheduler import Cancelled
@@ -151,8 +152,9 @@ class Server:
 
         can_show = self.client.can("window", "workDoneProgress") is True
         log = ClientLog(
-            self.dispatcher, can_show, lambda: workspace.cancel_indexing(), self._work_goes_on, self._shown
-        )
+            self.dispatcher, can_show, lambda: workspace.cancel_indexing(),
+            lambda progress: self._work_goes_on(log, progress), self._shown,
+        )  # fmt: skip
         workspace = Workspace(log, self.client.encoding, self._anticipate, self._settings.items())
         return OpenTree(workspace, log)
 
@@ -235,9 +237,9 @@ class Server:
         self.scheduler.cancel(_ANTICIPATION)
         self.scheduler.start(_ANTICIPATION, ThreadIntent.MODEL, work)
 
-    def _work_goes_on(self, progress: Progress) -> None:
+    def _work_goes_on(self, log: ClientLog, progress: Progress) -> None:
         """Tell the client; what is drawn by the index is drawn anew once the index knows more. Any thread calls it."""
-        self._status.progress(progress)
+        self._status.progress(log, progress)
         if progress.finished and progress.total >= _MIN_FILES_TO_REDRAW:
             self._redraw()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
 from kexpert.lsp.client_log import Rate, described
@@ -28,7 +29,7 @@ class ServerStatus:
         self._is_wanted = client.can("experimental", "serverStatusNotification") is True
         self._dispatcher = dispatcher
         self._lock = threading.Lock()
-        self._rate = Rate()
+        self._running: dict[Hashable, tuple[Progress, Rate]] = {}  # oldest first
         self._sent = 0.0
 
     def ready(self) -> None:
@@ -39,18 +40,30 @@ class ServerStatus:
         """The client's folders hold no kernel tree."""
         self._send("warning", True, "in no kernel tree: only open files are known")
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, tree: Hashable, progress: Progress) -> None:
+        """Report work on a tree. What runs beside it is told of too: the client is ready when nothing runs."""
+        work = tree, progress.title
         with self._lock:
             now = time.monotonic()
-            left = self._rate.seconds_left(progress, now)
-            if not progress.finished and now - self._sent < _INTERVAL_SECONDS:
-                return
+            if progress.finished:
+                self._running.pop(work, None)
+            else:
+                rate = self._running[work][1] if work in self._running else Rate()
+                rate.seconds_left(progress, now)
+                self._running[work] = progress, rate
+                if now - self._sent < _INTERVAL_SECONDS:
+                    return
             self._sent = now
-        if progress.finished:
-            self.ready()
-        else:
-            percent = f"{100 * progress.done // progress.total} %, " if progress.total else ""
-            self._send("ok", False, f"{progress.title}: {percent}{described(progress, left)}")
+            oldest = next(iter(self._running.values()), None)
+            if oldest is None:
+                self.ready()
+            else:
+                self._work_goes_on(*oldest, now)
+
+    def _work_goes_on(self, progress: Progress, rate: Rate, now: float) -> None:
+        percent = f"{100 * progress.done // progress.total} %, " if progress.total else ""
+        words = percent + described(progress, rate.seconds_left(progress, now))
+        self._send("ok", False, f"{progress.title}: {words}" if words else progress.title)
 
     def _send(self, health: str, quiescent: bool, message: str) -> None:
         if self._is_wanted:

@@ -48,7 +48,7 @@ _READY_POLL_SECONDS = 0.05
 _CLOSE_SECONDS = 60.0
 #: A worker that dies more often at its work is not started again.
 _MAX_DEATHS = 3
-#: A sync of more files shows progress.
+#: A sync of more files shows progress, and so does the first one.
 _MIN_PROGRESS_FILES = 200
 _MAX_NOTES_PER_BATCH = 20
 _TITLE = "Indexing for search"
@@ -121,6 +121,7 @@ class SearchIndexer:
         self._compare_all = True
         self._rebuild = False
         self._cancelled = False
+        self._is_progress_shown = False
         self._deaths: dict[int, int] = {}
         self._thread = WorkerThread(
             "kexpert-search",
@@ -178,6 +179,7 @@ class SearchIndexer:
         except _GiveUpError as reason:
             self.failure = str(reason)
             self._on_message(f"search: {reason}")
+            self._end_progress(0)
             self._stop_pool()
             self._thread.stop()
 
@@ -201,9 +203,20 @@ class SearchIndexer:
             self.root, self.directory, 0, self.settings.vectors, self.settings.url, self.settings.embedder,
             self._open_index,
         )  # fmt: skip
+        if ChunkStore.state_of(self.directory / "search.db", self.root) is IndexState.PARTIAL:
+            self._show_progress(0, 0)  # the workers load first, and meanwhile searches lack much
         self.pool = WorkerPool(settings, worker_count(self.directory), self._on_message)
         self._compare_all = True
         return True
+
+    def _show_progress(self, done: int, total: int) -> None:
+        self._is_progress_shown = True
+        self._on_progress(Progress(_TITLE, done, total))
+
+    def _end_progress(self, files: int) -> None:
+        if self._is_progress_shown:
+            self._is_progress_shown = False
+            self._on_progress(Progress(_TITLE, files, files, "", finished=True))
 
     def _stop_pool(self) -> None:
         if self.pool is not None:
@@ -220,6 +233,7 @@ class SearchIndexer:
             return
         state = ChunkStore.state_of(self.directory / "search.db", self.root)
         if not rebuild and state not in (IndexState.READY, IndexState.PARTIAL):  # somebody removed it
+            self._end_progress(0)
             self._stop_pool()
             self._lock.release()
             return
@@ -268,7 +282,7 @@ class SearchIndexer:
         running: dict[Future[list[str]], tuple[int, list[TreeFile]]] = {}
         done = 0
         failed = self._cancelled = False
-        shows_progress = compare_all and total > _MIN_PROGRESS_FILES
+        shows_progress = compare_all and (total > _MIN_PROGRESS_FILES or self._is_progress_shown)
         while not self._thread.stopping:
             if self._cancelled:
                 left = [deque() for _ in range(count)]
@@ -297,12 +311,12 @@ class SearchIndexer:
                         self._restart(number)
                     failed = self._compare_all = True
             if shows_progress and finished:
-                self._on_progress(Progress(_TITLE, done, total))
+                self._show_progress(done, total)
             if compare_all and self._changed:
                 self._submit_saved()
         if self._cancelled and not self._thread.stopping:
             self._on_message(f"indexing for search stopped on request, {total - done} files left")
-            self._on_progress(Progress(_TITLE, done, total, "", finished=True))
+            self._end_progress(done)
             return False
         if failed:
             self._thread.pause(_RETRY_SECONDS)
@@ -316,8 +330,8 @@ class SearchIndexer:
                 store.finish()
         if are_posting_lists_stale(self.directory):
             self._await(self.pool.workers[0].submit("posting_lists"))
-        if compare_all and files > _MIN_PROGRESS_FILES:
-            self._on_progress(Progress(_TITLE, files, files, "", finished=True))
+        if compare_all:
+            self._end_progress(files)
 
     def _await(self, future: Future[Any]) -> None:
         """Wait for a worker; meanwhile give it the files that are saved."""

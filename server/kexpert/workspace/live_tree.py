@@ -31,7 +31,7 @@ class LiveTree:
         self.settings, problems = resolve_settings(layers)
         for warning in warnings + problems:
             on_message(warning)
-        self._progress: Progress | None = None
+        self._running: dict[str, Progress] = {}  # by title
         self._kept: dict[str, Any] = {}
         self._configuration = ConfigurationInView(
             root, cache_directory(root), self.settings.configuration, on_message=on_message
@@ -71,10 +71,10 @@ class LiveTree:
 
     def activity(self) -> str:
         """What is being indexed, in one line; "" for nothing."""
-        progress = self._progress
-        if progress is None or progress.finished:
-            return ""
-        return f"{progress.title}, {progress.done:,} of {progress.total:,} {progress.unit}"
+        return "; ".join(
+            f"{title}, {progress.done:,} of {progress.total:,} {progress.unit}" if progress.total else title
+            for title, progress in list(self._running.items())
+        )
 
     def wait_idle(self, timeout_seconds: float) -> bool:
         """Wait until nothing is left to index; False when the time is over first."""
@@ -86,4 +86,7 @@ class LiveTree:
         self._index.close()
 
     def _progressed(self, progress: Progress) -> None:
-        self._progress = progress
+        if progress.finished:
+            self._running.pop(progress.title, None)
+        else:
+            self._running[progress.title] = progress
