@@ -1,10 +1,13 @@
 // Search by meaning, grep and similar code: a list that follows what is typed, with the place in the editor behind it.
 
-import { CancellationTokenSource, QuickPickItem, Range, TextEditor, Uri, ViewColumn, window } from "vscode";
+import { CancellationTokenSource, QuickPick, QuickPickItem, Range, TextEditor, Uri, ViewColumn, window } from "vscode";
 import { LanguageClient } from "vscode-languageclient/node";
 import { activeFile } from "./active";
+import { StatusItem } from "./status";
 
 const TYPING_PAUSE_MS = 200;
+/** While the tree is being read, the list is made anew so often. */
+const REFRESH_MS = 2000;
 const LIMIT = 50;
 
 /** A result of the server's commands; `location` has the form of the protocol. */
@@ -20,46 +23,66 @@ interface ResultItem extends QuickPickItem {
   location: SearchResult["location"];
 }
 
-/** A list whose entries the server finds for what is typed. */
-export function searchAsTyped(client: LanguageClient, command: string, title: string, placeholder: string): void {
+/** A list whose entries the server finds for what is typed; it says that it lacks some while the tree is being read. */
+export function searchAsTyped(
+  client: LanguageClient, status: StatusItem, command: string, title: string, placeholder: string,
+): void {
   const pick = window.createQuickPick<ResultItem>();
   const selected = window.activeTextEditor?.document.getText(window.activeTextEditor.selection);
   let running: CancellationTokenSource | undefined;
   let timer: NodeJS.Timeout | undefined;
+  let outcome = "";
+  let [foundAt, isWhole] = [0, true];
+  const say = () => {
+    pick.title = [title, outcome, status.work && `not all is known yet (${status.work})`].filter(Boolean).join(": ");
+  };
   const find = async (query: string) => {
     running?.cancel();
     const own = (running = new CancellationTokenSource());
     if (!query.trim()) {
       pick.items = [];
+      pick.busy = false;
       return;
     }
     pick.busy = true;
+    [foundAt, isWhole] = [Date.now(), !status.work];
     try {
       const found = await client.sendRequest<SearchResult[]>(
         "workspace/executeCommand", { command, arguments: [query, LIMIT, ...activeFile()] }, own.token,
       );
       if (own === running) {
-        pick.items = found.map(asItem);
-        pick.title = found.length ? title : `${title}: nothing was found`;
+        fill(pick, found.map(asItem));
+        outcome = found.length ? "" : "nothing was found";
       }
     } catch (problem) {
       if (own === running && !own.token.isCancellationRequested) {
         pick.items = [];
-        pick.title = `${title}: ${(problem as Error).message}`;
+        outcome = (problem as Error).message;
       }
     } finally {
       if (own === running) {
         pick.busy = false;
+        say();
       }
     }
   };
-  pick.title = title;
+  const watching = status.onDidChange(() => {
+    say();
+    isWhole &&= !status.work;
+    if (!isWhole && !pick.busy && (!status.work || Date.now() - foundAt > REFRESH_MS)) {
+      find(pick.value);
+    }
+  });
+  say();
   pick.placeholder = placeholder;
   pick.onDidChangeValue((value) => {
     clearTimeout(timer);
     timer = setTimeout(() => find(value), TYPING_PAUSE_MS);
   });
-  pick.onDidHide(() => running?.cancel());
+  pick.onDidHide(() => {
+    running?.cancel();
+    watching.dispose();
+  });
   show(pick);
   if (selected && !selected.includes("\n")) {
     pick.value = selected;
@@ -74,6 +97,17 @@ export function pickResult(title: string, results: SearchResult[]): void {
   pick.placeholder = results.length ? "Go to" : "Nothing was found";
   pick.items = results.map(asItem);
   show(pick);
+}
+
+/** Change the entries; one that the user has moved to stays the active one. */
+function fill(pick: QuickPick<ResultItem>, items: ResultItem[]): void {
+  const [active] = pick.activeItems;
+  const moved = active !== pick.items[0];
+  pick.items = items;
+  const same = moved && items.find((item) => item.label === active?.label && item.description === active.description);
+  if (same) {
+    pick.activeItems = [same];
+  }
 }
 
 function asItem(result: SearchResult): ResultItem {

@@ -1,6 +1,6 @@
 // The status bar item, and the menu behind it.
 
-import { commands, ConfigurationTarget, Disposable, QuickPickItem, StatusBarAlignment, window, workspace } from "vscode";
+import { commands, ConfigurationTarget, Disposable, EventEmitter, QuickPickItem, StatusBarAlignment, window, workspace } from "vscode";
 import { LanguageClient } from "vscode-languageclient/node";
 import { activeFile } from "./active";
 import { Status } from "./server";
@@ -10,6 +10,10 @@ interface Action extends QuickPickItem {
 }
 
 export class StatusItem implements Disposable {
+  private readonly changed = new EventEmitter<void>();
+  readonly onDidChange = this.changed.event;
+  /** What is being read of the tree; empty when all is. */
+  work = "";
   private readonly item = window.createStatusBarItem("kexpert.status", StatusBarAlignment.Right, 90);
 
   constructor() {
@@ -18,6 +22,7 @@ export class StatusItem implements Disposable {
   }
 
   dispose(): void {
+    this.changed.dispose();
     this.item.dispose();
   }
 
@@ -27,12 +32,16 @@ export class StatusItem implements Disposable {
     this.item.text = `${icon} kexpert${percent ? ` ${percent}` : ""}`;
     this.item.tooltip = status.message || "kexpert: the tree is read";
     this.item.show();
+    this.work = status.quiescent ? "" : status.message;
+    this.changed.fire();
   }
 
   stopped(message: string): void {
     this.item.text = "$(error) kexpert";
     this.item.tooltip = message;
     this.item.show();
+    this.work = "";
+    this.changed.fire();
   }
 }
 

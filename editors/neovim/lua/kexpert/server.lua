@@ -8,16 +8,36 @@ local dimmed = vim.api.nvim_create_namespace("kexpert.inactive")
 -- Above semantic tokens.
 local PRIORITY = 200
 local watched = {} -- by token: who wants the parts of an answer
+local SETTLED_MS = 1000 -- one kind of work begins soon after another
+local waiting = {} -- for the tree to be read
 
 --- Call `done` with each part that is sent under a token; nil ends that.
 function M.watch(token, done)
   watched[token] = done
 end
 
+--- Call `done` once when nothing is being read any more.
+function M.when_read(done)
+  waiting[#waiting + 1] = done
+end
+
+local function tell_waiting()
+  if M.quiescent then
+    local told = waiting
+    waiting = {}
+    for _, done in ipairs(told) do
+      done()
+    end
+  end
+end
+
 M.handlers = {
   ["experimental/serverStatus"] = function(_, status)
     M.health, M.quiescent, M.message = status.health, status.quiescent, status.message or ""
     vim.cmd.redrawstatus()
+    if M.quiescent then
+      vim.defer_fn(tell_waiting, SETTLED_MS)
+    end
   end,
   ["textDocument/inactiveRegions"] = function(_, params)
     local buffer = vim.uri_to_bufnr(params.textDocument.uri)
