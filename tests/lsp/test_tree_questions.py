@@ -42,6 +42,17 @@ def test_a_call_chain_is_text_and_json(client: Client) -> None:
     assert command(client, "kexpert.callChain", "no_such_function") is None
 
 
+def test_a_call_chain_begins_at_the_cursor_and_is_a_page_with_links(client: Client, tree: Path) -> None:
+    """On a call: of the function that is called; elsewhere: of the one around."""
+    uri, lines = (tree / USER).as_uri(), (tree / USER).read_text().splitlines()
+    at = next(number for number, line in enumerate(lines) if "return toy_wind(toy" in line)
+    for character, name in ((lines[at].index("toy_wind"), "toy_wind"), (lines[at].index("return"), "car_wind")):
+        found = command(client, "kexpert.callChain", uri, {"line": at, "character": character}, {"up": 1, "down": 1})
+        assert found["json"]["function"]["name"] == name
+    assert f"- toy_wind [{USER}:{at + 1}]({uri}#L{at + 1})" in found["markdown"]
+    assert command(client, "kexpert.callChain", uri, {"line": 0, "character": 0}) is None
+
+
 def test_a_diff_of_an_editor_is_read(client: Client, tree: Path) -> None:
     lines = (tree / USER).read_text().splitlines()
     at = next(number for number, line in enumerate(lines) if "return toy_wind(toy" in line)

@@ -99,10 +99,10 @@ export async function activate(context: ExtensionContext): Promise<void> {
     "kexpert.chooseModel": () => (program ? chooseModel(program) : offerToInstall(openSettings)),
     "kexpert.toggleGhostText": () => setInline(!workspace.getConfiguration("kexpert").get("inline.enabled", true)),
     "kexpert.searchMeaning": withClient((running) =>
-      searchAsTyped(running, "kexpert.search", "Search by meaning", "What does it do? path:, kind:, subsystem:, config:"),
+      searchAsTyped(running, status, "kexpert.search", "Search by meaning", "What does it do? path:, kind:, subsystem:, config:"),
     ),
     "kexpert.grepTree": withClient((running) =>
-      searchAsTyped(running, "kexpert.grep", "Grep", "A regular expression; a match may span lines"),
+      searchAsTyped(running, status, "kexpert.grep", "Grep", "A regular expression; a match may span lines"),
     ),
     "kexpert.showUses": showUses,
   };
@@ -138,6 +138,12 @@ async function runCommand(
     const args = given.length ? given : place();
     const nothing = "there is no function or macro here to explain";
     return args && pages.follow(client, "Explanation", (token) => run(command, [...args, token]) as Promise<unknown>, nothing);
+  }
+  if (command === "kexpert.callChain" && !given.length) {
+    const editor = window.activeTextEditor;
+    const at = editor && [editor.document.uri.toString(), editor.selection.active];
+    const nothing = "there is no function or macro here";
+    return at && pages.follow(client, "Call Chain", () => run(command, at) as Promise<unknown>, nothing);
   }
   if (command === "kexpert.ask") {
     const asked = given.length ? String(given[0]) : await window.showInputBox({

@@ -29,6 +29,7 @@ from kexpert.lsp.locations import Json, LocationMapper
 
 if TYPE_CHECKING:
     from kexpert.features.ask.ask import Answer
+    from kexpert.features.callgraph.chain import CallChain
     from kexpert.features.completion.item import CompletionItem, ItemKind
     from kexpert.features.diagnostics import Diagnostic
     from kexpert.features.explain.explanation import Explanation, Location
@@ -123,6 +124,13 @@ def patch(places: LocationMapper, found: PatchReport, title: str) -> Json:
     from kexpert.render.patch_page import to_markdown
 
     return {"markdown": to_markdown(found, title, lambda path, line: f"{places.uri(path)}#L{line + 1}")}
+
+
+def call_chain(places: LocationMapper, found: CallChain) -> Json:
+    """The functions above and below one, with links to files."""
+    from kexpert.render.call_chain_page import to_markdown
+
+    return {"markdown": to_markdown(found, lambda path, line: f"{places.uri(path)}#L{line + 1}")}
 
 
 def _linker(places: LocationMapper) -> Callable[[Location], str]:

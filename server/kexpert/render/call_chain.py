@@ -14,8 +14,7 @@ from kexpert.features.callgraph.pointers import PassedOn
 Json: TypeAlias = dict[str, Any]
 PlaceOf: TypeAlias = Callable[[str], str]
 
-_GROWING = "The index is still growing: callers may be missing."
-_NOTHING = "  nothing known"
+GROWING = "The index is still growing: callers may be missing."
 _MAX_ENTRIES = 3
 
 
@@ -90,22 +89,36 @@ def _entry(entry: TableEntry) -> Json:
 
 def to_plain_text(found: CallChain, place_of: PlaceOf = str) -> str:
     """The callers above and the callees below, indented, each with the place of the call."""
-    lines = [f"{found.symbol.name}  {place_of(found.symbol.path)}:{found.symbol.line + 1}"]
-    if found.others:
-        others = ", ".join(f"{place_of(other.path)}:{other.line + 1}" for other in found.others[:_MAX_ENTRIES])
-        lines.append(f"(of {len(found.others) + 1} definitions; others: {others})")
-    lines += ["", "called by:"]
+    lines = [f"{found.symbol.name}  {place_of(found.symbol.path)}:{found.symbol.line + 1}", *others(found, place_of)]
+    for heading, section in to_sections(found, place_of):
+        lines += ["", f"{heading}:", *(f"  {line}" for line in section)]
+    if not found.is_complete:
+        lines += ["", GROWING]
+    return "\n".join(lines)
+
+
+def others(found: CallChain, place_of: PlaceOf) -> list[str]:
+    """A line about the other definitions, if there are any."""
+    if not found.others:
+        return []
+    places = ", ".join(f"{place_of(other.path)}:{other.line + 1}" for other in found.others[:_MAX_ENTRIES])
+    return [f"(of {len(found.others) + 1} definitions; others: {places})"]
+
+
+def to_sections(found: CallChain, place_of: PlaceOf) -> list[tuple[str, list[str]]]:
+    """(heading, lines) of both directions; lines are indented by two spaces a level."""
+    up = [*_pointers(found, place_of), *_written(found.up, 0, place_of)]
+    down = list(_written(found.down, 0, place_of))
+    return [(heading, lines or ["nothing known"]) for heading, lines in (("called by", up), ("calls", down))]
+
+
+def _pointers(found: CallChain, place_of: PlaceOf) -> Iterator[str]:
     places = found.passed_on.places
     for each in places[:_MAX_ENTRIES]:
         around = f" in {each.around}" if each.around else ""
-        lines.append(f"  [passed on as a pointer{around} {place_of(each.path)}:{each.line + 1}]")
+        yield f"[passed on as a pointer{around} {place_of(each.path)}:{each.line + 1}]"
     if len(places) > _MAX_ENTRIES:
-        lines.append(f"  [and at {len(places) - _MAX_ENTRIES} more places]")
-    lines += [line for line in _written(found.up, 1, place_of) if not (places and line == _NOTHING)]
-    lines += ["", "calls:", *_written(found.down, 1, place_of)]
-    if not found.is_complete:
-        lines += ["", _GROWING]
-    return "\n".join(lines)
+        yield f"[and at {len(places) - _MAX_ENTRIES} more places]"
 
 
 def _written(node: ChainNode, depth: int, place_of: PlaceOf) -> Iterator[str]:
@@ -119,8 +132,6 @@ def _written(node: ChainNode, depth: int, place_of: PlaceOf) -> Iterator[str]:
         yield from _written(child, depth + 1, place_of)
     if node.more:
         yield f"{indent}... {node.more} more"
-    elif depth == 1 and not node.children and not node.entries:
-        yield _NOTHING
 
 
 def _line(node: ChainNode, place_of: PlaceOf) -> str:
@@ -159,5 +170,5 @@ def path_to_plain_text(found: CallPath, place_of: PlaceOf = str) -> str:
     for depth, edge in enumerate(found.edges, 1):
         lines.append("  " * depth + _line(ChainNode(edge.callee, edge), place_of))
     if not found.is_complete:
-        lines.append(_GROWING)
+        lines.append(GROWING)
     return "\n".join(lines)

@@ -30,8 +30,7 @@ local function run(command, arguments, done)
   end
 end
 
--- Results go into the quickfix list, and into a picker with a preview if `in_picker` and one is installed.
-local function show(title, found, in_picker)
+local function as_items(found)
   local items = {}
   for _, one in ipairs(found or {}) do
     local line = one.lines[1] and ("  " .. vim.trim(one.lines[1].text)) or ""
@@ -42,6 +41,12 @@ local function show(title, found, in_picker)
       text = one.kind .. " " .. one.name .. line,
     }
   end
+  return items
+end
+
+-- Results go into the quickfix list, and into a picker with a preview if `in_picker` and one is installed.
+local function show(title, found, in_picker)
+  local items = as_items(found)
   vim.fn.setqflist({}, " ", { title = title, items = items })
   if #items == 0 then
     return vim.notify("kexpert: nothing was found for " .. title)
@@ -59,18 +64,36 @@ local function show(title, found, in_picker)
   vim.cmd("botright copen")
 end
 
+-- While the tree is being read results are missing: say so, and put them into the list when they are known.
+local function complete_later(command, words)
+  if server.quiescent then
+    return
+  end
+  vim.notify(("kexpert: not all is known yet (%s); the list follows when it is"):format(server.message), vim.log.levels.WARN)
+  local list = vim.fn.getqflist({ id = 0 }).id
+  server.when_read(function()
+    if vim.fn.getqflist({ id = list, title = 0 }).title == words then
+      run(command, { words, 50 }, function(found)
+        vim.fn.setqflist({}, "r", { id = list, title = words, items = as_items(found) })
+      end)
+    end
+  end)
+end
+
 --- Search by meaning or for an expression; asks if nothing is given, and then shows a picker if there is one.
 function M.search(command, words, prompt)
-  if words ~= "" then
-    return run(command, { words, 50 }, function(found)
-      show(words, found)
+  local function find(typed, in_picker)
+    run(command, { typed, 50 }, function(found)
+      show(typed, found, in_picker)
+      complete_later(command, typed)
     end)
+  end
+  if words ~= "" then
+    return find(words)
   end
   vim.ui.input({ prompt = prompt }, function(typed)
     if typed and typed ~= "" then
-      run(command, { typed, 50 }, function(found)
-        show(typed, found, true)
-      end)
+      find(typed, true)
     end
   end)
 end
@@ -121,6 +144,16 @@ function M.ask(question)
   local client = client_here()
   if client then
     page.follow(client, question, "kexpert.ask", { question }, "no answer")
+  end
+end
+
+--- The functions above and below the one under the cursor, or around it.
+function M.call_chain(name)
+  local client = client_here()
+  if client then
+    local at = vim.lsp.util.make_position_params(0, client.offset_encoding).position
+    local start = name ~= "" and { name } or { vim.uri_from_bufnr(0), at }
+    page.follow(client, "Call chain", "kexpert.callChain", start, "there is no function or macro here")
   end
 end
 
@@ -283,6 +316,7 @@ function M.menu()
   local actions = {
     { "Search by meaning…", function() M.search("kexpert.search", "", "What does it do? ") end },
     { "Grep…", function() M.search("kexpert.grep", "", "Regular expression: ") end },
+    { "Call chain", function() M.call_chain("") end },
     { "Choose model…", M.choose_model },
     { "Ghost text on or off", M.ghost_text },
     { "Ghost text on or off in this folder", function() M.ghost_text(nil, true) end },

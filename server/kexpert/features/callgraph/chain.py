@@ -67,11 +67,21 @@ def call_chain(
     kept: KeptCalls | None = None,
 ) -> CallChain | None:
     """The tree around a function or macro; None if the tree has none of that name. ``kept``: of earlier questions."""
+    found = definitions_named(without_configuration(view), name)
+    return chain_around(view, found[0], found[1:], limits, cancelled, kept) if found else None
+
+
+def chain_around(
+    view: View,
+    symbol: Symbol,
+    others: list[Symbol],
+    limits: ChainLimits,
+    cancelled: Callable[[], bool] = lambda: False,
+    kept: KeptCalls | None = None,
+) -> CallChain:
+    """The tree around one of several functions of a name."""
     view = without_configuration(view)
-    found = definitions_named(view, name)
-    if not found:
-        return None
-    symbol, operations = found[0], Operations(view, kept or KeptCalls())
+    operations = Operations(view, kept or KeptCalls())
     known: dict[str, list[Symbol]] = {}
 
     def below(node: Symbol) -> tuple[list[tuple[Symbol | None, Edge]], int, tuple[TableEntry, ...]]:
@@ -85,7 +95,7 @@ def call_chain(
     up = _grown(symbol, above, limits.up, limits.nodes)
     up.entries = up.entries or tuple(entries_of(view, symbol, operations))
     down = _grown(symbol, below, limits.down, limits.nodes)
-    return CallChain(symbol, found[1:], up, down, passed_on(view, symbol, cancelled), view.complete)
+    return CallChain(symbol, others, up, down, passed_on(view, symbol, cancelled), view.complete)
 
 
 def _grown(

@@ -54,6 +54,9 @@ def execute_command(request: Request) -> list[Json] | Json | None:
                 return diff(request, from_protocol.plain(given[0]) if given else "HEAD")
             except Refusal as problem:
                 raise JsonRpcException(str(problem), types.LSPErrorCodes.RequestFailed) from None
+        case "kexpert.callChain", [str(uri), place, *rest] if (at := from_protocol.position_of(place)) is not None:
+            options = from_protocol.plain(rest[0]) if rest else None
+            return call_chain(request, Position(request.path_of(uri), *at), options)
         case "kexpert.callChain", [str(name), *rest]:
             return call_chain(request, name, from_protocol.plain(rest[0]) if rest else None)
         case "kexpert.status", _:

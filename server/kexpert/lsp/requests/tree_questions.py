@@ -1,8 +1,9 @@
 """The commands ``kexpert.diff`` and ``kexpert.callChain``: lines for people and JSON, as the shell gives them.
 
 ``kexpert.diff``: a revision of git (HEAD if none is given), or ``{diff}``, the text of one. ``kexpert.callChain``: a
-name, and ``{up, down, to}`` (optional). Both answer ``{text, json}``, the latter null for a name that is none; the
-first also ``markdown``, a page with links, which is shown as that of ``kexpert.explain`` is.
+name, or a URI and a position, and ``{up, down}`` (optional), or a name and ``{to}``. Both answer ``{text, json}``, and
+null where there is no function; but for ``to`` also ``markdown``, a page with links, which is shown as that of
+``kexpert.explain`` is.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from kexpert.lsp import to_protocol
 from kexpert.lsp.locations import Json
 from kexpert.lsp.request import Request
 from kexpert.lsp.requests.explain import write_page
+from kexpert.workspace.snapshot import Position
 
 _MAX_LEVELS = 10
 
@@ -29,23 +31,35 @@ def diff(request: Request, given: Any) -> Json:
         found = request.snapshot.patch_of_revision(given if isinstance(given, str) else "HEAD", request.cancelled)
     title = "The patch" if isinstance(text, str) else f"Changes since {given if isinstance(given, str) else 'HEAD'}"
     page = to_protocol.patch(request.places, found, title)
-    client = request.client
-    if client.shows_documents and not client.shows_explanations and not request.cancelled():
-        write_page(request, "", title, page["markdown"], is_new=True)
+    _show(request, title, page)
     return {"text": "\n".join(render.to_lines(found)), "json": render.to_json(found), **page}
 
 
-def call_chain(request: Request, name: str, options: Any) -> Json | None:
+def _show(request: Request, title: str, page: Json) -> None:
+    """Have the client open a page that it does not show itself."""
+    client = request.client
+    if client.shows_documents and not client.shows_explanations and not request.cancelled():
+        write_page(request, "", title, page["markdown"], is_new=True)
+
+
+def call_chain(request: Request, start: str | Position, options: Any) -> Json | None:
+    """Around the function of a name, or the one at a position."""
     from kexpert.render import call_chain as render
+    from kexpert.render.call_chain_page import title
 
     options = options if isinstance(options, dict) else {}
     other = options.get("to")
-    if isinstance(other, str) and other:
-        path = request.snapshot.call_path(name, other, request.cancelled)
+    if isinstance(other, str) and other and isinstance(start, str):
+        path = request.snapshot.call_path(start, other, request.cancelled)
         return {"text": render.path_to_plain_text(path), "json": render.path_to_json(path)} if path else None
     levels = {key: options[key] for key in ("up", "down") if _is_level(options.get(key))}
-    chain = request.snapshot.call_chain(name, **levels, cancelled=request.cancelled)
-    return {"text": render.to_plain_text(chain), "json": render.to_json(chain)} if chain else None
+    ask = request.snapshot.call_chain if isinstance(start, str) else request.snapshot.call_chain_at
+    chain = ask(start, **levels, cancelled=request.cancelled)  # type: ignore[arg-type]
+    if chain is None:
+        return None
+    page = to_protocol.call_chain(request.places, chain)
+    _show(request, title(chain), page)
+    return {"text": render.to_plain_text(chain), "json": render.to_json(chain), **page}
 
 
 def _is_level(value: object) -> bool:
