@@ -170,6 +170,13 @@ export const codeSteps = {
     await jumpFromPage("Explanation", what.lands);
     await closePage("Explanation");
   },
+  async chain(what) {
+    await open(what);
+    await seeInPage(what, () => command("kexpert: Call Chain"));
+    await shot("chain-page");
+    await jumpFromPage("Call Chain", what.lands);
+    await closePage("Call Chain");
+  },
   async ask(what) {
     await seeInPage(what, async () => {
       await command("kexpert: Ask About the Kernel");
@@ -223,7 +230,7 @@ export const codeSteps = {
   },
   /** Of a suggestion of several lines the next one is its first line; there and back. */
   async next(what) {
-    await withSettings("User", { "kexpert.model.path": what.model }, async () => {
+    await withSettings("Remote", { "kexpert.model.path": what.model }, async () => {
       await open(what);
       await ready();
       await page.keyboard.press("End");

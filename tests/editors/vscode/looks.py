@@ -98,6 +98,12 @@ def toy(home: Path) -> Look:
             "sees": ["toy_wind", _CORE],
             "lands": _TOY_WIND,
         },
+        "chain": {
+            "file": _CORE,
+            "at": "int toy_|wind(struct toy",
+            "sees": ["Called by", "car_play", "Calls"],
+            "lands": {"file": _USER, "at": "|return toy_wind(toy, turns * 2)"},
+        },
         "ask": {"asks": "who calls toy_wind()?", "sees": ["is called by", "car_wind"]},
         "saved": {
             "file": _CORE,
@@ -216,6 +222,7 @@ KERNEL: Look = {
     },
     "grep": {"asks": r"memcpy\(buf, s, len\)", "sees": ["kstrdup", _UTIL]},
     "explain": {**_KSTRDUP, "sees": ["kstrdup", _DOCUMENTED], "lands": _KSTRDUP},
+    "chain": {**_EXPORTED, "sees": ["Call chain of kstrdup", "Called by", "kstrdup_const", "strlen"], "lands": _KSTRDUP},
     "ask": {"asks": "who calls kstrdup_const()?", "sees": ["is called by"]},
     "ghost": {
         "file": _AGAIN,

@@ -147,9 +147,10 @@ def make_broken(program: Path) -> None:
 
 @contextmanager
 def serving(vscode: VSCode, package: Path, home: Path, settings: dict[str, Any], cache: Path) -> Iterator[str]:
-    """code-server with the extension, in folders below ``home``; its address. ``cache``: where the indexes are."""
+    """code-server with the extension, in folders below ``home``; its address. ``settings``: of the machine; ``cache``:
+    where the indexes are."""
     user = home / "user"
-    for kind, values in {"User": SETTINGS | settings, "Machine": MACHINE_SETTINGS}.items():
+    for kind, values in {"User": SETTINGS, "Machine": MACHINE_SETTINGS | settings}.items():
         (user / kind).mkdir(parents=True)
         (user / kind / "settings.json").write_text(json.dumps(values))
     folders = ["--user-data-dir", str(user), "--extensions-dir", str(home / "extensions")]
