@@ -260,6 +260,37 @@ def test_an_explanation_opens_beside_the_code_and_its_links_jump(editor: Neovim,
     editor.until("return #vim.api.nvim_tabpage_list_wins(0) == 1")
 
 
+def test_a_call_chain_is_a_page_whose_links_jump(editor: Neovim, tree: Path) -> None:
+    editor.edit(tree / "drivers/toy/core.c", "int toy_|wind(")
+    editor.lua("vim.o.hidden = true vim.cmd('KexpertCallChain')")
+    editor.until("return vim.api.nvim_buf_get_name(0):match('^kexpert://') and vim.fn.search('car_wind') > 0")
+    editor.press("<CR>")
+    editor.until("return vim.api.nvim_buf_get_name(0):match('user.c$')")
+    assert "return toy_wind(toy" in editor.lua("return vim.api.nvim_get_current_line()")
+    editor.lua("vim.cmd('wincmd l')")
+    editor.press("q")
+    editor.until("return #vim.api.nvim_tabpage_list_wins(0) == 1")
+
+
+SERVER_SAYS = """
+    require("kexpert.server").handlers["experimental/serverStatus"](nil,
+        { health = "ok", quiescent = message == "", message = message })
+"""
+
+
+def test_a_search_while_the_tree_is_read_says_so_and_is_completed(editor: Neovim, tree: Path) -> None:
+    editor.edit(tree / "drivers/toy/user.c")
+    found = "return #vim.fn.getqflist() > 0 and vim.fn.getqflist({ title = 1 }).title == 'wind a toy up'"
+    editor.lua(SERVER_SAYS, message="Indexing for search: 40 %")
+    editor.lua("vim.cmd('KexpertSearch wind a toy up')")
+    editor.until(found)
+    editor.until("return vim.fn.execute('messages'):find('not all is known yet (Indexing for search: 40 %)', 1, true)")
+    editor.lua("vim.fn.setqflist({}, 'r', { title = 'wind a toy up', items = {} })")
+    editor.lua(SERVER_SAYS, message="")
+    editor.until(found)
+    editor.lua("vim.cmd('cclose')")
+
+
 def test_names_are_coloured_by_meaning(editor: Neovim, tree: Path) -> None:
     editor.edit(tree / "drivers/toy/user.c", "= car_|wind,")
     kinds = """

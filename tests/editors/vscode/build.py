@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
 from tests.editors.vscode.get_vscode import NoVSCode, VSCode, get_node, run
 
 EXTENSION = Path(__file__).resolve().parents[3] / "editors" / "vscode"
+CLANGD_CLIENT = Path(__file__).resolve().parent / "clangd_client"
 
 
 def fetch_packages(node: VSCode) -> None:
@@ -24,6 +26,18 @@ def build(node: VSCode) -> Path:
     for script in ("check", "package"):
         run(["npm", "run", script], EXTENSION, node.environment())
     return EXTENSION / "dist" / "kexpert.vsix"
+
+
+def build_clangd_client(node: VSCode, folder: Path) -> Path:
+    """Package a client of clangd, with the library that the extension has for its own. Raises NoVSCode."""
+    package = Path(shutil.copytree(CLANGD_CLIENT, folder))
+    tools = EXTENSION / "node_modules/.bin"
+    environment = node.environment() | {"NODE_PATH": str(EXTENSION / "node_modules")}
+    bundle = ("--bundle", "--platform=node", "--external:vscode", "--outfile=bundle.js")
+    run([str(tools / "esbuild"), "extension.js", *bundle], package, environment)
+    quiet = ("--no-dependencies", "--allow-missing-repository", "--skip-license")
+    run([str(tools / "vsce"), "package", *quiet, "--out", "clangd-client.vsix"], package, environment)
+    return package / "clangd-client.vsix"
 
 
 def main() -> int:

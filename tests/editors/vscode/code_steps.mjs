@@ -206,6 +206,24 @@ export const codeSteps = {
     await shot("diff-page");
     await closePage("Changes");
   },
+  /** Beside clangd: what it answers is answered once, the cards of both are shown, and search goes on. */
+  async clangd(what) {
+    await withSettings("Remote", what.settings, async () => {
+      await codeSteps.definition(what.definition); // once clangd has read the files
+      await open(what.members);
+      const names = async () => (await page.locator(MENU).allInnerTexts()).map((name) => plain(name).replace(/^[ •]+/, "")).sort();
+      await insist(async () => {
+        await page.keyboard.press("Escape");
+        await page.keyboard.press("Control+Space");
+      }, async () => (await names()).join() === what.members.names.join(), async () => `offered: ${await names()}`);
+      await shot("clangd-members");
+      await page.keyboard.press("Escape");
+      await hover(what.hover);
+      await shot("clangd-cards", { mouse: true });
+      await codeSteps.search(what.search);
+    });
+    await ready();
+  },
   /** A file that appears is found by its names, at the latest after a request to look. */
   async reindex(what) {
     writeFileSync(`${job.tree}/${what.writes}`, what.text);

@@ -39,6 +39,8 @@ SENTENCE = ("{\n", "\treturn", " toy", "_wind", "(to", "y", ",", " ", "1", ");")
 #: A model of the toy tree that writes several lines.
 LONG_WINDED = "lines"
 LINES = ("{\n", "\tif", " (toy", ") {\n", "\t\treturn", " 1", ";\n", "\t}\n")
+#: A folder with the commands that clangd compiles the toy tree with, and its program.
+COMMANDS, CLANGD = "commands", "commands/clangd"
 #: A folder that is in no kernel tree.
 OUTSIDE = "other"
 #: A program that is kexpert, but ends at once while a file named ``broken`` is beside it.
@@ -55,6 +57,30 @@ _GHOST = {"file": "drivers/toy/train.c", "at": "unsigned int turns)\n{|", "sees"
 
 def toy(home: Path) -> Look:
     """The toy tree, whose files are below ``home``."""
+    return {**_toy(home), **(_beside_clangd(home) if (home / CLANGD).exists() else {})}
+
+
+def _beside_clangd(home: Path) -> Look:
+    """What clangd answers, and what is left to kexpert."""
+    settings = {
+        "kexpert.navigation.enabled": False,
+        "clangd.path": str(home / CLANGD),
+        "clangd.arguments": [f"--compile-commands-dir={home / COMMANDS}", "--header-insertion=never"],
+    }
+    return {
+        "clangd": {
+            "settings": settings,
+            "definition": {"file": _USER, "at": "return toy_|wind(car, 3)", "lands": _TOY_WIND},
+            "members": {"file": _CORE, "at": "if (toy->|broken)", "names": ["broken", "ops", "turns"]},
+            "hover": {**_HOVER, "sees": ["wind a toy up", "exported with", "function toy_wind"]},
+            "search": {
+                "file": _USER, "at": "|// SPDX", "asks": "wind a toy up", "sees": ["toy_wind"], "lands": _TOY_WIND,
+            },
+        }
+    }  # fmt: skip
+
+
+def _toy(home: Path) -> Look:
     return {
         "hover": {**_HOVER, "sees": [f"int {_PROTOTYPE}", "wind a toy up", "Terry Toy"]},
         "link": {**_HOVER, "follows": "drivers/toy/core.c:14", "lands": _TOY_WIND},
@@ -222,7 +248,7 @@ KERNEL: Look = {
     },
     "grep": {"asks": r"memcpy\(buf, s, len\)", "sees": ["kstrdup", _UTIL]},
     "explain": {**_KSTRDUP, "sees": ["kstrdup", _DOCUMENTED], "lands": _KSTRDUP},
-    "chain": {**_EXPORTED, "sees": ["Call chain of kstrdup", "Called by", "kstrdup_const", "strlen"], "lands": _KSTRDUP},
+    "chain": {**_EXPORTED, "sees": ["chain of kstrdup", "Called by", "kstrdup_const", "strlen"], "lands": _KSTRDUP},
     "ask": {"asks": "who calls kstrdup_const()?", "sees": ["is called by"]},
     "ghost": {
         "file": _AGAIN,

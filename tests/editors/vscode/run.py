@@ -25,9 +25,11 @@ from pathlib import Path
 from typing import Any
 
 from scripts.get_tree import NoTree, get_tree
+from tests.editors.get_neovim import NoNeovim
+from tests.editors.get_others import get_clangd
 from tests.editors.kernel_slice import copy_slice
 from tests.editors.vscode import looks
-from tests.editors.vscode.build import EXTENSION, build, fetch_packages
+from tests.editors.vscode.build import EXTENSION, build, build_clangd_client, fetch_packages
 from tests.editors.vscode.get_vscode import NoVSCode, VSCode, get_vscode, run
 from tests.support.tiny_models import speaking_model
 from tests.support.toy_tree import TOY_FILES, write_tree
@@ -116,6 +118,7 @@ def make_toy(home: Path) -> Path:
     make_broken(home / looks.BROKEN)
     speaking_model(home / looks.LONG_WINDED, looks.LINES)
     tree = write_tree(home / "linux", {**TOY_FILES, **looks.MORE_FILES})
+    make_clangd(home, tree)
     who = ("-c", "user.name=Terry Toy", "-c", "user.email=terry@example.org")
     for words in (("init", "-q"), ("add", "-A"), (*who, "commit", "-q", "-m", "toys")):
         run(["git", *words], tree, {**os.environ, "HOME": str(home)})
@@ -134,6 +137,21 @@ def make_outside(folder: Path) -> None:
     """A folder that is in no kernel tree."""
     folder.mkdir()
     (folder / "main.c").write_text("int main(void)\n{\n\treturn 0;\n}\n")
+
+
+def make_clangd(home: Path, tree: Path) -> None:
+    """What clangd needs for the toy tree; nothing where there is no clangd."""
+    try:
+        program = get_clangd()
+    except NoNeovim as reason:
+        print(f"test-vscode: step clangd left out: {reason}", file=sys.stderr)
+        return
+    flags = ["cc", "-nostdinc", "-Iinclude", "-DEXPORT_SYMBOL_GPL(x)=", "-c"]
+    files = [f"drivers/toy/{name}.c" for name in ("core", "user")]
+    commands = [{"directory": str(tree), "file": file, "arguments": [*flags, file]} for file in files]
+    (home / looks.COMMANDS).mkdir()
+    (home / looks.COMMANDS / "compile_commands.json").write_text(json.dumps(commands))
+    (home / looks.CLANGD).symlink_to(program)
 
 
 def make_broken(program: Path) -> None:
@@ -161,7 +179,11 @@ def serving(vscode: VSCode, package: Path, home: Path, settings: dict[str, Any],
         "XDG_CACHE_HOME": str(cache),
         "TMPDIR": str(home),  # it holds sockets, whose paths must be short
     }
-    run([vscode.node, vscode.server, *folders, "--install-extension", str(package)], home, environment)
+    packages = [package]
+    if (home / looks.CLANGD).exists():
+        packages.append(build_clangd_client(vscode, home / "clangd-client"))
+    for each in packages:
+        run([vscode.node, vscode.server, *folders, "--install-extension", str(each)], home, environment)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     quiet = ("telemetry", "update-check", "workspace-trust", "getting-started-override")
