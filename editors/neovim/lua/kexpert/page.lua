@@ -5,17 +5,39 @@ local server = require("kexpert.server")
 local M = {}
 local count = 0
 
+local linked = vim.api.nvim_create_namespace("kexpert.links")
+local targets = {} -- by buffer, then by the number of a link's mark
+
+-- Lines whose links are their text alone, and the links: row and columns from 0, target. An address that is concealed
+-- would still break its line.
+local function without_addresses(markdown)
+  local lines, links, fenced = vim.split(markdown, "\n"), {}, false
+  for number, line in ipairs(lines) do
+    fenced = fenced ~= vim.startswith(line, "```")
+    local pieces, at, length = {}, 1, 0
+    for from, text, target, to in (fenced and "" or line):gmatch("()(%b[])%(<?(file://[^)%s>]+)>?%)()") do
+      local before = line:sub(at, from - 1)
+      text = text:sub(2, -2)
+      links[#links + 1] = { number - 1, length + #before, length + #before + #text, target }
+      vim.list_extend(pieces, { before, text })
+      at, length = to, length + #before + #text
+    end
+    lines[number] = table.concat(pieces) .. line:sub(at)
+  end
+  return lines, links
+end
+
 -- The target of the link under the cursor, else of the first one in the line.
 local function link()
-  local line, column = vim.api.nvim_get_current_line(), vim.fn.col(".")
-  local first
-  for from, target, to in line:gmatch("()%[[^%]]*%]%((file://[^)%s]+)%)()") do
-    if column >= from and column < to then
-      return target
+  local row, column = unpack(vim.api.nvim_win_get_cursor(0))
+  local marks = vim.api.nvim_buf_get_extmarks(0, linked, { row - 1, 0 }, { row - 1, -1 }, { details = true })
+  local chosen = marks[1]
+  for _, mark in ipairs(marks) do
+    if column >= mark[3] and column < mark[4].end_col then
+      chosen = mark
     end
-    first = first or target
   end
-  return first
+  return chosen and targets[vim.api.nvim_get_current_buf()][chosen[1]]
 end
 
 local function follow(home)
@@ -39,10 +61,18 @@ end
 
 local function write(buffer, markdown)
   if vim.api.nvim_buf_is_valid(buffer) then
+    local lines, links = without_addresses(markdown)
     vim.bo[buffer].modifiable = true
-    vim.api.nvim_buf_set_lines(buffer, 0, -1, false, vim.split(markdown, "\n"))
+    vim.api.nvim_buf_set_lines(buffer, 0, -1, false, lines)
     vim.bo[buffer].modifiable = false
     vim.bo[buffer].modified = false
+    vim.api.nvim_buf_clear_namespace(buffer, linked, 0, -1)
+    targets[buffer] = {}
+    for _, each in ipairs(links) do
+      local row, from, to, target = unpack(each)
+      local mark = vim.api.nvim_buf_set_extmark(buffer, linked, row, from, { end_col = to, hl_group = "Underlined" })
+      targets[buffer][mark] = target
+    end
   end
 end
 
@@ -66,6 +96,7 @@ function M.open(title, markdown)
       follow(home)
     end, "Go to the link")
   end
+  vim.api.nvim_create_autocmd("BufWipeout", { buffer = buffer, callback = function() targets[buffer] = nil end })
   write(buffer, markdown)
   return function(newer)
     write(buffer, newer)
