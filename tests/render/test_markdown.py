@@ -61,10 +61,17 @@ def test_parameters_of_a_struct_are_its_members() -> None:
 
 def test_characters_of_markdown_in_a_comment_are_escaped() -> None:
     assert commented(b"/**\n * f() - a < b, __init p * q and *not* ``raw_*``\n */") == (
-        "a \\< b, \\_\\_init p \\* q and *not* `raw_*`"
+        "a \\< b, `__init` p \\* q and *not* `raw_*`"
     )
-    assert documented(PlainText("*a* [b] __c")) == "\\*a\\* \\[b\\] \\__c"
-    assert documented(Title("How to #spin")) == "**How to \\#spin**"
+    assert documented(PlainText("*a* [b](c) __d\n# e")) == "\\*a\\* [b\\](c) `__d`\n\\# e"
+    assert documented(PlainText("a < b, <c>, [d | e")) == "a < b, \\<c>, \\[d \\| e"
+
+
+def test_what_is_no_markup_has_no_backslash() -> None:
+    """Neovim shows them."""
+    signature = "static __always_inline void slab_free(struct kmem_cache *s, void **p, int a[2])"
+    assert markdown.escape(signature) == signature.replace("__always_inline", "`__always_inline`")
+    assert documented(Title("How to #spin")) == "**How to #spin**"
 
 
 def test_tables_keep_their_columns_and_headings_become_bold() -> None:

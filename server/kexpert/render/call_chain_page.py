@@ -8,6 +8,8 @@ from kexpert.render.linked_places import Link, linked, marked, nested
 from kexpert.render.markdown import escape
 
 _INDENT = 2
+#: Square brackets around a link would need backslashes.
+_ROUND = str.maketrans("[]", "()")
 
 
 def to_markdown(found: CallChain, link: Link) -> str:
@@ -16,6 +18,7 @@ def to_markdown(found: CallChain, link: Link) -> str:
     for line in others(found, marked):
         lines += [linked(line, link), ""]
     for heading, section in to_sections(found, marked):
+        section = [line.translate(_ROUND) for line in section]
         lines += [f"## {heading.capitalize()}", "", *nested(section, _INDENT, link), ""]
     if not found.is_complete:
         lines += [f"*{escape(GROWING)}*", ""]

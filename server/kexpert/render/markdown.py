@@ -10,10 +10,17 @@ from kexpert.features.hover.card import HoverCard
 from kexpert.render.hover_card import write_card
 from kexpert.render.markup import Markup
 
-#: Inside a word ``_`` is no markup, and an editor that shows the text as it is would show a backslash.
-_SPECIAL = re.compile(r"([\\`*\[\]<>|#~]|(?<!\w)_|_(?!\w))")
-#: A star between blanks within a line emphasises nothing, and some readers see the backslash.
-_ALONE = re.compile(r"(?<=\S )\\\*(?= )")
+#: What Markdown would read as markup, and no more: some editors show the backslash. Names like ``__init`` become code.
+_SPECIAL = re.compile(
+    r"(?P<name>(?<!\w)_+[A-Za-z]\w*)"
+    r"|\\(?=[!-/:-@\[-`{-~])|[`|]|(?<!\w)_(?!\w)|<(?=[A-Za-z/!?])|\](?=[(\[:])|~(?=~)|(?<=~)~"
+)
+_BRACKETS = re.compile(r"[\[\]]")
+#: At the beginning of a line.
+_BLOCK = re.compile(r"^( {0,3})(#{1,6}(?=\s)|>|\*(?=\s))", re.M)
+#: A star that could end an emphasis; without one those of pointers begin none. One between blanks is none anyway.
+_ENDS_EMPHASIS = re.compile(r"[^\s*]\*+(?![\w*])|\w\*")
+_STAR = re.compile(r"(?<!\\)(?!(?<=\S )\* )\*")
 _BACKTICKS = re.compile(r"`+")
 
 
@@ -34,7 +41,16 @@ def signature_documentation(text: str) -> str:
 
 def escape(text: str) -> str:
     """Prose that renders as it is written."""
-    return _ALONE.sub("*", _SPECIAL.sub(r"\\\1", text))
+    escaped = _BLOCK.sub(r"\1\\\2", _SPECIAL.sub(_escaped, text))
+    if _ENDS_EMPHASIS.search(text):
+        escaped = _STAR.sub(r"\\*", escaped)
+    if text.count("[") != text.count("]"):
+        escaped = _BRACKETS.sub(r"\\\g<0>", escaped)
+    return escaped
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return f"`{match[0]}`" if match["name"] else f"\\{match[0]}"
 
 
 def code(text: str) -> str:

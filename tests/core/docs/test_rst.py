@@ -25,7 +25,7 @@ from tests.support.complexity import assert_linear
         ("*a* **b** int *p, **q", "*a* **b** int \\*p, \\*\\*q"),
         ("`lone tick", "\\`lone tick"),
         ("a[i](x) <b> <https://example.org>", "a[i\\](x) \\<b> <https://example.org>"),
-        ("snake_case _lead trail_", "snake_case \\_lead trail\\_"),
+        ("snake_case _lead trail_", "snake_case `_lead` trail\\_"),
     ],
 )
 def test_inline_markup(text: str, expected: str) -> None:

@@ -25,6 +25,7 @@ _MARKED = re.compile(
     r"|(?<![\w@])@(?P<param>\.\.\.|[A-Za-z_]\w*(?:(?:->|\.)[A-Za-z_]\w*)*(?:\(\))?)"
     r"|(?<![\w$])(?P<env>\$[A-Z_]\w*)"
     r"|(?P<function>\b[A-Za-z_]\w*\(\))"
+    r"|(?P<name>(?<![\w`])_+[A-Za-z]\w*)"  # Markdown would need backslashes, which some editors show
     r"|(?P<strong>(?<![\w*])\*{1,2}[^\s*](?:[^*\n]{0,200}[^\s*])?\*{1,2}(?![\w*]))"
     r"|(?P<escape><(?!https?://)|[*`]|\](?=\()|(?<!\w)_++(?=\w)|(?<=\w)_++(?!\w))"
 )
