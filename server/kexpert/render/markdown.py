@@ -18,8 +18,7 @@ _SPECIAL = re.compile(
 _BRACKETS = re.compile(r"[\[\]]")
 #: At the beginning of a line.
 _BLOCK = re.compile(r"^( {0,3})(#{1,6}(?=\s)|>|\*(?=\s))", re.M)
-#: A star that could end an emphasis; without one those of pointers begin none. One between blanks is none anyway.
-_ENDS_EMPHASIS = re.compile(r"[^\s*]\*+(?![\w*])|\w\*")
+#: But for one between blanks.
 _STAR = re.compile(r"(?<!\\)(?!(?<=\S )\* )\*")
 _BACKTICKS = re.compile(r"`+")
 
@@ -42,7 +41,7 @@ def signature_documentation(text: str) -> str:
 def escape(text: str) -> str:
     """Prose that renders as it is written."""
     escaped = _BLOCK.sub(r"\1\\\2", _SPECIAL.sub(_escaped, text))
-    if _ENDS_EMPHASIS.search(text):
+    if rst.ENDS_EMPHASIS.search(text):
         escaped = _STAR.sub(r"\\*", escaped)
     if text.count("[") != text.count("]"):
         escaped = _BRACKETS.sub(r"\\\g<0>", escaped)

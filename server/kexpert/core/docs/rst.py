@@ -27,20 +27,46 @@ _MARKED = re.compile(
     r"|(?P<function>\b[A-Za-z_]\w*\(\))"
     r"|(?P<name>(?<![\w`])_+[A-Za-z]\w*)"  # Markdown would need backslashes, which some editors show
     r"|(?P<strong>(?<![\w*])\*{1,2}[^\s*](?:[^*\n]{0,200}[^\s*])?\*{1,2}(?![\w*]))"
-    r"|(?P<escape><(?!https?://)|[*`]|\](?=\()|(?<!\w)_++(?=\w)|(?<=\w)_++(?!\w))"
+    r"|<file:(?P<file>[\w./-]+)>"
+    r"|(?P<star>\*+)"
+    r"|(?P<escape><(?=[A-Za-z/!?])(?!https?://)|`|\](?=\()|(?<!\w)_++(?=\w)|(?<=\w)_++(?!\w))"
 )
-_ESCAPED = re.compile(r"<(?!https?://)|[*`\\]|\](?=\()|(?<!\w)_|_(?!\w)")
+_PLAIN = re.compile(
+    r"(?P<name>(?<!\w)_+[A-Za-z]\w*)"
+    r"|<file:(?P<file>[\w./-]+)>"
+    r"|(?P<star>\*+)"
+    r"|(?P<escape><(?=[A-Za-z/!?])(?!https?://)|[`\\]|\](?=\()|(?<!\w)_|_(?!\w))"
+)
+_MAX_INDENT = 16
+#: A star that could end an emphasis; without one those of pointers begin none.
+ENDS_EMPHASIS = re.compile(r"[^\s*]\*+(?![\w*])|\w\*")
 
 
 def escape(text: str) -> str:
-    """Escape the characters of plain text that Markdown would read as markup."""
-    return _ESCAPED.sub(r"\\\g<0>", text)
+    """Escape the characters of plain text that Markdown would read as markup. Some editors show the backslashes, so
+    there are no more than needed."""
+    return _marked_up(_PLAIN, text)
 
 
 def inline(text: str) -> str:
     """Write cross references (``func()``, ``&struct foo``, ``%CONST``, ``@param``) and literals as Markdown code, and
     escape the characters that Markdown would read as markup."""
-    return _MARKED.sub(_inline, text)
+    return _marked_up(_MARKED, text)
+
+
+def _marked_up(pattern: re.Pattern[str], text: str) -> str:
+    ends_emphasis = ENDS_EMPHASIS.search(text) is not None
+
+    def written(match: re.Match[str]) -> str:
+        if match.lastgroup != "star":
+            return _inline(match)
+        stars, start = match[0], match.start()
+        is_before_blank = text[match.end() : match.end() + 1] == " "
+        is_item = is_before_blank and not text[max(text.rfind("\n", 0, start) + 1, start - _MAX_INDENT) : start].strip()
+        is_alone = is_before_blank and text[start - 1 : start] == " "
+        return stars.replace("*", r"\*") if is_item or (ends_emphasis and not is_alone) else stars
+
+    return pattern.sub(written, text)
 
 
 def _inline(match: re.Match[str]) -> str:
