@@ -6,6 +6,7 @@ import contextlib
 import os
 from pathlib import Path
 
+from kexpert.background.progress import Progress
 from kexpert.core.c.source import Source
 from kexpert.core.symbols import Kind
 from kexpert.features.semantics.made_declaration import made_declaration
@@ -89,3 +90,16 @@ def test_an_open_buffer_shows_what_its_calls_make() -> None:
         assert [s.name for s in view.symbols_in("drivers/toy.c")] == ["typed", "first", "toy_happy", "last", "toy_new"]
         assert [s.line for s in view.lookup("toy_happy")] == [2]
         assert [s.name for s in view.lookup_prefix("toy_n")] == ["toy_new"]
+
+
+def test_every_work_that_is_shown_ends() -> None:
+    """An editor is told that the tree is read when no work goes on."""
+    many = FILES | {f"drivers/toy{number}.c": b"TOY_FNS(toy%d)\n" % number for number in range(120)}
+    shown: list[Progress] = []
+    with edited_tree(list(many), many) as (root, database):
+        prepare(root, database)
+        with contextlib.closing(SymbolStore(database)) as store:
+            plan = plan_update(root, store)
+        update(root, database, plan, on_progress=shown.append)
+    assert {step.title for step in shown} == {"Indexing", "Names that macros make"}
+    assert {step.title for step in shown if step.finished} == {"Indexing", "Names that macros make"}

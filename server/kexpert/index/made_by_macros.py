@@ -35,9 +35,10 @@ def expand_open_calls(
     finder = MacroFinder(root, lambda sql, values: db.execute(sql, tuple(values)).fetchall())
     makes: dict[Macro, bool] = {}
     files = db.execute("SELECT f.id, f.path FROM unexpanded u JOIN files f ON f.id = u.file ORDER BY f.path").fetchall()
+    shows_progress = len(files) > _FILES_PER_COMMIT
     for done in range(0, len(files), _FILES_PER_COMMIT):
         if cancelled():
-            return
+            break
         db.execute("BEGIN IMMEDIATE")
         try:
             for file_id, path in files[done : done + _FILES_PER_COMMIT]:
@@ -46,8 +47,10 @@ def expand_open_calls(
         except BaseException:
             db.execute("ROLLBACK")
             raise
-        if len(files) > _FILES_PER_COMMIT:
+        if shows_progress:
             on_progress(Progress(_TITLE, min(done + _FILES_PER_COMMIT, len(files)), len(files)))
+    if shows_progress:
+        on_progress(Progress(_TITLE, len(files), len(files), "", finished=True))
 
 
 def _expand_file(
