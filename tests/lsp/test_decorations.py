@@ -143,6 +143,9 @@ def test_the_server_is_ready_when_the_last_of_several_works_ends() -> None:
     assert told[-1] == ("Noting common names: 55 %, 5 of 9 files", False)
     status.progress("stable", Progress("Noting common names", 9, 9, finished=True))
     assert told[-1] == ("", True)
+    status.progress("stable", Progress("Indexing", 0, 9))
+    status.keep_only(["linux"])
+    assert told[-1] == ("", True), "a tree was closed while it was read"
 
 
 def test_what_is_typed_never_changes_elsewhere_at_once() -> None:

@@ -359,6 +359,7 @@ class Server:
             self.scheduler.cancel(("check", uri))
             self.dispatcher.notify(types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS, {"uri": uri, "diagnostics": []})
         self.trees.document_closed(tree)
+        self._status.keep_only([each.log for each in self.trees])
 
     def did_change_configuration(self, params: Any) -> None:
         from kexpert.lsp import from_protocol
@@ -385,6 +386,7 @@ class Server:
         for folder in params.event.removed:
             if path := file_path(folder.uri):
                 self.trees.remove_folder(path)
+        self._status.keep_only([each.log for each in self.trees])
         self._settings_changed()
 
     def _show_inactive(self, tree: OpenTree, paths: Iterable[str]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from typing import TYPE_CHECKING
 
 from kexpert.lsp.client_log import Rate, described
@@ -29,7 +29,7 @@ class ServerStatus:
         self._is_wanted = client.can("experimental", "serverStatusNotification") is True
         self._dispatcher = dispatcher
         self._lock = threading.Lock()
-        self._running: dict[Hashable, tuple[Progress, Rate]] = {}  # oldest first
+        self._running: dict[tuple[Hashable, str], tuple[Progress, Rate]] = {}  # oldest first
         self._sent = 0.0
 
     def ready(self) -> None:
@@ -59,6 +59,15 @@ class ServerStatus:
                 self.ready()
             else:
                 self._work_goes_on(*oldest, now)
+
+    def keep_only(self, trees: Collection[Hashable]) -> None:
+        """Forget the work on other trees: they were closed."""
+        with self._lock:
+            gone = [work for work in self._running if work[0] not in trees]
+            for work in gone:
+                del self._running[work]
+            if gone and not self._running:
+                self.ready()
 
     def _work_goes_on(self, progress: Progress, rate: Rate, now: float) -> None:
         percent = f"{100 * progress.done // progress.total} %, " if progress.total else ""
