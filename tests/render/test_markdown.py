@@ -63,7 +63,7 @@ def test_characters_of_markdown_in_a_comment_are_escaped() -> None:
     assert commented(b"/**\n * f() - a < b, __init p * q and *not* ``raw_*``\n */") == (
         "a < b, `__init` p * q and *not* `raw_*`"
     )
-    assert documented(PlainText("*a* [b](c) __d\n# e")) == "\\*a\\* [b\\](c) `__d`\n\\# e"
+    assert documented(PlainText("*a* [b](c) __d\n# e")) == "\\*a\\* \\[b\\](c) `__d`\n\\# e"
     assert documented(PlainText("a < b, <c>, [d | e")) == "a < b, \\<c>, \\[d \\| e"
 
 

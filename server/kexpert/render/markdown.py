@@ -13,9 +13,10 @@ from kexpert.render.markup import Markup
 #: What Markdown would read as markup, and no more: some editors show the backslash. Names like ``__init`` become code.
 _SPECIAL = re.compile(
     r"(?P<name>(?<!\w)_+[A-Za-z]\w*)"
-    r"|\\(?=[!-/:-@\[-`{-~])|[`|]|(?<!\w)_(?!\w)|<(?=[A-Za-z/!?])|\](?=[(\[:])|~(?=~)|(?<=~)~"
+    r"|\\(?=[!-/:-@\[-`{-~])|[`|]|(?<!\w)_(?!\w)|<(?=[A-Za-z/!?])|~(?=~)|(?<=~)~"
 )
 _BRACKETS = re.compile(r"[\[\]]")
+_LIKE_A_LINK = re.compile(r"\][(\[:]")
 #: At the beginning of a line.
 _BLOCK = re.compile(r"^( {0,3})(#{1,6}(?=\s)|>|\*(?=\s))", re.M)
 #: But for one between blanks.
@@ -43,7 +44,7 @@ def escape(text: str) -> str:
     escaped = _BLOCK.sub(r"\1\\\2", _SPECIAL.sub(_escaped, text))
     if rst.ENDS_EMPHASIS.search(text):
         escaped = _STAR.sub(r"\\*", escaped)
-    if text.count("[") != text.count("]"):
+    if text.count("[") != text.count("]") or _LIKE_A_LINK.search(text):
         escaped = _BRACKETS.sub(r"\\\g<0>", escaped)
     return escaped
 

@@ -114,7 +114,7 @@ def test_it_is_quoted_in_every_form_of_the_page_and_no_markup() -> None:
     found = explained("int f(int x)\n{\n\t/* Ask *twice*, see [x](y) and __foo__ */\n\ta(x);\n\treturn 0;\n}\n")
     lines = to_markdown(found).split("\n")
     step = next(line for line in lines if line.startswith("1. "))
-    assert step == "1. Calls `a()`. *“Ask \\*twice\\*, see \\[x\\](y) and \\__foo_\\_”* [L4](drivers/x/x.c#L4)"
+    assert step == "1. Calls `a()`. *“Ask \\*twice\\*, see \\[x\\](y) and `__foo__`”* [L4](drivers/x/x.c#L4)"
     assert 'Calls a(). "Ask *twice*, see [x](y) and __foo__"' in to_plain_text(found)
     assert to_json(found)["steps"][0]["comment"] == "Ask *twice*, see [x](y) and __foo__"
     assert "comment" not in to_json(found)["steps"][1]
