@@ -268,7 +268,7 @@ function M.status()
   if #vim.lsp.get_clients({ name = "kexpert" }) == 0 then
     return ""
   end
-  local percent = server.message:match("%d+ %%")
+  local percent = server.message:match("%d+ %%") or not server.quiescent and "…"
   local off = vim.tbl_get(vim.lsp.get_clients({ name = "kexpert" })[1].settings, "kexpert", "inline", "enabled") == false
   return "kexpert" .. (percent and (" " .. percent) or "") .. (off and " (no ghost text)" or "")
 end
