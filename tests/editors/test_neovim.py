@@ -283,6 +283,8 @@ SERVER_SAYS = """
 
 def test_a_search_while_the_tree_is_read_says_so_and_is_completed(editor: Neovim, tree: Path) -> None:
     editor.edit(tree / "drivers/toy/user.c")
+    editor.until(asked("workspace/executeCommand", "{ command = 'kexpert.search', arguments = { 'wind a toy up' } }"))
+    editor.until("return require('kexpert.server').quiescent")
     found = "return #vim.fn.getqflist() > 0 and vim.fn.getqflist({ title = 1 }).title == 'wind a toy up'"
     editor.lua(SERVER_SAYS, message="Indexing for search: 40 %")
     editor.lua("vim.cmd('KexpertSearch wind a toy up')")
