@@ -175,6 +175,10 @@ def test_the_state_of_the_server_is_told(client: Client, tmp_path: Path) -> None
         other.initialize(experimental={"serverStatusNotification": True})
         told = other.wait_for("experimental/serverStatus")
         assert (told["health"], told["quiescent"]) == ("warning", True)
+        file = client.root / FILE
+        document = {"uri": file.as_uri(), "languageId": "c", "version": 1, "text": file.read_text()}
+        other.notify("textDocument/didOpen", {"textDocument": document})
+        other.wait_for("experimental/serverStatus", lambda state: state["health"] == "ok" and state["quiescent"])
 
 
 def test_a_search_knows_when_the_tree_is_not_read_yet(tmp_path: Path) -> None:

@@ -310,7 +310,9 @@ class Server:
         tree = self.trees.document_opened(document.uri)
         self._settings_changed()
         path = tree.open(document.uri, document.text)
-        if tree.root is None and path.startswith("/"):
+        if tree.root is not None:
+            self._status.tree_opened()
+        elif path.startswith("/"):
             tree.log.show_once(
                 "warning",
                 f"{os.path.dirname(path)} is in no kernel tree (a folder with Kconfig, Makefile and MAINTAINERS): "

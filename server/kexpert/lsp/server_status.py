@@ -31,6 +31,7 @@ class ServerStatus:
         self._lock = threading.Lock()
         self._running: dict[tuple[Hashable, str], tuple[Progress, Rate]] = {}  # oldest first
         self._sent = 0.0
+        self._lacks_tree = False
 
     def ready(self) -> None:
         """Nothing is under way."""
@@ -38,7 +39,15 @@ class ServerStatus:
 
     def no_tree(self) -> None:
         """The client's folders hold no kernel tree."""
+        self._lacks_tree = True
         self._send("warning", True, "in no kernel tree: only open files are known")
+
+    def tree_opened(self) -> None:
+        """A document that was opened lies in a kernel tree."""
+        with self._lock:
+            if self._lacks_tree and not self._running:
+                self.ready()
+            self._lacks_tree = False
 
     def progress(self, tree: Hashable, progress: Progress) -> None:
         """Report work on a tree. What runs beside it is told of too: the client is ready when nothing runs."""

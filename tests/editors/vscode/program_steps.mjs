@@ -3,7 +3,7 @@
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { codeSteps, hover, hoverHere, withSettings } from "./code_steps.mjs";
 import {
-  answer, closePage, command, job, kill, lands, open, openByPath, page, place, read, ready, see, seeInPage, seeListed,
+  answer, closePage, command, insist, isAt, job, kill, open, openByPath, page, place, read, ready, see, seeInPage, seeListed,
   servers, shot, show, showPage, until,
 } from "./screen.mjs";
 
@@ -97,10 +97,12 @@ export const programSteps = {
     await showPage("ew=true");
     await openByPath(`${job.tree}/${what.file}`);
     const { line, column } = place(what);
-    await page.keyboard.press("Control+g");
-    await page.locator(".quick-input-widget input").first().fill(`:${line}:${column}`);
-    await page.keyboard.press("Enter");
-    await lands(what);
+    await insist(async () => {
+      await page.keyboard.press("Escape");
+      await page.keyboard.press("Control+g");
+      await page.locator(".quick-input-widget input").first().fill(`:${line}:${column}`);
+      await page.keyboard.press("Enter");
+    }, () => isAt(what.file, line), async () => `not at line ${line}, but ${await read(".statusbar")}`);
     await hoverHere(what);
     await shot("single-file", { mouse: true });
     await show(job.tree);
