@@ -27,7 +27,6 @@ from kexpert.workspace.tree_questions import TreeQuestions
 
 if TYPE_CHECKING:
     from kexpert.features.ask.ask import Answer
-    from kexpert.features.callgraph.chain import CallChain
     from kexpert.features.completion.completion import Completions
     from kexpert.features.completion.item import CompletionItem
     from kexpert.features.diagnostics import Diagnostic
@@ -376,18 +375,6 @@ class Snapshot(TreeQuestions):
 
         place = self.locate(at)
         return prepare(self.view, *place) if place else []
-
-    def call_chain_at(
-        self, at: Position, *, up: int = 2, down: int = 3, cancelled: Cancelled = never
-    ) -> CallChain | None:
-        """The chain around the function that a position names, else around the one that it is in; None if neither."""
-        from kexpert.features.callgraph.chain import ChainLimits, chain_around
-        from kexpert.features.callgraph.cursor import functions_at
-
-        place = self.locate(at)
-        found = functions_at(self.view, *place) if place else []
-        limits = ChainLimits(up, down)
-        return chain_around(self.view, found[0], found[1:], limits, cancelled, self.kept_calls) if found else None
 
     def incoming_calls(self, symbol: Symbol, cancelled: Cancelled = never) -> list[Call]:
         from kexpert.features.navigation.call_hierarchy import incoming

@@ -1,4 +1,4 @@
-"""Questions about the whole tree that need no position: text, call chains, patches. ``Snapshot`` has them."""
+"""Questions about the whole tree: text, call chains, patches. ``Snapshot`` has them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from kexpert.workspace.refusal import Refusal
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from kexpert.core.c.source import Source
     from kexpert.features.callgraph.chain import CallChain
     from kexpert.features.callgraph.kept_calls import KeptCalls
     from kexpert.features.callgraph.path import CallPath
     from kexpert.features.grep.grep import GrepAnswer
     from kexpert.features.patch.patch import PatchReport
     from kexpert.view import View
+    from kexpert.workspace.snapshot import Position
 
 Cancelled = Callable[[], bool]
 
@@ -35,6 +37,7 @@ class TreeQuestions:
         def root(self) -> Path | None: ...
         @property
         def kept(self) -> dict[str, Any]: ...
+        def locate(self, at: Position) -> tuple[Source, int] | None: ...
 
     @property
     def kept_calls(self) -> KeptCalls:
@@ -53,6 +56,18 @@ class TreeQuestions:
         from kexpert.features.callgraph.chain import ChainLimits, call_chain
 
         return call_chain(self.view, name, ChainLimits(up, down, width, max_nodes), cancelled, self.kept_calls)
+
+    def call_chain_at(
+        self, at: Position, *, up: int = 2, down: int = 3, cancelled: Cancelled = _never
+    ) -> CallChain | None:
+        """The chain around the function that a position names, else around the one that it is in; None if neither."""
+        from kexpert.features.callgraph.chain import ChainLimits, chain_around
+        from kexpert.features.callgraph.cursor import functions_at
+
+        place = self.locate(at)
+        found = functions_at(self.view, *place) if place else []
+        limits = ChainLimits(up, down)
+        return chain_around(self.view, found[0], found[1:], limits, cancelled, self.kept_calls) if found else None
 
     def call_path(self, name: str, other: str, cancelled: Cancelled = _never) -> CallPath | None:
         """The shortest chain of calls between two functions, in either direction; None if one does not exist."""
