@@ -8,6 +8,7 @@ from functools import partial
 
 from kexpert.core.c.cursor_context import comment_start
 from kexpert.core.c.lex import blank_comments, is_member_use
+from kexpert.core.c.member_assignments import member_assignments
 from kexpert.core.symbols import Kind, Symbol
 from kexpert.features.callgraph.definitions import BESIDE_KERNEL, FUNCTIONS, core_first
 from kexpert.features.callgraph.edges import Certainty, Edge, Edges, TableEntry
@@ -20,10 +21,6 @@ from kexpert.view import View
 _MAX_READ = 300
 _MAX_ENTRIES = 40
 _MAX_OPERATIONS = 6
-#: Before and after a function that is assigned to a member.
-_ASSIGNED_BEFORE = re.compile(rb"(\w*)\s*(?:->|\.)\s*(\w+)\s*=\s*&?\s*$")
-_ENDS_ASSIGNMENT = re.compile(rb"\s*;")
-_MAX_ASSIGNED_BYTES = 120
 
 
 def callers(
@@ -60,18 +57,12 @@ def entries_of(view: View, symbol: Symbol, operations: Operations) -> list[Table
 
 def _assigned_in_code(view: View, symbol: Symbol, operations: Operations) -> Iterator[TableEntry]:
     """Assignments in the function's own file, ``gc->set = foo_set;``, to members of known structs."""
-    data, name = view.data(symbol.path) or b"", symbol.name.encode()
-    at = data.find(name)
-    while at >= 0:
-        stop = at + len(name)
-        before = max(at - _MAX_ASSIGNED_BYTES, 0)
-        match = _ASSIGNED_BEFORE.search(data[before:at]) if _ENDS_ASSIGNMENT.match(data, stop) else None
-        if match and comment_start(data, at) is None:
-            struct = operations.struct_of(symbol.path, before + match.start(2))
-            if struct:
-                table, member = match[1].decode("latin-1"), match[2].decode("latin-1")
-                yield TableEntry(struct, member, table, symbol.path, data.count(b"\n", 0, at))
-        at = data.find(name, stop)
+    data = view.data(symbol.path) or b""
+    for each in member_assignments(data, symbol.name):
+        is_code = comment_start(data, each.start) is None
+        if is_code and (struct := operations.struct_of(symbol.path, each.member_start)):
+            table, member = re.split(r"\s*(?:->|\.)\s*", each.target)[-2:]
+            yield TableEntry(struct, member, table, symbol.path, data.count(b"\n", 0, each.start))
 
 
 def _order(edge: Edge, symbol: Symbol) -> tuple[object, ...]:

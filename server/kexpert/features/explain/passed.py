@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 
 from kexpert.core.c.lex import blank_comments
+from kexpert.core.c.member_assignments import member_assignments
 from kexpert.core.c.tokens import Tokens
 from kexpert.core.symbols import Kind, Symbol
-from kexpert.core.text import decode
 from kexpert.features.explain.explanation import Location, as_code
 from kexpert.view import View
 
@@ -49,9 +49,9 @@ def _arguments(code: bytes, name: str) -> Iterator[tuple[int, str]]:
 
 def _assignments(code: bytes, name: str) -> Iterator[tuple[int, str]]:
     """(offset, "assigned to `x->done`") for each place where a member becomes ``name``."""
-    pattern = rb"([A-Za-z_][\w.>\[\]-]{0,100}(?:->|\.)\w+)\s*=\s*&?\s*(" + re.escape(name.encode()) + rb")\s*;"
-    for match in re.finditer(pattern, code):
-        yield match.start(2), f"assigned to {as_code(decode(match[1]))}"
+    for each in member_assignments(code, name):
+        if each.target[0] not in "-.":
+            yield each.start, f"assigned to {as_code(each.target)}"
 
 
 def _call_around(code: bytes, at: int) -> str:
