@@ -10,8 +10,10 @@ from kexpert.core.text import decode
 
 
 class MemberAssignment(NamedTuple):
-    """``target`` is what is assigned to: ``ops->open``; ``->open`` behind a call. The starts are those of the names of the
-    member and of the function."""
+    """``target`` is what is assigned to: ``ops->open``; ``->open`` behind a call.
+
+    The starts are those of the names of the member and of the function.
+    """
 
     target: str
     member_start: int
