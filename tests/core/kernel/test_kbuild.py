@@ -104,6 +104,18 @@ def test_files_that_a_symbol_builds() -> None:
     assert built_by("ABSENT", data, here) == []
 
 
+def test_an_assignment_for_an_option_replaces_the_one_for_all() -> None:
+    """mm/Makefile: ``nommu.o`` is built only without CONFIG_MMU."""
+    lines = b"mmu-y := nommu.o\nmmu-$(CONFIG_MMU) := memory.o\nmmu-$(CONFIG_MMU) += more.o\n"
+    kbuild = parse_makefile(lines + b"obj-y := util.o $(mmu-y)\nobj-$(CONFIG_X) := x.o\n")
+    assert kbuild.conditions_of("nommu.o") == ["!CONFIG_MMU"]
+    assert kbuild.conditions_of("memory.o") == ["CONFIG_MMU"]
+    assert kbuild.conditions_of("more.o") == ["CONFIG_MMU"]
+    assert kbuild.conditions_of("util.o") == []
+    added = parse_makefile(b"a-y := b.o\na-$(CONFIG_C) += c.o\nobj-y += $(a-y)\n")
+    assert added.conditions_of("b.o") == []
+
+
 def test_composites_that_contain_each_other_terminate() -> None:
     kbuild = parse_makefile(b"a-y := b.o\nb-y := a.o c.o\nX = $(X)\nobj-m += $(X)\n")
     assert kbuild.conditions_of("c.o") is None

@@ -20,6 +20,7 @@ from kexpert.core.text import decode
 _ASSIGNMENT = re.compile(r"(?:export |override )*([\w$(){},./+ -]*?[\w)}]) ?(\+=|::?=|\?=|=)(?!=)(.*)")
 _SELECTED = re.compile(r"([\w+./-]+?)(?:-objs)?-(objs|y|m|n|(?:y|m)?\$[({].*)")
 _CONFIG = re.compile(r"CONFIG_\w+")
+_ONE_OPTION = re.compile(r"\$[({](CONFIG_\w+)[)}]")
 _BRANCH = re.compile(r"(else\b)? ?(ifn?def|ifn?eq|endif\b)? ?(.*)")
 _EQUAL = re.compile(r"""\s*\(?\s*["']?(.*?)["']?\s*(?:,|["']\s+["'])\s*["']?(.*?)["']?\s*\)?\s*""")
 _REFERENCE = re.compile(r"\$[({]([\w-]+?)(?:-(?:y|m|objs))?[)}]")
@@ -28,6 +29,7 @@ _ADDPREFIX = re.compile(r"\$\(addprefix\s+([\w./-]+),([^()]*)\)")
 _LISTS = frozenset({"obj", "lib", "libs", "core", "drivers", "net", "virt", "head", "subdir"})
 _MAX_LINE_CHARS = 1 << 16
 _MAX_STEPS = 500  # rules followed for one object
+_MAX_REPLACED = 32  # rules above an assignment that it may replace
 _MAX_ALTERNATIVES = 8  # conditions of one object that are listed in full
 
 
@@ -107,7 +109,7 @@ def parse_makefile(data: bytes) -> Kbuild:
                 for outer_condition in (*map(negate, earlier), condition)
                 if outer_condition
             ]
-            _assign(kbuild, assignment[1].strip(), assignment[3], outer)
+            _assign(kbuild, assignment[1].strip(), assignment[2], assignment[3], outer)
     return kbuild
 
 
@@ -222,8 +224,8 @@ def _condition(keyword: str, rest: str) -> str:
     return condition if keyword == "ifeq" else negate(condition)
 
 
-def _assign(kbuild: Kbuild, name: str, value: str, outer: list[str]) -> None:
-    target, conditions = name, outer
+def _assign(kbuild: Kbuild, name: str, operator: str, value: str, outer: list[str]) -> None:
+    target, conditions, selector = name, outer, ""
     if selected := _SELECTED.fullmatch(name):
         target, selector = selected[1], selected[2]
         symbols = _CONFIG.findall(selector)
@@ -239,10 +241,24 @@ def _assign(kbuild: Kbuild, name: str, value: str, outer: list[str]) -> None:
     )
     if not words:
         return
+    replaced = _ONE_OPTION.fullmatch(selector) if operator != "+=" and target not in _LISTS else None
+    if replaced:  # mmu-y := nommu.o, mmu-$(CONFIG_MMU) := memory.o: with the option y, make forgets the first
+        _narrow(kbuild, target, outer, negate(replaced[1]))
     rule = Rule(target, words, tuple(dict.fromkeys(conditions)))
     kbuild.rules.append(rule)
     for word in dict.fromkeys(words):
         kbuild.holders.setdefault(word, []).append(rule)
+
+
+def _narrow(kbuild: Kbuild, target: str, outer: list[str], condition: str) -> None:
+    """Let the rules for a list under the conditions ``outer`` alone, of the lines above, hold under ``condition`` too."""
+    for at in range(max(0, len(kbuild.rules) - _MAX_REPLACED), len(kbuild.rules)):
+        rule = kbuild.rules[at]
+        if rule.target == target and rule.conditions == tuple(outer):
+            kbuild.rules[at] = narrowed = Rule(target, rule.words, (*rule.conditions, condition))
+            for word in dict.fromkeys(rule.words):
+                holders = kbuild.holders[word]
+                holders[-_MAX_REPLACED:] = [narrowed if each is rule else each for each in holders[-_MAX_REPLACED:]]
 
 
 def _either(ways: list[tuple[str, ...]]) -> list[str]:
