@@ -251,7 +251,7 @@ def _assign(kbuild: Kbuild, name: str, operator: str, value: str, outer: list[st
 
 
 def _narrow(kbuild: Kbuild, target: str, outer: list[str], condition: str) -> None:
-    """Let the rules for a list under the conditions ``outer`` alone, of the lines above, hold under ``condition`` too."""
+    """Let the rules above for a list, under the conditions ``outer`` alone, hold under ``condition`` too."""
     for at in range(max(0, len(kbuild.rules) - _MAX_REPLACED), len(kbuild.rules)):
         rule = kbuild.rules[at]
         if rule.target == target and rule.conditions == tuple(outer):
