@@ -93,7 +93,7 @@ def test_an_open_buffer_shows_what_its_calls_make() -> None:
 
 
 def test_every_work_that_is_shown_ends() -> None:
-    """An editor is told that the tree is read when no work goes on."""
+    """An editor hears that the tree is read once all work has ended."""
     many = FILES | {f"drivers/toy{number}.c": b"TOY_FNS(toy%d)\n" % number for number in range(120)}
     shown: list[Progress] = []
     with edited_tree(list(many), many) as (root, database):

@@ -50,7 +50,7 @@ class ServerStatus:
             self._lacks_tree = False
 
     def progress(self, tree: Hashable, progress: Progress) -> None:
-        """Report work on a tree. What runs beside it is told of too: the client is ready when nothing runs."""
+        """Report work on a tree. Other work is counted too: the client is ready when none is left."""
         work = tree, progress.title
         with self._lock:
             now = time.monotonic()

@@ -1,4 +1,4 @@
-"""The author's comments within a body stand at the steps that they are about."""
+"""Steps of an explanation quote the comments that the author wrote at them."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_a_comment_behind_a_call_but_not_one_in_a_table_of_writes() -> None:
     "/* do nothing */", "/**/", "/* stop here */\n",
 ])  # fmt: skip
 def test_what_is_no_remark(comment: str) -> None:
-    """Code that is commented out, marks for other programs, drawings, and what stands above a blank line."""
+    """Code that is commented out, marks for other programs, drawings, and comments before a blank line."""
     assert remarks(f"\t{comment}\n\ta(dev);\n\treturn 0;") == {}
 
 

@@ -22,10 +22,10 @@ from kexpert.features.explain.returns import ReturnAnalysis, return_facts
 from kexpert.features.explain.state import state_facts, writes
 from kexpert.features.explain.users import users
 from kexpert.features.hover.code_card import declaration_head
+from kexpert.features.named.definitions import CODE
 from kexpert.prompt.sources import built_source, config_sources, function_source, plain
 from kexpert.view import View
 
-_CODE = (Kind.FUNCTION, Kind.SYSCALL, Kind.MACRO)
 _MAX_DEFINITIONS = 8  # of one name; which of them is meant, a condition or a value may tell
 _MAX_MEMBERS = 12
 _TOPIC_OF = {
@@ -65,7 +65,7 @@ def fact_sources(view: View, question: Question) -> list[FoundSource]:
 
 def _of_name(view: View, name: str, question: Question) -> Iterator[FoundSource]:
     symbols = [each for path in question.files for each in view.symbols_in(path) if each.name == name]
-    symbols = [each for each in symbols if each.kind in _CODE] or view.lookup(name, _CODE, 50)
+    symbols = [each for each in symbols if each.kind in CODE] or view.lookup(name, CODE, 50)
     symbols = symbols or view.lookup(f"sys_{name}", (Kind.SYSCALL,), 4)
     for symbol in _meant(symbols, question.files)[:_MAX_DEFINITIONS]:
         source = view.source(symbol.path)
@@ -95,7 +95,7 @@ def definition_source(source: Source, symbol: Symbol, subject: str) -> FoundSour
     comment = source.data[span[0] : span[1]] if span else b""
     doc = parse_kerneldoc(comment)
     text = doc.summary if doc is not None else comment_text(comment).partition("\n\n")[0] if comment else ""
-    name = f"{symbol.name}()" if symbol.kind in _CODE else symbol.name
+    name = f"{symbol.name}()" if symbol.kind in CODE else symbol.name
     line = source.lines.line_of(span[0]) if span and text else symbol.line
     said = f"{name}: {plain(text)}" if text else plain(declaration_head(source.data, symbol))
     return FoundSource(subject, None, said, symbol.path, line)

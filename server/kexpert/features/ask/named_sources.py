@@ -105,8 +105,13 @@ def _said(card: HoverCard) -> str:
             continue
         text = (piece.summary or piece.description) if isinstance(piece, KernelDoc) else piece.text
         if text.strip():
-            return first_sentence(" ".join(text.split()), _MAX_CHARS).rstrip(".")
+            return _sentence(text)
     return ""
+
+
+def _sentence(text: str) -> str:
+    """The first sentence on one line, without its full stop."""
+    return first_sentence(" ".join(text.split()), _MAX_CHARS).rstrip(".")
 
 
 def _kernel_doc(view: View, symbol: Symbol) -> KernelDoc | None:
@@ -120,8 +125,7 @@ def _arguments(view: View, symbol: Symbol, question: Question) -> Iterator[Found
     params = [param for param in doc.params if param.text] if doc else []
     words = set(re.findall(r"\w+", question.text))
     for param in [param for param in params if param.name in words] or params:
-        said = first_sentence(" ".join(param.text.split()), _MAX_CHARS).rstrip(".")
-        text = plain(f"{_shown(symbol)}, {param.name}: {said}")
+        text = plain(f"{_shown(symbol)}, {param.name}: {_sentence(param.text)}")
         yield FoundSource(symbol.name, Topic.ARGUMENT, text, symbol.path, symbol.line)
 
 
@@ -179,7 +183,7 @@ def _option(view: View, option: str) -> Iterator[FoundSource]:
     for symbol in view.lookup(f"CONFIG_{option}", (Kind.CONFIG,), 4):
         data = view.data(symbol.path)
         for entry in parse_kconfig(data, symbol.path).named(option) if data else ():
-            parts = [entry.prompt, first_sentence(" ".join(entry.help.split()), _MAX_CHARS).rstrip(".")]
+            parts = [entry.prompt, _sentence(entry.help)]
             text = ". ".join([f"CONFIG_{option}: {parts[0]}", *parts[1:]] if all(parts) else parts)
             if any(parts):
                 yield FoundSource(symbol.name, Topic.MEANING, text, symbol.path, entry.line)

@@ -9,7 +9,7 @@ from kexpert.core.c.lex import comment_spans
 from kexpert.core.docs.kerneldoc import comment_text
 from kexpert.core.symbols import Kind, Symbol
 from kexpert.features.ask.fact_sources import FoundSource
-from kexpert.features.ask.question import Topic
+from kexpert.features.ask.question import MEMBER_OF, Topic
 from kexpert.features.semantics.definition_ranking import NOT_KERNEL
 from kexpert.prompt.sources import plain
 from kexpert.view import View
@@ -19,7 +19,6 @@ _MAX_FILE_BYTES = 1 << 19
 _MAX_FOUND = 4
 _MAX_NAMES = 3
 _ACCESS = re.compile(r"\b([a-z_]\w*)(?:->|\.)([a-z_]\w*)\b")
-_MEMBER_OF = re.compile(r"\b([a-z_]\w*) (?:in|of) (?:struct|union) (\w+)")
 _WORD = re.compile(r"(?<![\w/])[a-z_]\w+(?![\w/(])")
 _MAX_CHARS = 240
 _OF = (Kind.MEMBER, Kind.VARIABLE)
@@ -27,7 +26,7 @@ _PROTECTS = re.compile(r"\b(?:protect(?:s|ed|ing)?|guard(?:s|ed)|seriali[sz]e[sd
 _CORE = ("fs/", "mm/", "kernel/", "net/core/", "block/", "lib/", "include/linux/")
 #: ``spinlock_t lock;``
 _DECLARES = re.compile(rb"\s*[A-Za-z_][\w\s*]*?\b(\w+)(?:\[[^\]]*\])?(?:\s+__\w+)*\s*;")
-#: A name of a lock in a statement; without one it is that beside which the comment stands.
+#: The name of a lock. Where a statement has none, the lock is what the comment is written beside.
 _LOCK = re.compile(r"\w*(?:lock|mutex|sem)\b|\brcu\w*", re.I)
 #: Between paragraphs, members of kernel-doc, and lists of what each lock protects.
 _UNIT = re.compile(r"\n[\s*]*\n|\n(?=\s*@\w|[^\n]*\bprotects?:\s*\n)")
@@ -36,7 +35,7 @@ _UNIT = re.compile(r"\n[\s*]*\n|\n(?=\s*@\w|[^\n]*\bprotects?:\s*\n)")
 def protected_names(view: View, text: str) -> list[tuple[str, str]]:
     """(name, struct or "") of the members and variables that a question names."""
     found = [(match[2], match[1]) for match in _ACCESS.finditer(text)]
-    found += [(match[1], match[2]) for match in _MEMBER_OF.finditer(text)]
+    found += [(match[1], match[2]) for match in MEMBER_OF.finditer(text)]
     found = [(name, struct if view.lookup(struct, (Kind.STRUCT,), 1) else "") for name, struct in found]
     if not found:
         found = [(word, "") for word in _WORD.findall(text) if "_" in word]
@@ -102,7 +101,7 @@ def _statements(data: bytes, name: str, known: re.Pattern[str]) -> Iterator[tupl
 
 
 def _declared(data: bytes, start: int, end: int) -> str:
-    """The member or variable that a comment stands beside, or else above."""
+    """The name declared on the line of a comment, or else on the line below it."""
     line = data[data.rfind(b"\n", 0, start) + 1 : start]
     if match := _DECLARES.fullmatch(line.rstrip()):
         return match[1].decode()

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from kexpert.core.retrieval.words import STOP_WORDS
 from kexpert.core.symbols import Kind
+from kexpert.features.named.definitions import CODE
 from kexpert.view import View
 
 _MAX_CHARS = 600
@@ -17,7 +18,6 @@ _LOOKED_UP = (
     Kind.FUNCTION, Kind.SYSCALL, Kind.MACRO, Kind.STRUCT, Kind.UNION, Kind.ENUM, Kind.TYPEDEF, Kind.VARIABLE,
     Kind.CONFIG, Kind.ENUMERATOR,
 )  # fmt: skip
-_CALLED = (Kind.FUNCTION, Kind.SYSCALL, Kind.MACRO)
 _RECORDS = (Kind.STRUCT, Kind.UNION, Kind.TYPEDEF)
 _WORD = re.compile(r"(?<![\w./>-])([A-Za-z_]\w*)(\s?\(\s?\)|\()?")
 _SYSTEM_CALL = re.compile(r"\b(?:(\w+) )?(?:system call|syscall)\b(?: (\w+))?")
@@ -32,7 +32,8 @@ _PATH = re.compile(r"(?<![\w/])((?:[\w.+-]+/)+[\w.+-]*)")
 _PARAMETER = re.compile(r"\b(?:module|kernel|boot|driver)[ -]?param\w*", re.I)
 _OF_MODULE = re.compile(r"\b([a-z]\w*)\.([a-z_]\w*)\b(?!\()")
 _MEMBER = re.compile(r"(?<![\w)])\.([a-z_]\w*)|\b(\w+)\.([a-z_]\w*)\b(?!\()")
-_MEMBER_OF = re.compile(r"\b([a-z_]\w*) (?:in|of) (?:struct|union) \w")
+#: "flags of struct inode"
+MEMBER_OF = re.compile(r"\b([a-z_]\w*) (?:in|of) (?:struct|union) (\w+)")
 _OPTION = re.compile(r"\b(?:CONFIG_)?([A-Z][A-Z0-9_]{1,})\b")
 #: Capitals that are no options.
 _NO_OPTIONS = frozenset(("NULL", "CONFIG", "RCU", "IRQ", "CPU", "DMA", "API", "PCI", "USB", "ERR_PTR", "IS_ERR"))
@@ -170,7 +171,7 @@ def read_question(view: View, text: str) -> Question:
     found = (match[1] or match[3] for match in _MEMBER.finditer(bare) if match[1] or match[2] in names)
     members = tuple(dict.fromkeys(found))
     if not members and names and _is_record(view, names[0]):
-        members = tuple(_MEMBER_OF.findall(text))
+        members = tuple(match[1] for match in MEMBER_OF.finditer(text))
     if not members and names and _is_table(view, names[0]):
         members = tuple(dict.fromkeys(word for word in re.findall(r"[a-z_]\w+", bare) if word not in STOP_WORDS))
     topics = _topics(bare, names, options, files, members, bool(names) and _is_record(view, names[0]))
@@ -230,9 +231,9 @@ def _names(view: View, text: str, options: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(name for name in tags if _is_known(view, name))[:_MAX_NAMES]
     if (asked := _WHAT_IS.fullmatch(text.strip())) and view.lookup(asked[1], (Kind.STRUCT,), 1):
         return (asked[1],)
-    if (compared := _COMPARED.search(text)) and all(view.lookup(name, _CALLED, 1) for name in compared.groups()):
+    if (compared := _COMPARED.search(text)) and all(view.lookup(name, CODE, 1) for name in compared.groups()):
         return compared.groups()
-    words = [name for name in plain if view.lookup(name, _CALLED, 1)]
+    words = [name for name in plain if view.lookup(name, CODE, 1)]
     return tuple(words[:1]) if len(words) == 1 else ()
 
 

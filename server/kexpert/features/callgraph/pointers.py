@@ -44,7 +44,7 @@ class PassedOn:
 
 @dataclass(frozen=True, slots=True)
 class PassedOnPlaces:
-    """``unread_files``: so many files mention the name that none was read; 0 if all were."""
+    """``unread_files``: how many files mention the name, where they are too many to read; 0 if all were read."""
 
     places: tuple[PassedOn, ...] = ()
     unread_files: int = 0

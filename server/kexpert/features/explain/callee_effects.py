@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple, TypeVar
 
 from kexpert.core.c.macro_text import parse_macro
 from kexpert.core.c.source import Source
@@ -26,13 +27,14 @@ from kexpert.features.explain.flow import Flow, Point
 from kexpert.features.explain.guards import Guard, condition_of
 from kexpert.features.explain.lock_states import FREE, HELD, lock_states
 from kexpert.features.explain.locks import lock_uses
-from kexpert.features.explain.resources import ResourceUse, resource_use, verb_of
+from kexpert.features.explain.resources import ResourceUse, placed_uses, verb_of
 from kexpert.features.explain.returns import ReturnAnalysis
 from kexpert.features.explain.sleeping import sleep_cause
 from kexpert.features.semantics.definition_ranking import can_mean
 from kexpert.features.semantics.include_paths import arch_for
 from kexpert.view import View
 
+_T = TypeVar("_T")
 _MAX_CALLEES = 12  # of one function that are read for each question
 _MAX_WRAPPER_BYTES = 1_200
 _MAX_CALLEE_BYTES = 6_000
@@ -82,6 +84,12 @@ class ResourceWrapper:
     detail: str = ""
 
 
+class _Callee(NamedTuple):
+    body: Body
+    parameters: tuple[str, ...]
+    flow: Flow
+
+
 class CalleeEffects:
     """Asked for by name; each callee is read once."""
 
@@ -91,41 +99,30 @@ class CalleeEffects:
         self._wrappers: dict[str, LockWrapper | None] = {}
         self._resources: dict[str, ResourceWrapper | None] = {}
         self._sleeps: dict[str, str | None] = {}
+        self._symbols: dict[str, Symbol | None] = {}
+        self._callees: dict[str, _Callee | None] = {}
 
     def lock_wrapper(self, name: str) -> LockWrapper | None:
         """What a call of ``name`` does to a lock; None if that is not certain."""
         if name in LOCK_CALLS or not _WRAPS_BY_NAME.search(name):
             return None
-        if name not in self._wrappers:
-            if len(self._wrappers) == _MAX_CALLEES:
-                return None
-            self._wrappers[name] = self._read_wrapper(name)
-        return self._wrappers[name]
+        return _kept(self._wrappers, name, self._read_wrapper)
 
     def resource_wrapper(self, name: str) -> ResourceWrapper | None:
         """What a call of ``name`` takes, drops, frees or allocates; None if that is not certain."""
         if not _RESOURCES_BY_NAME.search(name):
             return None
-        if name not in self._resources:
-            if len(self._resources) == _MAX_CALLEES:
-                return None
-            self._resources[name] = self._read_resource(name)
-        return self._resources[name]
+        return _kept(self._resources, name, self._read_resource)
 
     def always_sleeps(self, name: str) -> str | None:
         """Why a call of ``name`` sleeps, in words; None if that is not certain."""
-        if name not in self._sleeps:
-            if len(self._sleeps) == _MAX_CALLEES:
-                return None
-            self._sleeps[name] = self._read_sleeping(name)
-        return self._sleeps[name]
+        return _kept(self._sleeps, name, self._read_sleeping)
 
     def _read_wrapper(self, name: str) -> LockWrapper | None:
         found = self._definition(name, _MAX_WRAPPER_BYTES)
         if found is None:
             return None
-        body, parameters = found
-        flow = Flow(body)
+        body, parameters, flow = found
         uses = lock_uses(body, flow)
         actions = {use.call.action for use in uses}
         if not uses or not flow.complete or any(use.scoped for use in uses) or len({use.key for use in uses}) > 1:
@@ -146,14 +143,10 @@ class CalleeEffects:
         found = self._definition(name, _MAX_WRAPPER_BYTES)
         if found is None:
             return None
-        body, parameters = found
-        flow = Flow(body)
+        body, parameters, flow = found
         if not flow.complete:
             return None
-        uses = [
-            (point, use) for point in flow.points for call, guard in zip(point.calls, point.call_guards, strict=True)
-            if (use := resource_use(body, call, guard)) is not None
-        ]  # fmt: skip
+        uses = placed_uses(body, flow)
         for name in parameters:
             freed = [(point, use) for point, use in uses if use.verb == "frees" and use.target == name]
             if _is_always_done(flow, freed, name):
@@ -162,10 +155,9 @@ class CalleeEffects:
 
     def _read_sleeping(self, name: str) -> str | None:
         found = self._definition(name, _MAX_CALLEE_BYTES, own_file=True)
-        if found is None or found[0].what != "function":
+        if found is None or found.body.what != "function":
             return None
-        body = found[0]
-        flow = Flow(body)
+        body, _, flow = found
         reachable = flow.reachable()
         for point in flow.points if flow.complete else ():
             for call, guard in zip(point.calls, point.call_guards, strict=True):
@@ -173,24 +165,36 @@ class CalleeEffects:
                     return cause
         return None
 
-    def _definition(self, name: str, max_bytes: int, own_file: bool = False) -> tuple[Body, tuple[str, ...]] | None:
-        """The only definition that a call in this file can mean, and the names of its parameters."""
+    def _definition(self, name: str, max_bytes: int, own_file: bool = False) -> _Callee | None:
+        """The only definition that a call in this file can mean. ``own_file``: only if it is in this file."""
+        if own_file and name not in self._own:
+            return None
+        if name not in self._symbols:
+            self._symbols[name] = self._only_definition(name)
+        symbol = self._symbols[name]
+        if symbol is None or symbol.end - symbol.start > max_bytes:
+            return None
+        if name not in self._callees:
+            self._callees[name] = self._read(symbol)
+        return self._callees[name]
+
+    def _only_definition(self, name: str) -> Symbol | None:
         variants = self._own.get(name, [])
-        if not variants and not own_file:
+        if not variants:
             arch = arch_for(self._view, self._source.path)
             found = self._view.lookup(name, _DEFINED, 50)
             variants = [row for row in found if can_mean(row, self._source, arch)]
-        if len(variants) != 1 or variants[0].end - variants[0].start > max_bytes:
-            return None
-        symbol = variants[0]
+        return variants[0] if len(variants) == 1 else None
+
+    def _read(self, symbol: Symbol) -> _Callee | None:
         source = self._source if symbol.path == self._source.path else self._view.source(symbol.path)
         body = body_of(source, symbol) if source is not None else None
         if source is None or body is None or body.root is None or body.has_error:
             return None
         if symbol.kind is Kind.FUNCTION:
-            return body, body.parameters
+            return _Callee(body, body.parameters, Flow(body))
         macro = parse_macro(source.data[symbol.start : symbol.end])
-        return body, (macro.parameters or ()) if macro is not None else ()
+        return _Callee(body, (macro.parameters or ()) if macro is not None else (), Flow(body))
 
     @cached_property
     def _own(self) -> dict[str, list[Symbol]]:
@@ -200,6 +204,15 @@ class CalleeEffects:
             if row.kind in _DEFINED:
                 found[row.name].append(row)
         return dict(found)
+
+
+def _kept(known: dict[str, _T | None], name: str, read: Callable[[str], _T | None]) -> _T | None:
+    """What ``read`` says of a name, asked once for each of the first few names; None for later ones."""
+    if name not in known:
+        if len(known) == _MAX_CALLEES:
+            return None
+        known[name] = read(name)
+    return known[name]
 
 
 def _reference(

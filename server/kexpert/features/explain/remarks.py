@@ -1,4 +1,4 @@
-"""What the author's comments within a body say of the statements that they stand at."""
+"""The comments that the author wrote at the statements of a body."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from tree_sitter import Node
 from kexpert.core.kernel.resource_calls import ALLOCATORS, COUNTS, FREES, GETS, REFERENCES, Reference
 from kexpert.features.explain.body import Body, Call, declared_name
 from kexpert.features.explain.explanation import Fact, FactKind, Location, Statement, as_code
-from kexpert.features.explain.flow import Flow
+from kexpert.features.explain.flow import Flow, Point
 from kexpert.features.explain.guards import Guard, condition_of, phrase
 from kexpert.features.explain.sleeping import gfp_flags
 
@@ -113,8 +113,13 @@ def _holder(body: Body, node: Node) -> str:
 
 def resource_uses(body: Body, flow: Flow) -> list[ResourceUse]:
     """In the order of the text."""
+    return [use for _, use in placed_uses(body, flow)]
+
+
+def placed_uses(body: Body, flow: Flow) -> list[tuple[Point, ResourceUse]]:
+    """The same, each with the statement that it is in."""
     return [
-        use
+        (point, use)
         for point in flow.points
         for call, guard in zip(point.calls, point.call_guards, strict=True)
         if (use := resource_use(body, call, guard)) is not None

@@ -46,7 +46,7 @@ def macro_card(
 def _documentation(
     reader: CardReader, symbol: Symbol, above: tuple[Documentation, ...]
 ) -> tuple[Documentation, ...]:
-    """Of a constant: kernel-doc of its own, else what a comment says of it. ``above``: what stands above it."""
+    """The kernel-doc of a constant, else what a comment says about it. ``above``: the documentation above it."""
     own = above[0].text if above and isinstance(above[0], PlainText) else ""
     if above and not own:
         return above

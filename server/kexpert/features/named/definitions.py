@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 
 from kexpert.core.paths import PathPatterns, is_pattern
 from kexpert.core.symbols import DEFINITIONS, Flag, Kind, Symbol
-from kexpert.features.semantics.definition_ranking import is_for_kernel, is_private, kernel_first
+from kexpert.features.semantics.definition_ranking import NOT_KERNEL, is_for_kernel, is_private, kernel_first
 from kexpert.features.semantics.include_paths import DEFAULT_ARCH, arch_of
 from kexpert.view import FilterError, View
 
@@ -21,7 +21,6 @@ RECORDS = (Kind.STRUCT, Kind.UNION)
 CODE = (Kind.FUNCTION, Kind.SYSCALL, Kind.MACRO)
 _DECLARATIONS = (Kind.PROTOTYPE, Kind.DECLARATION)
 _MENTIONS = (Kind.EXPORT, Kind.INITCALL)
-_NOT_KERNEL = ("tools/", "samples/", "scripts/", "Documentation/", "usr/")
 #: Code of an architecture that is no part of the running kernel: boot loaders, user mode Linux.
 _BESIDE_KERNEL = re.compile(r"arch/(?:um/|\w+/(?:boot|um|tools|purgatory)/)")
 #: Headers of which most of the kernel reads the first ones.
@@ -147,7 +146,7 @@ def _lookup(view: View, asked: AskedName, kinds: Collection[Kind]) -> list[Symbo
 
 def _is_kernel(view: View, symbol: Symbol) -> bool:
     """False for what is of a program beside the kernel, or for assembly or user space alone."""
-    return not symbol.path.startswith(_NOT_KERNEL) and is_for_kernel(symbol, view.data(symbol.path))
+    return not symbol.path.startswith(NOT_KERNEL) and is_for_kernel(symbol, view.data(symbol.path))
 
 
 def _rank(symbol: Symbol) -> tuple[object, ...]:
@@ -155,7 +154,7 @@ def _rank(symbol: Symbol) -> tuple[object, ...]:
     file has for itself, bodies before stubs."""
     arch = arch_of(symbol.path)
     return (
-        symbol.path.startswith(_NOT_KERNEL),
+        symbol.path.startswith(NOT_KERNEL),
         bool(arch) and arch != DEFAULT_ARCH,
         _BESIDE_KERNEL.match(symbol.path) is not None,
         is_private(symbol),

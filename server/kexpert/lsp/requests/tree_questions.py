@@ -53,8 +53,10 @@ def call_chain(request: Request, start: str | Position, options: Any) -> Json | 
         path = request.snapshot.call_path(start, other, request.cancelled)
         return {"text": render.path_to_plain_text(path), "json": render.path_to_json(path)} if path else None
     levels = {key: options[key] for key in ("up", "down") if _is_level(options.get(key))}
-    ask = request.snapshot.call_chain if isinstance(start, str) else request.snapshot.call_chain_at
-    chain = ask(start, **levels, cancelled=request.cancelled)  # type: ignore[arg-type]
+    if isinstance(start, str):
+        chain = request.snapshot.call_chain(start, **levels, cancelled=request.cancelled)
+    else:
+        chain = request.snapshot.call_chain_at(start, **levels, cancelled=request.cancelled)
     if chain is None:
         return None
     page = to_protocol.call_chain(request.places, chain)
