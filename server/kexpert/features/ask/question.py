@@ -170,18 +170,19 @@ def read_question(view: View, text: str) -> Question:
     names = _names(view, bare, options)
     found = (match[1] or match[3] for match in _MEMBER.finditer(bare) if match[1] or match[2] in names)
     members = tuple(dict.fromkeys(found))
-    if not members and names and _is_record(view, names[0]):
+    is_record = bool(names) and _is_record(view, names[0])
+    if not members and is_record:
         members = tuple(match[1] for match in MEMBER_OF.finditer(text))
     if not members and names and _is_table(view, names[0]):
         members = tuple(dict.fromkeys(word for word in re.findall(r"[a-z_]\w+", bare) if word not in STOP_WORDS))
-    topics = _topics(bare, names, options, files, members, bool(names) and _is_record(view, names[0]))
+    topics = _topics(bare, names, options, files, members, is_record)
     if _PROTECTION.search(text):
         topics = (Topic.PROTECTION, *topics)
     return Question(text, names, options, files, folders, members=members, topics=topics)
 
 
 def _parameters(view: View, text: str) -> tuple[tuple[str, str], ...]:
-    """The module parameters that a question which speaks of such names."""
+    """The module parameters that a question names; none if it does not say that it is about one."""
     if not _PARAMETER.search(text):
         return ()
     dotted = {match[2]: match[1] for match in _OF_MODULE.finditer(text)}
